@@ -1,0 +1,243 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/transparency-dev/merkle/compact"
+)
+
+const (
+	defaultMaxBatch = 1024
+	// tailEntries is how many entries Open recomputes at least, when there
+	// are so many.
+	tailEntries = 4096
+)
+
+// Config says which log to open and with what. All fields are required unless
+// it is said otherwise.
+type Config struct {
+	LogID   string  // names the log in Storage and is its checkpoints' origin line
+	Storage Storage // shared with nobody who does not keep its contract
+	Signer  Signer  // its name is the LogID
+
+	Now      func() time.Time
+	Rand     io.Reader // for salts and signatures; read by one goroutine at a time
+	MaxBatch int       // entries committed at once; 0 means 1024
+
+	// Known is the newest checkpoint of this log that was kept outside its
+	// storage, as a signed note; nil when there is none. Open then refuses a
+	// storage that lags behind it or contradicts it.
+	Known []byte
+}
+
+func (c *Config) check() error {
+	switch {
+	case c.Storage == nil || c.Now == nil || c.Rand == nil:
+		return errors.New("audit: config lacks Storage, Now or Rand")
+	case !validName(c.LogID):
+		return fmt.Errorf("audit: malformed log id %q", c.LogID)
+	case c.Signer.Name != c.LogID:
+		return fmt.Errorf("audit: signer is named %q, not after log %q", c.Signer.Name, c.LogID)
+	case c.MaxBatch < 0:
+		return errors.New("audit: negative MaxBatch")
+	case c.MaxBatch == 0:
+		c.MaxBatch = defaultMaxBatch
+	}
+	return nil
+}
+
+// Log appends to one log and answers for it. It is safe for concurrent use.
+type Log struct {
+	cfg    Config
+	signer noteSigner
+	own    *Policy // trusts the log's own key
+
+	// tip is the newest state that this process committed or found. Open sets
+	// it; then the goroutine of sequence owns it, of which there is one at most.
+	tip tip
+
+	mu      sync.Mutex
+	idle    sync.Cond // on mu: running has become false
+	queue   []*call   // guarded by mu; the callers that no batch has taken yet
+	running bool      // guarded by mu; a goroutine of sequence exists
+	stopped error     // guarded by mu; wraps ErrStopped once the log has stopped
+}
+
+// tip is what the next entry is linked to.
+type tip struct {
+	size   uint64
+	leaf   [32]byte
+	time   int64    // microseconds since 1970
+	hashes [][]byte // compact range of [0, size)
+}
+
+// compact returns the compact range of t, which is known to be well-formed.
+func (t tip) compact() *compact.Range {
+	r, err := newRange(t.size, t.hashes)
+	if err != nil {
+		return ranges.NewEmptyRange(0)
+	}
+	return r
+}
+
+// Open opens a log, empty or not. It recomputes the last entries and the
+// compact range from the stored records, and compares them with the stored
+// checkpoint and with cfg.Known. Errors wrap ErrBackwards or ErrForked when
+// storage lost or changed something; such a log must not be written to.
+func Open(ctx context.Context, cfg Config) (*Log, error) {
+	if err := cfg.check(); err != nil {
+		return nil, err
+	}
+	v, err := cfg.Signer.verifier(logIdentifier)
+	if err != nil {
+		return nil, err
+	}
+	l := &Log{
+		cfg:    cfg,
+		signer: noteSigner{verifier: v, rand: cfg.Rand, key: cfg.Signer.Key},
+		own:    &Policy{logs: []*verifier{v}},
+	}
+	l.idle.L = &l.mu
+	head, err := cfg.Storage.Head(ctx, cfg.LogID)
+	if err != nil {
+		return nil, fmt.Errorf("reading log head: %w", err)
+	}
+	if l.tip, err = l.checkHead(head); err != nil {
+		return nil, err
+	}
+	if err := l.checkTail(ctx, head); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// checkHead checks a head from storage against itself: checkpoint, compact
+// range and last record belong together.
+func (l *Log) checkHead(head Head) (tip, error) {
+	if head.Size == 0 {
+		return tip{}, nil
+	}
+	r, err := newRange(head.Size, head.Range)
+	if err != nil {
+		return tip{}, fmt.Errorf("%w: %w", ErrForked, err)
+	}
+	c, _, err := l.own.OpenCheckpoint(head.Checkpoint)
+	if err != nil {
+		return tip{}, fmt.Errorf("%w: %w", ErrForked, err)
+	}
+	record, err := ParseRecord(head.LastRecord)
+	if err != nil {
+		return tip{}, fmt.Errorf("%w: %w", ErrForked, err)
+	}
+	switch {
+	case c.Size > head.Size:
+		return tip{}, fmt.Errorf("%w: %d entries, the checkpoint covers %d", ErrBackwards, head.Size, c.Size)
+	case c.Size != head.Size || c.RootHash != rootOf(r):
+		return tip{}, fmt.Errorf("%w: at size %d", ErrForked, head.Size)
+	case record.Index != head.Size-1 || LeafHash(head.LastRecord) != head.LastLeaf:
+		return tip{}, fmt.Errorf("%w: in entry %d", ErrForked, head.Size-1)
+	}
+	return tip{size: head.Size, leaf: head.LastLeaf, time: record.Entry.Time.UnixMicro(), hashes: head.Range}, nil
+}
+
+// checkTail recomputes the entries from some way below the head, or from
+// cfg.Known where that is older, up to the head, which checkHead has checked.
+func (l *Log) checkTail(ctx context.Context, head Head) error {
+	known, err := l.known(head)
+	if err != nil {
+		return err
+	}
+	start := min(head.Size-min(head.Size, tailEntries), known.Size)
+	base, err := headBelow(ctx, l.cfg.Storage, l.cfg.LogID, start)
+	if err != nil {
+		return err
+	}
+	r, err := newRange(base.Size, base.Range)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrForked, err)
+	}
+	w := walker{r: r, prev: base.LastLeaf}
+	for _, c := range []Checkpoint{known, {Size: head.Size, RootHash: rootOf(l.tip.compact())}} {
+		if err := l.walk(ctx, &w, c.Size); err != nil {
+			return fmt.Errorf("recomputing the log's tail: %w", err)
+		}
+		if rootOf(w.r) != c.RootHash {
+			return fmt.Errorf("%w: entries %d to %d do not give the root of size %d", ErrForked, base.Size, c.Size-1, c.Size)
+		}
+	}
+	return l.cfg.Storage.Rows(ctx, l.cfg.LogID, head.Size, head.Size+1, func(row Row) error {
+		return fmt.Errorf("%w: entry %d is beyond the checkpoint", ErrForked, row.Index)
+	})
+}
+
+// known returns the checkpoint kept outside the storage, or that of head.
+func (l *Log) known(head Head) (Checkpoint, error) {
+	if l.cfg.Known == nil {
+		return Checkpoint{Size: head.Size, RootHash: rootOf(l.tip.compact())}, nil
+	}
+	c, _, err := l.own.OpenCheckpoint(l.cfg.Known)
+	if err != nil {
+		return Checkpoint{}, fmt.Errorf("reading known checkpoint: %w", err)
+	}
+	if c.Size > head.Size {
+		return Checkpoint{}, fmt.Errorf("%w: %d entries, a known checkpoint covers %d", ErrBackwards, head.Size, c.Size)
+	}
+	return c, nil
+}
+
+// walker goes through stored rows in order.
+type walker struct {
+	r    *compact.Range // of all rows passed
+	prev [32]byte       // leaf of the last of them
+}
+
+// walk checks the rows up to size one by one.
+func (l *Log) walk(ctx context.Context, w *walker, size uint64) error {
+	err := l.cfg.Storage.Rows(ctx, l.cfg.LogID, w.r.End(), size, func(row Row) error {
+		var record recordView
+		if err := record.parse(row.Record); err != nil {
+			return fmt.Errorf("%w: entry %d: %w", ErrForked, row.Index, err)
+		}
+		if row.Index != w.r.End() || record.index != row.Index || record.prev != w.prev || LeafHash(row.Record) != row.Leaf {
+			return fmt.Errorf("%w: in or before entry %d", ErrForked, row.Index)
+		}
+		w.prev = row.Leaf
+		return w.r.Append(row.Leaf[:], nil)
+	})
+	if err == nil && w.r.End() != size {
+		err = fmt.Errorf("%w: entry %d is missing, the checkpoint covers %d", ErrBackwards, w.r.End(), size)
+	}
+	return err
+}
+
+// Checkpoint returns the newest stored checkpoint as a signed note, or
+// ErrNoCheckpoint while the log is empty.
+func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
+	head, err := l.cfg.Storage.Head(ctx, l.cfg.LogID)
+	if err != nil {
+		return nil, fmt.Errorf("reading log head: %w", err)
+	}
+	if head.Size == 0 {
+		return nil, ErrNoCheckpoint
+	}
+	return head.Checkpoint, nil
+}
+
+// Close stops taking entries, waits until those taken are answered, and
+// returns nil. Every later Append gets ErrStopped.
+func (l *Log) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped == nil {
+		l.stopped = fmt.Errorf("%w: closed", ErrStopped)
+	}
+	for l.running {
+		l.idle.Wait()
+	}
+	return nil
+}

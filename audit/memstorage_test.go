@@ -1,0 +1,180 @@
+package audit_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"elicence/audit"
+)
+
+var (
+	errDisk = errors.New("disk full")
+	errOwn  = errors.New("the caller's own fault")
+)
+
+// fault is what a step of memStorage is made to do.
+type fault int
+
+const (
+	works fault = iota
+	conflicts
+	fails
+	failsPersisted // of "commit" only: the outcome is lost, the data is not
+)
+
+// memStorage is an audit.Storage in memory with optimistic transactions and
+// failures on demand. It fails its own invariants by panicking: rows and heads are never
+// overwritten.
+type memStorage struct {
+	// inject, when set, says what the step ("begin", "head", "append",
+	// "commit") of a transaction does. It is called without the lock.
+	inject func(step string) fault
+
+	mu    sync.Mutex
+	rows  []audit.Row
+	heads []audit.Head
+	state map[string]int // what apply functions change, like licences
+	tried int            // transactions begun
+}
+
+func newMemStorage() *memStorage { return &memStorage{state: map[string]int{}} }
+
+func (s *memStorage) step(name string) error {
+	if s.inject == nil {
+		return nil
+	}
+	switch s.inject(name) {
+	case conflicts:
+		return fmt.Errorf("%s: %w", name, audit.ErrConflict)
+	case fails:
+		return fmt.Errorf("%s: %w", name, errDisk)
+	}
+	return nil
+}
+
+type memTx struct {
+	s     *memStorage
+	size  int // of the snapshot
+	head  audit.Head
+	rows  []audit.Row
+	heads []audit.Head
+	state map[string]int
+}
+
+func (s *memStorage) Batch(_ context.Context, fn func(audit.Tx) error) error {
+	s.mu.Lock()
+	s.tried++
+	tx := &memTx{s: s, size: len(s.rows), head: s.last(), state: maps.Clone(s.state)}
+	s.mu.Unlock()
+	if err := s.step("begin"); err != nil {
+		return err
+	}
+	if err := fn(tx); err != nil {
+		return fmt.Errorf("in transaction: %w", err)
+	}
+	return tx.commit()
+}
+
+func (tx *memTx) commit() error {
+	s := tx.s
+	outcome := works
+	if s.inject != nil {
+		outcome = s.inject("commit")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case outcome == fails:
+		return errDisk
+	case outcome == conflicts || len(s.rows) != tx.size && len(tx.rows) > 0:
+		return fmt.Errorf("committing: %w", audit.ErrConflict)
+	}
+	s.rows = append(s.rows, tx.rows...)
+	s.heads = append(s.heads, tx.heads...)
+	s.state = tx.state
+	if outcome == failsPersisted {
+		return errors.New("connection lost")
+	}
+	return nil
+}
+
+func (tx *memTx) Head(context.Context, string) (audit.Head, error) {
+	return tx.head, tx.s.step("head")
+}
+
+func (tx *memTx) Savepoint(_ context.Context, fn func() error) error {
+	saved := maps.Clone(tx.state)
+	err := fn()
+	if err != nil {
+		tx.state = saved
+	}
+	return err
+}
+
+func (tx *memTx) Append(_ context.Context, _ string, rows []audit.Row, head audit.Head) error {
+	if len(rows) == 0 || rows[0].Index != uint64(tx.size) || head.Size != uint64(tx.size+len(rows)) {
+		panic("memStorage: rows do not continue the log")
+	}
+	for _, row := range rows {
+		row.Record = slices.Clone(row.Record)
+		tx.rows = append(tx.rows, row)
+	}
+	head.Range = slices.Clone(head.Range)
+	for i := range head.Range {
+		head.Range[i] = slices.Clone(head.Range[i])
+	}
+	tx.heads = append(tx.heads, head)
+	return tx.s.step("append")
+}
+
+// last returns the newest head. The caller holds mu.
+func (s *memStorage) last() audit.Head {
+	if len(s.heads) == 0 {
+		return audit.Head{}
+	}
+	return s.heads[len(s.heads)-1]
+}
+
+func (s *memStorage) Head(context.Context, string) (audit.Head, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last(), nil
+}
+
+func (s *memStorage) CheckpointAt(_ context.Context, _ string, size uint64) (audit.Head, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, h := range s.heads {
+		if h.Size >= size {
+			return h, nil
+		}
+	}
+	return audit.Head{}, audit.ErrNoCheckpoint
+}
+
+func (s *memStorage) Rows(_ context.Context, _ string, from, to uint64, fn func(audit.Row) error) error {
+	s.mu.Lock()
+	rows := slices.Clone(s.rows)
+	s.mu.Unlock()
+	for _, row := range rows {
+		if row.Index >= from && row.Index < to {
+			if err := fn(row); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// add returns an apply function that counts under key, as a change of a
+// licence would.
+func add(key string) func(audit.Tx) error {
+	return func(tx audit.Tx) error {
+		tx.(*memTx).state[key]++
+		return nil
+	}
+}

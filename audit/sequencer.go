@@ -1,0 +1,341 @@
+package audit
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	maxAttempts = 10
+	backoff     = time.Millisecond // before the second attempt; doubled up to 64 times that
+)
+
+// errAbandoned answers the callers of a batch whose goroutine was ended from
+// within, by runtime.Goexit in one of the functions it ran.
+var errAbandoned = errors.New("audit: the batch was abandoned")
+
+// call is one caller of Append, waiting.
+type call struct {
+	entry    *Entry // the caller's, which apply may complete
+	original Entry  // as the caller handed it in
+	apply    func(Tx) error
+
+	// Of the current attempt, owned by the batch.
+	dropped error // why this call is not in the batch
+	row     Row
+	commit  []byte // the record's commitment
+
+	// The answer; set before done is closed.
+	done    chan struct{}
+	receipt Receipt
+	err     error
+}
+
+// Append logs one entry and returns when it is durable. The entries of
+// concurrent callers are committed together.
+//
+// apply, when it is not nil, runs in the transaction that the entry is committed in, and
+// may complete *e. It may run several times, each time with *e as it was handed
+// in, so it must have no effect outside the transaction. It must not use a
+// context that its caller may cancel, since a cancelled query can end the
+// transaction for all (context.WithoutCancel gives a fit one). When it fails or
+// panics, nothing of this caller is stored, and Append returns its error as it is.
+//
+// While Append runs, *e belongs to it; afterwards e.Time is the time logged. A
+// ctx that ends before a batch has taken the entry withdraws it. Later it has
+// no effect, because only the commit tells whether the entry stands. An error
+// from the commit itself does not say that nothing was stored.
+func (l *Log) Append(ctx context.Context, e *Entry, apply func(Tx) error) (Receipt, error) {
+	if err := ctx.Err(); err != nil {
+		return Receipt{}, err
+	}
+	c := &call{entry: e, original: e.clone(), apply: apply, done: make(chan struct{})}
+	if err := l.enqueue(c); err != nil {
+		return Receipt{}, err
+	}
+	select {
+	case <-c.done:
+	case <-ctx.Done():
+		if l.withdraw(c) {
+			return Receipt{}, ctx.Err()
+		}
+		<-c.done
+	}
+	return c.receipt, c.err
+}
+
+// enqueue adds c to the queue and starts a batch when none is running.
+func (l *Log) enqueue(c *call) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.stopped != nil {
+		return l.stopped
+	}
+	l.queue = append(l.queue, c)
+	if !l.running {
+		l.running = true
+		go l.sequence()
+	}
+	return nil
+}
+
+// withdraw removes c from the queue and reports whether it was still there.
+func (l *Log) withdraw(c *call) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.queue {
+		if l.queue[i] == c {
+			l.queue = append(l.queue[:i:i], l.queue[i+1:]...)
+			return true
+		}
+	}
+	return false
+}
+
+// sequence commits one batch and hands over to the next. It has a goroutine of
+// its own so that an apply that ends its goroutine ends no caller's, and each batch has a new one
+// so that it does not end the log's.
+func (l *Log) sequence() {
+	defer l.handOver()
+	l.mu.Lock()
+	n := min(len(l.queue), l.cfg.MaxBatch)
+	batch := l.queue[:n:n]
+	l.queue = l.queue[n:]
+	l.mu.Unlock()
+
+	err := errAbandoned
+	defer func() { answer(batch, err) }()
+	err = l.commit(batch)
+}
+
+// handOver starts the next batch when callers wait.
+func (l *Log) handOver() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(l.queue) > 0 {
+		go l.sequence()
+		return
+	}
+	l.running = false
+	l.idle.Broadcast()
+}
+
+// answer wakes the callers of a batch. When err is not nil, the batch is lost
+// for all: even a caller who was dropped gets err, because why it was dropped
+// may depend on what others of the batch did.
+func answer(batch []*call, err error) {
+	for _, c := range batch {
+		switch {
+		case err != nil:
+			c.err = err
+		case c.dropped != nil:
+			c.err = c.dropped
+		}
+		if c.err != nil {
+			*c.entry, c.receipt = c.original, Receipt{}
+		}
+		close(c.done)
+	}
+}
+
+// commit commits a batch, trying again after a conflict.
+func (l *Log) commit(batch []*call) error {
+	if len(batch) == 0 { // all withdrawn
+		return nil
+	}
+	for attempt := 1; ; attempt++ {
+		next, err := l.try(batch, attempt == maxAttempts)
+		switch {
+		case err == nil:
+			l.tip = next
+			return nil
+		case errors.Is(err, errHalt):
+			return l.halt(err)
+		case !errors.Is(err, ErrConflict) || attempt == maxAttempts:
+			return fmt.Errorf("committing log entries: %w", err)
+		}
+		time.Sleep(backoff << min(attempt-1, 6))
+	}
+}
+
+// errHalt marks the errors after which a log must not go on.
+var errHalt = errors.New("audit: storage contradicts what was committed")
+
+// halt stops the log for good.
+func (l *Log) halt(cause error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	stopped := fmt.Errorf("%w: %w", ErrStopped, cause)
+	if l.stopped == nil {
+		l.stopped = stopped
+	}
+	for _, c := range l.queue {
+		c.err = stopped
+		close(c.done)
+	}
+	l.queue = nil
+	return stopped
+}
+
+// try runs the batch once, in one transaction, and returns the tip after it.
+func (l *Log) try(batch []*call, last bool) (tip, error) {
+	// A batch serves many callers, so that no one's context may end it.
+	ctx := context.Background()
+	var next tip
+	err := l.cfg.Storage.Batch(ctx, func(tx Tx) error {
+		var err error
+		next, err = l.fill(ctx, tx, batch, last)
+		return err
+	})
+	return next, err
+}
+
+// fill is the transaction: the callers' functions, then the next indexes, the
+// rows and the checkpoint.
+func (l *Log) fill(ctx context.Context, tx Tx, batch []*call, last bool) (tip, error) {
+	var kept []*call
+	for _, c := range batch {
+		if err := l.run(ctx, tx, c, last); err != nil {
+			return tip{}, err
+		}
+		if c.dropped == nil {
+			kept = append(kept, c)
+		}
+	}
+	at, err := l.head(ctx, tx)
+	if err != nil || len(kept) == 0 {
+		return at, err
+	}
+	return l.link(ctx, tx, at, kept)
+}
+
+// run runs one caller's function under a savepoint and checks the entry. An
+// error is the whole batch's; the caller's own goes to c.dropped.
+func (l *Log) run(ctx context.Context, tx Tx, c *call, last bool) error {
+	*c.entry = c.original.clone()
+	c.dropped = nil
+	if c.apply == nil {
+		c.dropped = l.prepare(c)
+		return nil
+	}
+	var own *ownError
+	err := tx.Savepoint(ctx, func() error {
+		err := contained(c.apply, tx)
+		if err == nil {
+			err = l.prepare(c)
+		}
+		if err == nil {
+			return nil
+		}
+		own = &ownError{err}
+		return own
+	})
+	switch {
+	case err == nil && own == nil:
+		return nil
+	case own == nil || !errors.Is(err, own):
+		return fmt.Errorf("running savepoint: %w", errors.Join(err, errSavepoint))
+	case errors.Is(own, ErrConflict) && !last:
+		return own
+	}
+	c.dropped = own.error
+	return nil
+}
+
+// errSavepoint says that a transaction is lost, whatever else Savepoint said.
+var errSavepoint = errors.New("audit: savepoint neither released nor rolled back")
+
+// ownError marks what went wrong in a caller's own part of the transaction, so
+// that it is told from a savepoint that could not be rolled back.
+type ownError struct{ error }
+
+// Unwrap lets storage recognise what it returned itself.
+func (e *ownError) Unwrap() error { return e.error }
+
+// contained calls apply and makes its panic an error.
+func contained(apply func(Tx) error, tx Tx) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("audit: panic in a transaction: %v", p)
+		}
+	}()
+	return apply(tx)
+}
+
+// prepare checks the entry and draws the salt of its commitment.
+func (l *Log) prepare(c *call) error {
+	if err := c.entry.check(); err != nil {
+		return err
+	}
+	var err error
+	c.row.Opening, c.commit, err = newOpening(l.cfg.Rand, c.entry.Personal)
+	return err
+}
+
+// head returns the tip as the transaction sees it. The cached one is used when
+// nobody else has appended meanwhile; otherwise the stored head is checked first.
+func (l *Log) head(ctx context.Context, tx Tx) (tip, error) {
+	head, err := tx.Head(ctx, l.cfg.LogID)
+	switch {
+	case err != nil:
+		return tip{}, fmt.Errorf("reading log head: %w", err)
+	case head.Size < l.tip.size:
+		return tip{}, fmt.Errorf("%w: %w: %d entries, %d were committed", errHalt, ErrBackwards, head.Size, l.tip.size)
+	case head.Size == l.tip.size && head.LastLeaf != l.tip.leaf:
+		return tip{}, fmt.Errorf("%w: %w: in entry %d", errHalt, ErrForked, head.Size-1)
+	case head.Size == l.tip.size:
+		return l.tip, nil
+	}
+	found, err := l.checkHead(head)
+	if err != nil {
+		return tip{}, fmt.Errorf("%w: %w", errHalt, err)
+	}
+	return found, nil
+}
+
+// link gives the entries their places after at, and appends them with the
+// checkpoint that covers them.
+func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error) {
+	r := at.compact()
+	// A clock that was set back must not make the log look reordered.
+	at.time = max(at.time, l.cfg.Now().UnixMicro())
+	rows := make([]Row, len(kept))
+	for i, c := range kept {
+		c.entry.Time = time.UnixMicro(at.time).UTC()
+		if err := c.link(&at); err != nil {
+			return tip{}, err
+		}
+		if err := r.Append(bytes.Clone(at.leaf[:]), nil); err != nil {
+			return tip{}, fmt.Errorf("growing the tree: %w", err)
+		}
+		rows[i] = c.row
+	}
+	at.hashes = r.Hashes()
+	signed, err := l.sign(Checkpoint{Origin: l.cfg.LogID, Size: at.size, RootHash: rootOf(r)})
+	if err != nil {
+		return tip{}, err
+	}
+	for _, c := range kept {
+		c.receipt = Receipt{Index: c.row.Index, LeafHash: c.row.Leaf, Checkpoint: signed}
+	}
+	return at, tx.Append(ctx, l.cfg.LogID, rows, Head{
+		Size: at.size, LastLeaf: at.leaf, LastRecord: rows[len(rows)-1].Record, Range: at.hashes, Checkpoint: signed,
+	})
+}
+
+// link makes the row of c, the entry after at, and moves at to it.
+func (c *call) link(at *tip) error {
+	e := *c.entry
+	e.Personal = nil
+	record := Record{Prev: at.leaf, Index: at.size, Entry: e, Commitment: c.commit}
+	encoded, err := record.Marshal()
+	if err != nil {
+		return fmt.Errorf("encoding entry %d: %w", at.size, err)
+	}
+	c.row.Index, c.row.Record, c.row.Leaf = at.size, encoded, LeafHash(encoded)
+	at.size, at.leaf = at.size+1, c.row.Leaf
+	return nil
+}

@@ -1,0 +1,87 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+var (
+	// ErrConflict is wrapped by a Storage's or Tx's error when the transaction
+	// cannot commit because of another one and has been, or must be, rolled
+	// back: an index is taken already, a serialization failure, a deadlock.
+	// The log then runs the whole batch again. A commit whose outcome is
+	// unknown must never be reported as ErrConflict.
+	ErrConflict = errors.New("audit: conflict with another transaction")
+	// ErrNoCheckpoint says that no stored checkpoint is that large, or that
+	// the log is still empty.
+	ErrNoCheckpoint = errors.New("audit: no such checkpoint")
+)
+
+// Row is one entry as stored.
+type Row struct {
+	Index  uint64
+	Record []byte   // deterministic CBOR, see Record
+	Leaf   [32]byte // SM3(0x00 ‖ Record)
+
+	// Opening is the salt and the personal values that the record commits to;
+	// nil when there are none, or when they were erased.
+	Opening []byte
+}
+
+// Head is the state of a log at one checkpoint. The zero Head is the empty log.
+type Head struct {
+	Size       uint64
+	LastLeaf   [32]byte // leaf of entry Size-1
+	LastRecord []byte   // record of entry Size-1
+	Range      [][]byte // compact range of [0, Size): roots of the perfect subtrees, left to right
+	Checkpoint []byte   // signed note for Size
+}
+
+// Storage keeps the rows and heads of logs. Implementations are safe for
+// concurrent use.
+type Storage interface {
+	// Batch runs fn in one transaction and commits when fn returns nil; on
+	// return of nil everything is durable. When fn fails, its error is
+	// returned (wrapped or not) and nothing is stored. Batch runs fn once; on
+	// ErrConflict the log calls Batch again.
+	Batch(ctx context.Context, fn func(Tx) error) error
+	// Rows calls fn for the rows with from <= Index < to that exist, in
+	// the order of indexes, exactly as they are stored, and returns fn's error.
+	Rows(ctx context.Context, logID string, from, to uint64, fn func(Row) error) error
+	// Head returns the newest head; the zero Head for an empty log.
+	Head(ctx context.Context, logID string) (Head, error)
+	// CheckpointAt returns the stored head with the smallest Size >= size, or
+	// ErrNoCheckpoint.
+	CheckpointAt(ctx context.Context, logID string, size uint64) (Head, error)
+}
+
+// Tx is a transaction of a Storage.
+type Tx interface {
+	// Head is Storage.Head, as this transaction sees it.
+	Head(ctx context.Context, logID string) (Head, error)
+	// Savepoint runs fn. When fn fails, everything done in the transaction
+	// since is undone and fn's error is returned unchanged; any other error
+	// means that the transaction as a whole is lost.
+	Savepoint(ctx context.Context, fn func() error) error
+	// Append inserts rows and the head that they lead to. An index that is
+	// taken is ErrConflict, here or at the commit.
+	Append(ctx context.Context, logID string, rows []Row, head Head) error
+}
+
+// headBelow returns a stored head whose size is at most size: the nearest one
+// or, to keep the number of queries logarithmic, one not much further back.
+// It is the empty head when no smaller one is stored.
+func headBelow(ctx context.Context, s Storage, logID string, size uint64) (Head, error) {
+	for step := uint64(0); step < size; step = max(256, step*4) {
+		head, err := s.CheckpointAt(ctx, logID, size-step)
+		switch {
+		case errors.Is(err, ErrNoCheckpoint):
+		case err != nil:
+			return Head{}, fmt.Errorf("reading checkpoint: %w", err)
+		case head.Size <= size:
+			return head, nil
+		}
+	}
+	return Head{}, nil
+}

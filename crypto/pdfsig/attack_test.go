@@ -1,0 +1,346 @@
+package pdfsig_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"elicence/crypto/pdfsig"
+)
+
+// wantCode checks that err is a *FormatError with a code.
+func wantCode(t *testing.T, err error, code string) {
+	t.Helper()
+	var format *pdfsig.FormatError
+	if !errors.As(err, &format) {
+		t.Fatalf("got error %v, want a FormatError with code %s", err, code)
+	}
+	if format.Code != code {
+		t.Errorf("got %v, want code %s", format, code)
+	}
+}
+
+// wantRefused checks that Read refuses a file and returns nothing of it.
+func wantRefused(t *testing.T, file []byte, code string) {
+	t.Helper()
+	f, err := pdfsig.Read(file)
+	if f != nil {
+		t.Errorf("Read returned a File: %v", f.Signatures)
+	}
+	wantCode(t, err, code)
+}
+
+func TestEditorChangesNothingByItself(t *testing.T) {
+	file := sign(t)
+	if got := split(t, file).file(); !bytes.Equal(got, file) {
+		t.Fatal("a file taken apart and put together is another")
+	}
+}
+
+// change is an attack on a file taken apart.
+type change func(*testing.T, *edited)
+
+// swap replaces what a pattern matches in the last section.
+func swap(pattern *regexp.Regexp, with string) change {
+	return func(_ *testing.T, e *edited) {
+		e.last(func(s string) string { return pattern.ReplaceAllLiteralString(s, with) })
+	}
+}
+
+// replace edits one object of the update.
+func replace(old, new string) change {
+	return func(t *testing.T, e *edited) { e.replace(t, 1, old, new) }
+}
+
+// both adds an entry to a dictionary that both revisions hold.
+func both(old, entry string) change {
+	return func(t *testing.T, e *edited) {
+		for i := range e.sections {
+			e.replace(t, i, old, old+entry)
+		}
+	}
+}
+
+// keep leaves the byte range as the attack wrote it.
+func keep(edit change) change {
+	return func(t *testing.T, e *edited) { edit(t, e); e.keepRange = true }
+}
+
+// updateAttacks edits the signature revision, or both, with all offsets and
+// ranges put right again.
+var updateAttacks = []struct {
+	class, name string
+	edit        change
+	code        string
+}{
+	{"USF", "contents empty", swap(contentsPattern, "/Contents <>"), pdfsig.CodeContents},
+	{"USF", "contents null", keep(swap(contentsPattern, "/Contents null")), pdfsig.CodeSyntax},
+	{"USF", "contents missing", keep(swap(contentsPattern, "")), pdfsig.CodeNoSignature},
+	{"USF", "contents an integer", keep(swap(contentsPattern, "/Contents 0")), pdfsig.CodeNoSignature},
+	{"USF", "contents a reference", keep(swap(contentsPattern, "/Contents 9 0 R")), pdfsig.CodeNoSignature},
+	{"USF", "contents a literal string", keep(swap(contentsPattern, "/Contents (0000)")), pdfsig.CodeByteRange},
+	{"USF", "contents all zeros", swap(contentsPattern, "/Contents <0000000000000000>"), pdfsig.CodeContents},
+	{"USF", "byte range missing", keep(swap(rangePattern, "")), pdfsig.CodeByteRange},
+	{"USF", "byte range null", keep(swap(rangePattern, "/ByteRange null")), pdfsig.CodeSyntax},
+	{"USF", "byte range a name", keep(swap(rangePattern, "/ByteRange /None")), pdfsig.CodeNoSignature},
+	{"USF", "byte range empty", keep(swap(rangePattern, "/ByteRange []")), pdfsig.CodeByteRange},
+	{"USF", "byte range of three", keep(swap(rangePattern, "/ByteRange [0 1 2]")), pdfsig.CodeByteRange},
+	{"USF", "byte range of names", keep(swap(rangePattern, "/ByteRange [/a /b /c /d]")), pdfsig.CodeByteRange},
+	{"USF", "byte range negative", keep(swap(rangePattern, "/ByteRange [0 -1 5 -1]")), pdfsig.CodeByteRange},
+	{"USF", "byte range of 11 digits", keep(swap(rangePattern, "/ByteRange [0 99999999999 5 1]")), pdfsig.CodeLimit},
+	{"USF", "byte range from one", keep(swap(rangePattern, "/ByteRange [1 2 3 4]")), pdfsig.CodeByteRange},
+	{"USF", "value missing", replace(" /V 2", " /W 2"), pdfsig.CodeProfile},
+	{"USF", "no fields", func(t *testing.T, e *edited) {
+		e.replace(t, 1, fmt.Sprintf("/Fields [%d 0 R]", e.find(t, 1, "/FT /Sig").number), "/Fields []")
+	}, pdfsig.CodeField},
+	{"USF", "foreign handler", replace("/Elicence.GMPkiLite", "/Adobe.PPKLite"), pdfsig.CodeProfile},
+	{"USF", "foreign encoding", replace("/GM.sm2seal", "/adbe.pkcs7.detached"), pdfsig.CodeProfile},
+
+	{"SWA", "two byte ranges in the dictionary", replace("/Type /Sig ", "/ByteRange [0 1 2 3] /Type /Sig "), pdfsig.CodeSyntax},
+	{"SWA", "byte range in a string", replace("/Reason (Issue", "/Reason (/ByteRange [0 1 2 3] Issue"), pdfsig.CodeByteRange},
+	{"SWA", "second range moved back", func(t *testing.T, e *edited) {
+		file := e.file()
+		r := rangePattern.Find(file)
+		var a, b, c int
+		if _, err := fmt.Sscanf(string(r), "/ByteRange [0 %d %d %d", &a, &b, &c); err != nil {
+			t.Fatal(err)
+		}
+		e.replace(t, 1, string(r), fmt.Sprintf("/ByteRange [0 %d %d %-10d]", a, b+40, c-40))
+		e.keepRange = true
+	}, pdfsig.CodeByteRange},
+	{"SWA", "something between contents and range", func(t *testing.T, e *edited) {
+		e.replace(t, 1, ">\n/ByteRange", "><</Evil true>>\n/ByteRange")
+	}, pdfsig.CodeSyntax},
+	{"SWA", "contents twice", replace("/Type /Sig ", "/Contents <3003020101> /Type /Sig "), pdfsig.CodeSyntax},
+
+	{"gap", "upper case", func(t *testing.T, e *edited) { e.replace(t, 1, "a50b00ff", "A50b00ff") }, pdfsig.CodeSyntax},
+	{"gap", "space in the digits", func(t *testing.T, e *edited) { e.replace(t, 1, "a50b00ff", "a50b 00f") }, pdfsig.CodeSyntax},
+	{"gap", "odd number of digits", func(t *testing.T, e *edited) { e.replace(t, 1, "0>\n/ByteRange", ">\n/ByteRange") }, pdfsig.CodeSyntax},
+	{"gap", "padding not zero", func(t *testing.T, e *edited) { e.replace(t, 1, "00>\n/ByteRange", "01>\n/ByteRange") }, pdfsig.CodeContents},
+	{"gap", "length not minimal", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<3083000100") }, pdfsig.CodeContents},
+	{"gap", "long form of a short length", swap(contentsPattern, "/Contents <3081050000000000>"), pdfsig.CodeContents},
+	{"gap", "indefinite length", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<30800100") }, pdfsig.CodeContents},
+	{"gap", "longer than the room", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<30824100") }, pdfsig.CodeContents},
+	{"gap", "not a sequence", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<31820100") }, pdfsig.CodeContents},
+
+	{"shadow", "content stream replaced", func(t *testing.T, e *edited) {
+		content := e.find(t, 0, "<</Filter /FlateDecode /Length")
+		e.sections[1].parts = append(e.sections[1].parts, content)
+	}, pdfsig.CodeUpdate},
+	{"shadow", "font replaced", func(t *testing.T, e *edited) {
+		e.sections[1].parts = append(e.sections[1].parts, e.find(t, 0, "/Subtype /Type0"))
+	}, pdfsig.CodeUpdate},
+	{"shadow", "content stream instead of the page", func(t *testing.T, e *edited) {
+		content := e.find(t, 0, "<</Filter /FlateDecode /Length")
+		for i, p := range e.sections[1].parts {
+			if strings.Contains(p.text, "/Type /Page\n") {
+				e.sections[1].parts[i] = content
+			}
+		}
+	}, pdfsig.CodeUpdate},
+	{"shadow", "page shows other content", func(t *testing.T, e *edited) {
+		e.replace(t, 1, "/Contents 10 0 R", "/Contents 12 0 R")
+	}, pdfsig.CodeObject},
+	{"shadow", "page resized", func(t *testing.T, e *edited) {
+		e.replace(t, 1, "/Parent 1 0 R", "/MediaBox [0 0 500 500]\n/Parent 1 0 R")
+	}, pdfsig.CodeUpdate},
+	{"shadow", "catalogue without metadata", func(t *testing.T, e *edited) {
+		e.last(func(s string) string { return regexp.MustCompile(`/Metadata \d+ 0 R\n`).ReplaceAllString(s, "") })
+	}, pdfsig.CodeObject},
+	{"shadow", "catalogue in another language", func(t *testing.T, e *edited) { e.replace(t, 1, "(zh-CN)", "(en-GB)") }, pdfsig.CodeUpdate},
+	{"shadow", "object nobody uses, in the update", func(t *testing.T, e *edited) { e.add(1, "<</Type /Font>>") }, pdfsig.CodeObject},
+	{"shadow", "optional content", both("/Type /Catalog\n", "/OCProperties <<>>\n"), pdfsig.CodeOptionalContent},
+	{"shadow", "crop box", both("/Contents 10 0 R", "\n/CropBox [0 0 10 10]"), pdfsig.CodeProfile},
+	{"shadow", "other information dictionary", func(t *testing.T, e *edited) {
+		e.sections[1].trailer = regexp.MustCompile(`/Info \d+`).ReplaceAllString(e.sections[1].trailer, "/Info 2")
+	}, pdfsig.CodeUpdate},
+	{"shadow", "other root", func(t *testing.T, e *edited) {
+		e.sections[1].trailer = regexp.MustCompile(`/Root \d+`).ReplaceAllString(e.sections[1].trailer, "/Root 3")
+	}, pdfsig.CodeUpdate},
+
+	{"EAA", "second annotation", func(t *testing.T, e *edited) {
+		n := e.add(1, "<</Type /Annot /Subtype /FreeText /Rect [0 0 600 800] /Contents (void)>>")
+		e.replace(t, 1, "/Annots [", fmt.Sprintf("/Annots [%d 0 R ", n))
+	}, pdfsig.CodeField},
+	{"EAA", "annotation written into the page", replace("/Annots [", "/Annots [<</Type /Annot>> "), pdfsig.CodeField},
+	{"EAA", "annotation instead of the widget", replace("/Subtype /Widget", "/Subtype /Stamp"), pdfsig.CodeProfile},
+	{"SSA", "second field", func(t *testing.T, e *edited) {
+		n := e.add(1, "<</Type /Annot /Subtype /Widget /FT /Sig /T (Seal2)>>")
+		e.replace(t, 1, "/Fields [", fmt.Sprintf("/Fields [%d 0 R ", n))
+	}, pdfsig.CodeField},
+	{"SSA", "certification by nobody", replace("/Perms <<", "/Other <<"), pdfsig.CodeProfile},
+	{"SSA", "certification by another object", func(t *testing.T, e *edited) {
+		e.last(func(s string) string { return strings.ReplaceAll(s, "/DocMDP 2", "/DocMDP 1") })
+	}, pdfsig.CodeUpdate},
+	{"SSA", "changes permitted", replace("/P 1 /V /1.2", "/P 2 /V /1.2"), pdfsig.CodeUpdate},
+	{"SSA", "no transform", func(t *testing.T, e *edited) {
+		e.last(func(s string) string {
+			return regexp.MustCompile(`/Reference \[.*\]\n`).ReplaceAllString(s, "/Reference []\n")
+		})
+	}, pdfsig.CodeUpdate},
+
+	{"widget", "without area", func(t *testing.T, e *edited) { e.replace(t, 1, "459.555 239.305]", "340.5 120.25]") }, pdfsig.CodeField},
+	{"widget", "upside down", func(t *testing.T, e *edited) {
+		e.replace(t, 1, "[340.5 120.25 459.555 239.305]", "[459.555 239.305 340.5 120.25]")
+	}, pdfsig.CodeField},
+	{"widget", "off the page", func(t *testing.T, e *edited) {
+		e.replace(t, 1, "[340.5 120.25 459.555 239.305]", "[640.5 120.25 759.555 239.305]")
+	}, pdfsig.CodeField},
+	{"widget", "larger than the appearance", replace("459.555", "469.555"), pdfsig.CodeUpdate},
+	{"widget", "hidden", replace("/F 132", "/F 134"), pdfsig.CodeUpdate},
+	{"widget", "not printed", replace("/F 132", "/F 128"), pdfsig.CodeUpdate},
+	{"widget", "second appearance", func(t *testing.T, e *edited) {
+		n := e.find(t, 1, "/Subtype /Form").number
+		e.replace(t, 1, "/AP <<", fmt.Sprintf("/AP <</D %d 0 R ", n))
+	}, pdfsig.CodeProfile},
+	{"widget", "appearance with resources", replace("/Resources <<>>", "/Resources <</Font <<>>>>"), pdfsig.CodeUpdate},
+	{"widget", "appearance under optional content", replace("/Resources <<>>", "/Resources <<>> /OC 2 0 R"), pdfsig.CodeOptionalContent},
+	{"widget", "appearance transformed", replace("/Resources <<>>", "/Resources <<>> /Matrix [0 0 0 0 0 0]"), pdfsig.CodeProfile},
+	{"widget", "of another page", func(t *testing.T, e *edited) {
+		e.last(func(s string) string { return strings.Replace(s, "/F 132 /P 9 ", "/F 132 /P 11 ", 1) })
+	}, pdfsig.CodeField},
+	{"widget", "with an action", replace("/FT /Sig", "/FT /Sig /A <</S /URI /URI (x)>>"), pdfsig.CodeActiveContent},
+	{"widget", "with further actions", replace("/FT /Sig", "/FT /Sig /AA <<>>"), pdfsig.CodeActiveContent},
+
+	{"active", "open action", both("/Type /Catalog\n", "/OpenAction [9 0 R /Fit]\n"), pdfsig.CodeActiveContent},
+	{"active", "further actions", both("/Type /Catalog\n", "/AA <<>>\n"), pdfsig.CodeActiveContent},
+	{"active", "address base", both("/Type /Catalog\n", "/URI <<>>\n"), pdfsig.CodeActiveContent},
+	{"active", "script names", both("/Names <<\n", "/JavaScript <<>>\n"), pdfsig.CodeActiveContent},
+	{"active", "rich media", both("/Contents 10 0 R", "\n/RichMedia <<>>"), pdfsig.CodeActiveContent},
+
+	{"structure", "encrypted", func(t *testing.T, e *edited) { e.sections[1].trailer = "<</Encrypt 1 0 R" + e.sections[1].trailer[2:] }, pdfsig.CodeEncrypted},
+	{"structure", "hybrid", func(t *testing.T, e *edited) { e.sections[1].trailer = "<</XRefStm 15" + e.sections[1].trailer[2:] }, pdfsig.CodeXref},
+	{"structure", "previous section elsewhere", func(t *testing.T, e *edited) {
+		e.sections[1].trailer = prevPattern.ReplaceAllString(e.sections[1].trailer, "/Prev  15")
+	}, pdfsig.CodeUpdate},
+	{"structure", "comment between objects", func(t *testing.T, e *edited) { e.sections[1].parts[1].text += "% hidden\n" }, pdfsig.CodeSyntax},
+	{"structure", "comment in an object", replace("/SigFlags 3", "/SigFlags %\n3"), pdfsig.CodeSyntax},
+	{"structure", "blank line between objects", func(t *testing.T, e *edited) { e.sections[1].parts[1].text += "\n" }, pdfsig.CodeSyntax},
+	{"structure", "object twice", func(t *testing.T, e *edited) {
+		e.sections[1].parts = append(e.sections[1].parts, e.sections[1].parts[2])
+	}, pdfsig.CodeObject},
+	{"structure", "generation one", func(t *testing.T, e *edited) { e.replace(t, 1, "0 obj\n<</Fields", "1 obj\n<</Fields") }, pdfsig.CodeSyntax},
+	{"structure", "reference to generation one", replace("/SigFlags 3", "/SigFlags 3 1 R"), pdfsig.CodeSyntax},
+	{"structure", "white space of another kind", replace(" /SigFlags 3", "\t/SigFlags 3"), pdfsig.CodeSyntax},
+	{"structure", "more spaces", replace(" /SigFlags 3", "  /SigFlags 3"), pdfsig.CodeUpdate},
+	{"structure", "objects in another order", func(t *testing.T, e *edited) {
+		p := e.sections[1].parts
+		p[2], p[3] = p[3], p[2]
+	}, pdfsig.CodeUpdate},
+	{"structure", "escaped name", replace("/FT /Sig", "/F#54 /Sig"), pdfsig.CodeSyntax},
+	{"structure", "page redefined as a stream", func(t *testing.T, e *edited) {
+		for i := range e.sections[0].parts {
+			p := &e.sections[0].parts[i]
+			if strings.HasPrefix(p.text, "9 0 obj\n") {
+				p.text = strings.Replace(p.text, "/Contents", "/Length 6 /Contents", 1)
+				p.text = strings.Replace(p.text, ">>\nendobj", ">>\nstream\nhidden\nendstream\nendobj", 1)
+			}
+		}
+		e.replace(t, 1, "/Contents 10 0 R", "/Length 6 /Contents 10 0 R")
+	}, pdfsig.CodeProfile},
+}
+
+func TestAttacksOnTheUpdate(t *testing.T) {
+	signed := sign(t)
+	for _, tt := range updateAttacks {
+		t.Run(tt.class+"/"+tt.name, func(t *testing.T) {
+			e := split(t, signed)
+			before := e.file()
+			tt.edit(t, e)
+			file := e.file()
+			if bytes.Equal(file, before) {
+				t.Fatal("the attack changed nothing")
+			}
+			wantRefused(t, file, tt.code)
+		})
+	}
+}
+
+// TestAttacksOnTheBytes needs no tables put right.
+func TestAttacksOnTheBytes(t *testing.T) {
+	signed := sign(t)
+	last := split(t, signed)
+	update := signed[len(signed)-len(lastSection(t, signed)):]
+	tests := []struct {
+		class, name string
+		file        []byte
+		code        string
+	}{
+		{"ISA", "one byte appended", concat(signed, "\n"), pdfsig.CodeRevisions},
+		{"ISA", "body appended", concat(signed, last.sections[0].parts[0].text), pdfsig.CodeRevisions},
+		{"ISA", "body and trailer appended", concat(signed, last.sections[0].parts[0].text, "trailer\n<<>>\n"), pdfsig.CodeRevisions},
+		{"ISA", "end of file marker appended", concat(signed, "%%EOF\n"), pdfsig.CodeRevisions},
+		{"ISA", "signature revision appended again", concat(signed, string(update)), pdfsig.CodeRevisions},
+		{"ISA", "something before the header", concat([]byte("\n"), string(signed)), pdfsig.CodeHeader},
+		{"USF", "not signed", render(t), pdfsig.CodeHeader},
+		{"USF", "signature revision cut off", signed[:len(signed)-len(update)], pdfsig.CodeNoSignature},
+		{"USF", "prepared, not finished", unfinished(t), pdfsig.CodeContents},
+		{"resource", "nothing", nil, pdfsig.CodeFileSize},
+		{"resource", "too large", make([]byte, pdfsig.MaxFileSize+1), pdfsig.CodeFileSize},
+		{"resource", "no PDF", []byte("PK\x03\x04 and so on"), pdfsig.CodeHeader},
+		{"resource", "header only", []byte("%PDF-1.7\n%µ¶\n"), pdfsig.CodeSyntax},
+		{"resource", "version 2.0", bytes.Replace(signed, []byte("%PDF-1.7"), []byte("%PDF-2.0"), 1), pdfsig.CodeHeader},
+		{"resource", "nesting", inObject(strings.Repeat("[", 17) + strings.Repeat("]", 17)), pdfsig.CodeLimit},
+		{"resource", "nesting without end", inObject(strings.Repeat("[<</A", 1_000_000)), pdfsig.CodeLimit},
+		{"resource", "deep nesting without end", inObject(strings.Repeat("[", 5_000_000)), pdfsig.CodeLimit},
+		{"resource", "long number", inObject("12345678901"), pdfsig.CodeLimit},
+		{"resource", "long real", inObject("1234567.8901"), pdfsig.CodeLimit},
+		{"resource", "many digits", inObject(strings.Repeat("9", 1_000_000)), pdfsig.CodeLimit},
+		{"resource", "long name", inObject("/" + strings.Repeat("n", 128)), pdfsig.CodeLimit},
+		{"resource", "many values", inObject("[" + strings.Repeat("0 ", 300_000) + "]"), pdfsig.CodeLimit},
+		{"resource", "many entries", inObject(manyEntries(257)), pdfsig.CodeLimit},
+		{"resource", "reference beyond the limit", inObject("20001 0 R"), pdfsig.CodeLimit},
+		{"resource", "object number beyond the limit", []byte("%PDF-1.7\n%µ¶\n20001 0 obj\n0\nendobj\n"), pdfsig.CodeLimit},
+		{"resource", "many objects", []byte("%PDF-1.7\n%µ¶\n" + strings.Repeat("1 0 obj\n0\nendobj\n", 20_001)), pdfsig.CodeLimit},
+		{"resource", "stream longer than the file", inObject("<</Length 9999999999>>\nstream\nx"), pdfsig.CodeSyntax},
+		{"resource", "stream of negative length", inObject("<</Length -1>>\nstream\nx"), pdfsig.CodeSyntax},
+		{"resource", "number with leading zeros", inObject("007"), pdfsig.CodeSyntax},
+		{"resource", "number of nothing", inObject("-"), pdfsig.CodeSyntax},
+		{"resource", "real without a fraction", inObject("1."), pdfsig.CodeSyntax},
+		{"resource", "number run into a name", inObject("12ab"), pdfsig.CodeSyntax},
+		{"resource", "empty name", inObject("/"), pdfsig.CodeSyntax},
+		{"resource", "octal escape", inObject(`(\101)`), pdfsig.CodeSyntax},
+		{"resource", "string with parentheses inside", inObject("(a(b)c)"), pdfsig.CodeSyntax},
+		{"resource", "string without an end", inObject("(abc"), pdfsig.CodeSyntax},
+		{"resource", "string ending in a backslash", inObject(`(abc\`), pdfsig.CodeSyntax},
+		{"resource", "object stream and cross-reference stream", inObject("<</Type /XRef /Length 0>>\nstream\n\nendstream\nendobj\nstartxref\n15\n%%EOF\n"), pdfsig.CodeSyntax},
+	}
+	for _, tt := range tests {
+		t.Run(tt.class+"/"+tt.name, func(t *testing.T) { wantRefused(t, tt.file, tt.code) })
+	}
+}
+
+func concat(file []byte, more ...string) []byte {
+	return append(bytes.Clone(file), strings.Join(more, "")...)
+}
+
+// lastSection returns the bytes of the signature revision.
+func lastSection(t *testing.T, file []byte) []byte {
+	t.Helper()
+	first := trailerPattern.FindIndex(file)
+	if first == nil {
+		t.Fatal("no trailer")
+	}
+	return file[first[1]:]
+}
+
+func unfinished(t *testing.T) []byte {
+	return contentsPattern.ReplaceAllFunc(sign(t), func(b []byte) []byte {
+		return []byte("/Contents <" + strings.Repeat("0", len(b)-len("/Contents <>")) + ">")
+	})
+}
+
+func inObject(text string) []byte {
+	return []byte("%PDF-1.7\n%µ¶\n1 0 obj\n" + text + "\nendobj\n")
+}
+
+func manyEntries(n int) string {
+	var out strings.Builder
+	for i := range n {
+		fmt.Fprintf(&out, "/K%d 0 ", i)
+	}
+	return "<<" + out.String() + ">>"
+}

@@ -1,0 +1,291 @@
+package pdfsig
+
+import (
+	"strings"
+	"unicode"
+)
+
+// document is a file being read: its objects as its last revision leaves them,
+// and what the walk from the trailer has found.
+type document struct {
+	file     []byte
+	objects  []*object // by number; nil where there is none, as at 0
+	roles    []string  // by number; empty until the walk reaches the object
+	root     int       // object number of the catalogue
+	info     int       // object number of the information dictionary
+	tree     int       // object number of the page tree
+	boxes    [][4]float64
+	pages    []int // object numbers in page order
+	contents []*object
+	attached map[string][]byte
+	inflater inflater
+	decoded  int // bytes decoded so far, against MaxDecoded
+}
+
+// newDocument indexes the objects of one or more revisions. The objects of the
+// first are numbered from 1 without a gap; those of a later one replace or
+// follow, again without a gap.
+func newDocument(file []byte, revisions []revision) (*document, error) {
+	d := &document{file: file, objects: []*object{nil}, attached: map[string][]byte{}}
+	for i := range revisions {
+		r := &revisions[i]
+		highest := len(d.objects) - 1
+		for j := range r.objects {
+			highest = max(highest, r.objects[j].number)
+		}
+		if highest > len(d.objects)-1+len(r.objects) {
+			return nil, malformed(CodeObject, r.xref, "object %d among %d objects", highest, len(r.objects))
+		}
+		d.objects = append(d.objects, make([]*object, highest+1-len(d.objects))...)
+		for j := range r.objects {
+			d.objects[r.objects[j].number] = &r.objects[j]
+		}
+		if err := d.readTrailer(r, i == 0); err != nil {
+			return nil, err
+		}
+	}
+	d.roles = make([]string, len(d.objects))
+	return d, nil
+}
+
+// readTrailer checks the trailer of the revision that was just indexed.
+func (d *document) readTrailer(r *revision, first bool) error {
+	entries := trailerShape
+	if !first {
+		entries = updateTrailerShape
+	}
+	if err := r.trailer.conform(entries); err != nil {
+		return err
+	}
+	root, info := int(r.trailer.entry("Root").int()), int(r.trailer.entry("Info").int())
+	if size := r.trailer.entry("Size").int(); size != int64(len(d.objects)) {
+		return malformed(CodeTrailer, r.trailer.start, "size is %d, not %d", size, len(d.objects))
+	}
+	if !first && (root != d.root || info != d.info) {
+		return malformed(CodeUpdate, r.trailer.start, "update names another root or information dictionary")
+	}
+	d.root, d.info = root, info
+	return nil
+}
+
+// visit returns the object that ref names and enters it in a role. first is
+// false when the walk was there before in the same role: fpdf shares resources
+// between pages. Any other second visit is refused, so that one object is
+// never two things, and the walk ends.
+func (d *document) visit(ref value, role string, stream bool) (o *object, first bool, err error) {
+	if ref.kind != kindReference {
+		return nil, false, malformed(CodeProfile, ref.start, "%s where a reference to %s belongs", ref.kind, role)
+	}
+	n := int(ref.int())
+	if n >= len(d.objects) || d.objects[n] == nil {
+		return nil, false, malformed(CodeObject, ref.start, "object %d does not exist", n)
+	}
+	o = d.objects[n]
+	if d.roles[n] != "" && d.roles[n] != role {
+		return nil, false, malformed(CodeObject, ref.start, "object %d is both %s and %s", n, d.roles[n], role)
+	}
+	if stream != (o.data != nil) {
+		return nil, false, malformed(CodeProfile, o.offset, "%s: stream is %t, should be %t", role, o.data != nil, stream)
+	}
+	first = d.roles[n] == ""
+	d.roles[n] = role
+	return o, first, nil
+}
+
+// once visits an object that only one place may refer to.
+func (d *document) once(ref value, role string, stream bool, s shape) (*object, error) {
+	o, first, err := d.visit(ref, role, stream)
+	if err != nil {
+		return nil, err
+	}
+	if !first {
+		return nil, malformed(CodeObject, ref.start, "object %d is %s twice", o.number, role)
+	}
+	return o, o.body.conform(s)
+}
+
+// walkRendered reads all that fpdf wrote: everything but the signature. The
+// catalogue and the page numbered signed (0 for none) have the shape that
+// Prepare gives them.
+func (d *document) walkRendered(trailer value, signed int) (catalogue *object, err error) {
+	if _, err := d.once(trailer.entry("Info"), "the information dictionary", false, infoShape); err != nil {
+		return nil, err
+	}
+	entries := catalogueShape
+	if signed != 0 {
+		entries = signedCatalogueShape
+	}
+	if catalogue, err = d.once(trailer.entry("Root"), "the catalogue", false, entries); err != nil {
+		return nil, err
+	}
+	if metadata := catalogue.body.entry("Metadata"); metadata.kind != kindNone {
+		if _, err := d.once(metadata, "the metadata", true, metadataShape); err != nil {
+			return nil, err
+		}
+	}
+	if err := d.walkPages(catalogue.body.entry("Pages"), signed); err != nil {
+		return nil, err
+	}
+	return catalogue, d.walkAttachments(catalogue.body.entry("Names"))
+}
+
+// checkReached refuses objects that the walk has not met: they could only wait
+// for something to point at them.
+func (d *document) checkReached() error {
+	for n, o := range d.objects {
+		switch {
+		case n == 0:
+		case o == nil:
+			return malformed(CodeObject, 0, "object %d is missing", n)
+		case d.roles[n] == "":
+			return malformed(CodeObject, o.offset, "object %d is not used", n)
+		}
+	}
+	return nil
+}
+
+// walkPages reads the page tree, which fpdf writes one level deep.
+func (d *document) walkPages(ref value, signed int) error {
+	tree, err := d.once(ref, "the page tree", false, pageTreeShape)
+	if err != nil {
+		return err
+	}
+	d.tree = tree.number
+	kids := tree.body.entry("Kids")
+	if len(kids.items()) == 0 || tree.body.entry("Count").int() != int64(len(kids.items())) {
+		return malformed(CodeProfile, kids.start, "page tree does not count its pages")
+	}
+	inherited, err := rectangle(tree.body.entry("MediaBox"))
+	if err != nil {
+		return err
+	}
+	for _, kid := range kids.items() {
+		if err := d.walkPage(kid, inherited, signed); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *document) walkPage(ref value, box [4]float64, signed int) error {
+	entries := pageShape
+	if signed != 0 && ref.int() == int64(signed) {
+		entries = signedPageShape
+	}
+	page, err := d.once(ref, "a page", false, entries)
+	if err != nil {
+		return err
+	}
+	if page.body.entry("Parent").int() != int64(d.tree) {
+		return malformed(CodeObject, page.offset, "page is not a child of the page tree")
+	}
+	if own := page.body.entry("MediaBox"); own.kind != kindNone {
+		if box, err = rectangle(own); err != nil {
+			return err
+		}
+	}
+	if group := page.body.entry("Group"); group.kind != kindNone {
+		if err := group.conform(groupShape); err != nil {
+			return err
+		}
+	}
+	content, err := d.once(page.body.entry("Contents"), "a content stream", true, streamShape)
+	if err != nil {
+		return err
+	}
+	d.pages = append(d.pages, page.number)
+	d.boxes = append(d.boxes, box)
+	d.contents = append(d.contents, content)
+	return d.walkResources(page.body.entry("Resources"))
+}
+
+// rectangle reads four numbers that span an area.
+func rectangle(v value) (box [4]float64, err error) {
+	if v.kind != kindArray || len(v.items()) != 4 {
+		return box, malformed(CodeProfile, v.start, "rectangle is not four numbers")
+	}
+	for i, n := range v.items() {
+		if n.kind != kindInteger && n.kind != kindReal {
+			return box, malformed(CodeProfile, n.start, "rectangle is not four numbers")
+		}
+		box[i] = n.float()
+	}
+	if box[0] >= box[2] || box[1] >= box[3] {
+		return box, malformed(CodeProfile, v.start, "rectangle without area")
+	}
+	return box, nil
+}
+
+// walkAttachments reads the embedded files. Their keys in the name tree are
+// fpdf's own; what counts for everyone is the file name.
+func (d *document) walkAttachments(names value) error {
+	if err := names.conform(namesShape); err != nil {
+		return err
+	}
+	tree := names.entry("EmbeddedFiles")
+	if err := tree.conform(nameTreeShape); err != nil {
+		return err
+	}
+	pairs := tree.entry("Names").items()
+	for i := 0; i < len(pairs); i += 2 {
+		if i+1 == len(pairs) || pairs[i].kind != kindString {
+			return malformed(CodeProfile, pairs[i].start, "name tree is not pairs of string and reference")
+		}
+		if err := d.walkAttachment(pairs[i+1]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *document) walkAttachment(ref value) error {
+	spec, err := d.once(ref, "a file specification", false, filespecShape)
+	if err != nil {
+		return err
+	}
+	uf := spec.body.entry("UF")
+	name, err := decodeText(uf)
+	if err != nil {
+		return err
+	}
+	_, twice := d.attached[name]
+	if name == "" || twice || strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, unicode.IsControl) {
+		return malformed(CodeAttachment, uf.start, "file name %q is not usable or not unique", name)
+	}
+	// An empty /F, as fpdf writes it: readers have one name to choose from.
+	if other := spec.body.entry("F"); len(other.text()) != 0 {
+		return malformed(CodeAttachment, other.start, "file specification with a second name")
+	}
+	if err := spec.body.entry("EF").conform(embeddedShape); err != nil {
+		return err
+	}
+	d.attached[name], err = d.embeddedFile(spec.body.entry("EF").entry("F"))
+	return err
+}
+
+// embeddedFile decodes one embedded file stream (7.11.4.1).
+func (d *document) embeddedFile(ref value) ([]byte, error) {
+	o, err := d.once(ref, "an embedded file", true, embeddedFileShape)
+	if err != nil {
+		return nil, err
+	}
+	params := o.body.entry("Params")
+	if err := params.conform(fileParamsShape); err != nil {
+		return nil, err
+	}
+	// The size that the file states is bounded first and then held to, so that
+	// no stream is decoded further than it says.
+	size := params.entry("Size").int()
+	if size < 0 || size > int64(min(MaxStream, MaxDecoded-d.decoded)) {
+		return nil, malformed(CodeStream, o.offset, "embedded file of %d bytes is too large", size)
+	}
+	data, err := d.inflater.inflate(o, int(size), int(size))
+	if err != nil {
+		return nil, err
+	}
+	d.decoded += len(data)
+	if len(data) != int(size) {
+		return nil, malformed(CodeAttachment, o.offset, "embedded file of %d bytes, not %d", len(data), size)
+	}
+	return data, nil
+}

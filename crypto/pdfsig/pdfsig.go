@@ -1,0 +1,151 @@
+// Package pdfsig writes and strictly reads PDF signature containers
+// (ISO 32000-2:2020, 12.8): the bytes around a signature, never the signature
+// itself.
+//
+// A container is the /Contents string of a signature dictionary together with
+// the /ByteRange that says which bytes of the file it protects. Prepare adds
+// one incremental update to a file rendered by fpdf and leaves room for the
+// signature; Digest is what has to be signed; Finish puts the DER in its place.
+// Read takes the finished file apart again.
+//
+// The profile is exactly what licence/render and Prepare write, and nothing
+// else: a classic cross-reference table, one revision for the rendered pages
+// and one for the signature, which certifies the file (DocMDP, P=1; 12.8.2.2)
+// and shows the seal in a widget drawn by a form XObject at its true size.
+//
+// # Invariants
+//
+//   - Every byte of a file that Read accepts belongs to the header, an object,
+//     a cross-reference section, a trailer or a startxref; each of these was
+//     parsed, and no byte is read by searching for it.
+//   - Every object is reached from the trailer in exactly one role, and holds
+//     only the keys that role has in a file of ours.
+//   - The bytes outside the protected ranges are one string of lower-case
+//     hexadecimal digits: one DER element and then zeros. That string is the
+//     /Contents token of the signature dictionary reached from the catalogue.
+//   - The update is byte for byte what Prepare would write for the facts that
+//     were read from it, /Contents aside.
+//   - Work and memory are bounded by the limits below before anything in the
+//     file is believed, and no input makes the package recurse without bound.
+//
+// What stands in the content streams is not judged. It need not be: every byte
+// of them is protected, no later revision is accepted, and what could make
+// signed content look different later (optional content, actions, annotations,
+// external streams) needs dictionary keys that the profile does not have.
+//
+// The package checks no signature, certificate or time, and repairs nothing.
+// Its callers are licence/registry, which writes, and verify, which reads.
+package pdfsig
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// Filter and SubFilter name the handler and the encoding of a seal signature
+// in a signature dictionary (ISO 32000-2, table 255): /Contents holds an
+// SES_Signature of GB/T 38540.
+const (
+	Filter    = "Elicence.GMPkiLite"
+	SubFilter = "GM.sm2seal"
+)
+
+// The limits of the reader. A file beyond one of them is refused with
+// CodeFileSize or CodeLimit.
+const (
+	// MaxFileSize is the largest file in bytes.
+	MaxFileSize = 20 << 20
+	// MaxObjects is the largest number of objects, and the largest object number.
+	MaxObjects = 20_000
+	// MaxContents is the largest room for a signature, in bytes of DER.
+	MaxContents = 256 << 10
+	// MaxStream is the largest decoded stream in bytes.
+	MaxStream = 8 << 20
+	// MaxDecoded bounds the sum of all streams that one Read decodes, in bytes.
+	MaxDecoded = 32 << 20
+)
+
+// Appearance is what the widget of a signature shows (ISO 32000-2, 12.5.5).
+type Appearance struct {
+	// Width and Height are the true size in points; both are positive, and are
+	// rounded to a thousandth.
+	Width, Height float64
+	// Content holds the content stream operators that draw within the box
+	// [0 0 Width Height]. It can name no resources.
+	Content []byte
+}
+
+// Container is one signature container as read from a file.
+type Container struct {
+	// FieldName is the partial field name, /T.
+	FieldName string
+	// Filter and SubFilter are those of the signature dictionary.
+	Filter, SubFilter string
+	// ByteRange is the two ranges as offset, length, offset, length in bytes.
+	ByteRange [4]int64
+	// Contents is the DER of the signature without the zeros after it.
+	Contents []byte
+	// Page is the number, from 1, of the page that shows the widget.
+	Page int
+	// Rect is the widget's rectangle in points: left, bottom, right, top.
+	Rect [4]float64
+	// SignerName and Reason are /Name and /Reason; empty when absent.
+	SignerName, Reason string
+	// ClaimedTime is /M in UTC, zero when absent. Nothing proves it.
+	ClaimedTime time.Time
+}
+
+// File is a file that Read accepted. It refers to the bytes given to Read,
+// which must not change, and is then safe for concurrent use.
+type File struct {
+	// Signatures holds the containers in the order of their revisions.
+	Signatures []Container
+	// Pages is the number of pages.
+	Pages int
+	// Attachments holds the embedded files by file name.
+	Attachments map[string][]byte
+
+	bytes    []byte
+	contents []*object // the content stream of each page
+}
+
+// SignedBytes returns the bytes that signature i protects: its two ranges, one
+// after the other. Like indexing Signatures, it panics when there is no such
+// signature.
+func (f *File) SignedBytes(i int) []byte {
+	r := f.Signatures[i].ByteRange
+	signed := make([]byte, 0, r[1]+r[3])
+	signed = append(signed, f.bytes[:r[1]]...)
+	return append(signed, f.bytes[r[2]:r[2]+r[3]]...)
+}
+
+// Digest returns the SM3 digest of SignedBytes(i) without copying them.
+func (f *File) Digest(i int) [32]byte {
+	r := f.Signatures[i].ByteRange
+	return digest(f.bytes[:r[1]], f.bytes[r[2]:r[2]+r[3]])
+}
+
+// PageContent returns the decoded content stream of a page, counted from 1. A
+// stream that does not decode, or decodes to more than MaxStream bytes, is a
+// *FormatError.
+func (f *File) PageContent(page int) ([]byte, error) {
+	if page < 1 || page > f.Pages {
+		return nil, fmt.Errorf("pdfsig: page %d of %d", page, f.Pages)
+	}
+	o := f.contents[page-1]
+	if !o.body.has("Filter") {
+		return append([]byte(nil), o.data...), nil
+	}
+	return new(inflater).inflate(o, 0, MaxStream)
+}
+
+// digest returns the SM3 digest of two ranges.
+func digest(first, second []byte) (sum [32]byte) {
+	h := sm3.New()
+	h.Write(first)
+	h.Write(second)
+	h.Sum(sum[:0])
+	return sum
+}

@@ -1,0 +1,173 @@
+package pki
+
+import (
+	"bytes"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/emmansun/gmsm/sm3"
+	"github.com/emmansun/gmsm/smx509"
+)
+
+const (
+	certificatePEMType = "CERTIFICATE"
+	crlPEMType         = "X509 CRL"
+
+	maxAnchorsFile = 8 << 20
+	maxAnchors     = 256
+	maxCRLs        = 256
+	maxVerified    = 4096
+)
+
+// TrustAnchors are the certificates that an installation trusts by decree (信任锚),
+// with the CRLs it knows. It is immutable apart from a cache of CA signatures
+// found good, and safe for concurrent use.
+type TrustAnchors struct {
+	certs  []*Certificate
+	byName map[string][]*Certificate // by DER subject
+	pinned map[[32]byte]bool         // by SM3 of the certificate
+	crls   map[string][]*crl         // by DER issuer
+
+	mu       sync.RWMutex
+	verified map[signedBy]bool // guarded by mu: signatures of anchors that verified
+}
+
+// signedBy names a certificate and the one whose key signed it, both by SM3.
+type signedBy struct{ cert, issuer [32]byte }
+
+// ParseTrustAnchors reads PEM with CERTIFICATE and X509 CRL blocks, at most 8 MiB.
+// Lines that begin with # may stand between blocks; any other text is refused,
+// because a damaged block would otherwise vanish and take its revocations with
+// it. So is a CRL that no certificate of the file signed.
+func ParseTrustAnchors(pemBytes []byte) (*TrustAnchors, error) {
+	if len(pemBytes) > maxAnchorsFile {
+		return nil, errors.New("pki: trust anchors are over 8 MiB")
+	}
+	a := &TrustAnchors{
+		byName:   map[string][]*Certificate{},
+		pinned:   map[[32]byte]bool{},
+		crls:     map[string][]*crl{},
+		verified: map[signedBy]bool{},
+	}
+	lists, err := a.readBlocks(pemBytes)
+	if err != nil {
+		return nil, err
+	}
+	for _, list := range lists {
+		if err := a.addCRL(list); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+// readBlocks takes in the certificates and returns the CRLs, which may stand
+// before the certificates of their issuers.
+func (a *TrustAnchors) readBlocks(rest []byte) (lists []*crl, err error) {
+	for n := 1; ; n++ {
+		if rest = skipComments(rest); len(rest) == 0 {
+			return lists, nil
+		}
+		block, after := pem.Decode(rest)
+		if block == nil || !bytes.HasPrefix(rest, []byte("-----BEGIN "+block.Type+"-----")) {
+			return nil, fmt.Errorf("pki: trust anchors: block %d is not PEM", n)
+		}
+		rest = after
+		switch block.Type {
+		case certificatePEMType:
+			err = a.addCertificate(block.Bytes)
+		case crlPEMType:
+			var list *crl
+			list, err = parseCRL(block.Bytes)
+			lists = append(lists, list)
+		default:
+			err = fmt.Errorf("type %q is neither %s nor %s", block.Type, certificatePEMType, crlPEMType)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("pki: trust anchors: block %d: %w", n, err)
+		}
+		if len(a.certs) > maxAnchors || len(lists) > maxCRLs {
+			return nil, errors.New("pki: trust anchors hold too many blocks")
+		}
+	}
+}
+
+func skipComments(text []byte) []byte {
+	for {
+		text = bytes.TrimLeft(text, " \t\r\n")
+		if !bytes.HasPrefix(text, []byte("#")) {
+			return text
+		}
+		_, text, _ = bytes.Cut(text, []byte("\n"))
+	}
+}
+
+func (a *TrustAnchors) addCertificate(der []byte) error {
+	cert, err := ParseCertificate(der)
+	if err != nil {
+		return err
+	}
+	if id := sm3.Sum(cert.Raw); !a.pinned[id] {
+		a.pinned[id] = true
+		a.certs = append(a.certs, cert)
+		a.byName[string(cert.RawSubject)] = append(a.byName[string(cert.RawSubject)], cert)
+	}
+	return nil
+}
+
+// addCRL keeps a list that an anchor with the right to sign CRLs signed. The list
+// is filed under that anchor's own key, so that two CAs of one name do not mix.
+func (a *TrustAnchors) addCRL(list *crl) error {
+	for _, issuer := range a.byName[string(list.issuer)] {
+		may := issuer.IsCA && issuer.KeyUsage&smx509.KeyUsageCRLSign != 0
+		if may && VerifyMessage(issuer.PublicKey, list.list.RawTBSRevocationList, list.list.Signature) {
+			list.list = nil // verified; only the lines are needed from here on
+			key := string(issuer.RawSubjectPublicKeyInfo)
+			a.crls[key] = append(a.crls[key], list)
+			return nil
+		}
+	}
+	return errors.New("pki: trust anchors hold a CRL that none of their certificates signed")
+}
+
+// Certificates returns the anchors in the order of the file. The caller must not
+// change them.
+func (a *TrustAnchors) Certificates() []*Certificate { return a.certs }
+
+// MarshalTrustAnchors writes what ParseTrustAnchors reads: the certificates, then
+// the CRLs (DER).
+func MarshalTrustAnchors(certs []*Certificate, crls [][]byte) []byte {
+	var out bytes.Buffer
+	for _, cert := range certs {
+		out.Write(pem.EncodeToMemory(&pem.Block{Type: certificatePEMType, Bytes: cert.Raw}))
+	}
+	for _, der := range crls {
+		out.Write(pem.EncodeToMemory(&pem.Block{Type: crlPEMType, Bytes: der}))
+	}
+	return out.Bytes()
+}
+
+// verifies reports whether issuer's key signed cert. Good answers are kept when
+// the issuer is an anchor: nobody else can fill that cache, and a CA's few
+// certificates are met with every file.
+func (a *TrustAnchors) verifies(cert, issuer *Certificate) bool {
+	issuerID := sm3.Sum(issuer.Raw)
+	key := signedBy{sm3.Sum(cert.Raw), issuerID}
+	a.mu.RLock()
+	known := a.verified[key]
+	a.mu.RUnlock()
+	if known {
+		return true
+	}
+	good := VerifyMessage(issuer.PublicKey, cert.RawTBSCertificate, cert.Signature)
+	if good && a.pinned[issuerID] {
+		a.mu.Lock()
+		if len(a.verified) < maxVerified {
+			a.verified[key] = true
+		}
+		a.mu.Unlock()
+	}
+	return good
+}

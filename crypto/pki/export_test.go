@@ -1,0 +1,4 @@
+package pki
+
+// MaxIterations lets a test ask for one more.
+const MaxIterations = maxIterations

@@ -1,0 +1,184 @@
+package pki
+
+import (
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"time"
+
+	"github.com/emmansun/gmsm/smx509"
+)
+
+// RevocationReason is a CRLReason of RFC 5280 §5.3.1 (吊销原因), under its name there.
+type RevocationReason int
+
+// The reasons of RFC 5280; the numbers are those on the wire.
+const (
+	Unspecified          RevocationReason = 0
+	KeyCompromise        RevocationReason = 1
+	CACompromise         RevocationReason = 2
+	AffiliationChanged   RevocationReason = 3
+	Superseded           RevocationReason = 4
+	CessationOfOperation RevocationReason = 5
+	CertificateHold      RevocationReason = 6
+	PrivilegeWithdrawn   RevocationReason = 9
+	AACompromise         RevocationReason = 10
+)
+
+// String gives the name of RFC 5280, such as "keyCompromise".
+func (r RevocationReason) String() string {
+	switch r {
+	case Unspecified:
+		return "unspecified"
+	case KeyCompromise:
+		return "keyCompromise"
+	case CACompromise:
+		return "cACompromise"
+	case AffiliationChanged:
+		return "affiliationChanged"
+	case Superseded:
+		return "superseded"
+	case CessationOfOperation:
+		return "cessationOfOperation"
+	case CertificateHold:
+		return "certificateHold"
+	case PrivilegeWithdrawn:
+		return "privilegeWithdrawn"
+	case AACompromise:
+		return "aACompromise"
+	}
+	return fmt.Sprintf("reason %d", int(r))
+}
+
+// Revoked is one line of a CRL.
+type Revoked struct {
+	SerialNumber   *big.Int
+	At             time.Time        // when the CA revoked it
+	Reason         RevocationReason // zero: unspecified
+	InvalidityDate time.Time        // since when the key is not to be trusted; zero: not stated
+}
+
+// Effective is the moment from which signatures do not count. For a lost key that
+// is the InvalidityDate where one is stated and earlier: whoever holds the key
+// could sign before the loss was noticed (RFC 5280 §5.3.2).
+func (r *Revoked) Effective() time.Time {
+	lost := r.Reason == KeyCompromise || r.Reason == CACompromise || r.Reason == AACompromise
+	if lost && !r.InvalidityDate.IsZero() && r.InvalidityDate.Before(r.At) {
+		return r.InvalidityDate
+	}
+	return r.At
+}
+
+var (
+	oidInvalidityDate = asn1.ObjectIdentifier{2, 5, 29, 24}
+	oidReasonCode     = asn1.ObjectIdentifier{2, 5, 29, 21}
+	oidCRLNumber      = asn1.ObjectIdentifier{2, 5, 29, 20}
+	oidAuthorityKeyID = asn1.ObjectIdentifier{2, 5, 29, 35}
+)
+
+// CRL signs the list of what this CA revoked, in DER. number must rise with every
+// list and is not negative; of two lists the one with the higher number is believed.
+func (ca *CA) CRL(rand io.Reader, number int64, revoked []Revoked, thisUpdate, nextUpdate time.Time) ([]byte, error) {
+	if number < 0 || !thisUpdate.Before(nextUpdate) {
+		return nil, errors.New("pki: CRL needs a number, and a next update after this one")
+	}
+	template := &smx509.RevocationList{
+		SignatureAlgorithm: smx509.SM2WithSM3,
+		Number:             big.NewInt(number),
+		ThisUpdate:         thisUpdate,
+		NextUpdate:         nextUpdate,
+	}
+	for _, r := range revoked {
+		entry := smx509.RevocationListEntry{SerialNumber: r.SerialNumber, RevocationTime: r.At, ReasonCode: int(r.Reason)}
+		if !r.InvalidityDate.IsZero() {
+			value, err := asn1.MarshalWithParams(r.InvalidityDate.UTC(), "generalized")
+			if err != nil {
+				return nil, fmt.Errorf("encoding invalidity date: %w", err)
+			}
+			entry.ExtraExtensions = []pkix.Extension{{Id: oidInvalidityDate, Value: value}}
+		}
+		template.RevokedCertificateEntries = append(template.RevokedCertificateEntries, entry)
+	}
+	der, err := smx509.CreateRevocationList(rand, template, ca.Certificate, messageKey{ca.Key})
+	if err != nil {
+		return nil, fmt.Errorf("signing CRL: %w", err)
+	}
+	return der, nil
+}
+
+// crl is a parsed CRL with its lines by serial number.
+type crl struct {
+	issuer                 []byte // DER name
+	number                 *big.Int
+	thisUpdate, nextUpdate time.Time
+	revoked                map[string]*Revoked // by SerialNumber.String()
+	list                   *smx509.RevocationList
+}
+
+// parseCRL reads a complete CRL for one issuer. A delta or partial list, which
+// says so by a critical extension, proves nothing of what it leaves out and is
+// refused; so is any other critical extension.
+func parseCRL(der []byte) (*crl, error) {
+	if err := checkSignedShape(der); err != nil {
+		return nil, fmt.Errorf("pki: malformed CRL: %w", err)
+	}
+	list, err := smx509.ParseRevocationList(der)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("pki: malformed CRL: %w", err)
+	case list.Number == nil || list.NextUpdate.IsZero():
+		return nil, errors.New("pki: CRL has no number or no next update")
+	case list.SignatureAlgorithm != smx509.SM2WithSM3:
+		return nil, errors.New("pki: CRL is not signed by SM2 with SM3")
+	}
+	if err := checkCritical(list.Extensions, oidCRLNumber, oidAuthorityKeyID); err != nil {
+		return nil, fmt.Errorf("pki: CRL: %w", err)
+	}
+	c := &crl{list.RawIssuer, list.Number, list.ThisUpdate, list.NextUpdate, map[string]*Revoked{}, list}
+	for _, entry := range list.RevokedCertificateEntries {
+		r, err := parseRevoked(entry)
+		if err != nil {
+			return nil, fmt.Errorf("pki: CRL entry %s: %w", entry.SerialNumber, err)
+		}
+		if old := c.revoked[r.SerialNumber.String()]; old == nil || r.Effective().Before(old.Effective()) {
+			c.revoked[r.SerialNumber.String()] = r
+		}
+	}
+	return c, nil
+}
+
+func parseRevoked(entry smx509.RevocationListEntry) (*Revoked, error) {
+	if err := checkCritical(entry.Extensions, oidReasonCode, oidInvalidityDate); err != nil {
+		return nil, err
+	}
+	r := &Revoked{SerialNumber: entry.SerialNumber, At: entry.RevocationTime, Reason: RevocationReason(entry.ReasonCode)}
+	for _, ext := range entry.Extensions {
+		if !ext.Id.Equal(oidInvalidityDate) {
+			continue
+		}
+		if rest, err := asn1.UnmarshalWithParams(ext.Value, &r.InvalidityDate, "generalized"); err != nil || len(rest) > 0 {
+			return nil, errors.New("malformed invalidity date")
+		}
+	}
+	return r, nil
+}
+
+// checkCritical refuses critical extensions that the caller does not act upon.
+func checkCritical(extensions []pkix.Extension, known ...asn1.ObjectIdentifier) error {
+next:
+	for _, ext := range extensions {
+		if !ext.Critical {
+			continue
+		}
+		for _, id := range known {
+			if ext.Id.Equal(id) {
+				continue next
+			}
+		}
+		return fmt.Errorf("critical extension %s is not supported", ext.Id)
+	}
+	return nil
+}

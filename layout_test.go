@@ -1,0 +1,112 @@
+package elicence_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "elicence/"
+
+// layout states which packages of ours each package may import. It is a
+// statement of policy: a new line here is a design decision, not a build fix.
+//
+// Packages are listed lowest first, and each may name only packages above its
+// own line, so the table itself can hold no cycle.
+var layout = []struct{ pkg, mayImport string }{
+	{"templates", ""},
+	{"testdata/requests", ""},
+	{"migrations", ""},
+	{"crypto/pki", ""},
+	{"crypto/pdfsig", ""},
+	{"crypto/tsa", "crypto/pki"},
+	{"crypto/seal", "crypto/pki"},
+	{"crypto/cryptotest", "crypto/pki crypto/tsa crypto/seal"},
+	{"licence", ""},
+	{"audit", "crypto/pki"},
+	{"licence/render", "licence templates"},
+	{"licence/registry", "licence licence/render audit crypto/pki crypto/pdfsig crypto/tsa crypto/seal"},
+	{"licence/registry/storetest", "licence licence/registry audit"},
+	{"licence/registry/registrytest", "licence licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
+	{"verify", "licence audit crypto/pki crypto/pdfsig crypto/tsa crypto/seal"},
+	{"store", "licence licence/registry audit crypto/pki migrations"},
+	{"store/pgtest", ""},
+	{"api", "licence licence/registry verify audit templates"},
+	{"cmd/elicence", "licence verify audit crypto/pki crypto/seal crypto/pdfsig"},
+	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/seal crypto/tsa templates testdata/requests"},
+}
+
+// confined names outside modules and the only packages that may import them.
+var confined = map[string]string{
+	"codeberg.org/go-pdf":      "licence/render",
+	"github.com/emmansun/gmsm": "crypto/pki crypto/seal crypto/tsa crypto/cryptotest",
+	"github.com/gin-gonic/gin": "api",
+	"github.com/jackc/pgx":     "store store/pgtest",
+	"github.com/tdewolff":      "licence/render",
+	"modernc.org/sqlite":       "store",
+}
+
+// free lists packages of confined modules that anyone may import.
+var free = []string{"github.com/emmansun/gmsm/sm3"}
+
+// TestLayout reads the import clauses itself, rather than asking go list, so
+// that the test cache sees which files its result depends on.
+func TestLayout(t *testing.T) {
+	may := map[string][]string{}
+	for _, l := range layout {
+		deps := strings.Fields(l.mayImport)
+		for _, dep := range deps {
+			if _, above := may[dep]; !above {
+				t.Errorf("layout: %s may import %s, which is not above it", l.pkg, dep)
+			}
+		}
+		may[l.pkg] = deps
+	}
+
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case d.IsDir() && (d.Name() == "testdata" || len(d.Name()) > 1 && d.Name()[0] == '.'):
+			return filepath.SkipDir
+		case !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go"):
+			return nil
+		}
+		checkFile(t, file, may)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checkFile reports every import in file that the layout does not allow.
+func checkFile(t *testing.T, file string, may map[string][]string) {
+	pkg := path.Dir(filepath.ToSlash(file))
+	allowed, listed := may[pkg]
+	if !listed {
+		t.Errorf("%s: package %s is not in the layout", file, pkg)
+	}
+	f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	for _, spec := range f.Imports {
+		imp, _ := strconv.Unquote(spec.Path.Value)
+		if dep, ours := strings.CutPrefix(imp, module); ours && !slices.Contains(allowed, dep) {
+			t.Errorf("%s imports %s, which the layout does not allow", file, dep)
+		}
+		for mod, pkgs := range confined {
+			if strings.HasPrefix(imp, mod) && !slices.Contains(free, imp) && !slices.Contains(strings.Fields(pkgs), pkg) {
+				t.Errorf("%s imports %s, which is confined to: %s", file, imp, pkgs)
+			}
+		}
+	}
+}
