@@ -1,0 +1,201 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	"elicence/licence"
+)
+
+// Store keeps what the registry must remember. Reads need no transaction; every
+// change happens through a Tx, inside the batch that also commits its log entry.
+//
+// A transaction handed out by the same storage's audit side implements Tx too:
+// the registry's closures receive an audit.Tx and assert it.
+//
+// Implementations encrypt Record.Data and holder codes at rest and look holders
+// up by a keyed index. Methods return licence.ErrNotFound when there is no such row.
+type Store interface {
+	// Client returns a registered machine client.
+	Client(ctx context.Context, id string) (Client, error)
+	// Grant returns what client may reuse of licences of typeCode.
+	Grant(ctx context.Context, client, typeCode string) (Grant, error)
+	// Licence returns one licence with its current file, in any status.
+	Licence(ctx context.Context, id licence.Identifier) (Record, error)
+	// LicenceByFile returns the licence one of whose files, current or earlier,
+	// has the whole-file digest, and that file.
+	LicenceByFile(ctx context.Context, digest [32]byte) (Record, File, error)
+	// Search returns the licences of a holder in ascending identifier order, after q.After.
+	Search(ctx context.Context, q Query) ([]Record, error)
+	// Lapsed returns at most limit pending licences whose lease ended before now.
+	Lapsed(ctx context.Context, now time.Time, limit int) ([]Record, error)
+	// Untimestamped returns at most limit valid licences whose current file has no token.
+	Untimestamped(ctx context.Context, limit int) ([]Record, error)
+	// EachStatus calls fn with the status of every licence that was ever issued
+	// (pending and voided ones are left out), in ascending identifier order.
+	EachStatus(ctx context.Context, fn func(licence.Identifier, licence.Status, time.Time) error) error
+	// StatusAsOf returns the status a licence had at an instant.
+	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error)
+}
+
+// Tx changes the register. All of it commits with the log entry of the same
+// operation or not at all. No method has an effect outside the transaction,
+// because a batch is run again whole after a serialization failure.
+type Tx interface {
+	// PutClient registers a client, or replaces it.
+	PutClient(ctx context.Context, c Client) error
+	// PutGrant registers a grant, or replaces the one for the same client and type.
+	PutGrant(ctx context.Context, g Grant) error
+	// TakeKey claims an idempotency key for k.Client until k.LeaseUntil. When
+	// the key is new, or its lease lapsed before now while unanswered, it is
+	// k's; the returned Claim says which, with the identifier the first attempt
+	// reserved. A key that is still leased or already answered is returned as
+	// it stands; the caller compares digests.
+	TakeKey(ctx context.Context, k Key, now time.Time) (Claim, error)
+	// BindKey notes which licence a claimed key reserved.
+	BindKey(ctx context.Context, client, key string, id licence.Identifier) error
+	// ReleaseKey forgets a claimed key that has no answer, so that it is as new.
+	ReleaseKey(ctx context.Context, client, key string) error
+	// AnswerKey stores the answer of a claimed key.
+	AnswerKey(ctx context.Context, client, key string, answer []byte) error
+	// NextNumber returns the next value, from 1, of the counter named series; it
+	// is consumed when the transaction commits.
+	NextNumber(ctx context.Context, series string) (int64, error)
+	// InsertLicence stores a pending licence. licence.ErrNumberTaken when its
+	// identifier, or its number within the same type and authority, exists.
+	InsertLicence(ctx context.Context, r Record) error
+	// Licence reads a licence inside the transaction (locking its row where the engine can).
+	Licence(ctx context.Context, id licence.Identifier) (Record, error)
+	// SetStatus moves a licence from one of several statuses to another and appends the
+	// change to its history. licence.ErrWrongStatus when its status is not among from.
+	SetStatus(ctx context.Context, id licence.Identifier, from []licence.Status, to licence.Status, c Change) error
+	// SetFile makes f the current file of a licence; earlier files stay on record.
+	SetFile(ctx context.Context, id licence.Identifier, f File) error
+	// Lease extends the lease of a pending licence to until, if its present lease ended
+	// before now; ErrRunning when somebody else holds it.
+	Lease(ctx context.Context, id licence.Identifier, now, until time.Time) error
+}
+
+// Files keeps licence files by content.
+type Files interface {
+	// Put stores data under its SM3 digest and returns the digest. When it returns, the file
+	// is durable. Storing the same bytes twice is not an error.
+	Put(ctx context.Context, data []byte) ([32]byte, error)
+	// Get returns the file; licence.ErrNotFound when there is none. What it returns has been
+	// compared with the digest.
+	Get(ctx context.Context, digest [32]byte) ([]byte, error)
+}
+
+// Client is a registered machine caller.
+type Client struct {
+	// ID is the OAuth 2.0 client identifier, which is also the principal in the log.
+	ID string
+	// SecretHash is SM3 over the salt and the secret, as HashSecret makes it.
+	SecretHash []byte
+	// Salt is the random prefix of the hashed secret.
+	Salt []byte
+	// Roles say what the client may do.
+	Roles []Role
+	// Authority is whom the client acts for; its division bounds what it reaches.
+	Authority licence.IssuingAuthority
+	// HolderCode and HolderCodeType name the holder that a client of role holder acts for; else empty.
+	HolderCode     string
+	HolderCodeType licence.HolderCodeType
+	// Disabled clients get no token and no answer.
+	Disabled bool
+}
+
+// Grant says which fields of licences of one type a client may reuse (用证授权).
+type Grant struct {
+	Client   string
+	TypeCode string
+	// Fields are metadata names ("number", "status", "issued_on", "expires_on", "holder.name",
+	// "authority.name") and the type's own as "fields.<key>".
+	Fields []string
+	// MatterCodes are the matters the grant is for (事项编码).
+	MatterCodes []string
+	// LegalBasis is the sentence of law or agreement the grant rests on.
+	LegalBasis string
+	// ValidFrom and ValidTo bound the grant in days, both inclusive; a zero ValidTo is unbounded.
+	ValidFrom, ValidTo licence.Date
+}
+
+// Record is a licence as the register holds it.
+type Record struct {
+	Identifier licence.Identifier
+	Number     string
+	TypeCode   string
+	// AuthorityCode is the USCC of the issuing authority, Division its six-digit code.
+	AuthorityCode string
+	Division      string
+	Version       int
+	Holder        licence.Holder
+	// Data is licence.json: canonical JSON, the exact bytes attached to the file.
+	Data []byte
+	// DataDigest is SM3 of Data.
+	DataDigest [32]byte
+	// Status is the stored status; expiry is derived from the data's dates.
+	Status       licence.Status
+	StatusReason string
+	StatusAt     time.Time
+	// File is the current file; its zero value means that there is none yet.
+	File File
+	// Client and IdempotencyKey name the request that reserved the licence, CaseNumber its case.
+	Client, IdempotencyKey, CaseNumber string
+	CreatedAt                          time.Time
+	// LeaseUntil is when somebody else may finish a pending licence.
+	LeaseUntil time.Time
+}
+
+// File is one file of a licence.
+type File struct {
+	// Digest is SM3 of the whole file; zero when there is no file.
+	Digest [32]byte
+	// RangeDigest is SM3 of the bytes the seal covers, the same before and after a timestamp upgrade.
+	RangeDigest [32]byte
+	// Size is in bytes.
+	Size int64
+	// Timestamped says that the seal signature carries a token, TimestampedAt its time.
+	Timestamped   bool
+	TimestampedAt time.Time
+	// SealedAt is the time of the log entry that permitted the seal.
+	SealedAt  time.Time
+	CreatedAt time.Time
+}
+
+// Change is the reason and circumstances of a change of status.
+type Change struct {
+	Reason     string
+	CaseNumber string
+	At         time.Time
+}
+
+// Query asks for the licences of a holder.
+type Query struct {
+	Holder   licence.Holder // Code and CodeType are used
+	TypeCode string         // empty: all types
+	Division string         // empty, or the division whose subtree is searched
+	After    licence.Identifier
+	Limit    int
+	// Issued leaves out pending and voided licences.
+	Issued bool
+}
+
+// Key is an idempotency key with the digest of the request it was first used with.
+type Key struct {
+	Client, Key string
+	Body        [32]byte
+	LeaseUntil  time.Time
+}
+
+// Claim is the state of an idempotency key after TakeKey.
+type Claim struct {
+	// Mine says that the caller holds the key now.
+	Mine bool
+	// Body is the digest the key was first used with.
+	Body [32]byte
+	// Identifier is what an earlier attempt reserved; empty when nothing was.
+	Identifier licence.Identifier
+	// Answer is the stored answer, nil while there is none.
+	Answer []byte
+}

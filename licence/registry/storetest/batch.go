@@ -1,0 +1,372 @@
+package storetest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// row is an entry of a log; odd ones have no opening.
+func row(n uint64) audit.Row {
+	r := audit.Row{Index: n, Record: fmt.Appendf(nil, "record %d \x00", n), Leaf: digest(int(n))}
+	if n%2 == 0 {
+		r.Opening = fmt.Appendf(nil, "opening %d", n)
+	}
+	return r
+}
+
+// head is the head of a log of n rows.
+func head(n uint64) audit.Head {
+	h := audit.Head{Size: n, LastLeaf: row(n - 1).Leaf, LastRecord: row(n - 1).Record, Checkpoint: fmt.Appendf(nil, "note %d", n)}
+	for i := range n % 3 {
+		hash := digest(int(i))
+		h.Range = append(h.Range, hash[:])
+	}
+	return h
+}
+
+// appendTo appends rows from index from to index to.
+func appendTo(ctx context.Context, tx Tx, logID string, from, to uint64) error {
+	var rows []audit.Row
+	for n := from; n < to; n++ {
+		rows = append(rows, row(n))
+	}
+	return tx.Append(ctx, logID, rows, head(to))
+}
+
+// stored reads the rows of a log in a range.
+func stored(t *testing.T, b Backend, logID string, from, to uint64) []audit.Row {
+	t.Helper()
+	var rows []audit.Row
+	err := b.Rows(t.Context(), logID, from, to, func(r audit.Row) error {
+		rows = append(rows, r)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rows
+}
+
+func wantHead(t *testing.T, what string, got audit.Head, err error, want audit.Head) {
+	t.Helper()
+	if diff := cmp.Diff(got, want); err != nil || diff != "" {
+		t.Errorf("%s differs (got, want): %v\n%s", what, err, diff)
+	}
+}
+
+func testBatch(t *testing.T, b Backend) {
+	fault := errors.New("fault")
+	err := b.Batch(t.Context(), func(tx audit.Tx) error {
+		return errors.Join(write(t.Context(), tx.(Tx)), fault)
+	})
+	wantError(t, "failed batch", err, fault)
+	wantNothing(t, b)
+
+	change(t, b, func(Tx) error { return nil }) // a batch of nothing is fine
+	change(t, b, func(tx Tx) error { return write(t.Context(), tx) })
+	if _, err := b.Licence(t.Context(), identifier(1)); err != nil {
+		t.Errorf("licence after the batch: %v", err)
+	}
+	got, err := b.Head(t.Context(), "log")
+	wantHead(t, "head after the batch", got, err, head(2))
+}
+
+// write changes a little of everything.
+func write(ctx context.Context, tx Tx) error {
+	if err := tx.PutClient(ctx, registry.Client{ID: "c", SecretHash: []byte{1}, Salt: []byte{1}}); err != nil {
+		return err
+	}
+	if _, err := tx.TakeKey(ctx, registry.Key{Client: "c", Key: "k", LeaseUntil: base}, base); err != nil {
+		return err
+	}
+	if _, err := tx.NextNumber(ctx, "a"); err != nil {
+		return err
+	}
+	if err := tx.InsertLicence(ctx, record(1)); err != nil {
+		return err
+	}
+	if err := tx.SetFile(ctx, identifier(1), file(1)); err != nil {
+		return err
+	}
+	return appendTo(ctx, tx, "log", 0, 2)
+}
+
+// wantNothing fails when anything of write is stored.
+func wantNothing(t *testing.T, b Backend) {
+	t.Helper()
+	_, err := b.Client(t.Context(), "c")
+	wantError(t, "client", err, licence.ErrNotFound)
+	_, err = b.Licence(t.Context(), identifier(1))
+	wantError(t, "licence", err, licence.ErrNotFound)
+	_, err = b.StatusAsOf(t.Context(), identifier(1), after(time.Hour))
+	wantError(t, "history", err, licence.ErrNotFound)
+	_, _, err = b.LicenceByFile(t.Context(), file(1).Digest)
+	wantError(t, "file", err, licence.ErrNotFound)
+	got, err := b.Head(t.Context(), "log")
+	wantHead(t, "head", got, err, audit.Head{})
+	if rows := stored(t, b, "log", 0, math.MaxUint64); len(rows) != 0 {
+		t.Errorf("%d log entries are stored", len(rows))
+	}
+}
+
+// testIsolation looks from outside at a batch that has not committed.
+func testIsolation(t *testing.T, b Backend) {
+	change(t, b, func(tx Tx) error {
+		err := write(t.Context(), tx)
+		wantNothing(t, b)
+		return err
+	})
+	if _, err := b.Licence(t.Context(), identifier(1)); err != nil {
+		t.Errorf("licence after the commit: %v", err)
+	}
+}
+
+func testSavepoint(t *testing.T, b Backend) {
+	fault := errors.New("fault")
+	change(t, b, func(tx Tx) error {
+		put := func(n int, result error) error {
+			return tx.Savepoint(t.Context(), func() error {
+				return errors.Join(tx.InsertLicence(t.Context(), record(n)), result)
+			})
+		}
+		if err := errors.Join(put(1, nil), put(2, nil)); err != nil {
+			return err
+		}
+		wantError(t, "failed savepoint", put(3, fault), fault)
+		if err := tx.Savepoint(t.Context(), func() error { return fault }); err != fault {
+			t.Errorf("error of a savepoint is %v, want it unchanged", err)
+		}
+		if err := tx.Savepoint(t.Context(), func() error { return nil }); err != nil {
+			t.Errorf("empty savepoint: %v", err)
+		}
+		wantError(t, "taken number", put(1, nil), licence.ErrNumberTaken)
+		if _, err := tx.Licence(t.Context(), identifier(3)); !errors.Is(err, licence.ErrNotFound) {
+			t.Errorf("undone licence inside the transaction: %v", err)
+		}
+		return put(4, nil)
+	})
+	for n, want := range map[int]error{1: nil, 2: nil, 3: licence.ErrNotFound, 4: nil} {
+		_, err := b.Licence(t.Context(), identifier(n))
+		wantError(t, fmt.Sprintf("licence %d", n), err, want)
+		_, err = b.StatusAsOf(t.Context(), identifier(n), base)
+		wantError(t, fmt.Sprintf("history of licence %d", n), err, want)
+	}
+}
+
+func testNestedSavepoint(t *testing.T, b Backend) {
+	fault := errors.New("fault")
+	change(t, b, func(tx Tx) error {
+		insert := func(n int) error { return tx.InsertLicence(t.Context(), record(n)) }
+		err := tx.Savepoint(t.Context(), func() error {
+			wantError(t, "inner", tx.Savepoint(t.Context(), func() error { return errors.Join(insert(1), fault) }), fault)
+			return errors.Join(insert(2), tx.Savepoint(t.Context(), func() error { return insert(3) }))
+		})
+		if err != nil {
+			return err
+		}
+		err = tx.Savepoint(t.Context(), func() error {
+			return errors.Join(tx.Savepoint(t.Context(), func() error { return insert(4) }), fault)
+		})
+		wantError(t, "outer", err, fault)
+		return insert(5)
+	})
+	for n, want := range map[int]error{1: licence.ErrNotFound, 2: nil, 3: nil, 4: licence.ErrNotFound, 5: nil} {
+		_, err := b.Licence(t.Context(), identifier(n))
+		wantError(t, fmt.Sprintf("licence %d", n), err, want)
+	}
+}
+
+func testLog(t *testing.T, b Backend) {
+	got, err := b.Head(t.Context(), "log")
+	wantHead(t, "head of an empty log", got, err, audit.Head{})
+	_, err = b.CheckpointAt(t.Context(), "log", 0)
+	wantError(t, "checkpoint of an empty log", err, audit.ErrNoCheckpoint)
+
+	for _, r := range [][2]uint64{{0, 1}, {1, 4}, {4, 9}} {
+		change(t, b, func(tx Tx) error {
+			if err := appendTo(t.Context(), tx, "log", r[0], r[1]); err != nil {
+				return err
+			}
+			got, err := tx.Head(t.Context(), "log")
+			wantHead(t, "head inside the transaction", got, err, head(r[1]))
+			return err
+		})
+		got, err := b.Head(t.Context(), "log")
+		wantHead(t, "head", got, err, head(r[1]))
+	}
+	change(t, b, func(tx Tx) error { return appendTo(t.Context(), tx, "another log", 0, 2) })
+
+	for size, want := range map[uint64]uint64{0: 1, 1: 1, 2: 4, 4: 4, 5: 9, 9: 9} {
+		got, err := b.CheckpointAt(t.Context(), "log", size)
+		wantHead(t, fmt.Sprintf("checkpoint at %d", size), got, err, head(want))
+	}
+	for _, size := range []uint64{10, math.MaxUint64} {
+		_, err := b.CheckpointAt(t.Context(), "log", size)
+		wantError(t, "checkpoint beyond the head", err, audit.ErrNoCheckpoint)
+	}
+	for _, r := range [][3]uint64{{0, 9, 9}, {0, math.MaxUint64, 9}, {3, 5, 2}, {5, 5, 0}, {6, 5, 0}, {9, 20, 0}} {
+		rows := stored(t, b, "log", r[0], r[1])
+		var want []audit.Row
+		for n := range r[2] {
+			want = append(want, row(r[0]+n))
+		}
+		if diff := cmp.Diff(rows, want); diff != "" {
+			t.Errorf("rows %d to %d differ (got, want):\n%s", r[0], r[1], diff)
+		}
+	}
+}
+
+// testLogPages has more entries than a store may read at a time.
+func testLogPages(t *testing.T, b Backend) {
+	const n = 2100
+	change(t, b, func(tx Tx) error { return appendTo(t.Context(), tx, "log", 0, n) })
+	rows := stored(t, b, "log", 0, n)
+	if len(rows) != n {
+		t.Fatalf("%d rows, want %d", len(rows), n)
+	}
+	for i, r := range rows {
+		if r.Index != uint64(i) || !bytes.Equal(r.Record, row(r.Index).Record) {
+			t.Fatalf("row %d is %d: %q", i, r.Index, r.Record)
+		}
+	}
+	stop, calls := errors.New("stop"), 0
+	err := b.Rows(t.Context(), "log", 0, n, func(audit.Row) error {
+		calls++
+		return stop
+	})
+	wantError(t, "stopped", err, stop)
+	if calls != 1 {
+		t.Errorf("fn was called %d times after it failed", calls)
+	}
+}
+
+func testConflict(t *testing.T, b Backend) {
+	change(t, b, func(tx Tx) error { return appendTo(t.Context(), tx, "log", 0, 3) })
+	for _, c := range []struct {
+		name     string
+		from, to uint64
+		ignore   bool
+	}{
+		{"last index taken", 2, 4, false},
+		{"all taken", 0, 3, false},
+		{"ignored by the caller", 2, 4, true},
+	} {
+		err := b.Batch(t.Context(), func(tx audit.Tx) error {
+			if err := tx.(Tx).InsertLicence(t.Context(), record(1)); err != nil {
+				return err
+			}
+			if err := appendTo(t.Context(), tx.(Tx), "log", c.from, c.to); !c.ignore {
+				return err
+			}
+			return nil
+		})
+		wantError(t, c.name, err, audit.ErrConflict)
+	}
+	_, err := b.Licence(t.Context(), identifier(1))
+	wantError(t, "licence of a batch that lost", err, licence.ErrNotFound)
+	got, err := b.Head(t.Context(), "log")
+	wantHead(t, "head", got, err, head(3))
+	if rows := stored(t, b, "log", 0, 10); len(rows) != 3 {
+		t.Errorf("%d rows, want 3", len(rows))
+	}
+}
+
+// testWriters appends from several sides, each to the head that it saw: no entry
+// may be lost, doubled or out of order.
+func testWriters(t *testing.T, b Backend) {
+	const writers, rounds = 5, 12
+	parallel(t, writers, func(i int) error {
+		for round := range rounds {
+			err := rerun(t.Context(), b, func(tx Tx) error {
+				h, err := tx.Head(t.Context(), "log")
+				if err != nil {
+					return err
+				}
+				if err := appendTo(t.Context(), tx, "log", h.Size, h.Size+2); err != nil {
+					return err
+				}
+				return tx.InsertLicence(t.Context(), record(100*i+round))
+			})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	const n = 2 * writers * rounds
+	got, err := b.Head(t.Context(), "log")
+	wantHead(t, "head", got, err, head(n))
+	for i, r := range stored(t, b, "log", 0, math.MaxUint64) {
+		if diff := cmp.Diff(r, row(uint64(i))); diff != "" {
+			t.Fatalf("row %d differs (got, want):\n%s", i, diff)
+		}
+	}
+	for i := range writers {
+		for round := range rounds {
+			if _, err := b.Licence(t.Context(), identifier(100*i+round)); err != nil {
+				t.Errorf("licence of writer %d: %v", i, err)
+			}
+		}
+	}
+}
+
+// testCancelled ends the context inside a batch: nothing is stored, not even what
+// the caller goes on to write, and the store remains usable.
+func testCancelled(t *testing.T, b Backend) {
+	ctx, cancel := context.WithCancel(t.Context())
+	err := b.Batch(ctx, func(tx audit.Tx) error {
+		if err := write(ctx, tx.(Tx)); err != nil {
+			t.Errorf("before the end: %v", err)
+		}
+		cancel()
+		if err := tx.(Tx).InsertLicence(ctx, record(2)); err == nil {
+			t.Error("a cancelled context was ignored")
+		}
+		_ = tx.(Tx).InsertLicence(t.Context(), record(3)) // nor may this slip out of the transaction
+		return nil
+	})
+	if err == nil {
+		t.Error("the batch committed")
+	}
+	wantNothing(t, b)
+	for n := range 4 {
+		_, err := b.Licence(t.Context(), identifier(n))
+		wantError(t, fmt.Sprintf("licence %d", n), err, licence.ErrNotFound)
+	}
+	if err := b.Batch(ctx, func(audit.Tx) error { return nil }); err == nil {
+		t.Error("a batch began with a cancelled context")
+	}
+	change(t, b, func(tx Tx) error { return write(t.Context(), tx) })
+}
+
+// testCallerGone ends the context of one caller of a batch: its own changes are
+// undone, and those of the others commit.
+func testCallerGone(t *testing.T, b Backend) {
+	change(t, b, func(tx Tx) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		err := tx.Savepoint(ctx, func() error {
+			if err := tx.InsertLicence(ctx, record(1)); err != nil {
+				return err
+			}
+			cancel()
+			return tx.InsertLicence(ctx, record(2))
+		})
+		wantError(t, "savepoint of the caller who is gone", err, context.Canceled)
+		return errors.Join(tx.InsertLicence(t.Context(), record(3)), appendTo(t.Context(), tx, "log", 0, 2))
+	})
+	for n, want := range map[int]error{1: licence.ErrNotFound, 2: licence.ErrNotFound, 3: nil} {
+		_, err := b.Licence(t.Context(), identifier(n))
+		wantError(t, fmt.Sprintf("licence %d", n), err, want)
+	}
+}

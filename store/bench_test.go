@@ -1,0 +1,122 @@
+package store_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/hex"
+	"fmt"
+	"testing"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+func hexOf(b []byte) string { return hex.EncodeToString(b) }
+
+// entries appends n entries of the usual size to the head of a log.
+func entries(ctx context.Context, tx audit.Tx, n int) error {
+	h, err := tx.Head(ctx, "log")
+	if err != nil {
+		return err
+	}
+	rows := make([]audit.Row, n)
+	for i := range rows {
+		rows[i] = audit.Row{Index: h.Size + uint64(i), Record: make([]byte, 400), Opening: make([]byte, 120)}
+	}
+	next := audit.Head{Size: h.Size + uint64(n), Range: [][]byte{make([]byte, 32), make([]byte, 32)}, Checkpoint: make([]byte, 300)}
+	return tx.Append(ctx, "log", rows, next)
+}
+
+// BenchmarkBatch measures one durable batch of log entries: its time is mostly
+// that of the disk.
+func BenchmarkBatch(b *testing.B) {
+	for _, open := range engines {
+		for _, n := range []int{1, 32} {
+			e := open(b)
+			b.Run(fmt.Sprintf("%s/%d", e.name, n), func(b *testing.B) {
+				db := migrated(b, open(b))
+				for b.Loop() {
+					if err := db.Batch(b.Context(), func(tx audit.Tx) error { return entries(b.Context(), tx, n) }); err != nil {
+						b.Fatal(err)
+					}
+				}
+				b.ReportMetric(float64(n)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
+			})
+		}
+	}
+}
+
+// BenchmarkIssue measures the batches of 32 issues made at the same time: the
+// attempt, the reservation, the sealing and the issue of each, with all their
+// changes to the register.
+func BenchmarkIssue(b *testing.B) {
+	const clients = 32
+	data := bytes.Repeat([]byte("licence data "), 100)
+	for _, open := range engines {
+		e := open(b)
+		b.Run(e.name, func(b *testing.B) {
+			db := migrated(b, open(b))
+			batch := func(apply func(registry.Tx, int) error) {
+				err := db.Batch(b.Context(), func(tx audit.Tx) error {
+					for i := range clients {
+						if apply == nil {
+							continue
+						}
+						if err := tx.Savepoint(b.Context(), func() error { return apply(tx.(registry.Tx), i) }); err != nil {
+							return err
+						}
+					}
+					return entries(b.Context(), tx, clients)
+				})
+				if err != nil {
+					b.Fatal(err)
+				}
+			}
+			round := 0
+			for b.Loop() {
+				round++
+				name := func(i int) string { return fmt.Sprintf("%08d-%02d", round, i) }
+				batch(nil)
+				batch(func(tx registry.Tx, i int) error { return reserve(b.Context(), tx, name(i), data) })
+				batch(nil)
+				batch(func(tx registry.Tx, i int) error { return issue(b.Context(), tx, name(i)) })
+			}
+			b.ReportMetric(clients*float64(b.N)/b.Elapsed().Seconds(), "issues/s")
+		})
+	}
+}
+
+func reserve(ctx context.Context, tx registry.Tx, name string, data []byte) error {
+	now := time.Unix(1_800_000_000, 0)
+	if _, err := tx.TakeKey(ctx, registry.Key{Client: "c", Key: name, LeaseUntil: now.Add(time.Minute)}, now); err != nil {
+		return err
+	}
+	if _, err := tx.NextNumber(ctx, "series"); err != nil {
+		return err
+	}
+	err := tx.InsertLicence(ctx, registry.Record{
+		Identifier: licence.Identifier(name), Number: name, TypeCode: "type", AuthorityCode: "authority", Division: "440300",
+		Holder: licence.Holder{Name: "holder", Code: name, CodeType: licence.CodeTypeUSCC}, Data: data,
+		Status: licence.StatusPending, StatusAt: now, Client: "c", IdempotencyKey: name, CreatedAt: now, LeaseUntil: now.Add(time.Minute),
+	})
+	if err != nil {
+		return err
+	}
+	return tx.BindKey(ctx, "c", name, licence.Identifier(name))
+}
+
+func issue(ctx context.Context, tx registry.Tx, name string) error {
+	id := licence.Identifier(name)
+	var f registry.File
+	copy(f.Digest[:], name)
+	change := registry.Change{Reason: "issued", At: time.Unix(1_800_000_001, 0)}
+	if err := tx.SetStatus(ctx, id, []licence.Status{licence.StatusPending}, licence.StatusValid, change); err != nil {
+		return err
+	}
+	if err := tx.SetFile(ctx, id, f); err != nil {
+		return err
+	}
+	return tx.AnswerKey(ctx, "c", name, bytes.Repeat([]byte("answer "), 100))
+}

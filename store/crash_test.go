@@ -1,0 +1,105 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+	"elicence/store"
+)
+
+// copySQLite copies the files of a database as a crash would leave them.
+func copySQLite(t *testing.T, path string) string {
+	t.Helper()
+	copied := filepath.Join(t.TempDir(), "crashed.db")
+	for _, suffix := range []string{"", "-wal"} { // SQLite makes the third file, -shm, anew
+		b, err := os.ReadFile(path + suffix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(copied+suffix, b, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return copied
+}
+
+// sizeOf is the number of log entries that a database holds, and whether the
+// licence that was written with the last of them is there.
+func sizeOf(t *testing.T, b backend) (uint64, bool) {
+	t.Helper()
+	head, err := b.Head(t.Context(), "log")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = b.Licence(t.Context(), "id")
+	if err != nil && !errors.Is(err, licence.ErrNotFound) {
+		t.Fatal(err)
+	}
+	return head.Size, err == nil
+}
+
+// TestSQLiteCrash takes the files at two moments: inside a batch, when all of it
+// is written, and right after Batch returned.
+func TestSQLiteCrash(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "elicence.db")
+	open := func(path string) engine {
+		return engine{"SQLite", func(ctx context.Context, s store.Secrets) (backend, error) {
+			return opened(store.OpenSQLite(ctx, path, s))
+		}}
+	}
+	b := migrated(t, open(path))
+	var inside string
+	err := b.Batch(t.Context(), func(tx audit.Tx) error {
+		rec := registry.Record{Identifier: "id", Data: make([]byte, 4<<20), Status: licence.StatusPending} // more than SQLite caches
+		if err := errors.Join(tx.(registry.Tx).InsertLicence(t.Context(), rec), entries(t.Context(), tx, 3)); err != nil {
+			return err
+		}
+		inside = copySQLite(t, path)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, path string
+		size       uint64
+	}{{"inside the batch", inside, 0}, {"after the batch", copySQLite(t, path), 3}} {
+		if size, found := sizeOf(t, migrated(t, open(c.path))); size != c.size || found != (c.size > 0) {
+			t.Errorf("%s: %d entries, licence found: %v", c.name, size, found)
+		}
+	}
+}
+
+// TestPostgresCrash ends the connection of a batch at the server.
+func TestPostgresCrash(t *testing.T) {
+	dsn := postgres.DSN(t)
+	b := migrated(t, engine{"PostgreSQL", func(ctx context.Context, s store.Secrets) (backend, error) {
+		return opened(store.OpenPostgres(ctx, with(t, dsn, "application_name", "victim of "+t.Name()), s))
+	}})
+	db := raw(t, "pgx", dsn)
+	rec := registry.Record{Identifier: "id", Status: licence.StatusPending}
+	ended := 0
+	err := b.Batch(t.Context(), func(tx audit.Tx) error {
+		if err := errors.Join(tx.(registry.Tx).InsertLicence(t.Context(), rec), entries(t.Context(), tx, 3)); err != nil {
+			return err
+		}
+		return db.QueryRowContext(t.Context(), `SELECT count(*) FROM (SELECT pg_terminate_backend(pid, 60000) AS done
+			FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle in transaction') AS victims WHERE done`,
+			"victim of "+t.Name()).Scan(&ended)
+	})
+	if ended != 1 || err == nil || errors.Is(err, audit.ErrConflict) {
+		t.Errorf("batch whose connection was ended (%d): %v", ended, err)
+	}
+	if size, found := sizeOf(t, b); size != 0 || found {
+		t.Errorf("%d entries, licence found: %v", size, found)
+	}
+	if err := b.Batch(t.Context(), func(tx audit.Tx) error { return entries(t.Context(), tx, 3) }); err != nil {
+		t.Errorf("the next batch: %v", err)
+	}
+}

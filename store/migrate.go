@@ -1,0 +1,49 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/jackc/pgx/v5/stdlib"
+	"github.com/pressly/goose/v3"
+	"github.com/pressly/goose/v3/lock"
+
+	"elicence/migrations"
+)
+
+// Migrate brings the tables up to date. Several servers may start at the same
+// time: one migrates and the others wait for it.
+func (p *Postgres) Migrate(ctx context.Context) (err error) {
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return fmt.Errorf("preparing migration: %w", err)
+	}
+	db := stdlib.OpenDBFromPool(p.pool)
+	defer func() { err = errors.Join(err, db.Close()) }() // the pool stays open
+	return migrate(ctx, goose.DialectPostgres, db, migrations.Postgres(), goose.WithSessionLocker(locker))
+}
+
+// Migrate brings the tables up to date.
+func (s *SQLite) Migrate(ctx context.Context) error {
+	return migrate(ctx, goose.DialectSQLite3, s.writer.db, migrations.SQLite())
+}
+
+func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.ProviderOption) error {
+	provider, err := goose.NewProvider(dialect, db, files, options...)
+	if err != nil {
+		return fmt.Errorf("preparing migration: %w", err)
+	}
+	if _, err := provider.Up(ctx); err != nil {
+		return fmt.Errorf("migrating: %w", err)
+	}
+	return nil
+}
+
+// ready reports whether the tables are there.
+func ready(ctx context.Context, s session) error {
+	err := s.query(ctx, func(scan) error { return nil }, `SELECT size FROM log_checkpoint LIMIT 1`)
+	return doing("looking for the tables (is the database migrated?)", err)
+}

@@ -1,0 +1,86 @@
+#!/bin/sh
+# Starts and stops a throw-away PostgreSQL that keeps its promises (fsync is on).
+#   postgres.sh start DIR [PID]   makes a cluster in DIR, which must not exist yet, and prints
+#                                 a DSN; with PID, the server stops when that process has gone
+#   postgres.sh stop DIR          stops the server and removes DIR
+# The server listens on a socket inside DIR only. Called by root, it runs as postgres or nobody.
+set -eu
+
+fail() {
+	echo "postgres.sh: $*" >&2
+	exit 1
+}
+
+# binaries prints the folder of the newest server binaries.
+binaries() {
+	newest=$(ls -d /usr/lib/postgresql/*/bin /usr/pgsql-*/bin 2>/dev/null | sort -V | tail -n 1)
+	for dir in $newest $(pg_config --bindir 2>/dev/null || true) $(dirname "$(command -v initdb || true)" 2>/dev/null || true); do
+		if [ -x "$dir/initdb" ] && [ -x "$dir/postgres" ]; then
+			echo "$dir"
+			return 0
+		fi
+	done
+	return 1
+}
+
+# install tries what a fresh Debian machine allows.
+install() {
+	[ "$(id -u)" = 0 ] && command -v apt-get >/dev/null || return 1
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get install -y --no-install-recommends postgresql >&2 ||
+		{ apt-get update >&2 && apt-get install -y --no-install-recommends postgresql >&2; }
+}
+
+# unprivileged runs a command as the user who owns the cluster.
+unprivileged() {
+	if [ "$(id -u)" != 0 ]; then
+		"$@"
+	elif command -v runuser >/dev/null; then
+		runuser -u "$user" -- "$@"
+	else
+		setpriv --reuid="$user" --regid="$(id -g "$user")" --clear-groups -- "$@"
+	fi
+}
+
+start() {
+	[ ! -e "$dir" ] || fail "$dir exists already"
+	bin=$(binaries) || { install && bin=$(binaries); } ||
+		fail "no PostgreSQL server binaries found: install them (Debian: apt-get install postgresql) or set ELICENCE_TEST_POSTGRES to the DSN of a server"
+	mkdir -m 700 "$dir"
+	dir=$(cd "$dir" && pwd)
+	[ ${#dir} -le 90 ] || fail "$dir is too long for the name of a socket"
+	[ "$(id -u)" != 0 ] || chown "$user" "$dir"
+	cd /
+	log=$(unprivileged "$bin/initdb" -D "$dir/data" -U elicence -A trust -E UTF8 --locale=C --no-sync 2>&1) || fail "initdb: $log"
+	printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$dir'" \
+		'max_connections = 100' 'shared_buffers = 64MB' 'max_wal_size = 1GB' >"$dir/settings"
+	cat "$dir/settings" >>"$dir/data/postgresql.conf"
+	unprivileged "$bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 60 start >/dev/null ||
+		fail "$(tail -n 20 "$dir/data/server.log")"
+	{ [ -z "$pid" ] || watch; } </dev/null >/dev/null 2>&1 &
+	echo "postgres://elicence@/postgres?host=$dir"
+}
+
+# watch stops the server when the process it was started for has gone without doing so.
+watch() {
+	while kill -0 "$pid" && [ -e "$dir/data/postmaster.pid" ]; do
+		sleep 1
+	done
+	[ ! -e "$dir" ] || stop
+}
+
+stop() {
+	[ -f "$dir/data/PG_VERSION" ] || fail "$dir holds no cluster"
+	bin=$(binaries)
+	cd /
+	unprivileged "$bin/pg_ctl" -D "$dir/data" -w -m fast stop >/dev/null 2>&1 || true
+	rm -rf "$dir"
+}
+
+command=${1-} dir=${2-} pid=${3-}
+user=nobody
+! id postgres >/dev/null 2>&1 || user=postgres
+case $command/$dir in
+start/?* | stop/?*) "$command" ;;
+*) fail "usage: postgres.sh start|stop DIR" ;;
+esac

@@ -1,0 +1,320 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"elicence/audit"
+)
+
+// Postgres is the store in PostgreSQL, for a city. Any number of servers may
+// share one database. It is safe for concurrent use.
+type Postgres struct {
+	reader
+	pool *pgxpool.Pool
+}
+
+// OpenPostgres connects to the database that dsn names, a URL or keywords and
+// values; its search_path says in which schema the tables lie. It returns
+// ErrNotDurable when fsync, full_page_writes or synchronous_commit is off.
+// Migrate makes the tables.
+func OpenPostgres(ctx context.Context, dsn string, s Secrets) (*Postgres, error) {
+	if err := s.check(); err != nil {
+		return nil, err
+	}
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		return nil, fmt.Errorf("reading PostgreSQL DSN: %w", err)
+	}
+	// A server that hangs inside a batch must not hold up the others.
+	if _, given := config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"]; !given {
+		config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "15s"
+	}
+	// Any connection may have settings of its own, so each is checked.
+	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return checkPostgres(ctx, c) }
+	pool, err := pgxpool.NewWithConfig(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
+	}
+	if err := pool.Ping(ctx); err != nil {
+		pool.Close()
+		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
+	}
+	return &Postgres{reader{pgSession{pool}, s}, pool}, nil
+}
+
+// Close closes all connections and waits for those in use.
+func (p *Postgres) Close() error {
+	p.pool.Close()
+	return nil
+}
+
+// Ready reports whether the database answers, has its tables and is durable.
+func (p *Postgres) Ready(ctx context.Context) error {
+	conn, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("reaching PostgreSQL: %w", err)
+	}
+	defer conn.Release()
+	if err := checkPostgres(ctx, conn.Conn()); err != nil {
+		return err
+	}
+	return ready(ctx, p)
+}
+
+// checkPostgres returns ErrNotDurable when a committed transaction may be lost.
+func checkPostgres(ctx context.Context, c *pgx.Conn) error {
+	var fsync, pages, commit string
+	err := c.QueryRow(ctx, `SELECT current_setting('fsync'), current_setting('full_page_writes'),
+		current_setting('synchronous_commit')`).Scan(&fsync, &pages, &commit)
+	if err != nil {
+		return fmt.Errorf("reading durability settings: %w", err)
+	}
+	for name, value := range map[string]string{"fsync": fsync, "full_page_writes": pages, "synchronous_commit": commit} {
+		if value == "off" {
+			return fmt.Errorf("%w: PostgreSQL runs with %s = off", ErrNotDurable, name)
+		}
+	}
+	return nil
+}
+
+// takeTurn makes the batches of all servers on one schema wait for each other. It
+// is not what keeps them apart, but they could not run side by side anyway, and
+// waiting at the start saves the conflicts and deadlocks that they would end in.
+// The number is "elic" in ASCII.
+const takeTurn = `SELECT pg_advisory_xact_lock(1701603683, 'log_checkpoint'::regclass::oid::int)`
+
+// Batch implements audit.Storage, in READ COMMITTED: that two batches do not take
+// the same index is for the primary key of log_entry to see to, and every other
+// change is one conditional statement.
+func (p *Postgres) Batch(ctx context.Context, fn func(audit.Tx) error) error {
+	conn, err := p.pool.Acquire(ctx)
+	if err != nil {
+		return fmt.Errorf("reaching PostgreSQL: %w", err)
+	}
+	defer conn.Release() // drops a connection that is still in a transaction
+	s := &pgTx{ctx: ctx, conn: conn.Conn(), waiting: []statement{{query: "BEGIN"}, {query: takeTurn}}}
+	if err = fn(&transaction{s, p.secrets}); err == nil && s.conflict == nil {
+		err = s.commit()
+	}
+	if s.conflict != nil {
+		err = s.conflict // whatever fn made of it
+	}
+	if err != nil {
+		s.rollback()
+	}
+	return err
+}
+
+// pgSession runs each statement on a connection of its own.
+type pgSession struct{ pool *pgxpool.Pool }
+
+func (s pgSession) exec(ctx context.Context, query string, args ...any) (int64, error) {
+	tag, err := s.pool.Exec(ctx, query, args...)
+	return tag.RowsAffected(), err
+}
+
+func (s pgSession) query(ctx context.Context, fn func(scan) error, query string, args ...any) error {
+	rows, err := s.pool.Query(ctx, query, args...)
+	return each(rows, err, fn)
+}
+
+func each(rows pgx.Rows, err error, fn func(scan) error) error {
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := fn(rows.Scan); err != nil {
+			return err
+		}
+	}
+	return rows.Err()
+}
+
+type statement struct {
+	query string
+	args  []any
+}
+
+// pgTx is a transaction on one connection. Statements whose result nobody reads
+// (BEGIN, SAVEPOINT, RELEASE and those given to later) wait and travel with the
+// next one, which saves most round trips of a batch.
+type pgTx struct {
+	ctx     context.Context // of the batch: its end, and no caller's, ends the transaction
+	conn    *pgx.Conn
+	waiting []statement
+	// depth is the number of open savepoints, sent that of round trips.
+	depth, sent int
+	// conflict is the first serialization failure or deadlock: from then on the
+	// transaction must not commit, whatever its user makes of the error.
+	conflict error
+}
+
+func (s *pgTx) lock() string { return " FOR UPDATE OF l" }
+
+// send runs the waiting statements and then query, and hands the results of query to read.
+func (s *pgTx) send(read func(pgx.BatchResults) error, query string, args ...any) error {
+	batch := &pgx.Batch{}
+	for _, w := range s.waiting {
+		batch.Queue(w.query, w.args...)
+	}
+	batch.Queue(query, args...)
+	before := len(s.waiting)
+	s.waiting = nil
+	s.sent++
+	results := s.conn.SendBatch(s.ctx, batch)
+	err := receive(results, before, read)
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	return s.note(err)
+}
+
+// receive passes over the results of the first statements and reads the last.
+func receive(results pgx.BatchResults, before int, read func(pgx.BatchResults) error) error {
+	for range before {
+		if _, err := results.Exec(); err != nil {
+			return err
+		}
+	}
+	return read(results)
+}
+
+// note keeps a failure that is cured by running the whole batch again.
+func (s *pgTx) note(err error) error {
+	var pg *pgconn.PgError
+	if !errors.As(err, &pg) {
+		return err
+	}
+	switch pg.Code {
+	case "40001", "40P01": // serialization_failure, deadlock_detected
+	case "23505": // unique_violation
+		if pg.TableName != "log_entry" && pg.TableName != "log_checkpoint" {
+			return err
+		}
+	default:
+		return err
+	}
+	err = fmt.Errorf("%w: %w", audit.ErrConflict, err)
+	if s.conflict == nil {
+		s.conflict = err
+	}
+	return err
+}
+
+func (s *pgTx) exec(ctx context.Context, query string, args ...any) (n int64, err error) {
+	if err := ctx.Err(); err != nil {
+		return 0, err
+	}
+	err = s.send(func(results pgx.BatchResults) error {
+		tag, err := results.Exec()
+		n = tag.RowsAffected()
+		return err
+	}, query, args...)
+	return n, err
+}
+
+func (s *pgTx) query(ctx context.Context, fn func(scan) error, query string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	return s.send(func(results pgx.BatchResults) error {
+		rows, err := results.Query()
+		return each(rows, err, fn)
+	}, query, args...)
+}
+
+func (s *pgTx) later(ctx context.Context, query string, args ...any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.waiting = append(s.waiting, statement{query, args})
+	return nil
+}
+
+// savepoint sends nothing for an fn that sends nothing: not even SAVEPOINT.
+func (s *pgTx) savepoint(fn func() error) error {
+	s.depth++
+	defer func() { s.depth-- }()
+	name := "s" + strconv.Itoa(s.depth)
+	sent, outer := s.sent, len(s.waiting)
+	s.waiting = append(s.waiting, statement{query: "SAVEPOINT " + name})
+
+	err := fn()
+	idle, left := s.sent == sent, len(s.waiting)
+	if idle {
+		left -= outer + 1
+	}
+	if err == nil && left > 0 {
+		// What fn left waiting must fail here, as fn's own.
+		if _, err = s.exec(s.ctx, "RELEASE SAVEPOINT "+name); err == nil {
+			return nil
+		}
+		idle = false
+	}
+	switch {
+	case idle:
+		s.waiting = s.waiting[:outer]
+		return err
+	case err == nil:
+		s.waiting = append(s.waiting, statement{query: "RELEASE SAVEPOINT " + name})
+		return nil
+	}
+	s.waiting = nil
+	if lost := s.simple(s.ctx, "ROLLBACK TO SAVEPOINT "+name+"; RELEASE SAVEPOINT "+name); lost != nil {
+		return fmt.Errorf("rolling back to savepoint after %q: %w", err, lost)
+	}
+	return err
+}
+
+// insertRows hands the rows over as arrays: one statement, prepared once, for any
+// number of rows, and unlike COPY it needs no round trip of its own.
+func (s *pgTx) insertRows(ctx context.Context, logID string, rows []logRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	indexes := make([]int64, len(rows))
+	records, leaves, openings := make([][]byte, len(rows)), make([][]byte, len(rows)), make([][]byte, len(rows))
+	for i, r := range rows {
+		indexes[i], records[i], leaves[i], openings[i] = r.index, r.record, r.leaf, r.opening
+	}
+	return s.later(ctx, `INSERT INTO log_entry (log_id, "index", record, leaf, opening)
+		SELECT $1, e.i, e.r, e.l, e.o FROM unnest($2::bigint[], $3::bytea[], $4::bytea[], $5::bytea[]) AS e (i, r, l, o)`,
+		logID, indexes, records, leaves, openings)
+}
+
+func (s *pgTx) commit() error {
+	return s.send(func(results pgx.BatchResults) error {
+		tag, err := results.Exec()
+		if err == nil && tag.String() != "COMMIT" {
+			// PostgreSQL answers COMMIT after a failed statement with ROLLBACK, and no error.
+			err = errors.New("a statement failed and its error was ignored")
+		}
+		return doing("committing", err)
+	}, "COMMIT")
+}
+
+// rollback is bounded and does not depend on the context of the batch, which may
+// be over. When it fails the connection is dropped, which has the same effect.
+func (s *pgTx) rollback() {
+	if s.conn.IsClosed() || s.conn.PgConn().TxStatus() == 'I' {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), 5*time.Second)
+	defer cancel()
+	_ = s.simple(ctx, "ROLLBACK")
+}
+
+// simple runs statements that cannot be prepared in a failed transaction.
+func (s *pgTx) simple(ctx context.Context, statements string) error {
+	_, err := s.conn.PgConn().Exec(ctx, statements).ReadAll()
+	return err
+}

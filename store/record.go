@@ -1,0 +1,150 @@
+package store
+
+import (
+	"context"
+
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// Columns of a licence and of a file, in the order in which row scans them. A
+// licence may have no file, hence the defaults.
+const (
+	licenceColumns = `l.identifier, l.number, l.type_code, l.authority_code, l.division, l.version,
+		l.holder_name, l.holder_code, l.holder_code_type, l.data, l.data_digest,
+		l.status, l.status_reason, l.status_at, l.client, l.idempotency_key, l.case_number,
+		l.created_at, l.lease_until`
+	currentColumns = `c.digest, c.range_digest, coalesce(c.size, 0), coalesce(c.timestamped, false),
+		coalesce(c.timestamped_at, 0), coalesce(c.sealed_at, 0), coalesce(c.created_at, 0)`
+	foundColumns = `f.digest, f.range_digest, f.size, f.timestamped, f.timestamped_at, f.sealed_at, f.created_at`
+
+	selectLicence = `SELECT ` + licenceColumns + `, ` + currentColumns + `
+		FROM licence l LEFT JOIN licence_file c ON c.digest = l.file_digest `
+	selectByFile = `SELECT ` + licenceColumns + `, ` + currentColumns + `, ` + foundColumns + `
+		FROM licence_file f JOIN licence l ON l.identifier = f.identifier
+		LEFT JOIN licence_file c ON c.digest = l.file_digest `
+)
+
+// licenceRow is a licence as its columns hold it.
+type licenceRow struct {
+	identifier, status, holderCodeType                   string
+	number, holderName, holderCode, data, reason, digest []byte
+	version, statusAt, createdAt, leaseUntil             int64
+	record                                               registry.Record
+	file                                                 fileRow
+}
+
+func (r *licenceRow) dest() []any {
+	rec := &r.record
+	return append([]any{
+		&r.identifier, &r.number, &rec.TypeCode, &rec.AuthorityCode, &rec.Division, &r.version,
+		&r.holderName, &r.holderCode, &r.holderCodeType, &r.data, &r.digest,
+		&r.status, &r.reason, &r.statusAt, &rec.Client, &rec.IdempotencyKey, &rec.CaseNumber,
+		&r.createdAt, &r.leaseUntil,
+	}, r.file.dest()...)
+}
+
+// open decrypts a row into a record.
+func (r *licenceRow) open(s Secrets) (registry.Record, error) {
+	rec := r.record
+	rec.Identifier, rec.Status = licence.Identifier(r.identifier), licence.Status(r.status)
+	rec.Version, rec.StatusAt = int(r.version), instant(r.statusAt)
+	rec.CreatedAt, rec.LeaseUntil = instant(r.createdAt), instant(r.leaseUntil)
+	rec.Holder.CodeType = licence.HolderCodeType(r.holderCodeType)
+	for _, c := range []struct {
+		column string
+		sealed []byte
+		set    func([]byte)
+	}{
+		{"licence.number", r.number, func(b []byte) { rec.Number = string(b) }},
+		{"licence.holder_name", r.holderName, func(b []byte) { rec.Holder.Name = string(b) }},
+		{"licence.holder_code", r.holderCode, func(b []byte) { rec.Holder.Code = string(b) }},
+		{"licence.status_reason", r.reason, func(b []byte) { rec.StatusReason = string(b) }},
+		{"licence.data", r.data, func(b []byte) { rec.Data = b }},
+	} {
+		value, err := s.open(place{c.column, r.identifier}, c.sealed)
+		if err != nil {
+			return registry.Record{}, err
+		}
+		c.set(value)
+	}
+	if err := digest(&rec.DataDigest, r.digest); err != nil {
+		return registry.Record{}, doing("reading licence.data_digest of "+r.identifier, err)
+	}
+	file, err := r.file.file()
+	rec.File = file
+	return rec, err
+}
+
+// fileRow is a file as its columns hold it.
+type fileRow struct {
+	digest, rangeDigest                      []byte
+	size, timestampedAt, sealedAt, createdAt int64
+	timestamped                              bool
+}
+
+func (r *fileRow) dest() []any {
+	return []any{&r.digest, &r.rangeDigest, &r.size, &r.timestamped, &r.timestampedAt, &r.sealedAt, &r.createdAt}
+}
+
+func (r *fileRow) file() (registry.File, error) {
+	f := registry.File{
+		Size: r.size, Timestamped: r.timestamped, TimestampedAt: instant(r.timestampedAt),
+		SealedAt: instant(r.sealedAt), CreatedAt: instant(r.createdAt),
+	}
+	if err := digest(&f.Digest, r.digest); err != nil {
+		return registry.File{}, doing("reading licence_file.digest", err)
+	}
+	if err := digest(&f.RangeDigest, r.rangeDigest); err != nil {
+		return registry.File{}, doing("reading licence_file.range_digest", err)
+	}
+	return f, nil
+}
+
+// records reads the licences of a query that begins with selectLicence.
+func (s Secrets) records(ctx context.Context, from session, query string, args ...any) ([]registry.Record, error) {
+	var records []registry.Record
+	err := from.query(ctx, func(scan scan) error {
+		var row licenceRow
+		if err := scan(row.dest()...); err != nil {
+			return err
+		}
+		rec, err := row.open(s)
+		records = append(records, rec)
+		return err
+	}, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// record reads one licence; licence.ErrNotFound when there is none.
+func (s Secrets) record(ctx context.Context, from session, query string, args ...any) (registry.Record, error) {
+	records, err := s.records(ctx, from, query, args...)
+	switch {
+	case err != nil:
+		return registry.Record{}, err
+	case len(records) == 0:
+		return registry.Record{}, licence.ErrNotFound
+	}
+	return records[0], nil
+}
+
+// recordByFile reads one licence and the file it was found by, of a query that
+// begins with selectByFile.
+func (s Secrets) recordByFile(ctx context.Context, from session, query string, args ...any) (registry.Record, registry.File, error) {
+	var (
+		row   licenceRow
+		found fileRow
+	)
+	if err := one(ctx, from, query, args, append(row.dest(), found.dest()...)...); err != nil {
+		return registry.Record{}, registry.File{}, err
+	}
+	rec, err := row.open(s)
+	if err != nil {
+		return registry.Record{}, registry.File{}, err
+	}
+	file, err := found.file()
+	return rec, file, err
+}

@@ -1,0 +1,162 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"time"
+
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// reader reads the register and the log, outside of transactions; registry.Store
+// and audit.Storage say what each method promises.
+type reader struct {
+	session
+	secrets Secrets
+}
+
+// Client implements registry.Store.
+func (r reader) Client(ctx context.Context, id string) (registry.Client, error) {
+	c := registry.Client{ID: id}
+	var (
+		roles, codeType string
+		code            []byte
+	)
+	err := one(ctx, r, `SELECT secret_hash, salt, roles, authority_name, authority_code, division,
+		holder_code, holder_code_type, disabled FROM client WHERE id = $1`, []any{id},
+		&c.SecretHash, &c.Salt, &roles, &c.Authority.Name, &c.Authority.Code, &c.Authority.Division,
+		&code, &codeType, &c.Disabled)
+	if err != nil {
+		return registry.Client{}, doing("reading client", err)
+	}
+	value, err := r.secrets.open(place{"client.holder_code", id}, code)
+	if err != nil {
+		return registry.Client{}, err
+	}
+	c.HolderCode, c.HolderCodeType = string(value), licence.HolderCodeType(codeType)
+	if err := json.Unmarshal([]byte(roles), &c.Roles); err != nil {
+		return registry.Client{}, doing("reading client.roles", err)
+	}
+	return c, nil
+}
+
+// Grant implements registry.Store.
+func (r reader) Grant(ctx context.Context, client, typeCode string) (registry.Grant, error) {
+	g := registry.Grant{Client: client, TypeCode: typeCode}
+	var fields, matters, from, to string
+	err := one(ctx, r, `SELECT fields, matter_codes, legal_basis, valid_from, valid_to
+		FROM reuse_grant WHERE client = $1 AND type_code = $2`, []any{client, typeCode},
+		&fields, &matters, &g.LegalBasis, &from, &to)
+	if err != nil {
+		return registry.Grant{}, doing("reading grant", err)
+	}
+	for _, c := range []struct {
+		name string
+		read func() error
+	}{
+		{"fields", func() error { return json.Unmarshal([]byte(fields), &g.Fields) }},
+		{"matter_codes", func() error { return json.Unmarshal([]byte(matters), &g.MatterCodes) }},
+		{"valid_from", func() error { return g.ValidFrom.UnmarshalText([]byte(from)) }},
+		{"valid_to", func() error { return g.ValidTo.UnmarshalText([]byte(to)) }},
+	} {
+		if err := c.read(); err != nil {
+			return registry.Grant{}, doing("reading reuse_grant."+c.name, err)
+		}
+	}
+	return g, nil
+}
+
+// Licence implements registry.Store.
+func (r reader) Licence(ctx context.Context, id licence.Identifier) (registry.Record, error) {
+	rec, err := r.secrets.record(ctx, r, selectLicence+`WHERE l.identifier = $1`, string(id))
+	return rec, doing("reading licence", err)
+}
+
+// LicenceByFile implements registry.Store.
+func (r reader) LicenceByFile(ctx context.Context, digest [32]byte) (registry.Record, registry.File, error) {
+	rec, file, err := r.secrets.recordByFile(ctx, r, selectByFile+`WHERE f.digest = $1`, digest[:])
+	return rec, file, doing("reading licence by file", err)
+}
+
+// Search implements registry.Store. At most 1,000 licences are returned.
+func (r reader) Search(ctx context.Context, q registry.Query) ([]registry.Record, error) {
+	records, err := r.secrets.records(ctx, r, selectLicence+`
+		WHERE l.holder_index = $1 AND l.identifier > $2
+		AND ($3 = '' OR l.type_code = $3)
+		AND substr(l.division, 1, length(CAST($4 AS text))) = $4
+		AND (NOT $5 OR l.status NOT IN ('pending', 'voided'))
+		ORDER BY l.identifier LIMIT $6`,
+		r.secrets.holderIndex(q.Holder), string(q.After), q.TypeCode, subtree(q.Division), q.Issued, int64(limit(q.Limit)))
+	return records, doing("searching licences", err)
+}
+
+// subtree is the prefix that the codes of a division and of all below it share
+// (GB/T 2260: two digits each for province, city and district).
+func subtree(division string) string {
+	for len(division) >= 2 && len(division)%2 == 0 && strings.HasSuffix(division, "00") {
+		division = division[:len(division)-2]
+	}
+	return division
+}
+
+// Lapsed implements registry.Store. At most 1,000 licences are returned, the
+// longest lapsed first.
+func (r reader) Lapsed(ctx context.Context, now time.Time, n int) ([]registry.Record, error) {
+	records, err := r.secrets.records(ctx, r, selectLicence+`
+		WHERE l.status = 'pending' AND l.lease_until < $1 ORDER BY l.lease_until, l.identifier LIMIT $2`,
+		nanos(now), int64(limit(n)))
+	return records, doing("reading lapsed licences", err)
+}
+
+// Untimestamped implements registry.Store. At most 1,000 licences are returned.
+func (r reader) Untimestamped(ctx context.Context, n int) ([]registry.Record, error) {
+	records, err := r.secrets.records(ctx, r, selectLicence+`
+		WHERE NOT c.timestamped AND c.identifier = l.identifier AND l.status = 'valid'
+		ORDER BY c.id LIMIT $1`, int64(limit(n)))
+	return records, doing("reading licences without timestamp", err)
+}
+
+// EachStatus implements registry.Store. It reads in pages, outside of any
+// transaction, so fn may take its time and may use the store.
+func (r reader) EachStatus(ctx context.Context, fn func(licence.Identifier, licence.Status, time.Time) error) error {
+	type entry struct {
+		identifier, status string
+		at                 int64
+	}
+	for after, more := "", true; more; {
+		var page []entry
+		err := r.query(ctx, func(scan scan) error {
+			var e entry
+			err := scan(&e.identifier, &e.status, &e.at)
+			page = append(page, e)
+			return err
+		}, `SELECT identifier, status, status_at FROM licence
+			WHERE identifier > $1 AND status NOT IN ('pending', 'voided') ORDER BY identifier LIMIT $2`, after, int64(maxRows))
+		if err != nil {
+			return doing("reading statuses", err)
+		}
+		for _, e := range page {
+			if err := fn(licence.Identifier(e.identifier), licence.Status(e.status), instant(e.at)); err != nil {
+				return err
+			}
+			after = e.identifier
+		}
+		more = len(page) == maxRows
+	}
+	return nil
+}
+
+// StatusAsOf implements registry.Store; licence.ErrNotFound also for an instant
+// before the licence existed.
+func (r reader) StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error) {
+	var status string
+	err := one(ctx, r, `SELECT status FROM licence_status WHERE identifier = $1 AND at <= $2
+		ORDER BY at DESC, id DESC LIMIT 1`, []any{string(id), nanos(at)}, &status)
+	if err != nil {
+		return "", fmt.Errorf("reading status history: %w", err)
+	}
+	return licence.Status(status), nil
+}

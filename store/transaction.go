@@ -1,0 +1,144 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// transaction changes the register and the log; see registry.Tx and audit.Tx for
+// what each method promises. It is used by one goroutine, inside Batch.
+type transaction struct {
+	txSession
+	secrets Secrets
+}
+
+// Savepoint implements audit.Tx.
+func (t *transaction) Savepoint(_ context.Context, fn func() error) error { return t.savepoint(fn) }
+
+// PutClient implements registry.Tx.
+func (t *transaction) PutClient(ctx context.Context, c registry.Client) error {
+	roles, err := json.Marshal(c.Roles)
+	if err != nil {
+		return fmt.Errorf("storing client.roles: %w", err)
+	}
+	code, err := t.secrets.seal(place{"client.holder_code", c.ID}, []byte(c.HolderCode))
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, `INSERT INTO client (id, secret_hash, salt, roles, authority_name, authority_code,
+			division, holder_code, holder_code_type, disabled)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+		ON CONFLICT (id) DO UPDATE SET secret_hash = excluded.secret_hash, salt = excluded.salt,
+			roles = excluded.roles, authority_name = excluded.authority_name,
+			authority_code = excluded.authority_code, division = excluded.division,
+			holder_code = excluded.holder_code, holder_code_type = excluded.holder_code_type,
+			disabled = excluded.disabled`,
+		c.ID, c.SecretHash, c.Salt, string(roles), c.Authority.Name, c.Authority.Code,
+		c.Authority.Division, code, string(c.HolderCodeType), c.Disabled)
+	return doing("storing client", err)
+}
+
+// PutGrant implements registry.Tx.
+func (t *transaction) PutGrant(ctx context.Context, g registry.Grant) error {
+	fields, err := json.Marshal(g.Fields)
+	if err != nil {
+		return fmt.Errorf("storing reuse_grant.fields: %w", err)
+	}
+	matters, err := json.Marshal(g.MatterCodes)
+	if err != nil {
+		return fmt.Errorf("storing reuse_grant.matter_codes: %w", err)
+	}
+	_, err = t.exec(ctx, `INSERT INTO reuse_grant (client, type_code, fields, matter_codes, legal_basis, valid_from, valid_to)
+		VALUES ($1, $2, $3, $4, $5, $6, $7)
+		ON CONFLICT (client, type_code) DO UPDATE SET fields = excluded.fields,
+			matter_codes = excluded.matter_codes, legal_basis = excluded.legal_basis,
+			valid_from = excluded.valid_from, valid_to = excluded.valid_to`,
+		g.Client, g.TypeCode, string(fields), string(matters), g.LegalBasis, g.ValidFrom.String(), g.ValidTo.String())
+	return doing("storing grant", err)
+}
+
+// TakeKey implements registry.Tx. A key that lapsed keeps the digest it was first
+// used with.
+func (t *transaction) TakeKey(ctx context.Context, k registry.Key, now time.Time) (registry.Claim, error) {
+	claim, err := t.claim(ctx, k, `INSERT INTO idempotency_key (client, key, body, lease_until, identifier)
+		VALUES ($1, $2, $3, $4, '')
+		ON CONFLICT (client, key) DO UPDATE SET lease_until = excluded.lease_until
+			WHERE idempotency_key.answer IS NULL AND idempotency_key.lease_until < $5
+		RETURNING body, identifier, answer`,
+		k.Client, k.Key, k.Body[:], nanos(k.LeaseUntil), nanos(now))
+	if err == nil {
+		claim.Mine = true
+		return claim, nil
+	}
+	if !notFound(err) {
+		return registry.Claim{}, doing("taking idempotency key", err)
+	}
+	claim, err = t.claim(ctx, k, `SELECT body, identifier, answer FROM idempotency_key
+		WHERE client = $1 AND key = $2`, k.Client, k.Key)
+	return claim, doing("reading idempotency key", err)
+}
+
+// claim reads the state of a key from a statement that returns it.
+func (t *transaction) claim(ctx context.Context, k registry.Key, query string, args ...any) (registry.Claim, error) {
+	var (
+		body, answer []byte
+		identifier   string
+	)
+	if err := one(ctx, t, query, args, &body, &identifier, &answer); err != nil {
+		return registry.Claim{}, err
+	}
+	c := registry.Claim{Identifier: licence.Identifier(identifier)}
+	if err := digest(&c.Body, body); err != nil {
+		return registry.Claim{}, err
+	}
+	var err error
+	c.Answer, err = t.secrets.open(answerPlace(k.Client, k.Key), answer)
+	return c, err
+}
+
+func answerPlace(client, key string) place {
+	return place{"idempotency_key.answer", client + "\x00" + key}
+}
+
+// BindKey implements registry.Tx.
+func (t *transaction) BindKey(ctx context.Context, client, key string, id licence.Identifier) error {
+	err := changed(t.exec(ctx, `UPDATE idempotency_key SET identifier = $3 WHERE client = $1 AND key = $2`,
+		client, key, string(id)))
+	return doing("binding idempotency key", err)
+}
+
+// ReleaseKey implements registry.Tx.
+func (t *transaction) ReleaseKey(ctx context.Context, client, key string) error {
+	err := changed(t.exec(ctx, `DELETE FROM idempotency_key WHERE client = $1 AND key = $2 AND answer IS NULL`, client, key))
+	return doing("releasing idempotency key", err)
+}
+
+// AnswerKey implements registry.Tx.
+func (t *transaction) AnswerKey(ctx context.Context, client, key string, answer []byte) error {
+	sealed, err := t.secrets.seal(answerPlace(client, key), answer)
+	if err != nil {
+		return err
+	}
+	err = changed(t.exec(ctx, `UPDATE idempotency_key SET answer = $3 WHERE client = $1 AND key = $2`,
+		client, key, sealed))
+	return doing("answering idempotency key", err)
+}
+
+// NextNumber implements registry.Tx.
+func (t *transaction) NextNumber(ctx context.Context, series string) (int64, error) {
+	var n int64
+	err := one(ctx, t, `INSERT INTO number_series (series, value) VALUES ($1, 1)
+		ON CONFLICT (series) DO UPDATE SET value = number_series.value + 1 RETURNING value`, []any{series}, &n)
+	return n, doing("drawing number", err)
+}
+
+// Licence implements registry.Tx.
+func (t *transaction) Licence(ctx context.Context, id licence.Identifier) (registry.Record, error) {
+	rec, err := t.secrets.record(ctx, t, selectLicence+`WHERE l.identifier = $1`+t.lock(), string(id))
+	return rec, doing("reading licence", err)
+}
