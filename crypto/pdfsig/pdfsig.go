@@ -75,6 +75,18 @@ type Appearance struct {
 	// Content holds the content stream operators that draw within the box
 	// [0 0 Width Height]. It can name no resources.
 	Content []byte
+
+	deflated []byte // Content, once Deflated has been called
+}
+
+// Deflated returns a with its content deflated once and for all, for a seal that
+// goes into many files; Prepare deflates the content of any other again each time.
+func (a Appearance) Deflated() (Appearance, error) {
+	var err error
+	if a.deflated, err = deflate(a.Content); err != nil {
+		return Appearance{}, fmt.Errorf("pdfsig: deflating the appearance: %w", err)
+	}
+	return a, nil
 }
 
 // Container is one signature container as read from a file.

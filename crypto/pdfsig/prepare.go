@@ -129,11 +129,14 @@ func newUpdate(o Options) (*update, error) {
 		}
 		u.place[i] = thousandths(f)
 	}
-	var err error
-	u.appearance, err = deflate(o.Appearance.Content)
-	if err != nil {
-		return nil, fmt.Errorf("pdfsig: deflating the appearance: %w", err)
+	a := o.Appearance
+	if a.deflated == nil {
+		var err error
+		if a, err = a.Deflated(); err != nil {
+			return nil, err
+		}
 	}
+	u.appearance = a.deflated
 	return u, nil
 }
 

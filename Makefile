@@ -1,0 +1,45 @@
+# Everything a newcomer needs; `make` alone prints this list.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+export ELICENCE_FONTS ?= $(CURDIR)/fonts
+BIN := bin
+GO ?= go
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: fonts build ## build and serve the demo on http://127.0.0.1:8080 (data in ./demo)
+	$(BIN)/elicenced demo --dir demo
+
+build: ## build the binaries into ./bin
+	$(GO) build -o $(BIN)/ ./cmd/...
+
+test: tools fonts build ## every test, on SQLite and on a real PostgreSQL, and the outside judges
+	$(GO) test -shuffle=on -timeout 20m ./...
+	scripts/judge.sh
+
+check: tools fonts ## gofmt, vet, staticcheck, race tests
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	$(GO) test -race -shuffle=on -timeout 40m ./...
+
+bench: tools fonts build ## the figures of docs/benchmarks.md
+	scripts/bench.sh
+
+faults: tools fonts build ## kill -9 at random moments, on both stores, and the system-call trace
+	$(GO) test -tags faults -run Fault -count=1 -v -timeout 60m ./cmd/elicenced
+
+fonts: ## fetch the fonts into ./fonts, once
+	@scripts/fonts.sh
+
+tools: ## install or name the outside judges that the tests call
+	@scripts/tools.sh
+
+generate: ## remake what is generated
+	$(GO) generate ./...
+
+verify-generated: generate ## fail when something generated is not current
+	git diff --exit-code -- testdata docs templates
+
+.PHONY: help run build test check bench faults fonts tools generate verify-generated

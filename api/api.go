@@ -1,0 +1,166 @@
+// Package api serves the register over HTTP: machine interface and pages.
+//
+// The machine interface is JSON in snake_case under /api/v1, described by
+// openapi.yaml (OpenAPI 3.1), with bearer tokens from the client credentials
+// grant (RFC 6749 §4.4) and problem documents (RFC 9457). The pages are HTML for
+// people: verification at /V, a holder's own licences at /holder.
+//
+// # Invariants
+//
+//   - Every operation goes through registry, which authorises and logs it; what
+//     is refused here, before registry sees it, is logged by Registry.Refused.
+//     The exception is a rate limit: its refusals become one entry a minute.
+//   - Nothing is read from a body before its size is bounded, and nothing from
+//     outside reaches the log unbounded.
+//   - Holder codes travel in bodies, never in addresses.
+//   - Only errors.go turns an error into a status; a cause never leaves the server.
+//   - Every answer that touched the log carries its receipt (see receipt.go).
+//
+// It decides nothing about licences, keeps no state but rate limits and one-time
+// links, and ends no TLS. gin stays inside this package.
+package api
+
+import (
+	"context"
+	"errors"
+	"html/template"
+	"io"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"elicence/licence/registry"
+	"elicence/verify"
+
+	"github.com/gin-gonic/gin"
+)
+
+// Config is what a Server needs. All fields must be set unless they say otherwise.
+type Config struct {
+	Registry *registry.Registry
+	// Verifier gives the verifier for one verification, which asks the register it is handed.
+	Verifier func(verify.Register) *verify.Verifier
+	// TokenKey authenticates tokens and sessions: 32 random bytes or more, the
+	// same on every replica. Whoever holds it can be any client.
+	TokenKey []byte
+	// PublicURL is the scheme and host people reach the server by, without a path.
+	PublicURL string
+	// Ready says whether storage and log can be reached; nil is always ready.
+	Ready func(context.Context) error
+	// BehindProxy takes the remote address from the last X-Forwarded-For element,
+	// which the proxy must set itself.
+	BehindProxy bool
+	Now         func() time.Time
+	Rand        io.Reader
+	// Failed is told the causes of answers 500 and 503; it may be nil.
+	Failed func(requestID string, err error)
+}
+
+// Server is the HTTP interface. It is safe for concurrent use.
+type Server struct {
+	cfg     Config
+	engine  *gin.Engine
+	pages   *template.Template
+	metrics *metrics
+	links   links
+	// verifications bounds anonymous verifications, strangers failed
+	// authentications, both by remote address.
+	verifications, strangers *limiter
+	// uploads has a place for each upload held in memory at once.
+	uploads chan struct{}
+}
+
+// minTokenKey is the least length of Config.TokenKey in bytes.
+const minTokenKey = 32
+
+// maxUploads bounds the uploads in memory to maxUploads × MaxFile bytes.
+const maxUploads = 16
+
+// releaseMode keeps gin from printing its routes; the mode is gin's global, so
+// it is set once.
+var releaseMode = sync.OnceFunc(func() { gin.SetMode(gin.ReleaseMode) })
+
+// New returns a Server over c.
+func New(c Config) (*Server, error) {
+	if len(c.TokenKey) < minTokenKey {
+		return nil, errors.New("api: the token key is shorter than 32 bytes")
+	}
+	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Path != "" {
+		return nil, errors.New("api: the public URL is not a scheme and a host")
+	}
+	pages, err := parsePages()
+	if err != nil {
+		return nil, err
+	}
+	releaseMode()
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(), uploads: make(chan struct{}, maxUploads)}
+	s.verifications = newLimiter(verificationRate, s.logLimited(registry.ActionVerify))
+	s.strangers = newLimiter(strangerRate, s.logLimited(registry.ActionAuthenticate))
+	s.engine.HandleMethodNotAllowed = true
+	s.engine.RedirectTrailingSlash = false
+	s.engine.ForwardedByClientIP = false
+	s.routes()
+	return s, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
+
+// Close logs the refusals of rate limits that are still to be logged. The server
+// must have stopped answering before.
+func (s *Server) Close() {
+	s.verifications.flush()
+	s.strangers.flush()
+}
+
+// routes is the whole interface: what is served where, and as which action a
+// refusal is logged.
+func (s *Server) routes() {
+	v1 := s.engine.Group("/api/v1")
+	v1.POST("/oauth/token", s.handle(registry.ActionAuthenticate, (*exchange).token))
+	v1.POST("/licences", serveJSON(s, registry.ActionIssue, http.StatusCreated, parseIssue, (*exchange).issue))
+	v1.POST("/licences/search", serveJSON(s, registry.ActionSearch, http.StatusOK, parseSearch, (*exchange).search))
+	v1.GET("/licences/:identifier", serveGet(s, registry.ActionRead, (*exchange).licence))
+	v1.GET("/licences/:identifier/file", serveGet(s, registry.ActionDownload, (*exchange).file))
+	v1.POST("/licences/:identifier/suspend", s.serveChange(registry.ActionSuspend, s.cfg.Registry.Suspend))
+	v1.POST("/licences/:identifier/resume", s.serveChange(registry.ActionResume, s.cfg.Registry.Resume))
+	v1.POST("/licences/:identifier/revoke", s.serveChange(registry.ActionRevoke, s.cfg.Registry.Revoke))
+	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, parseReuse, (*exchange).reuse))
+	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
+	v1.GET("/log/checkpoint", serveGet(s, registry.ActionLogRead, (*exchange).checkpoint))
+	v1.GET("/log/proof", serveGet(s, registry.ActionLogRead, (*exchange).proof))
+	v1.GET("/log/export", serveGet(s, registry.ActionLogRead, (*exchange).export))
+
+	s.engine.GET("/openapi.yaml", s.handle("", (*exchange).openAPI))
+	s.engine.GET("/healthz", s.handle("", (*exchange).health))
+	s.engine.GET("/readyz", s.handle("", (*exchange).ready))
+	s.engine.GET("/metrics", s.handle("", (*exchange).showMetrics))
+
+	s.engine.GET("/", s.handle("", (*exchange).landingPage))
+	for _, path := range []string{"/V", "/v"} { // QR codes print capitals, people type small letters
+		s.engine.GET(path, s.handle("", (*exchange).verificationPage))
+		s.engine.POST(path, s.handle(registry.ActionVerify, (*exchange).verificationForm))
+	}
+	s.engine.GET("/holder", s.handle(registry.ActionSearch, (*exchange).holderPage))
+	s.engine.GET("/holder/sign-in", s.handle("", (*exchange).signInPage))
+	s.engine.POST("/holder/sign-in", s.handle(registry.ActionAuthenticate, (*exchange).signIn))
+	s.engine.POST("/holder/sign-out", s.handle("", (*exchange).signOut))
+	s.engine.GET("/holder/licences/:identifier/file", s.handle(registry.ActionDownload, (*exchange).holderFile))
+	for name := range assetTypes {
+		s.engine.GET("/pages/"+name, s.handle("", func(x *exchange) { x.asset(name) }))
+	}
+
+	s.engine.NoRoute(s.handle("", func(x *exchange) { x.fail(errNoRoute) }))
+	s.engine.NoMethod(s.handle("", func(x *exchange) { x.fail(errNoMethod) }))
+}
+
+// HTTPServer returns an http.Server for s with limits fit for the open network:
+// headers of at most 32 KiB within 5 s, a body within a minute. The log export
+// extends its own deadline. Address, TLS and the error log are the caller's.
+func (s *Server) HTTPServer() *http.Server {
+	return &http.Server{
+		Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute,
+		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
+	}
+}

@@ -1,0 +1,159 @@
+package api
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+
+	"github.com/gin-gonic/gin"
+)
+
+// MaxFile is the most bytes of an uploaded licence file.
+const MaxFile = 20 << 20
+
+// serveJSON makes a handler of one operation with a JSON body: who calls, what
+// is asked, do it, answer. What any of the first steps refuses is logged here,
+// what do refuses the register has logged.
+func serveJSON[Q, A any](s *Server, action audit.Action, status int, parse func([]byte) (Q, error), do func(*exchange, Q) (A, audit.Receipt, error)) gin.HandlerFunc {
+	return s.handle(action, func(x *exchange) {
+		if err := x.authenticate(); err != nil {
+			x.refuse(err)
+			return
+		}
+		body, err := x.read("application/json", licence.MaxJSON)
+		if err != nil {
+			x.refuse(err)
+			return
+		}
+		q, err := parse(body)
+		if err != nil {
+			x.refuse(err)
+			return
+		}
+		answer, receipt, err := do(x, q)
+		if x.settle(receipt, err) {
+			x.json(status, answer)
+		}
+	})
+}
+
+// serveGet makes a handler of one reading operation. read returns how the answer
+// is written, once it is known that there is one.
+func serveGet(s *Server, action audit.Action, read func(*exchange) (func(), audit.Receipt, error)) gin.HandlerFunc {
+	return s.handle(action, func(x *exchange) {
+		if err := x.authenticate(); err != nil {
+			x.refuse(err)
+			return
+		}
+		write, receipt, err := read(x)
+		if x.settle(receipt, err) {
+			write()
+		}
+	})
+}
+
+// settle puts the receipt into the answer and reports whether there is one to
+// give. An error with a receipt was logged by the register; a refusal without one
+// is logged here.
+func (x *exchange) settle(receipt audit.Receipt, err error) bool {
+	if x.receipt(receipt); err == nil {
+		return true
+	}
+	if len(receipt.Checkpoint) == 0 {
+		x.refuse(err)
+	} else {
+		x.fail(err)
+	}
+	return false
+}
+
+// authenticate sets the caller from the bearer token. Failures of one address
+// are limited, so that nobody without a token can fill the log.
+func (x *exchange) authenticate() error {
+	given := x.r.Header.Values("Authorization")
+	if len(given) == 0 {
+		return x.stranger(errNoToken)
+	}
+	scheme, token, _ := strings.Cut(given[0], " ")
+	if len(given) > 1 || !strings.EqualFold(scheme, "Bearer") {
+		return x.stranger(errBadToken)
+	}
+	client, err := redeem(x.cfg.TokenKey, useBearer, token, x.now())
+	switch {
+	case errors.Is(err, errTokenOld):
+		x.caller.Principal = client
+		return x.stranger(errOldToken)
+	case err != nil:
+		return x.stranger(errBadToken)
+	}
+	return x.become(client)
+}
+
+// become sets the caller to a client whose token is good.
+func (x *exchange) become(client string) error {
+	c, err := x.cfg.Registry.CallerFor(x.r.Context(), client, x.requestID)
+	if errors.Is(err, registry.ErrUnauthenticated) {
+		x.caller.Principal = client
+		return errNoClient
+	}
+	if err != nil {
+		return err
+	}
+	x.caller = c
+	return nil
+}
+
+// idempotencyKey is the request's Idempotency-Key; the register decides whether
+// it will do.
+func (x *exchange) idempotencyKey() (string, error) {
+	given := x.r.Header.Values("Idempotency-Key")
+	if len(given) > 1 {
+		return "", registry.ErrKeyMalformed
+	}
+	return x.r.Header.Get("Idempotency-Key"), nil
+}
+
+// read reads a body of one media type and at most limit bytes. A body that says
+// that it is larger is refused before a byte of it is read.
+func (x *exchange) read(mediaType string, limit int64) ([]byte, error) {
+	if x.r.ContentLength > limit {
+		return nil, errTooLarge
+	}
+	given, parameters, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	charset := parameters["charset"]
+	if err != nil || given != mediaType || x.r.Header.Get("Content-Encoding") != "" || charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return nil, errMediaType
+	}
+	return x.readAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+}
+
+// readAll reads r, which ends with a *http.MaxBytesError when it is too long.
+func (x *exchange) readAll(r io.Reader) ([]byte, error) {
+	var b bytes.Buffer
+	if x.r.ContentLength > 0 {
+		b.Grow(int(min(x.r.ContentLength, MaxFile)) + bytes.MinRead)
+	}
+	_, err := b.ReadFrom(r)
+	var tooLarge *http.MaxBytesError
+	switch {
+	case errors.As(err, &tooLarge):
+		return nil, errTooLarge
+	case err != nil:
+		return nil, errUnreadable
+	}
+	return b.Bytes(), nil
+}
+
+// extend gives a long answer more time than the server's WriteTimeout.
+func (x *exchange) extend(d time.Duration) {
+	// A writer without deadlines, as in a test, has none to extend.
+	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now().Add(d))
+}

@@ -1,0 +1,255 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// refusal is a request that was refused before the register saw it.
+type refusal struct {
+	code, detail string
+	// after is when to come back; zero says nothing.
+	after time.Duration
+}
+
+// Error is the detail.
+func (r *refusal) Error() string { return r.detail }
+
+// The refusals of this package. Those of the register are its errors.
+var (
+	errNoRoute      = &refusal{code: "no_such_route", detail: "there is nothing at this address"}
+	errNoMethod     = &refusal{code: "no_such_method", detail: "the method is not offered at this address"}
+	errNoToken      = &refusal{code: "unauthenticated", detail: "an Authorization header with a bearer token is needed"}
+	errBadToken     = &refusal{code: "token_malformed", detail: "the bearer token is not one of this server"}
+	errOldToken     = &refusal{code: "token_expired", detail: "the bearer token has expired; fetch a new one"}
+	errNoClient     = &refusal{code: "token_client_gone", detail: "the client of the bearer token is not registered or was disabled"}
+	errBadLink      = &refusal{code: "link_spent", detail: "the sign-in link was used already, or has expired"}
+	errNoSession    = &refusal{code: "not_signed_in", detail: "sign in first"}
+	errTooLarge     = &refusal{code: "too_large", detail: "the body is larger than is accepted here"}
+	errMediaType    = &refusal{code: "unsupported_media_type", detail: "the Content-Type, or Content-Encoding, is not accepted here"}
+	errUnreadable   = &refusal{code: "body_unreadable", detail: "the body ended early or could not be read"}
+	errMalformed    = &refusal{code: "malformed_json", detail: "the body is not JSON"}
+	errBadUpload    = &refusal{code: "malformed_upload", detail: "the upload is not one multipart part named file"}
+	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
+	errBusy         = &refusal{code: "busy", detail: "too many uploads at once", after: 5 * time.Second}
+	errNotReady     = &refusal{code: "not_ready", detail: "storage or the access log cannot be reached", after: 5 * time.Second}
+)
+
+// errLimited is a refusal of a rate limit.
+func errLimited(after time.Duration) *refusal {
+	return &refusal{code: "rate_limited", detail: "too many requests from this address", after: after}
+}
+
+// statuses gives each code its status and title. A code that is not here is 500.
+var statuses = map[string]struct {
+	status int
+	title  string
+}{
+	"no_such_route":             {404, "Not found"},
+	"no_such_method":            {405, "Method not allowed"},
+	"unauthenticated":           {401, "Not authenticated"},
+	"token_malformed":           {401, "Not authenticated"},
+	"token_expired":             {401, "Not authenticated"},
+	"token_client_gone":         {401, "Not authenticated"},
+	"link_spent":                {401, "Not authenticated"},
+	"not_signed_in":             {401, "Not authenticated"},
+	"forbidden":                 {403, "Not permitted"},
+	"not_found":                 {404, "Not found"},
+	"idempotency_key_missing":   {400, "Idempotency-Key missing"},
+	"idempotency_key_malformed": {400, "Idempotency-Key malformed"},
+	"idempotency_key_reused":    {422, "Idempotency-Key used with another request"},
+	"request_running":           {409, "First request still running"},
+	"number_taken":              {409, "Number taken"},
+	"wrong_status":              {409, "Wrong status"},
+	"no_seal":                   {409, "No seal"},
+	"too_large":                 {413, "Body too large"},
+	"unsupported_media_type":    {415, "Media type not accepted"},
+	"body_unreadable":           {400, "Body unreadable"},
+	"malformed_json":            {400, "Body is not JSON"},
+	"malformed_upload":          {400, "Upload malformed"},
+	"malformed_header":          {400, "Header malformed"},
+	"malformed_parameter":       {400, "Parameter malformed"},
+	"invalid_request":           {422, "Invalid request"},
+	"purpose_missing":           {422, "Purpose missing"},
+	"reason_missing":            {422, "Reason missing"},
+	"out_of_range":              {404, "Not in the log"},
+	"proof_too_large":           {422, "Proof too large"},
+	"rate_limited":              {429, "Too many requests"},
+	"busy":                      {503, "Busy"},
+	"not_ready":                 {503, "Not ready"},
+	"log_unavailable":           {503, "Access log unavailable"},
+	"unfinished":                {503, "Not finished yet"},
+	"cancelled":                 {503, "Cancelled"},
+	"timeout":                   {503, "Timed out"},
+}
+
+// retryAfter says when to come back for the register's own errors that pass.
+var retryAfter = map[string]time.Duration{
+	"request_running": time.Second, "log_unavailable": 5 * time.Second,
+	"unfinished": registry.Lease, "timeout": 5 * time.Second, "cancelled": time.Second,
+}
+
+// problem is a problem document (RFC 9457).
+type problem struct {
+	Type      string         `json:"type"`
+	Title     string         `json:"title"`
+	Status    int            `json:"status"`
+	Detail    string         `json:"detail"`
+	Code      string         `json:"code"`
+	RequestID string         `json:"request_id"`
+	Errors    []problemField `json:"errors,omitempty"`
+}
+
+// problemField is one field that is wrong.
+type problemField struct {
+	Field  string `json:"field"`
+	Code   string `json:"code"`
+	Detail string `json:"detail"`
+}
+
+// codeOf is the stable code of an error; "internal" when it has none.
+func codeOf(err error) string {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.code
+	}
+	var invalid *licence.RequestError
+	if errors.As(err, &invalid) && invalid.Fields[0].Code == licence.CodeMalformed {
+		return "malformed_json"
+	}
+	if code := logCode(err); code != "" {
+		return code
+	}
+	return registry.Code(err)
+}
+
+// problemOf is the problem document of an error. The detail of an error that is
+// not known stays in the server.
+func problemOf(err error, requestID string) problem {
+	code := codeOf(err)
+	known, ok := statuses[code]
+	if !ok {
+		known.status, known.title, code = http.StatusInternalServerError, "Internal error", "internal"
+	}
+	return problem{
+		Type: "urn:elicence:problem:" + code, Title: known.title, Status: known.status,
+		Detail: detailOf(err, code), Code: code, RequestID: requestID, Errors: fieldsOf(err, code),
+	}
+}
+
+// details are what the register's errors say to a client; their own text may
+// hold more than the client may know.
+var details = map[string]string{
+	"forbidden":                 "your role, division or grant does not permit this",
+	"not_found":                 "there is no such licence within your reach",
+	"idempotency_key_missing":   registry.ErrKeyMissing.Error(),
+	"idempotency_key_malformed": registry.ErrKeyMalformed.Error(),
+	"idempotency_key_reused":    registry.ErrKeyReused.Error(),
+	"request_running":           registry.ErrRunning.Error(),
+	"number_taken":              "another licence of this type and authority has this number",
+	"wrong_status":              "the licence's status does not permit this change",
+	"no_seal":                   registry.ErrNoSeal.Error(),
+	"invalid_request":           "fields of the request are wrong; errors names each",
+	"malformed_json":            errMalformed.detail,
+	"purpose_missing":           registry.ErrPurposeMissing.Error(),
+	"reason_missing":            registry.ErrReasonMissing.Error(),
+	"log_unavailable":           "the access log cannot record this request, so nothing was done",
+	"unfinished":                registry.ErrUnfinished.Error(),
+	"cancelled":                 "the request was cancelled",
+	"timeout":                   "the request took too long",
+	"out_of_range":              "the access log has no such index, size or range",
+	"proof_too_large":           "the tree is too large for a proof; fetch an export and compute it",
+	"internal":                  "something went wrong on the server; the operator finds it by the request id",
+}
+
+func detailOf(err error, code string) string {
+	var r *refusal
+	if errors.As(err, &r) {
+		return r.detail
+	}
+	return details[code]
+}
+
+// fieldsOf names the fields at fault.
+func fieldsOf(err error, code string) []problemField {
+	var invalid *licence.RequestError
+	switch {
+	case errors.As(err, &invalid):
+		fields := make([]problemField, len(invalid.Fields))
+		for i, f := range invalid.Fields {
+			fields[i] = problemField(f)
+		}
+		return fields
+	case code == "number_taken":
+		return []problemField{{"number", code, "is taken"}}
+	case code == "idempotency_key_reused", code == "idempotency_key_missing", code == "idempotency_key_malformed":
+		return []problemField{{"Idempotency-Key", code, details[code]}}
+	}
+	return nil
+}
+
+// fail answers with the problem document of an error that is logged, or is
+// about nothing that the log knows.
+func (x *exchange) fail(err error) {
+	p := problemOf(err, x.requestID)
+	if p.Status >= 500 {
+		x.report(err)
+	}
+	x.announce(err, p)
+	if x.page {
+		x.problemPage(p)
+		return
+	}
+	x.write(p.Status, "application/problem+json", p)
+}
+
+// announce sets the headers that go with a problem.
+func (x *exchange) announce(err error, p problem) {
+	after := retryAfter[p.Code]
+	var r *refusal
+	if errors.As(err, &r) && r.after > 0 {
+		after = r.after
+	}
+	if after > 0 {
+		x.w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))
+	}
+	switch {
+	case p.Status != http.StatusUnauthorized || x.page:
+	case p.Code == errNoToken.code:
+		x.w.Header().Set("WWW-Authenticate", `Bearer realm="elicence"`)
+	default:
+		x.w.Header().Set("WWW-Authenticate", `Bearer realm="elicence", error="invalid_token"`)
+	}
+}
+
+// refuse logs a refusal that was decided here, and answers with it. An error
+// that is no refusal, as when storage is away, is not logged as one.
+func (x *exchange) refuse(err error) {
+	code := codeOf(err)
+	if problemOf(err, "").Status >= 500 || x.action == "" {
+		x.fail(err)
+		return
+	}
+	receipt, logErr := x.logRefused(code)
+	x.receipt(receipt)
+	if logErr != nil {
+		err = fmt.Errorf("logging the refusal %s: %w", code, logErr)
+	}
+	x.fail(err)
+}
+
+// logRefused writes one refusal to the access log.
+func (x *exchange) logRefused(code string) (audit.Receipt, error) {
+	object := x.identifier
+	if len(object) > 160 || !identifierForm.MatchString(object) {
+		object = ""
+	}
+	return x.cfg.Registry.Refused(x.r.Context(), x.caller, x.action, object, code, 1)
+}

@@ -1,0 +1,60 @@
+package api
+
+import (
+	"iter"
+	"time"
+)
+
+// Routes yields method and path of every route.
+func (s *Server) Routes() iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for _, r := range s.engine.Routes() {
+			if !yield(r.Method, r.Path) {
+				return
+			}
+		}
+	}
+}
+
+// MaxUploads is maxUploads.
+const MaxUploads = maxUploads
+
+// Mint and Redeem are the tokens, by the number of their use.
+func Mint(key []byte, use byte, client string, now time.Time) string {
+	return mint(key, tokenUse(use), client, now)
+}
+
+// Redeem is redeem.
+func Redeem(key []byte, use byte, token string, now time.Time) (string, error) {
+	return redeem(key, tokenUse(use), token, now)
+}
+
+// ParseSearch, ParseReuse and ParseChange report the error of each body reader.
+func ParseSearch(b []byte) error { _, err := parseSearch(b); return err }
+
+// ParseReuse is parseReuse.
+func ParseReuse(b []byte) error { _, err := parseReuse(b); return err }
+
+// ParseChange is parseChange.
+func ParseChange(b []byte) error { _, err := parseChange(b); return err }
+
+// Limiter is a limiter that logs by a function.
+type Limiter struct{ l *limiter }
+
+// NewLimiter returns one.
+func NewLimiter(log func(int)) Limiter { return Limiter{newLimiter(verificationRate, log)} }
+
+// Refuse counts a refusal.
+func (l Limiter) Refuse() { l.l.refuse() }
+
+// SleepMinute sleeps a minute and a bit; in a synctest bubble it takes no time.
+func SleepMinute() { time.Sleep(time.Minute + time.Second) }
+
+// Statuses is the status of each code.
+func Statuses() map[string]int {
+	m := map[string]int{"internal": 500}
+	for code, s := range statuses {
+		m[code] = s.status
+	}
+	return m
+}

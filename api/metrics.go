@@ -1,0 +1,75 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// metrics are what /metrics shows. Labels hold route patterns, never addresses.
+type metrics struct {
+	handler   http.Handler
+	durations *prometheus.HistogramVec
+	logSize   atomic.Uint64
+}
+
+func newMetrics() *metrics {
+	m := &metrics{durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		Name: "elicence_http_request_duration_seconds", Help: "Time to answer, by route, method and status.",
+		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
+	}, []string{"route", "method", "status"})}
+	r := prometheus.NewRegistry()
+	r.MustRegister(m.durations, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
+			Name: "elicence_log_size", Help: "Entries of the access log, by the newest receipt this process gave; 0 before the first.",
+		}, func() float64 { return float64(m.logSize.Load()) }))
+	m.handler = promhttp.HandlerFor(r, promhttp.HandlerOpts{})
+	return m
+}
+
+// observe counts one answer. A route that does not exist is one label, and so
+// are the methods nobody has heard of: else an outsider could make series at will.
+func (m *metrics) observe(route, method string, status int, took time.Duration) {
+	if route == "" {
+		route = "none"
+	}
+	switch method {
+	case http.MethodGet, http.MethodPost, http.MethodHead, http.MethodPut, http.MethodDelete, http.MethodOptions, http.MethodPatch:
+	default:
+		method = "other"
+	}
+	m.durations.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
+}
+
+// logged notes that the log has the entry index.
+func (m *metrics) logged(index uint64) {
+	for {
+		size := m.logSize.Load()
+		if index < size || m.logSize.CompareAndSwap(size, index+1) {
+			return
+		}
+	}
+}
+
+// showMetrics answers in the format that the client asks for.
+func (x *exchange) showMetrics() { x.metrics.handler.ServeHTTP(x.w, x.r) }
+
+// health says that the process answers, and nothing more.
+func (x *exchange) health() { x.json(http.StatusOK, map[string]string{"status": "ok"}) }
+
+// ready says whether storage and log can be reached.
+func (x *exchange) ready() {
+	if x.cfg.Ready != nil {
+		if err := x.cfg.Ready(x.r.Context()); err != nil {
+			x.report(err)
+			x.fail(errNotReady)
+			return
+		}
+	}
+	x.json(http.StatusOK, map[string]string{"status": "ready"})
+}

@@ -1,0 +1,191 @@
+package api
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io/fs"
+	"net/http"
+	"net/url"
+	"time"
+
+	"elicence/licence"
+	"elicence/templates"
+	"elicence/verify"
+)
+
+// The pages are for people, most of them on a phone. Their rules: Chinese first,
+// the verdict before its reasons, and with every bad news what to do next; colour
+// never says what words do not; nothing inline, nothing from another server; they
+// work without a script.
+
+// parsePages reads the embedded pages.
+func parsePages() (*template.Template, error) {
+	t, err := template.New("pages").Funcs(template.FuncMap{
+		"checkLabel": func(n verify.Name) string { return checkLabels[n] },
+		"stateLabel": stateLabel,
+		"reasons":    reasons,
+		"clock":      func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
+	}).ParseFS(templates.Pages(), "*.html")
+	if err != nil {
+		return nil, fmt.Errorf("api: parsing the pages: %w", err)
+	}
+	return t, nil
+}
+
+// beijing is the time zone people are shown; there is no other in the country.
+var beijing = time.FixedZone("+08:00", 8*60*60)
+
+// checkLabels name the checks to people.
+var checkLabels = map[verify.Name]string{
+	verify.CheckStructure: "文件结构", verify.CheckCoverage: "签章覆盖范围", verify.CheckSealSignature: "电子签章",
+	verify.CheckSeal: "电子印章", verify.CheckSealMaker: "制章者证书", verify.CheckSignerCertificate: "签章者证书",
+	verify.CheckRevocation: "证书吊销状态", verify.CheckTimestamp: "时间戳", verify.CheckDocumentDigest: "文件内容完整性",
+	verify.CheckQR: "二维码签名", verify.CheckAttachedData: "证照数据一致性", verify.CheckRegister: "证照库比对",
+	verify.CheckState: "证照状态",
+}
+
+// stateLabels name the statuses to people.
+var stateLabels = map[licence.Status]string{
+	licence.StatusValid: "有效", licence.StatusSuspended: "暂停", licence.StatusRevoked: "已吊销",
+	licence.StatusWithdrawn: "已撤销", licence.StatusCancelled: "已注销", licence.StatusSuperseded: "已被新版本替代",
+	licence.StatusExpired: "已过期", licence.StatusNotYetValid: "尚未生效", licence.StatusUnknown: "未核验",
+}
+
+func stateLabel(s licence.Status) string {
+	if label, ok := stateLabels[s]; ok {
+		return label
+	}
+	return stateLabels[licence.StatusUnknown]
+}
+
+// reasons are the checks that keep a report from being good.
+func reasons(checks []verify.Check) []verify.Check {
+	var bad []verify.Check
+	for _, c := range checks {
+		if c.Result == verify.ResultFailed || c.Result == verify.ResultIndeterminate {
+			bad = append(bad, c)
+		}
+	}
+	return bad
+}
+
+// pageData is what every page gets.
+type pageData struct {
+	// Host is the name people should see in their browser's address bar.
+	Host string
+	// Body is the page's own.
+	Body any
+}
+
+// show answers with a page, which is made whole before its first byte goes out.
+func (x *exchange) show(status int, name string, body any) {
+	host := x.cfg.PublicURL
+	if u, err := url.Parse(x.cfg.PublicURL); err == nil {
+		host = u.Host
+	}
+	var b bytes.Buffer
+	if err := x.pages.ExecuteTemplate(&b, name, pageData{host, body}); err != nil {
+		x.report(fmt.Errorf("making page %s: %w", name, err))
+		http.Error(x.w, "500", http.StatusInternalServerError)
+		return
+	}
+	x.w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	x.w.WriteHeader(status)
+	if _, err := x.w.Write(b.Bytes()); err != nil {
+		x.report(fmt.Errorf("writing the answer: %w", err))
+	}
+}
+
+// landingPage says what is where.
+func (x *exchange) landingPage() { x.show(http.StatusOK, "landing", nil) }
+
+// verificationBody is the verification page's: a report, or none yet, and the
+// statuses for its script.
+type verificationBody struct {
+	Report *reportJSON
+	// Empty and Check are what the script fills in.
+	Empty  *reportJSON
+	Check  verify.Check
+	Checks map[verify.Name]string
+	States map[licence.Status]string
+}
+
+func newVerificationBody(r *reportJSON) verificationBody {
+	return verificationBody{Report: r, Empty: &reportJSON{Report: &verify.Report{}, Licence: &statedJSON{}}, Checks: checkLabels, States: stateLabels}
+}
+
+// verificationPage is the page that a QR code opens. The code's payload is in the
+// fragment, which only the page's script sees.
+func (x *exchange) verificationPage() {
+	x.show(http.StatusOK, "verification", newVerificationBody(nil))
+}
+
+// crossOrigin keeps other sites from sending our forms (see http.CrossOriginProtection).
+var crossOrigin = http.NewCrossOriginProtection()
+
+// errCrossOrigin is a form that another site sent.
+var errCrossOrigin = &refusal{code: "forbidden", detail: "the form was sent from another site"}
+
+// verificationForm verifies an upload from a browser without scripts.
+func (x *exchange) verificationForm() {
+	x.page = true
+	if crossOrigin.Check(x.r) != nil {
+		x.refuse(errCrossOrigin)
+		return
+	}
+	if report := x.verified(x.upload); report != nil {
+		x.show(http.StatusOK, "verification", newVerificationBody(report))
+	}
+}
+
+// problemWords are what a page says of a problem, and what to do next.
+var problemWords = map[string]struct{ Title, Next string }{
+	"not_signed_in":          {"请先登录", "请使用发给您的一次性登录链接进入本页。"},
+	"link_spent":             {"登录链接已失效", "一次性登录链接只能使用一次，且有时间限制。请索取新的链接。"},
+	"not_found":              {"没有找到这份证照", "请返回“我的证照”，从列表中重新打开。"},
+	"too_large":              {"文件太大", "电子证照文件不超过 20 MB。请确认所选文件是否正确。"},
+	"malformed_upload":       {"没有收到文件", "请返回上一页，选择一个电子证照文件（PDF）后再提交。"},
+	"unsupported_media_type": {"没有收到文件", "请返回上一页，选择一个电子证照文件（PDF）后再提交。"},
+	"rate_limited":           {"操作过于频繁", "请稍等一分钟后再试。"},
+	"busy":                   {"当前查验人数较多", "请稍后再试。"},
+	"log_unavailable":        {"服务暂时不可用", "访问日志暂时无法写入，因此本次操作没有进行。请稍后再试。"},
+	"forbidden":              {"不能进行这项操作", "请从本网站的页面重新操作。"},
+}
+
+// problemPage shows a problem to a person.
+func (x *exchange) problemPage(p problem) {
+	words, ok := problemWords[p.Code]
+	if !ok {
+		words.Title, words.Next = "操作没有完成", "请稍后再试；如仍不成功，请把下面的请求编号告知服务单位。"
+	}
+	x.show(p.Status, "problem", struct {
+		Title, Next, Code, RequestID string
+	}{words.Title, words.Next, p.Code, p.RequestID})
+}
+
+// assetTypes lists what pages load.
+var assetTypes = map[string]string{
+	"style.css": "text/css; charset=utf-8",
+	"verify.js": "text/javascript; charset=utf-8",
+	"icon.svg":  "image/svg+xml",
+}
+
+// asset serves what pages load.
+func (x *exchange) asset(name string) {
+	mediaType, ok := assetTypes[name]
+	b, err := fs.ReadFile(templates.Pages(), name)
+	if !ok || err != nil {
+		x.fail(errNoRoute)
+		return
+	}
+	x.w.Header().Set("Cache-Control", "public, max-age=300")
+	x.bytes(mediaType, b)
+}
+
+//go:embed openapi.yaml
+var openAPI []byte
+
+// openAPI serves the description of the machine interface.
+func (x *exchange) openAPI() { x.bytes("application/yaml", openAPI) }

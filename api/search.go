@@ -1,0 +1,145 @@
+package api
+
+import (
+	"encoding/hex"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// searchRequest is a body of POST /licences/search.
+type searchRequest struct {
+	query registry.Query
+	use   registry.Use
+	// own says that the body names no holder: a holder means themselves.
+	own bool
+}
+
+// parseSearch reads a search.
+func parseSearch(body []byte) (searchRequest, error) { return parseJSON(body, readSearch) }
+
+func readSearch(r *reader) searchRequest {
+	_, named := r.members["holder"]
+	holder := r.sub("holder")
+	q := searchRequest{own: !named, query: registry.Query{
+		Holder:   licence.Holder{Code: holder.text("code", maxCode), CodeType: holder.codeType()},
+		TypeCode: r.text("type_code", maxType), After: r.cursor("cursor"), Limit: r.integer("limit", 1, registry.MaxPage),
+	}}
+	q.use = registry.Use{Purpose: r.text("purpose", maxText), Case: r.text("case_number", maxText),
+		Matter: r.text("matter_code", maxText), Operator: r.text("operator", maxText)}
+	if q.query.Limit == 0 {
+		q.query.Limit = defaultPage
+	}
+	return q
+}
+
+// defaultPage is how many licences a page has when the request does not say.
+const defaultPage = 20
+
+// A cursor is the identifier of the last licence of a page, in base64url, so that
+// nobody builds on what is in it.
+func cursorAfter(id licence.Identifier) string { return strictBase64.EncodeToString([]byte(id)) }
+
+// cursor takes a cursor; the zero identifier when absent.
+func (r *reader) cursor(name string) licence.Identifier {
+	s := r.text(name, 256)
+	if s == "" {
+		return ""
+	}
+	b, err := strictBase64.DecodeString(s)
+	if err == nil {
+		var id licence.Identifier
+		if id, err = licence.ParseIdentifier(string(b)); err == nil {
+			return id
+		}
+	}
+	r.fault(name, licence.CodeBadFormat, "is not a cursor of this server")
+	return ""
+}
+
+// summaryJSON is a licence in a list.
+type summaryJSON struct {
+	Identifier    licence.Identifier `json:"identifier"`
+	Number        string             `json:"number"`
+	TypeCode      string             `json:"type_code"`
+	TypeName      string             `json:"type_name"`
+	HolderName    string             `json:"holder_name"`
+	AuthorityName string             `json:"authority_name"`
+	Status        licence.Status     `json:"status"`
+	IssuedOn      string             `json:"issued_on"`
+	EffectiveOn   string             `json:"effective_on"`
+	// ExpiresOn is empty for a licence without a last day.
+	ExpiresOn  string `json:"expires_on"`
+	FileDigest string `json:"file_digest"`
+}
+
+func newSummary(v registry.View) summaryJSON {
+	return summaryJSON{
+		Identifier: v.Identifier, Number: v.Number, TypeCode: v.TypeCode, TypeName: v.TypeName,
+		HolderName: v.Holder.Name, AuthorityName: v.Authority.Name, Status: v.Status,
+		IssuedOn: v.IssuedOn.String(), EffectiveOn: v.EffectiveOn.String(), ExpiresOn: v.ExpiresOn.String(),
+		FileDigest: hex.EncodeToString(v.File.Digest[:]),
+	}
+}
+
+// searchAnswer is one page of a search.
+type searchAnswer struct {
+	Licences []summaryJSON `json:"licences"`
+	// NextCursor is empty on the last page.
+	NextCursor string `json:"next_cursor"`
+}
+
+// search finds the licences of a holder.
+func (x *exchange) search(q searchRequest) (searchAnswer, audit.Receipt, error) {
+	if q.own {
+		q.query.Holder = x.caller.Holder
+	}
+	views, receipt, err := x.cfg.Registry.Search(x.r.Context(), x.caller, q.query, q.use)
+	if err != nil {
+		return searchAnswer{}, receipt, err
+	}
+	a := searchAnswer{Licences: make([]summaryJSON, 0, len(views))}
+	for _, v := range views {
+		a.Licences = append(a.Licences, newSummary(v))
+	}
+	if len(views) == q.query.Limit {
+		a.NextCursor = cursorAfter(views[len(views)-1].Identifier)
+	}
+	return a, receipt, nil
+}
+
+// parseReuse reads a body of POST /reuse.
+func parseReuse(body []byte) (registry.ReuseRequest, error) { return parseJSON(body, readReuse) }
+
+func readReuse(r *reader) registry.ReuseRequest {
+	holder := r.sub("holder")
+	return registry.ReuseRequest{
+		Holder:   licence.Holder{Code: holder.required("code", maxCode), CodeType: licence.HolderCodeType(holder.required("code_type", maxCodeType))},
+		TypeCode: r.required("type_code", maxType), Fields: r.texts("fields", 100, 128),
+		Use: registry.Use{Purpose: r.required("purpose", maxText), Case: r.required("case_number", maxText),
+			Matter: r.required("matter_code", maxText), Operator: r.required("operator", maxText)},
+	}
+}
+
+// reusedJSON is what a reuse gives of one licence.
+type reusedJSON struct {
+	Identifier licence.Identifier `json:"identifier"`
+	Status     licence.Status     `json:"status"`
+	Fields     map[string]any     `json:"fields"`
+}
+
+// reuseAnswer is the answer to a reuse.
+type reuseAnswer struct {
+	Licences []reusedJSON `json:"licences"`
+}
+
+// reuse reads granted fields of a holder's licences for one case.
+func (x *exchange) reuse(q registry.ReuseRequest) (reuseAnswer, audit.Receipt, error) {
+	reused, receipt, err := x.cfg.Registry.Reuse(x.r.Context(), x.caller, q)
+	a := reuseAnswer{Licences: make([]reusedJSON, 0, len(reused))}
+	for _, l := range reused {
+		a.Licences = append(a.Licences, reusedJSON(l))
+	}
+	return a, receipt, err
+}

@@ -1,0 +1,137 @@
+package api_test
+
+import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+
+	"elicence/api"
+	"elicence/licence/registry"
+	"elicence/verify"
+)
+
+// TestAtOnce sends one request many times at once: one licence comes of it, and
+// every answer is the first one or says that the first is still running.
+func TestAtOnce(t *testing.T) {
+	w := open(t)
+	w.token(approval)
+	var wait sync.WaitGroup
+	answers := make([]answer, 8)
+	for i := range answers {
+		wait.Go(func() {
+			answers[i] = w.do(ask{method: "POST", path: "/api/v1/licences", as: approval, key: "once", body: sample(t, food)})
+		})
+	}
+	wait.Wait()
+	numbers := map[string]bool{}
+	for _, a := range answers {
+		switch a.StatusCode {
+		case http.StatusCreated:
+			var issued registry.Issued
+			a.json(t, &issued)
+			numbers[issued.Number] = true
+		case http.StatusConflict:
+			if p := problemIn(t, a); p.Code != "request_running" || a.Header.Get("Retry-After") != "1" {
+				t.Errorf("%+v, Retry-After %q", p, a.Header.Get("Retry-After"))
+			}
+		default:
+			t.Errorf("%d %s", a.StatusCode, a.body)
+		}
+	}
+	if len(numbers) != 1 {
+		t.Errorf("numbers: %v", numbers)
+	}
+}
+
+// TestInternal: what goes wrong inside is told to the operator and to nobody else.
+func TestInternal(t *testing.T) {
+	w := open(t)
+	w.token(approval)
+	panics := w.serve(func(c *api.Config) {
+		c.Verifier = func(verify.Register) *verify.Verifier { panic("secret cause") }
+	})
+	a := w.do(ask{method: "POST", path: "/api/v1/verifications", body: []byte(`{"qr":"x"}`), handler: panics})
+	if p := problemIn(t, a); p.Status != 500 || p.Code != "internal" || strings.Contains(string(a.body), "secret") {
+		t.Errorf("panic: %s", a.body)
+	}
+	if len(w.failed) != 1 || !strings.Contains(w.failed[0].Error(), "secret cause") {
+		t.Errorf("told: %v", w.failed)
+	}
+	must(t, w.Backend.(io.Closer).Close())
+	a = w.do(ask{method: "GET", path: "/api/v1/licences/" + string(otherIdentifier(t)), as: approval})
+	if p := problemIn(t, a); p.Code != "internal" || strings.Contains(string(a.body), "sql") || len(w.failed) != 2 {
+		t.Errorf("closed database: %s, told %v", a.body, w.failed)
+	}
+}
+
+// TestBusy: uploads are held in memory only so many at once.
+func TestBusy(t *testing.T) {
+	w := open(t)
+	w.token(verifier)
+	var wait sync.WaitGroup
+	reading := make(chan struct{}, api.MaxUploads)
+	var hold []*io.PipeWriter
+	for range api.MaxUploads {
+		body, writer := io.Pipe()
+		hold = append(hold, writer)
+		wait.Go(func() {
+			r := httptest.NewRequest("POST", "/api/v1/verifications", io.TeeReader(body, signal(reading)))
+			r.Header.Set("Content-Type", "application/pdf")
+			w.server.ServeHTTP(httptest.NewRecorder(), r)
+		})
+	}
+	for _, writer := range hold {
+		_, err := writer.Write([]byte("%PDF"))
+		must(t, err)
+		<-reading
+	}
+	one := ask{method: "POST", path: "/api/v1/verifications", as: verifier, mediaType: "application/pdf", body: []byte("x")}
+	if p := problemIn(t, w.do(one)); p.Status != 503 || p.Code != "busy" {
+		t.Errorf("with every place taken: %+v", p)
+	}
+	for _, writer := range hold {
+		must(t, writer.Close())
+	}
+	wait.Wait()
+	if a := w.do(one); a.StatusCode != http.StatusOK {
+		t.Errorf("afterwards: %d", a.StatusCode)
+	}
+}
+
+// signal says that something was read.
+type signal chan struct{}
+
+func (s signal) Write(b []byte) (int, error) {
+	s <- struct{}{}
+	return len(b), nil
+}
+
+// TestLongTexts: the longest texts that a request may hold fit the log.
+func TestLongTexts(t *testing.T) {
+	w := open(t)
+	long := func(n int) string { return strings.Repeat("案", n) }
+	body := change(t, food, map[string]any{"case_number": long(42), "matter_code": long(64), "operator": long(170)})
+	if a := w.do(ask{method: "POST", path: "/api/v1/licences", as: approval, key: "long", body: body}); a.StatusCode != http.StatusCreated {
+		t.Errorf("issue: %d %s", a.StatusCode, a.body)
+	}
+	for _, n := range []int{43, 65, 100_000} {
+		body := change(t, food, map[string]any{"case_number": long(n)})
+		if p := problemIn(t, w.do(ask{method: "POST", path: "/api/v1/licences", as: approval, key: "longer", body: body})); p.Status/100 != 4 {
+			t.Errorf("a case number of %d characters: %+v", n, p)
+		}
+	}
+	members := map[string]any{"purpose": long(170), "case_number": long(42), "matter_code": matter, "operator": long(170)}
+	if a := w.do(ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, members)}); a.StatusCode != http.StatusOK {
+		t.Errorf("reuse: %d %s", a.StatusCode, a.body)
+	}
+	name := bytes.Repeat([]byte("x"), 64)
+	a := w.do(ask{method: "POST", path: "/api/v1/oauth/token", mediaType: "application/x-www-form-urlencoded",
+		body: append([]byte("grant_type=client_credentials&client_secret=s&client_id="), name...)})
+	if a.StatusCode != http.StatusUnauthorized {
+		t.Errorf("token: %d %s", a.StatusCode, a.body)
+	}
+}

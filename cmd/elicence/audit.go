@@ -1,0 +1,47 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"elicence/audit"
+)
+
+const maxPolicy = 1 << 20 // bytes
+
+// auditCommand is "elicence audit verify".
+type auditCommand struct {
+	Policy string `required:"" placeholder:"FILE" help:"Policy: the keys of log and witnesses. 策略文件。"`
+	Export string `arg:"" help:"Export of the log. 日志导出文件。"`
+}
+
+// Run verifies an export. What is wrong with it is printed as "entry N: reason".
+func (c *auditCommand) Run(t terminal) error {
+	text, err := readFile(c.Policy, maxPolicy)
+	if err != nil {
+		return err
+	}
+	policy, err := audit.ParsePolicy(text)
+	if err != nil {
+		return usageError(fmt.Errorf("reading %s: %w", c.Policy, err))
+	}
+	f, err := os.Open(c.Export)
+	if err != nil {
+		return noInputError(err)
+	}
+	defer f.Close()
+	summary, err := audit.VerifyExport(policy, f)
+	switch {
+	case errors.Is(err, audit.ErrBadExport):
+		fmt.Fprintln(t.out, err)
+		return exit(exitBad)
+	case err != nil:
+		return noInputError(fmt.Errorf("reading %s: %w", c.Export, err))
+	}
+	_, err = fmt.Fprintf(t.out, "日志完好：%s 的记录 %d 至 %d\ngood: %s, entries [%d, %d), root %x, from %s to %s, cosigned by %d witnesses\n",
+		summary.Origin, summary.From, summary.To-1, summary.Origin, summary.From, summary.To, summary.RootHash,
+		summary.FirstTime.Format(time.RFC3339), summary.LastTime.Format(time.RFC3339), len(summary.Cosigners))
+	return err
+}

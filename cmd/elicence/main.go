@@ -1,0 +1,142 @@
+// Command elicence checks licence files and access logs without a server.
+//
+//	elicence verify [--anchors F] [--trust F] [--at RFC3339] [--json] FILE…
+//	elicence inspect [--json] [--extract DIR] FILE
+//	elicence audit verify --policy FILE EXPORT
+//
+// Exit codes: 0 good, 1 bad, 2 undecided, 64 wrong usage, 66 a file could not be
+// read, 70 internal fault; the last three win over verdicts, and of several files
+// the worst decides (1 over 2 over 0). A file whose bytes could be read always
+// gets a verdict.
+//
+// Rules of the output: verdicts go to standard output, complaints about the call
+// to standard error. The first line is the verdict in Chinese, which an official
+// can act upon without reading on; what follows says why. With --json there is one
+// object a line and nothing else.
+//
+// It links no server code and opens no network connection.
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/alecthomas/kong"
+)
+
+// The exit codes, of sysexits.h where they are above 2.
+const (
+	exitGood      = 0
+	exitBad       = 1
+	exitUndecided = 2
+	exitUsage     = 64
+	exitNoInput   = 66
+	exitInternal  = 70
+)
+
+// commandLine is the grammar of the command.
+type commandLine struct {
+	Verify  verifyCommand  `cmd:"" help:"Verify licence files. 验证证照文件。"`
+	Inspect inspectCommand `cmd:"" help:"Take a licence file apart, for checking with other tools. 拆解文件供其他工具核对。"`
+	Audit   struct {
+		Verify auditCommand `cmd:"" help:"Verify an export of the access log. 验证访问日志导出。"`
+	} `cmd:"" help:"Access log. 访问日志。"`
+}
+
+// terminal is where a command writes.
+type terminal struct{ out, err io.Writer }
+
+// exitError ends a command with an exit code. An error without a text ends it in
+// silence, because what there was to say was said.
+type exitError struct {
+	code int
+	err  error
+}
+
+func (e *exitError) Error() string {
+	if e.err == nil {
+		return ""
+	}
+	return e.err.Error()
+}
+
+func (e *exitError) Unwrap() error { return e.err }
+
+// exit returns the error that ends a command with a code and says nothing; nil
+// for good.
+func exit(code int) error {
+	if code == exitGood {
+		return nil
+	}
+	return &exitError{code: code}
+}
+
+func usageError(err error) error   { return &exitError{exitUsage, err} }
+func noInputError(err error) error { return &exitError{exitNoInput, err} }
+
+func main() { os.Exit(run(os.Args[1:], terminal{os.Stdout, os.Stderr})) }
+
+// run executes one command line and returns its exit code.
+func run(args []string, t terminal) (code int) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			fmt.Fprintln(t.err, "elicence: internal fault:", fault)
+			code = exitInternal
+		}
+	}()
+	helped := false
+	parser, err := kong.New(&commandLine{}, kong.Name("elicence"), kong.Writers(t.out, t.err),
+		kong.Description("Checks electronic licence files and access logs, offline."),
+		kong.Exit(func(int) { helped = true }), kong.Bind(t))
+	if err != nil {
+		return complain(t, err)
+	}
+	command, err := parser.Parse(args)
+	switch {
+	case helped: // kong calls Exit for --help alone, and goes on
+		return exitGood
+	case err != nil:
+		return complain(t, usageError(err))
+	}
+	return complain(t, command.Run())
+}
+
+// complain prints an error and returns its exit code.
+func complain(t terminal, err error) int {
+	if err == nil {
+		return exitGood
+	}
+	if text := err.Error(); text != "" {
+		fmt.Fprintln(t.err, "elicence:", text)
+	}
+	var end *exitError
+	if errors.As(err, &end) {
+		return end.code
+	}
+	return exitInternal
+}
+
+// readFile reads at most limit+1 bytes of a file: what is longer is refused by
+// whoever judges it.
+func readFile(name string, limit int64) ([]byte, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, noInputError(err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, limit+1))
+	if err != nil {
+		return nil, noInputError(err)
+	}
+	return b, nil
+}
+
+// printJSON prints one object on one line.
+func printJSON(t terminal, v any) error {
+	encoder := json.NewEncoder(t.out)
+	encoder.SetEscapeHTML(false) // it is read by people too
+	return encoder.Encode(v)
+}

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"codeberg.org/go-pdf/fpdf"
+
+	"elicence/crypto/cryptotest"
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+	"elicence/licence"
+	"elicence/verify"
+)
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// writeSamples fills a folder with what the scripts judge: licence files sealed
+// and timestamped at 2026-06-01T00:00:00Z, anchors, trust lists, log exports.
+func writeSamples(t testing.TB, dir string) {
+	t.Helper()
+	p := cryptotest.New(t)
+	good, revoked := sampleLicence(t, "2026000001"), sampleLicence(t, "2026000002")
+	goodFile := makeFile(t, p, good, true)
+	list := verify.TrustList{Counter: 3, IssuedAt: p.Now.Add(time.Hour), ExpiresAt: p.Now.Add(9 * time.Hour),
+		QRSigners: []*pki.Certificate{p.QR.Certificate},
+		States:    map[[32]byte]licence.Status{verify.IdentifierDigest(revoked.Identifier): licence.StatusRevoked}}
+	trust := signList(t, p, list)
+	list.ExpiresAt = p.Now.Add(2 * time.Hour)
+	sig := bytes.Index(goodFile, []byte("/Contents <"))
+	policy, export, edited := mustLog(t)
+	for name, data := range map[string][]byte{
+		"good.pdf": goodFile, "revoked.pdf": makeFile(t, p, revoked, true), "pending.pdf": makeFile(t, p, good, false),
+		"altered.pdf": flip(goodFile, sig-60), "appended.pdf": append(bytes.Clone(goodFile), '\n'), "empty.pdf": {},
+		"token-altered.pdf": alterToken(t, goodFile),
+		"anchors.pem":       p.AnchorsPEM, "other-anchors.pem": cryptotest.New(t).AnchorsPEM, "trust.json": trust, "trust-expired.json": signList(t, p, list),
+		"trust-altered.json": bytes.Replace(trust, []byte(`"counter":3`), []byte(`"counter":4`), 1),
+		"seal.der":           p.Seal.Raw,
+		"policy":             policy, "export": export, "export-edited": edited, "export-cut": export[:len(export)-100],
+	} {
+		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
+	}
+}
+
+// alterToken changes the last byte of the timestamp token, which ends its
+// signature value.
+func alterToken(t testing.TB, file []byte) []byte {
+	t.Helper()
+	der := bytes.Clone(mustContents(t, file))
+	der[len(der)-1] ^= 1
+	out, err := pdfsig.ReplaceContents(file, der)
+	must(t, err)
+	return out
+}
+
+// flip changes one bit.
+func flip(file []byte, at int) []byte {
+	out := bytes.Clone(file)
+	out[at] ^= 1
+	return out
+}
+
+func signList(t testing.TB, p *cryptotest.PKI, list verify.TrustList) []byte {
+	t.Helper()
+	b, err := verify.SignTrustList(rand.Reader, p.TrustList.Key, p.TrustList.Certificate, &list)
+	must(t, err)
+	if !json.Valid(b) {
+		t.Fatal("a trust list is not JSON")
+	}
+	return b
+}
+
+func sampleLicence(t testing.TB, serial string) *licence.Licence {
+	t.Helper()
+	const uscc = "11330105002500287C"
+	id, err := licence.NewIdentifier("11100000000013338W009", uscc, serial, 1)
+	must(t, err)
+	issued, err := licence.ParseDate("2026-05-20")
+	must(t, err)
+	expires, err := licence.ParseDate("2031-05-19")
+	must(t, err)
+	return &licence.Licence{
+		Identifier: id, Number: "JY1330105" + serial, TypeCode: id.TypeCode(), TypeName: "食品经营许可证", Version: 1,
+		Holder:    licence.Holder{Name: "杭州䶮记餐饮有限公司", Code: "91440101MA5CJMYA97", CodeType: "001"},
+		Authority: licence.IssuingAuthority{Name: "测试市市场监督管理局", Code: uscc, Division: "330105"},
+		IssuedOn:  issued, EffectiveOn: issued, ExpiresOn: expires, Fields: map[string]any{"address": "测试路1号"},
+	}
+}
+
+// makeFile makes a whole licence file, with a timestamp token or without.
+func makeFile(t testing.TB, p *cryptotest.PKI, l *licence.Licence, token bool) []byte {
+	t.Helper()
+	prepared, err := pdfsig.Prepare(render(t, attachments(t, p, l)), pdfsig.Options{
+		FieldName: "Seal1", Page: 1, X: 300, Y: 100, ClaimedTime: p.Now, Reserve: 6000,
+		Appearance: pdfsig.Appearance{Width: 113, Height: 113, Content: []byte("1 0 0 RG 5 5 100 100 re S\n")},
+	})
+	must(t, err)
+	digest := prepared.Digest()
+	sig := p.MustSign(t, digest[:])
+	if token {
+		sig, err = sig.WithTimestamp(p.MustToken(t, sig.SignatureValue, p.Now).Raw)
+		must(t, err)
+	}
+	file, err := prepared.Finish(sig.Raw)
+	must(t, err)
+	return file
+}
+
+func attachments(t testing.TB, p *cryptotest.PKI, l *licence.Licence) []fpdf.Attachment {
+	t.Helper()
+	data, err := l.Data()
+	must(t, err)
+	payload, id := licence.NewQRPayload(l, data), pki.KeyID(p.QR.Certificate)
+	signed, err := payload.SignedBytes(id)
+	must(t, err)
+	der, err := pki.SignMessage(rand.Reader, p.QR.Key, signed)
+	must(t, err)
+	raw, err := pki.RawSignature(der)
+	must(t, err)
+	message, err := payload.Message(id, raw)
+	must(t, err)
+	return []fpdf.Attachment{{Filename: "licence.json", Content: data}, {Filename: "qr.cbor", Content: message},
+		{Filename: "qr-signer.cer", Content: p.QR.Certificate.Raw}}
+}
+
+func render(t testing.TB, attached []fpdf.Attachment) []byte {
+	t.Helper()
+	pdf := fpdf.New("P", "mm", "A4", "")
+	pdf.SetCatalogSort(true)
+	pdf.SetAttachments(attached)
+	pdf.AddPage()
+	pdf.SetFont("Helvetica", "", 12)
+	pdf.Text(20, 20, "Licence")
+	var out bytes.Buffer
+	must(t, pdf.Output(&out))
+	return out.Bytes()
+}
+
+// mustContents returns the DER of the seal signature in a file.
+func mustContents(t testing.TB, file []byte) []byte {
+	t.Helper()
+	f, err := pdfsig.Read(file)
+	must(t, err)
+	return f.Signatures[0].Contents
+}

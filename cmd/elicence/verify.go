@@ -1,0 +1,133 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+	"elicence/licence"
+	"elicence/verify"
+)
+
+const maxAnchors = 8 << 20 // bytes, as crypto/pki reads them
+
+// verifyCommand is "elicence verify".
+type verifyCommand struct {
+	Anchors string    `placeholder:"FILE" help:"Trust anchors: CERTIFICATE and X509 CRL blocks (PEM). 信任锚和吊销列表。"`
+	Trust   string    `placeholder:"FILE" help:"Signed trust list with QR signers and licence states. 信任列表。"`
+	At      time.Time `placeholder:"RFC3339" format:"2006-01-02T15:04:05Z07:00" help:"Validation time; now when absent. 验证时间。"`
+	JSON    bool      `name:"json" help:"One JSON object a line. 每个文件输出一行 JSON。"`
+	Files   []string  `arg:"" name:"file" help:"Licence files. 证照文件。"`
+}
+
+// line is one line of --json.
+type line struct {
+	File string `json:"file"`
+	*verify.Report
+}
+
+// Run verifies every file, whatever becomes of the others.
+func (c *verifyCommand) Run(t terminal) error {
+	if c.At.IsZero() {
+		c.At = time.Now()
+	}
+	v, err := c.verifier()
+	if err != nil {
+		return err
+	}
+	worst := exitGood
+	var unreadable error
+	for _, name := range c.Files {
+		file, err := readFile(name, pdfsig.MaxFileSize)
+		if err != nil {
+			unreadable = errors.Join(unreadable, err)
+			continue
+		}
+		report := v.VerifyFile(context.Background(), file, c.At)
+		if err := c.print(t, name, report); err != nil {
+			return err
+		}
+		worst = worse(worst, exitCode(report))
+	}
+	if unreadable != nil {
+		return noInputError(unreadable)
+	}
+	return exit(worst)
+}
+
+// verifier reads what the verification relies on.
+func (c *verifyCommand) verifier() (*verify.Verifier, error) {
+	v := &verify.Verifier{}
+	if c.Anchors != "" {
+		b, err := readFile(c.Anchors, maxAnchors)
+		if err != nil {
+			return nil, err
+		}
+		if v.Anchors, err = pki.ParseTrustAnchors(b); err != nil {
+			return nil, usageError(fmt.Errorf("reading %s: %w", c.Anchors, err))
+		}
+	}
+	if c.Trust != "" {
+		b, err := readFile(c.Trust, verify.MaxTrustList)
+		if err != nil {
+			return nil, err
+		}
+		if v.Trust, err = verify.ParseTrustList(b, v.Anchors, c.At); err != nil {
+			return nil, usageError(fmt.Errorf("reading %s: %w", c.Trust, err))
+		}
+	}
+	return v, nil
+}
+
+// exitCode is 0 when the file is TotalPassed and its licence not known to be bad.
+func exitCode(r *verify.Report) int {
+	switch {
+	case r.Indication == verify.TotalFailed:
+		return exitBad
+	case r.LicenceState != licence.StatusValid && r.LicenceState != licence.StatusUnknown:
+		return exitBad
+	case r.Indication == verify.TotalPassed:
+		return exitGood
+	}
+	return exitUndecided
+}
+
+// worse orders verdicts: bad over undecided over good.
+func worse(a, b int) int {
+	if a == exitBad || b == exitBad {
+		return exitBad
+	}
+	return max(a, b)
+}
+
+func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
+	if c.JSON {
+		return printJSON(t, line{name, r})
+	}
+	zh, en := r.Headline()
+	_, err := fmt.Fprintf(t.out, "%s: %s\n  %s (%s %s; %s, %s)\n", name, zh, en, r.Indication, r.SubIndication,
+		r.LicenceState, r.AsKnownAt.Format(time.RFC3339))
+	for _, check := range r.Checks {
+		fmt.Fprintf(t.out, "  %s %-18s %s [%s]\n", mark(check.Result), check.Name, check.ZH, check.Code)
+		if check.Evidence != "" && check.Result != verify.ResultPassed {
+			fmt.Fprintf(t.out, "    %-18s %s\n", "", check.Evidence)
+		}
+	}
+	return err
+}
+
+// mark is how a result is shown in front of its check.
+func mark(r verify.Result) string {
+	switch r {
+	case verify.ResultPassed:
+		return "✓"
+	case verify.ResultFailed:
+		return "✗"
+	case verify.ResultIndeterminate:
+		return "?"
+	}
+	return "-"
+}

@@ -1,0 +1,465 @@
+package main
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pki"
+	"elicence/licence"
+	"elicence/licence/registry"
+	"elicence/testdata/requests"
+	"elicence/verify"
+)
+
+// demoCmd is the newcomer's door: it makes an instance, uses it through its own
+// HTTP interface as an approval system, an official, a partner and a holder
+// would, and leaves the results in the folder. Run again on the same folder it
+// continues, because every request carries the same Idempotency-Key.
+type demoCmd struct {
+	serveCmd
+	Once bool `help:"Exit when the samples are made, instead of serving."`
+}
+
+// demoAuthorities are the issuing authorities of the sample requests, each with
+// the type codes it issues.
+var demoAuthorities = []struct {
+	authority
+	client string
+	types  []string
+}{
+	{authority{"杭州市西湖区市场监督管理局", "11330106002504122C", "330106", 42}, "approval-market", []string{"11100000MB0143028R901"}},
+	{authority{"杭州市城乡建设委员会", "113301000024903302", "330100", 42}, "approval-construction", []string{"11100000000013338W901", "11100000000013338W902"}},
+	{authority{"杭州市卫生健康委员会", "11330100002490170T", "330100", 42}, "approval-health", []string{"11100000MB19000005901"}},
+	{authority{"杭州市道路运输管理服务中心", "12330100470102108R", "330100", 42}, "approval-transport", []string{"11100000000019713D071"}},
+}
+
+// The partner of the demo, and what it was granted.
+const (
+	demoPartner = "partner-social-security"
+	demoMatter  = "330114007000"
+	demoType    = "11100000MB0143028R901"
+)
+
+// demoFile is demo.json.
+type demoFile struct {
+	BaseURL  string        `json:"base_url"`
+	TokenURL string        `json:"token_url"`
+	Clients  []demoClient  `json:"clients"`
+	Licences []demoLicence `json:"licences"`
+}
+
+type demoClient struct {
+	ID     string          `json:"id"`
+	Secret string          `json:"secret"`
+	Roles  []registry.Role `json:"roles"`
+}
+
+type demoLicence struct {
+	Identifier string `json:"identifier"`
+	Number     string `json:"number"`
+	TypeCode   string `json:"type_code"`
+	HolderName string `json:"holder_name"`
+	DataDigest string `json:"data_digest"`
+	Status     string `json:"status"`
+	File       string `json:"file"`
+}
+
+// sample is one of the sample requests.
+type sample struct {
+	name string // file name without .json
+	body []byte
+	asks struct {
+		TypeCode string `json:"type_code"`
+		Holder   struct {
+			Name     string `json:"name"`
+			Code     string `json:"code"`
+			CodeType string `json:"code_type"`
+		} `json:"holder"`
+	}
+}
+
+// Run makes and serves the demo.
+func (d *demoCmd) Run(ctx context.Context) error {
+	if err := os.MkdirAll(d.Dir, 0o755); err != nil {
+		return err
+	}
+	fonts, err := openFonts(d.Fonts)
+	if errors.Is(err, errFontsMissing) {
+		if err = fetchFonts(ctx); err == nil {
+			fonts, err = openFonts(d.Fonts)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Printf("making keys, certificates and seals in %s\n", d.Dir)
+	var authorities []authority
+	for _, a := range demoAuthorities {
+		authorities = append(authorities, a.authority)
+	}
+	if err := setUp(d.Dir, authorities, fonts, time.Now()); err != nil {
+		return err
+	}
+	return d.serve(ctx, fonts, func(in *instance, baseURL string) error {
+		w := &walk{dir: d.Dir, in: in, file: demoFile{BaseURL: baseURL, TokenURL: baseURL + "/api/v1/oauth/token"}}
+		if err := w.run(ctx); err != nil {
+			return err
+		}
+		if d.Once {
+			return nil
+		}
+		w.invite()
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// walk is one run of the demo against its own service.
+type walk struct {
+	dir  string
+	in   *instance
+	file demoFile
+}
+
+func (w *walk) run(ctx context.Context) error {
+	samples, err := loadSamples()
+	if err != nil {
+		return err
+	}
+	for _, step := range []func(context.Context, []sample) error{
+		w.register, w.issueAll, w.verifyOne, w.reuseOne, w.revokeOne, w.download, w.exports,
+	} {
+		if err := step(ctx, samples); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// loadSamples reads the sample requests in name order.
+func loadSamples() ([]sample, error) {
+	names, err := fs.Glob(requests.Files, "*.json")
+	if err != nil {
+		return nil, err
+	}
+	var samples []sample
+	for _, name := range names {
+		s := sample{name: strings.TrimSuffix(name, ".json")}
+		if s.body, err = requests.Files.ReadFile(name); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(s.body, &s.asks); err != nil {
+			return nil, fmt.Errorf("sample %s: %w", name, err)
+		}
+		samples = append(samples, s)
+	}
+	return samples, nil
+}
+
+// register makes the clients and the partner's grant, unless an earlier run did;
+// their secrets are then those of demo.json.
+func (w *walk) register(ctx context.Context, samples []sample) error {
+	var last demoFile
+	if b, err := os.ReadFile(filepath.Join(w.dir, "demo.json")); err == nil {
+		if err := json.Unmarshal(b, &last); err != nil {
+			return fmt.Errorf("reading the demo.json of an earlier run: %w", err)
+		}
+	}
+	for _, c := range demoClients(samples) {
+		i := slices.IndexFunc(last.Clients, func(d demoClient) bool { return d.ID == c.ID })
+		if i >= 0 {
+			w.file.Clients = append(w.file.Clients, last.Clients[i])
+			continue
+		}
+		secret := rand.Text()
+		c.Salt = []byte(rand.Text())
+		c.SecretHash = registry.HashSecret(c.Salt, secret)
+		if _, err := w.in.registry.PutClient(ctx, registry.System("demo"), c); err != nil {
+			return fmt.Errorf("registering client %s: %w", c.ID, err)
+		}
+		w.file.Clients = append(w.file.Clients, demoClient{c.ID, secret, c.Roles})
+	}
+	_, err := w.in.registry.PutGrant(ctx, registry.System("demo"), registry.Grant{
+		Client: demoPartner, TypeCode: demoType, MatterCodes: []string{demoMatter},
+		Fields:     []string{"number", "status", "expires_on", "holder.name", "authority.name", "fields.business_items"},
+		LegalBasis: "演示：社会保险登记核验经营许可", ValidFrom: licence.DateOf(time.Now()),
+	})
+	return errors.Join(err, w.save())
+}
+
+// demoClients are the machine clients of the demo, one of each role at least.
+func demoClients(samples []sample) []registry.Client {
+	var clients []registry.Client
+	for _, a := range demoAuthorities {
+		clients = append(clients, registry.Client{ID: a.client, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: a.issuing()})
+	}
+	city := licence.IssuingAuthority{Name: "杭州市人力资源和社会保障局", Code: "11330100002490082H", Division: "330100"}
+	holder := samples[slices.IndexFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoType })].asks.Holder
+	return append(clients,
+		registry.Client{ID: demoPartner, Roles: []registry.Role{registry.RolePartner}, Authority: city},
+		registry.Client{ID: "verifier-counter", Roles: []registry.Role{registry.RoleVerifier}, Authority: city},
+		registry.Client{ID: "holder-demo", Roles: []registry.Role{registry.RoleHolder},
+			HolderCode: holder.Code, HolderCodeType: licence.HolderCodeType(holder.CodeType)},
+		registry.Client{ID: "auditor-demo", Roles: []registry.Role{registry.RoleAuditor}},
+	)
+}
+
+// as returns an HTTP client with a token of the named demo client.
+func (w *walk) as(ctx context.Context, id string) (*apiClient, error) {
+	i := slices.IndexFunc(w.file.Clients, func(c demoClient) bool { return c.ID == id })
+	return newAPIClient(ctx, w.file.BaseURL, id, w.file.Clients[i].Secret)
+}
+
+// issueAll issues every sample as the approval system of its authority.
+func (w *walk) issueAll(ctx context.Context, samples []sample) error {
+	for _, s := range samples {
+		i := slices.IndexFunc(demoAuthorities, func(a struct {
+			authority
+			client string
+			types  []string
+		}) bool {
+			return slices.Contains(a.types, s.asks.TypeCode)
+		})
+		c, err := w.as(ctx, demoAuthorities[i].client)
+		if err != nil {
+			return err
+		}
+		var issued registry.Issued
+		if err := c.post(ctx, "/licences", "demo-"+s.name, s.body, &issued); err != nil {
+			return fmt.Errorf("issuing %s: %w", s.name, err)
+		}
+		w.file.Licences = append(w.file.Licences, demoLicence{
+			Identifier: string(issued.Identifier), Number: issued.Number, TypeCode: issued.TypeCode,
+			HolderName: s.asks.Holder.Name, DataDigest: issued.DataDigest, Status: string(licence.StatusValid),
+			File: "sample-" + s.name + ".pdf",
+		})
+		fmt.Printf("issued   %-22s %s\n", s.name, issued.Number)
+	}
+	return nil
+}
+
+// verifyOne uploads the first licence as anybody may.
+func (w *walk) verifyOne(ctx context.Context, _ []sample) error {
+	c, err := w.as(ctx, demoAuthorities[0].client)
+	if err != nil {
+		return err
+	}
+	l := w.file.Licences[w.indexOf(demoType)]
+	file, err := c.get(ctx, "/licences/"+l.Identifier+"/file")
+	if err != nil {
+		return err
+	}
+	var report struct {
+		Indication   string `json:"indication"`
+		LicenceState string `json:"licence_state"`
+	}
+	anybody := &apiClient{base: w.file.BaseURL + "/api/v1"}
+	if err := anybody.send(ctx, "POST", "/verifications", "application/pdf", "", file, &report); err != nil {
+		return fmt.Errorf("verifying %s: %w", l.File, err)
+	}
+	fmt.Printf("verified %-22s %s, %s\n", l.File, report.Indication, report.LicenceState)
+	return nil
+}
+
+func (w *walk) indexOf(typeCode string) int {
+	return slices.IndexFunc(w.file.Licences, func(l demoLicence) bool { return l.TypeCode == typeCode })
+}
+
+// reuseOne reads granted fields as the partner department.
+func (w *walk) reuseOne(ctx context.Context, samples []sample) error {
+	c, err := w.as(ctx, demoPartner)
+	if err != nil {
+		return err
+	}
+	holder := samples[slices.IndexFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoType })].asks.Holder
+	body, err := json.Marshal(map[string]any{
+		"holder": map[string]string{"code": holder.Code, "code_type": holder.CodeType}, "type_code": demoType,
+		"purpose": "社会保险登记核验经营许可", "case_number": "DEMO-2026-0001", "matter_code": demoMatter, "operator": "demo",
+	})
+	if err != nil {
+		return err
+	}
+	var answer struct {
+		Licences []struct {
+			Fields map[string]any `json:"fields"`
+		} `json:"licences"`
+	}
+	if err := c.post(ctx, "/reuse", "", body, &answer); err != nil {
+		return fmt.Errorf("reusing: %w", err)
+	}
+	fmt.Printf("reused   %d licence(s), %d granted field(s) each\n", len(answer.Licences), len(answer.Licences[0].Fields))
+	return nil
+}
+
+// revokeOne revokes the last licence of the list.
+func (w *walk) revokeOne(ctx context.Context, _ []sample) error {
+	i := len(w.file.Licences) - 1
+	l := &w.file.Licences[i]
+	for _, a := range demoAuthorities {
+		if !slices.Contains(a.types, l.TypeCode) {
+			continue
+		}
+		c, err := w.as(ctx, a.client)
+		if err != nil {
+			return err
+		}
+		body := []byte(`{"reason":"演示：吊销","case_number":"DEMO-2026-0002"}`)
+		if err := c.post(ctx, "/licences/"+l.Identifier+"/revoke", "demo-revoke", body, nil); err != nil {
+			return fmt.Errorf("revoking: %w", err)
+		}
+	}
+	l.Status = string(licence.StatusRevoked)
+	l.File = strings.Replace(l.File, "sample-", "revoked-", 1)
+	fmt.Printf("revoked  %s\n", l.Number)
+	return nil
+}
+
+// download fetches every file. What a caller did to a licence since the last
+// run is read from the register, so that sample-* are the valid ones.
+func (w *walk) download(ctx context.Context, _ []sample) error {
+	for i := range w.file.Licences {
+		l := &w.file.Licences[i]
+		for _, a := range demoAuthorities {
+			if !slices.Contains(a.types, l.TypeCode) {
+				continue
+			}
+			c, err := w.as(ctx, a.client)
+			if err != nil {
+				return err
+			}
+			if err := w.downloadOne(ctx, c, l); err != nil {
+				return fmt.Errorf("downloading %s: %w", l.File, err)
+			}
+		}
+	}
+	return w.save()
+}
+
+func (w *walk) downloadOne(ctx context.Context, c *apiClient, l *demoLicence) error {
+	b, err := c.get(ctx, "/licences/"+l.Identifier)
+	if err != nil {
+		return err
+	}
+	var now struct {
+		Status string `json:"status"`
+	}
+	if err := json.Unmarshal(b, &now); err != nil {
+		return err
+	}
+	_, name, _ := strings.Cut(l.File, "-")
+	l.Status = now.Status
+	l.File = cmp.Or(map[string]string{"valid": "sample"}[now.Status], now.Status) + "-" + name
+	file, err := c.get(ctx, "/licences/"+l.Identifier+"/file")
+	if err != nil {
+		return err
+	}
+	old, err := filepath.Glob(filepath.Join(w.dir, "*-"+name)) // of an earlier run, with another status
+	if err != nil {
+		return err
+	}
+	for _, o := range old {
+		if err := os.Remove(o); err != nil {
+			return err
+		}
+	}
+	return replaceFile(filepath.Join(w.dir, l.File), file)
+}
+
+// exports writes what an outsider needs to check the service without it.
+func (w *walk) exports(ctx context.Context, _ []sample) error {
+	anchors, err := os.ReadFile(w.in.keys.path("anchors.pem"))
+	if err != nil {
+		return err
+	}
+	policy, err := w.in.logKey.VerifierKey()
+	if err != nil {
+		return err
+	}
+	logPolicy, err := audit.NewPolicy(policy)
+	if err != nil {
+		return err
+	}
+	list, err := w.in.trustList(ctx, time.Now())
+	if err != nil {
+		return fmt.Errorf("making the trust list: %w", err)
+	}
+	for name, content := range map[string][]byte{
+		"anchors.pem": anchors, "log-policy.txt": logPolicy, "trust.json": list,
+	} {
+		if err := replaceFile(filepath.Join(w.dir, name), content); err != nil {
+			return err
+		}
+	}
+	return exportLog(ctx, w.in.database, w.in.settings.LogID, 0, 0, filepath.Join(w.dir, "log-export"))
+}
+
+// trustList signs the states of all licences that are not simply valid.
+func (in *instance) trustList(ctx context.Context, now time.Time) ([]byte, error) {
+	qr, err := in.keys.certificate("qr")
+	if err != nil {
+		return nil, err
+	}
+	cert, key, err := in.keys.pair("trust-list")
+	if err != nil {
+		return nil, err
+	}
+	list := &verify.TrustList{Counter: now.Unix(), IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour),
+		QRSigners: []*pki.Certificate{qr}, States: map[[32]byte]licence.Status{}}
+	_, err = in.registry.States(ctx, registry.System("trust-list"), func(id licence.Identifier, s licence.Status, _ time.Time) error {
+		if s != licence.StatusValid {
+			list.States[verify.IdentifierDigest(id)] = s
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return verify.SignTrustList(rand.Reader, key, cert, list)
+}
+
+// save writes demo.json, for its owner alone: it holds the clients' secrets.
+func (w *walk) save() error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	enc.SetIndent("", "  ")
+	if err := enc.Encode(w.file); err != nil {
+		return err
+	}
+	file := filepath.Join(w.dir, "demo.json")
+	if err := os.WriteFile(file+".new", b.Bytes(), 0o600); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}
+
+// invite says where to look and what to try.
+func (w *walk) invite() {
+	fmt.Printf(`
+The demo is served at %[1]s until you press Ctrl-C.
+
+  %[2]s/sample-*.pdf          the licences: open one, scan its QR code
+  %[1]s/V                     verify a file or a code, as an official would
+  %[3]s   the holder's page (one-time link)
+  %[2]s/demo.json             clients and secrets for the interface
+  %[1]s/openapi.yaml          the interface
+
+Try:
+  elicence verify --anchors %[2]s/anchors.pem --trust %[2]s/trust.json %[2]s/*.pdf
+  elicence audit verify --policy %[2]s/log-policy.txt %[2]s/log-export
+
+README.md walks through issue, download, verify, reuse, revoke and the log with curl.
+`, w.file.BaseURL, w.dir, w.file.BaseURL+w.in.server.HolderLink("holder-demo"))
+}

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"elicence/api"
+	"elicence/audit"
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+	"elicence/crypto/seal"
+	"elicence/crypto/tsa"
+	"elicence/licence"
+	"elicence/licence/registry"
+	"elicence/licence/render"
+	"elicence/store"
+	"elicence/templates"
+	"elicence/verify"
+)
+
+// database is what both engines are to an instance.
+type database interface {
+	registry.Store
+	audit.Storage
+	Migrate(ctx context.Context) error
+	Ready(ctx context.Context) error
+	Close() error
+}
+
+// openDatabase opens PostgreSQL when a DSN is given, else SQLite in the folder.
+func (l location) openDatabase(ctx context.Context, s secrets) (database, error) {
+	cipher, err := pki.NewCipher(s.storage)
+	if err != nil {
+		return nil, err
+	}
+	at := store.Secrets{Cipher: cipher, IndexKey: s.index}
+	if l.Database != "" {
+		return store.OpenPostgres(ctx, l.Database, at)
+	}
+	return store.OpenSQLite(ctx, filepath.Join(l.Dir, "elicence.db"), at)
+}
+
+// keys is the keyring of the location, opened with its passphrase.
+func (l location) keys(passphraseFile string) (keyring, error) {
+	if passphraseFile == "" {
+		passphraseFile = filepath.Join(l.Dir, "passphrase")
+	}
+	passphrase, err := readPassphrase(passphraseFile)
+	return keyring{filepath.Join(l.Dir, "keys"), passphrase}, err
+}
+
+// settings reads instance.json.
+func (l location) settings() (settings, error) {
+	var s settings
+	b, err := os.ReadFile(filepath.Join(l.Dir, "keys", "instance.json"))
+	if err != nil {
+		return s, fmt.Errorf("no instance in %s (make one with: elicenced demo --dir %s): %w", l.Dir, l.Dir, err)
+	}
+	return s, json.Unmarshal(b, &s)
+}
+
+// instance is everything a running service holds, in the order it is closed.
+type instance struct {
+	settings settings
+	keys     keyring
+	database database
+	log      *audit.Log
+	logKey   audit.Signer
+	registry *registry.Registry
+	server   *api.Server
+	anchors  atomic.Pointer[pki.TrustAnchors]
+	tsa      *http.Server
+	stop     context.CancelFunc
+	idle     chan struct{}
+}
+
+// options are what differs between starts of one instance.
+type options struct {
+	location
+	passphraseFile, publicURL, tsaURL string
+	fonts                             *render.Fonts
+}
+
+// open starts everything but the listener of the API.
+func open(ctx context.Context, o options) (_ *instance, err error) {
+	in := &instance{idle: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			in.close()
+		}
+	}()
+	if in.settings, err = o.settings(); err != nil {
+		return in, err
+	}
+	if in.keys, err = o.keys(o.passphraseFile); err != nil {
+		return in, err
+	}
+	if err = in.refreshTrust(); err != nil {
+		return in, err
+	}
+	secrets, err := in.keys.secrets()
+	if err != nil {
+		return in, err
+	}
+	if err = in.openStorage(ctx, o, secrets); err != nil {
+		return in, err
+	}
+	if err = in.openRegistry(o, secrets); err != nil {
+		return in, err
+	}
+	if err = in.openServer(o, secrets); err != nil {
+		return in, err
+	}
+	in.startUpkeep()
+	return in, nil
+}
+
+// openStorage opens the database, brings it up to date and opens the log over it.
+func (in *instance) openStorage(ctx context.Context, o options, s secrets) (err error) {
+	if in.database, err = o.openDatabase(ctx, s); err != nil {
+		return fmt.Errorf("opening the database: %w", err)
+	}
+	if err = in.database.Migrate(ctx); err != nil {
+		return fmt.Errorf("migrating the database: %w", err)
+	}
+	key, err := in.keys.key("log")
+	if err != nil {
+		return err
+	}
+	in.logKey = audit.Signer{Name: in.settings.LogID, Key: key}
+	in.log, err = audit.Open(ctx, audit.Config{
+		LogID: in.settings.LogID, Storage: in.database, Signer: in.logKey, Now: time.Now, Rand: rand.Reader,
+	})
+	if err != nil {
+		return fmt.Errorf("opening the access log: %w", err)
+	}
+	return nil
+}
+
+// openRegistry opens keys, seals, catalogue and layouts, and the registry over them.
+func (in *instance) openRegistry(o options, s secrets) error {
+	cipher, err := pki.NewCipher(s.storage)
+	if err != nil {
+		return err
+	}
+	files, err := store.OpenFolder(filepath.Join(o.Dir, "files"), cipher)
+	if err != nil {
+		return fmt.Errorf("opening the file folder: %w", err)
+	}
+	catalogue, err := licence.LoadCatalogue(templates.Catalogue())
+	if err != nil {
+		return err
+	}
+	layouts, err := render.LoadLayouts(templates.Layouts())
+	if err != nil {
+		return err
+	}
+	seals, err := in.openSeals(o.fonts)
+	if err != nil {
+		return err
+	}
+	qr, qrKey, err := in.keys.pair("qr")
+	if err != nil {
+		return err
+	}
+	stamper, err := in.timestamper(o.tsaURL)
+	if err != nil {
+		return err
+	}
+	in.registry, err = registry.New(registry.Config{
+		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
+		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
+		QR: registry.QRKey{Certificate: qr, Key: qrKey}, TSA: stamper, Check: in.check,
+		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
+		Failed: func(id licence.Identifier, step string, err error) {
+			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)
+		},
+	})
+	return err
+}
+
+// openSeals reads every authority's seal, and draws its picture once.
+func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey, error) {
+	seals := map[string]*registry.SealKey{}
+	for _, a := range in.settings.Authorities {
+		cert, key, err := in.keys.pair("seal-" + a.Code)
+		if err != nil {
+			return nil, err
+		}
+		der, err := os.ReadFile(in.keys.path("seal-" + a.Code + ".esl"))
+		if err != nil {
+			return nil, err
+		}
+		s, err := seal.ParseSeal(der)
+		if err != nil {
+			return nil, err
+		}
+		picture, err := render.DrawSeal(fonts, a.design())
+		if err != nil {
+			return nil, fmt.Errorf("drawing the seal of %s: %w", a.Name, err)
+		}
+		appearance, err := pdfsig.Appearance{Width: picture.Width, Height: picture.Height, Content: picture.Content}.Deflated()
+		if err != nil {
+			return nil, err
+		}
+		seals[a.Code] = &registry.SealKey{Seal: s, Certificate: cert, Key: key, Appearance: appearance}
+	}
+	return seals, nil
+}
+
+// timestamper is the outside TSA when a URL is given, else our own, on a
+// listener and with a key of its own.
+func (in *instance) timestamper(url string) (*tsa.Client, error) {
+	client := &tsa.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, Rand: rand.Reader, Timeout: 5 * time.Second}
+	if url != "" {
+		return client, nil
+	}
+	cert, key, err := in.keys.pair("tsa")
+	if err != nil {
+		return nil, err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, fmt.Errorf("listening for timestamp queries: %w", err)
+	}
+	in.tsa = &http.Server{
+		Handler:     &tsa.Authority{Certificate: cert, Key: key, Policy: tsaPolicy, Now: time.Now, Rand: rand.Reader},
+		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10,
+	}
+	go in.tsa.Serve(listener) // ends with close
+	client.URL, client.Certificate = "http://"+listener.Addr().String()+"/", cert
+	return client, nil
+}
+
+// tsaPolicy names the policy of our own TSA, under the same private arc as the
+// extended key usages.
+const tsaPolicy = pki.PrivateArc + ".2.1"
+
+// openServer makes the HTTP interface.
+func (in *instance) openServer(o options, s secrets) (err error) {
+	in.server, err = api.New(api.Config{
+		Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
+		Ready: in.database.Ready,
+		Verifier: func(r verify.Register) *verify.Verifier {
+			return &verify.Verifier{Anchors: in.anchors.Load(), Register: r}
+		},
+	})
+	return err
+}
+
+// check verifies a finished file as a stranger with the anchors would.
+func (in *instance) check(ctx context.Context, file []byte, at time.Time) error {
+	v := verify.Verifier{Anchors: in.anchors.Load()}
+	report := v.VerifyFile(ctx, file, at)
+	if report.Indication == verify.TotalPassed {
+		return nil
+	}
+	for _, c := range report.Checks {
+		if c.Result == verify.ResultFailed || c.Result == verify.ResultIndeterminate {
+			return fmt.Errorf("%s/%s: %s: %s (%s)", report.Indication, report.SubIndication, c.Name, c.Code, c.Evidence)
+		}
+	}
+	return fmt.Errorf("%s/%s", report.Indication, report.SubIndication)
+}
+
+// refreshTrust renews the CRLs when they are a day old, and loads the anchors.
+func (in *instance) refreshTrust() error {
+	if err := refreshCRLs(in.keys, time.Now()); err != nil {
+		return err
+	}
+	text, err := os.ReadFile(in.keys.path("anchors.pem"))
+	if err != nil {
+		return err
+	}
+	anchors, err := pki.ParseTrustAnchors(text)
+	if err != nil {
+		return fmt.Errorf("reading the trust anchors: %w", err)
+	}
+	in.anchors.Store(anchors)
+	return nil
+}
+
+// startUpkeep runs what must happen again and again until the instance closes:
+// unfinished licences, missing timestamps, revocation lists. A fault is logged
+// and tried again on the next round.
+func (in *instance) startUpkeep() {
+	ctx, cancel := context.WithCancel(context.Background())
+	in.stop = cancel
+	go func() {
+		defer close(in.idle)
+		tick := time.NewTicker(registry.Lease / 3)
+		defer tick.Stop()
+		for {
+			in.upkeep(ctx)
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+}
+
+func (in *instance) upkeep(ctx context.Context) {
+	finished, voided, err := in.registry.Recover(ctx)
+	if finished+voided > 0 || err != nil {
+		slog.Info("unfinished licences", "finished", finished, "voided", voided, "fault", err)
+	}
+	if n, err := in.registry.Upgrade(ctx); n > 0 || err != nil {
+		slog.Info("missing timestamps", "added", n, "fault", err)
+	}
+	if err := in.refreshTrust(); err != nil {
+		slog.Error("revocation lists not renewed", "fault", err)
+	}
+}
+
+// close stops in the reverse order of open; what was never opened is passed over.
+func (in *instance) close() error {
+	var errs []error
+	if in.stop != nil {
+		in.stop()
+		<-in.idle
+	}
+	if in.log != nil {
+		errs = append(errs, in.log.Close())
+	}
+	if in.tsa != nil {
+		errs = append(errs, in.tsa.Close())
+	}
+	if in.database != nil {
+		errs = append(errs, in.database.Close())
+	}
+	return errors.Join(errs...)
+}

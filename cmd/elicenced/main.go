@@ -1,0 +1,79 @@
+// Command elicenced is the licence service: serve it, try it, look after it.
+//
+// Rules of its output: what a person started it for goes to standard output, in
+// short lines; faults go to standard error with the prefix "elicenced: ", name
+// the thing and the fault, and say what to do. Nothing personal is printed. Exit
+// codes follow sysexits: 64 usage, 69 something that must be installed is
+// missing, 70 anything else.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/alecthomas/kong"
+)
+
+// Exit codes.
+const (
+	exitUsage       = 64
+	exitUnavailable = 69
+	exitInternal    = 70
+)
+
+// location says where an instance lives; every command takes it.
+type location struct {
+	Dir      string `help:"Folder of the instance: keys, certificates, files and, by default, the database." default:"demo" type:"path"`
+	Database string `help:"PostgreSQL DSN (default: SQLite in the folder)." env:"ELICENCE_DATABASE"`
+}
+
+type commands struct {
+	Demo    demoCmd    `cmd:"" help:"Make an instance with sample licences, show what it does, and serve it."`
+	Serve   serveCmd   `cmd:"" help:"Serve an instance that exists."`
+	Migrate migrateCmd `cmd:"" help:"Bring the database's tables up to date."`
+	Log     struct {
+		Export exportCmd `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
+	} `cmd:"" help:"The access log."`
+}
+
+func main() {
+	var c commands
+	parser, err := kong.New(&c, kong.Name("elicenced"), kong.Description("An electronic licence and signature service."), kong.UsageOnError())
+	if err != nil {
+		fail(exitInternal, err)
+	}
+	call, err := parser.Parse(os.Args[1:])
+	if err != nil {
+		fail(exitUsage, err)
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	call.BindTo(ctx, (*context.Context)(nil))
+	if err := call.Run(); err != nil && !errors.Is(err, context.Canceled) {
+		fail(exitCode(err), err)
+	}
+}
+
+// exitCode is the exit code of a fault.
+func exitCode(err error) int {
+	if errors.Is(err, errFontsMissing) {
+		return exitUnavailable
+	}
+	if errors.Is(err, errUsage) {
+		return exitUsage
+	}
+	return exitInternal
+}
+
+// errUsage marks faults of the command line that kong cannot see.
+var errUsage = errors.New("usage")
+
+// fail prints a fault and ends the process.
+func fail(code int, err error) {
+	fmt.Fprintf(os.Stderr, "elicenced: %v\n", err)
+	os.Exit(code)
+}

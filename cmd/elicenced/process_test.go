@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"elicence/store/pgtest"
+)
+
+var postgres pgtest.Server
+
+// binary is the server under test, built once.
+var binary string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "elicenced")
+	if err != nil {
+		panic(err)
+	}
+	binary = filepath.Join(dir, "elicenced")
+	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building elicenced: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	postgres.Stop()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// backends are both stores, as the DSN that elicenced is started with.
+var backends = map[string]func(testing.TB) string{
+	"SQLite":     func(testing.TB) string { return "" },
+	"PostgreSQL": func(t testing.TB) string { return postgres.DSN(t) },
+}
+
+// site is an instance in a folder of the test's own.
+type site struct {
+	location
+	demo demoFile
+}
+
+// newSite makes an instance with the demo's clients and samples.
+func newSite(t testing.TB, dsn string) *site {
+	t.Helper()
+	s := &site{location: location{Dir: t.TempDir(), Database: dsn}}
+	cmd := s.command("demo", "--once", "--listen", "127.0.0.1:0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("elicenced demo: %v\n%s", err, out)
+	}
+	b, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(b, &s.demo); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *site) command(args ...string) *exec.Cmd {
+	cmd := exec.Command(binary, append(args, "--dir", s.Dir)...)
+	cmd.Env = append(os.Environ(), "ELICENCE_DATABASE="+s.Database, "ELICENCE_FONTS="+fontsDir())
+	return cmd
+}
+
+// fontsDir is where the fonts are, from this package's folder.
+func fontsDir() string {
+	if dir := os.Getenv("ELICENCE_FONTS"); dir != "" {
+		return dir
+	}
+	dir, _ := filepath.Abs("../../fonts")
+	return dir
+}
+
+// running is a server process.
+type running struct {
+	cmd     *exec.Cmd
+	baseURL string
+	exited  chan error
+}
+
+// serve starts elicenced serve and waits until it answers.
+func (s *site) serve(t testing.TB, args ...string) *running {
+	t.Helper()
+	cmd := s.command(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var faults strings.Builder
+	cmd.Stderr = &faults
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	r := &running{cmd: cmd, exited: make(chan error, 1)}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if url, ok := strings.CutPrefix(lines.Text(), "serving "); ok {
+			r.baseURL = url
+			break
+		}
+	}
+	go func() { r.exited <- cmd.Wait() }()
+	if r.baseURL == "" {
+		t.Fatalf("elicenced serve did not start: %v\n%s", <-r.exited, faults.String())
+	}
+	return r
+}
+
+// kill is kill -9.
+func (r *running) kill() {
+	r.cmd.Process.Kill()
+	<-r.exited
+}
+
+// stop asks the server to end and waits for it.
+func (r *running) stop(t testing.TB) {
+	t.Helper()
+	r.cmd.Process.Signal(os.Interrupt)
+	select {
+	case err := <-r.exited:
+		if err != nil {
+			t.Errorf("elicenced serve ended with %v", err)
+		}
+	case <-time.After(30 * time.Second):
+		r.kill()
+		t.Error("elicenced serve did not stop within 30 s")
+	}
+}
+
+// as is a client of the running server.
+func (s *site) as(t testing.TB, r *running, id string) *apiClient {
+	t.Helper()
+	for _, c := range s.demo.Clients {
+		if c.ID == id {
+			client, err := newAPIClient(context.Background(), r.baseURL, id, c.Secret)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return client
+		}
+	}
+	t.Fatalf("no client %s", id)
+	return nil
+}
+
+// clientFor is the client that issues a sample.
+func clientFor(s sample) string {
+	for _, a := range demoAuthorities {
+		for _, typeCode := range a.types {
+			if typeCode == s.asks.TypeCode {
+				return a.client
+			}
+		}
+	}
+	return ""
+}

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence/render"
+)
+
+// serveCmd serves an instance that exists.
+type serveCmd struct {
+	location
+	PassphraseFile string `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
+	Listen         string `help:"Address to listen on." default:"127.0.0.1:8080"`
+	PublicURL      string `name:"public-url" help:"Scheme and host that QR codes lead to (default: the address listened on)."`
+	TSAURL         string `name:"tsa-url" help:"An outside timestamp authority (default: our own, on a loopback listener)."`
+	Fonts          string `help:"Folder of the fonts." type:"path"`
+	TLSCert        string `name:"tls-cert" help:"Certificate chain for TLS, PEM." type:"path"`
+	TLSKey         string `name:"tls-key" help:"Private key for TLS, PEM." type:"path"`
+	BehindProxy    bool   `help:"A proxy in front ends TLS or TLCP; allow a non-loopback address without TLS."`
+}
+
+// Run serves until the context ends.
+func (s *serveCmd) Run(ctx context.Context) error {
+	fonts, err := openFonts(s.Fonts)
+	if err != nil {
+		return err
+	}
+	return s.serve(ctx, fonts, func(in *instance, baseURL string) error {
+		fmt.Printf("serving %s\n", baseURL)
+		<-ctx.Done()
+		return nil
+	})
+}
+
+// serve opens the instance and its listener, calls use while it is served, and
+// then closes both: requests under way get ten seconds.
+func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, use func(in *instance, baseURL string) error) (err error) {
+	listener, baseURL, err := s.listen()
+	if err != nil {
+		return err
+	}
+	defer listener.Close()
+	public := s.PublicURL
+	if public == "" {
+		public = baseURL
+	}
+	in, err := open(ctx, options{location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, fonts: fonts})
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, in.close()) }()
+	server := in.server.HTTPServer()
+	served := make(chan error, 1)
+	go func() { served <- s.accept(server, listener) }()
+	used := make(chan error, 1)
+	go func() { used <- use(in, baseURL) }()
+	select {
+	case err = <-used:
+	case err = <-served:
+		return fmt.Errorf("serving: %w", err)
+	}
+	last, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	return errors.Join(err, server.Shutdown(last))
+}
+
+func (s *serveCmd) accept(server *http.Server, listener net.Listener) error {
+	if s.TLSCert != "" {
+		return server.ServeTLS(listener, s.TLSCert, s.TLSKey)
+	}
+	return server.Serve(listener)
+}
+
+// listen opens the listener; a non-loopback address needs TLS or a proxy.
+func (s *serveCmd) listen() (net.Listener, string, error) {
+	if (s.TLSCert == "") != (s.TLSKey == "") {
+		return nil, "", fmt.Errorf("%w: --tls-cert and --tls-key go together", errUsage)
+	}
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil {
+		return nil, "", fmt.Errorf("%w: --listen %s: %w", errUsage, s.Listen, err)
+	}
+	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && s.TLSCert == "" && !s.BehindProxy {
+		return nil, "", fmt.Errorf("%w: --listen %s is not loopback: give --tls-cert and --tls-key, or --behind-proxy", errUsage, s.Listen)
+	}
+	listener, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return nil, "", err
+	}
+	scheme := "http://"
+	if s.TLSCert != "" {
+		scheme = "https://"
+	}
+	return listener, scheme + listener.Addr().String(), nil
+}
+
+// migrateCmd brings the tables up to date and does nothing else.
+type migrateCmd struct {
+	location
+	PassphraseFile string `help:"File that holds the passphrase of the keys." type:"path"`
+}
+
+// Run migrates.
+func (m *migrateCmd) Run(ctx context.Context) error {
+	keys, err := m.keys(m.PassphraseFile)
+	if err != nil {
+		return err
+	}
+	secrets, err := keys.secrets()
+	if err != nil {
+		return err
+	}
+	db, err := m.openDatabase(ctx, secrets)
+	if err != nil {
+		return err
+	}
+	return errors.Join(db.Migrate(ctx), db.Close())
+}
+
+// exportCmd writes the log as stored. It starts nothing and checks nothing, so
+// that a log somebody spoilt can still be shown to an auditor.
+type exportCmd struct {
+	location
+	Output string `short:"o" required:"" help:"File to write." type:"path"`
+	From   uint64 `help:"First index."`
+	To     uint64 `help:"Index after the last (default: all there are)."`
+}
+
+// Run exports.
+func (e *exportCmd) Run(ctx context.Context) error {
+	s, err := e.settings()
+	if err != nil {
+		return err
+	}
+	// Nothing encrypted is read, so no passphrase is needed.
+	db, err := e.openDatabase(ctx, secrets{storage: make([]byte, 16), index: make([]byte, 32)})
+	if err != nil {
+		return err
+	}
+	defer db.Close()
+	return exportLog(ctx, db, s.LogID, e.From, e.To, e.Output)
+}
+
+// exportLog writes an export beside the file and renames it into place.
+func exportLog(ctx context.Context, from audit.Storage, logID string, first, last uint64, file string) error {
+	f, err := os.Create(file + ".new")
+	if err != nil {
+		return err
+	}
+	err = errors.Join(audit.Export(ctx, from, logID, first, last, f), f.Close())
+	if err != nil {
+		return errors.Join(fmt.Errorf("exporting the log: %w", err), os.Remove(file+".new"))
+	}
+	return os.Rename(file+".new", file)
+}
+
+// errFontsMissing ends a command with exit code 69.
+var errFontsMissing = errors.New("fonts missing: run `make fonts`, or name their folder with --fonts or ELICENCE_FONTS")
+
+// openFonts looks in --fonts, ELICENCE_FONTS, ./fonts and the system's folders,
+// the first that is given or there.
+func openFonts(dir string) (*render.Fonts, error) {
+	dirs := []string{dir}
+	if dir == "" {
+		dirs = []string{os.Getenv("ELICENCE_FONTS"), "fonts", "/usr/share/fonts", "/usr/local/share/fonts"}
+	}
+	var given []string
+	for _, d := range dirs {
+		if d != "" {
+			given = append(given, d)
+		}
+	}
+	fonts, err := render.OpenFonts(given...)
+	if err != nil {
+		return nil, fmt.Errorf("%w (looked in %s): %w", errFontsMissing, strings.Join(given, ", "), err)
+	}
+	return fonts, nil
+}
+
+// fetchFonts runs the same script as `make fonts`, where there is one.
+func fetchFonts(ctx context.Context) error {
+	script := filepath.Join("scripts", "fonts.sh")
+	if _, err := os.Stat(script); err != nil {
+		return errFontsMissing
+	}
+	fmt.Println("fetching fonts …")
+	cmd := exec.CommandContext(ctx, "bash", script)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("%w: %s: %w", errFontsMissing, script, err)
+	}
+	return nil
+}

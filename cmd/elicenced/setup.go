@@ -1,0 +1,252 @@
+package main
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/x509/pkix"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"elicence/crypto/pki"
+	"elicence/crypto/seal"
+	"elicence/licence"
+	"elicence/licence/render"
+)
+
+// settings are what an instance must remember besides keys: instance.json.
+type settings struct {
+	// LogID names the access log for ever.
+	LogID string `json:"log_id"`
+	// Authorities are those with a seal in this instance.
+	Authorities []authority `json:"authorities"`
+}
+
+// authority is an issuing authority with the text of its seal.
+type authority struct {
+	Name     string `json:"name"`
+	Code     string `json:"code"`
+	Division string `json:"division"`
+	SealMM   int    `json:"seal_diameter_mm"`
+}
+
+func (a authority) issuing() licence.IssuingAuthority {
+	return licence.IssuingAuthority{Name: a.Name, Code: a.Code, Division: a.Division}
+}
+
+// Lifetimes of what set-up makes.
+const (
+	caLife     = 20 * 365 * 24 * time.Hour
+	leafLife   = 5 * 365 * 24 * time.Hour
+	crlLife    = 7 * 24 * time.Hour
+	crlRenewal = 24 * time.Hour
+)
+
+// setUp makes a new instance in dir, unless there is one. Everything is made in
+// a folder beside it and renamed into place last, so that a crash leaves either
+// a whole instance or none.
+func setUp(dir string, authorities []authority, fonts *render.Fonts, now time.Time) error {
+	keys := filepath.Join(dir, "keys")
+	if _, err := os.Stat(keys); err == nil {
+		return nil
+	}
+	staging := keys + ".new"
+	if err := errors.Join(os.RemoveAll(staging), os.MkdirAll(staging, 0o700)); err != nil {
+		return err
+	}
+	passphrase, err := ensurePassphrase(filepath.Join(dir, "passphrase"))
+	if err != nil {
+		return err
+	}
+	s := &setup{keyring: keyring{staging, passphrase}, now: now.UTC().Truncate(time.Second), fonts: fonts}
+	if err := s.make(authorities); err != nil {
+		return fmt.Errorf("setting up %s: %w", dir, err)
+	}
+	return os.Rename(staging, keys)
+}
+
+// ensurePassphrase draws a passphrase for an instance that has none.
+func ensurePassphrase(file string) ([]byte, error) {
+	if os.Getenv("ELICENCE_PASSPHRASE") == "" {
+		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
+			if err := os.WriteFile(file, []byte(rand.Text()), 0o600); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return readPassphrase(file)
+}
+
+// setup makes the keys, certificates and seals of one instance.
+type setup struct {
+	keyring
+	now     time.Time
+	fonts   *render.Fonts
+	root    *pki.CA
+	issuing *pki.CA
+}
+
+func (s *setup) make(authorities []authority) error {
+	if err := s.authoritiesOfTrust(); err != nil {
+		return err
+	}
+	for _, leaf := range []struct {
+		name, common string
+		usage        pki.Usage
+	}{
+		{"maker", "市电子印章制作中心", pki.UsageSealMaker},
+		{"qr", "市电子证照库 二维码签名", pki.UsageQR},
+		{"tsa", "市电子证照库 时间戳服务", pki.UsageTimestamp},
+		{"trust-list", "市电子证照库 信任列表", pki.UsageTrustList},
+	} {
+		if _, _, err := s.leaf(leaf.name, pkix.Name{CommonName: leaf.common}, leaf.usage, ""); err != nil {
+			return err
+		}
+	}
+	for _, a := range authorities {
+		if err := s.sealOf(a); err != nil {
+			return fmt.Errorf("making the seal of %s: %w", a.Name, err)
+		}
+	}
+	if err := s.logKey(); err != nil {
+		return err
+	}
+	if err := s.newSecrets(); err != nil {
+		return err
+	}
+	if err := refreshCRLs(s.keyring, s.now); err != nil {
+		return err
+	}
+	return s.saveSettings(authorities)
+}
+
+// authoritiesOfTrust makes the root and the issuing CA.
+func (s *setup) authoritiesOfTrust() error {
+	key, err := pki.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	s.root, err = pki.NewRootCA(rand.Reader, key, s.request(pkix.Name{CommonName: "市电子证照根证书"}, key, pki.UsageCA, "", caLife))
+	if err != nil {
+		return err
+	}
+	cert, key, err := s.issue(s.root, pkix.Name{CommonName: "市电子证照签发证书"}, pki.UsageCA, "", caLife)
+	if err != nil {
+		return err
+	}
+	s.issuing = &pki.CA{Certificate: cert, Key: key}
+	return errors.Join(s.save("root", s.root.Certificate, s.root.Key), s.save("issuing", cert, key))
+}
+
+// leaf makes and saves an end certificate under the issuing CA.
+func (s *setup) leaf(name string, subject pkix.Name, usage pki.Usage, uscc string) (*pki.Certificate, crypto.Signer, error) {
+	cert, key, err := s.issue(s.issuing, subject, usage, uscc, leafLife)
+	if err != nil {
+		return nil, nil, err
+	}
+	return cert, key, s.save(name, cert, key)
+}
+
+func (s *setup) issue(ca *pki.CA, subject pkix.Name, usage pki.Usage, uscc string, life time.Duration) (*pki.Certificate, crypto.Signer, error) {
+	key, err := pki.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	cert, err := ca.Issue(rand.Reader, s.request(subject, key, usage, uscc, life))
+	return cert, key, err
+}
+
+func (s *setup) request(subject pkix.Name, key crypto.Signer, usage pki.Usage, uscc string, life time.Duration) pki.CertificateRequest {
+	subject.Country = []string{"CN"}
+	return pki.CertificateRequest{
+		Subject: subject, PublicKey: key.Public(), Usage: usage, USCC: uscc,
+		NotBefore: s.now.Add(-time.Minute), NotAfter: s.now.Add(life),
+	}
+}
+
+func (s *setup) save(name string, cert *pki.Certificate, key crypto.Signer) error {
+	return errors.Join(s.saveKey(name, key), s.saveCertificate(name, cert))
+}
+
+// sealOf draws an authority's seal, certifies its signer and has the maker sign it.
+func (s *setup) sealOf(a authority) error {
+	signer, _, err := s.leaf("seal-"+a.Code, pkix.Name{CommonName: a.Name, Organization: []string{a.Name}}, pki.UsageSealSigner, a.Code)
+	if err != nil {
+		return err
+	}
+	maker, makerKey, err := s.pair("maker")
+	if err != nil {
+		return err
+	}
+	picture, err := render.DrawSeal(s.fonts, a.design())
+	if err != nil {
+		return err
+	}
+	made, err := seal.Make(rand.Reader, maker, makerKey, seal.Template{
+		ID: "ELC" + a.Code, Vendor: "elicence", Type: 1, Name: a.Name,
+		Signers: []*pki.Certificate{signer}, CreatedAt: s.now, ValidFrom: signer.NotBefore, ValidTo: signer.NotAfter,
+		Picture: seal.Picture{Type: "PNG", Data: picture.PNG, Width: picture.WidthMM, Height: picture.HeightMM},
+	})
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.path("seal-"+a.Code+".esl"), made.Raw, 0o644)
+}
+
+func (a authority) design() render.SealDesign {
+	return render.SealDesign{Name: a.Name, DiameterMM: a.SealMM}
+}
+
+func (s *setup) logKey() error {
+	key, err := pki.GenerateKey(rand.Reader)
+	if err != nil {
+		return err
+	}
+	return s.saveKey("log", key)
+}
+
+func (s *setup) saveSettings(authorities []authority) error {
+	var id [4]byte
+	rand.Read(id[:])
+	b, err := json.MarshalIndent(settings{LogID: "elicence/" + hex.EncodeToString(id[:]), Authorities: authorities}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(s.path("instance.json"), b, 0o644)
+}
+
+// refreshCRLs makes new revocation lists of both CAs and the anchor file, when
+// the present ones are older than a day. The file is replaced in one step.
+func refreshCRLs(k keyring, now time.Time) error {
+	file := k.path("anchors.pem")
+	if st, err := os.Stat(file); err == nil && now.Sub(st.ModTime()) < crlRenewal {
+		return nil
+	}
+	var certs []*pki.Certificate
+	var lists [][]byte
+	for _, name := range []string{"root", "issuing"} {
+		cert, key, err := k.pair(name)
+		if err != nil {
+			return err
+		}
+		list, err := (&pki.CA{Certificate: cert, Key: key}).CRL(rand.Reader, now.Unix(), nil, now.Add(-time.Minute), now.Add(crlLife))
+		if err != nil {
+			return fmt.Errorf("making the CRL of %s: %w", name, err)
+		}
+		certs, lists = append(certs, cert), append(lists, list)
+	}
+	return replaceFile(file, pki.MarshalTrustAnchors(certs, lists))
+}
+
+// replaceFile writes a file beside the old one and renames it into place.
+func replaceFile(file string, content []byte) error {
+	if err := os.WriteFile(file+".new", content, 0o644); err != nil {
+		return err
+	}
+	return os.Rename(file+".new", file)
+}

@@ -1,0 +1,203 @@
+package licence
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+)
+
+// CatalogueItem describes one licence type (证照目录信息, GB/T 36902). It is
+// immutable once loaded and safe for concurrent use.
+type CatalogueItem struct {
+	// TypeCode is the type's code (证照类型代码), 21 characters.
+	TypeCode string `json:"type_code"`
+	// Name is the type's Chinese name (证照类型名称).
+	Name string `json:"name"`
+	// DefiningAuthority defines the type (证照定义机构); its code begins TypeCode.
+	DefiningAuthority DefiningAuthority `json:"defining_authority"`
+	// HolderKinds are the kinds of holder the type is issued to.
+	HolderKinds []HolderKind `json:"holder_kinds"`
+	// HolderCodeTypes are the code types a holder may be named by.
+	HolderCodeTypes []HolderCodeType `json:"holder_code_types"`
+	// ValidityRange is how long such licences are valid, as GB/T 36902 words it:
+	// "5年", "长期". It informs; the dates of a request are the approval system's.
+	ValidityRange string `json:"validity_range"`
+	// LongTermAllowed says that a licence may have no last day.
+	LongTermAllowed bool `json:"long_term_allowed"`
+	// Layout names the layout that licences of the type are drawn with.
+	Layout string `json:"layout"`
+	// NumberRule is the pattern of the type's licence numbers: literal characters
+	// and placeholders, see FormatNumber.
+	NumberRule string `json:"number_rule"`
+	// NumberCodes gives for each {field:name} of NumberRule the digits that stand for
+	// a text of that field, by the text's beginning.
+	NumberCodes map[string]map[string]string `json:"number_codes"`
+	// FieldOrder lists the type's own fields in the order of the paper licence.
+	FieldOrder []string `json:"field_order"`
+	// Remarks say, in Chinese, what is known of the code and of the number rule.
+	Remarks string `json:"remarks"`
+
+	labels map[string]string
+	schema *jsonschema.Schema
+	rule   []numberPart
+}
+
+// DefiningAuthority is the body that defines a licence type (证照定义机构).
+type DefiningAuthority struct {
+	Name string `json:"name"`
+	Code string `json:"code"`
+	// Level is 1 national, 2 province or ministry, 3 prefecture, 4 county, 5 other.
+	Level int `json:"level"`
+}
+
+// Label is the Chinese label of one of the type's own fields, "" for a field the
+// type does not have.
+func (it *CatalogueItem) Label(field string) string { return it.labels[field] }
+
+// Catalogue is the set of licence types (证照目录).
+type Catalogue struct{ items []*CatalogueItem }
+
+// Item is the type of that code, or ErrNotFound.
+func (c *Catalogue) Item(typeCode string) (*CatalogueItem, error) {
+	for _, it := range c.items {
+		if it.TypeCode == typeCode {
+			return it, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: licence type %.40q", ErrNotFound, typeCode)
+}
+
+// Items are all types, ordered by code.
+func (c *Catalogue) Items() []*CatalogueItem { return slices.Clone(c.items) }
+
+// LoadCatalogue reads every */item.json of fsys with the fields.schema.json beside
+// it. The error names the file. At least one item must be there.
+func LoadCatalogue(fsys fs.FS) (*Catalogue, error) {
+	files, err := fs.Glob(fsys, "*/item.json")
+	if err != nil {
+		return nil, fmt.Errorf("listing the catalogue: %w", err)
+	}
+	c := &Catalogue{}
+	for _, file := range files {
+		it, err := loadItem(fsys, path.Dir(file))
+		if err != nil {
+			return nil, err
+		}
+		if _, err := c.Item(it.TypeCode); err == nil {
+			return nil, fmt.Errorf("licence: %s: type code %s is in the catalogue twice", file, it.TypeCode)
+		}
+		c.items = append(c.items, it)
+	}
+	if len(c.items) == 0 {
+		return nil, errors.New("licence: the catalogue is empty: no */item.json")
+	}
+	slices.SortFunc(c.items, func(a, b *CatalogueItem) int { return bytes.Compare([]byte(a.TypeCode), []byte(b.TypeCode)) })
+	return c, nil
+}
+
+func loadItem(fsys fs.FS, dir string) (*CatalogueItem, error) {
+	file := path.Join(dir, "item.json")
+	_, b, err := readJSON(fsys, file)
+	if err != nil {
+		return nil, err
+	}
+	it := &CatalogueItem{}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(it); err != nil {
+		return nil, fmt.Errorf("licence: %s: %w", file, err)
+	}
+	schemaFile := path.Join(dir, "fields.schema.json")
+	doc, b, err := readJSON(fsys, schemaFile)
+	if err != nil {
+		return nil, err
+	}
+	if it.schema, it.labels, err = compileSchema(doc, b); err != nil {
+		return nil, fmt.Errorf("licence: %s: %w", schemaFile, err)
+	}
+	if it.rule, err = parseNumberRule(it.NumberRule); err == nil {
+		err = it.validate()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("licence: %s: %w", file, err)
+	}
+	return it, nil
+}
+
+// readJSON reads a file of the catalogue as bounded, strict JSON: a member given
+// twice would otherwise be one that a reader and we may see differently.
+func readJSON(fsys fs.FS, file string) (doc any, b []byte, err error) {
+	info, err := fs.Stat(fsys, file)
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the catalogue: %w", err)
+	}
+	if info.Size() > MaxJSON {
+		return nil, nil, fmt.Errorf("licence: %s: larger than %d bytes", file, MaxJSON)
+	}
+	if b, err = fs.ReadFile(fsys, file); err != nil {
+		return nil, nil, fmt.Errorf("reading the catalogue: %w", err)
+	}
+	if doc, err = ParseJSON(b); err != nil {
+		return nil, nil, fmt.Errorf("licence: %s: %w", file, err)
+	}
+	return doc, b, nil
+}
+
+// validate reports the first thing in the item that does not fit together.
+func (it *CatalogueItem) validate() error {
+	if err := CheckTypeCode(it.TypeCode); err != nil {
+		return err
+	}
+	for _, s := range []string{it.Name, it.DefiningAuthority.Name, it.ValidityRange, it.Layout} {
+		var f faults
+		if f.text("name, defining_authority.name, validity_range or layout", s, maxNameRunes); len(f.list) > 0 {
+			return f.err()
+		}
+	}
+	switch {
+	case it.DefiningAuthority.Code != it.TypeCode[:18]:
+		return errors.New("type_code does not begin with defining_authority.code")
+	case it.DefiningAuthority.Level < 1 || it.DefiningAuthority.Level > 5:
+		return errors.New("defining_authority.level is outside 1 to 5")
+	case len(it.HolderKinds) == 0 || len(it.HolderCodeTypes) == 0:
+		return errors.New("holder_kinds or holder_code_types is empty")
+	}
+	for _, t := range it.HolderCodeTypes {
+		if t.Kind() == "" || !slices.Contains(it.HolderKinds, t.Kind()) {
+			return fmt.Errorf("holder code type %q belongs to none of holder_kinds", t)
+		}
+	}
+	return it.validateFields()
+}
+
+func (it *CatalogueItem) validateFields() error {
+	if len(it.FieldOrder) != len(it.labels) {
+		return fmt.Errorf("field_order lists %d fields, the schema has %d", len(it.FieldOrder), len(it.labels))
+	}
+	for i, name := range it.FieldOrder {
+		if it.labels[name] == "" || slices.Contains(it.FieldOrder[:i], name) {
+			return fmt.Errorf("field_order: %q is not in the schema, or listed twice", name)
+		}
+	}
+	for _, p := range it.rule {
+		if p.kind != partField {
+			continue
+		}
+		codes := it.NumberCodes[p.text]
+		if len(codes) == 0 || it.labels[p.text] == "" {
+			return fmt.Errorf("number_rule: no number_codes for the field %q", p.text)
+		}
+		for _, digits := range codes {
+			if len(digits) != 1 || !isDigits(digits) {
+				return fmt.Errorf("number_codes: %q is not one digit", digits)
+			}
+		}
+	}
+	return nil
+}

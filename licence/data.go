@@ -1,0 +1,140 @@
+package licence
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+)
+
+// dataFormat names the form of licence data; another form gets another name.
+const dataFormat = "elicence-licence/1"
+
+// maxDataBytes bounds licence data: the fields and room for the metadata.
+const maxDataBytes = maxFieldsBytes + 16<<10
+
+// Data is the machine-readable licence that is attached to its file as
+// licence.json: RFC 8785 canonical JSON, with no Unicode normalisation,
+//
+//	{"fields":{…},"format":"elicence-licence/1","metadata":{…}}
+//
+// The metadata elements have the English names of GB/T 36903; certificateAreaCode
+// is an addition that deployed systems share. certificateExpiringDate is absent
+// when there is no last day. Data refuses a licence whose parts contradict each
+// other.
+func (l *Licence) Data() ([]byte, error) {
+	if err := l.check(); err != nil {
+		return nil, err
+	}
+	metadata := map[string]any{
+		"certificateName":                 l.TypeName,
+		"certificateTypeName":             l.TypeName,
+		"certificateTypeCode":             l.TypeCode,
+		"certificateNumber":               l.Number,
+		"certificateIdentifier":           string(l.Identifier),
+		"certificateIssuingAuthorityName": l.Authority.Name,
+		"certificateIssuingAuthorityCode": l.Authority.Code,
+		"certificateAreaCode":             l.Authority.Division,
+		"certificateIssuedDate":           l.IssuedOn.String(),
+		"certificateEffectiveDate":        l.EffectiveOn.String(),
+		"certificateHolderName":           l.Holder.Name,
+		"certificateHolderCode":           l.Holder.Code,
+		"certificateHolderTypeName":       l.Holder.CodeType.Name(),
+		"certificateHolderTypeCode":       string(l.Holder.CodeType),
+	}
+	if !l.ExpiresOn.IsZero() {
+		metadata["certificateExpiringDate"] = l.ExpiresOn.String()
+	}
+	b, err := MarshalCanonical(map[string]any{"fields": l.Fields, "format": dataFormat, "metadata": metadata})
+	if err == nil && len(b) > maxDataBytes {
+		err = fmt.Errorf("licence: data larger than %d bytes", maxDataBytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// check reports the first thing in which the licence contradicts itself.
+func (l *Licence) check() error {
+	if _, err := ParseIdentifier(string(l.Identifier)); err != nil {
+		return err
+	}
+	switch id := l.Identifier; {
+	case id.TypeCode() != l.TypeCode:
+		return errors.New("licence: type code and identifier differ")
+	case id.AuthorityCode() != l.Authority.Code:
+		return errors.New("licence: issuing authority code and identifier differ")
+	case id.Version() != l.Version:
+		return errors.New("licence: version and identifier differ")
+	case l.Holder.CodeType.Kind() == "":
+		return fmt.Errorf("licence: holder code type %.10q does not exist", l.Holder.CodeType)
+	case l.Fields == nil:
+		return errors.New("licence: no fields")
+	}
+	var f faults
+	f.text("type name", l.TypeName, maxNameRunes)
+	f.text("number", l.Number, maxNumberRunes)
+	f.text("holder name", l.Holder.Name, maxNameRunes)
+	f.text("holder code", l.Holder.Code, 128)
+	f.text("issuing authority name", l.Authority.Name, maxNameRunes)
+	if !isDigits(l.Authority.Division) || len(l.Authority.Division) != 6 {
+		f.add("division", CodeBadFormat, "is not 6 digits")
+	}
+	f.value("fields", l.Fields, maxDepth)
+	Request{IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn}.checkDates(&f)
+	return f.first()
+}
+
+// ParseData reads licence data. It accepts the bytes that Data writes and no
+// others: canonical JSON, exactly these members, nothing that contradicts.
+func ParseData(b []byte) (*Licence, error) {
+	if len(b) > maxDataBytes {
+		return nil, fmt.Errorf("licence: malformed data: larger than %d bytes", maxDataBytes)
+	}
+	doc, err := ParseJSON(b)
+	if err != nil {
+		return nil, fmt.Errorf("licence: malformed data: %v", err)
+	}
+	l := licenceOf(doc)
+	again, err := l.Data()
+	if err != nil {
+		return nil, fmt.Errorf("licence: malformed data: %w", err)
+	}
+	// Whatever licenceOf left out, or read in a second form, shows here.
+	if !bytes.Equal(again, b) {
+		return nil, errors.New("licence: malformed data: not in canonical form, or with missing or unknown members")
+	}
+	return l, nil
+}
+
+// licenceOf takes from doc what it finds. What is missing, of the wrong type or
+// unknown makes a licence that does not marshal to the same bytes.
+func licenceOf(doc any) *Licence {
+	root, _ := doc.(map[string]any)
+	metadata, _ := root["metadata"].(map[string]any)
+	text := func(name string) string { s, _ := metadata[name].(string); return s }
+	date := func(name string) Date { d, _ := ParseDate(text(name)); return d }
+	fields, _ := root["fields"].(map[string]any)
+	id := Identifier(text("certificateIdentifier"))
+	return &Licence{
+		Identifier: id,
+		Number:     text("certificateNumber"),
+		TypeCode:   text("certificateTypeCode"),
+		TypeName:   text("certificateTypeName"),
+		Version:    id.Version(),
+		Holder: Holder{
+			Name:     text("certificateHolderName"),
+			Code:     text("certificateHolderCode"),
+			CodeType: HolderCodeType(text("certificateHolderTypeCode")),
+		},
+		Authority: IssuingAuthority{
+			Name:     text("certificateIssuingAuthorityName"),
+			Code:     text("certificateIssuingAuthorityCode"),
+			Division: text("certificateAreaCode"),
+		},
+		IssuedOn:    date("certificateIssuedDate"),
+		EffectiveOn: date("certificateEffectiveDate"),
+		ExpiresOn:   date("certificateExpiringDate"),
+		Fields:      fields,
+	}
+}

@@ -1,0 +1,166 @@
+package licence_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+
+	"elicence/licence"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestData(t *testing.T) {
+	for _, name := range sampleNames(t) {
+		l := issue(t, name)
+		b, err := l.Data()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got, err := licence.ParseData(b)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if diff := cmp.Diff(got, l); diff != "" {
+			t.Errorf("%s came back changed:\n%s", name, diff)
+		}
+	}
+}
+
+// TestDataGolden holds the form still: other departments read these bytes.
+func TestDataGolden(t *testing.T) {
+	want := readFile(t, "testdata/example/licence.json")
+	got, err := issue(t, "food-canteen").Data()
+	if err != nil || string(got) != want {
+		t.Errorf("%v\n%s", err, cmp.Diff(string(got), want))
+	}
+	if l, err := licence.ParseData([]byte(want)); err != nil || l.Holder.Name != "杭州市云栖样例实验小学" {
+		t.Errorf("%v, %v", l, err)
+	}
+}
+
+func TestDataRefuses(t *testing.T) {
+	for name, change := range map[string]func(*licence.Licence){
+		"zero":               func(l *licence.Licence) { *l = licence.Licence{} },
+		"other type code":    func(l *licence.Licence) { l.TypeCode = "11100000000013338W901" },
+		"other authority":    func(l *licence.Licence) { l.Authority.Code = "11330105002500287C" },
+		"other version":      func(l *licence.Licence) { l.Version = 2 },
+		"bad identifier":     func(l *licence.Licence) { l.Identifier = l.Identifier[:len(l.Identifier)-1] + "!" },
+		"no number":          func(l *licence.Licence) { l.Number = "" },
+		"long number":        func(l *licence.Licence) { l.Number = strings.Repeat("1", 65) },
+		"no type name":       func(l *licence.Licence) { l.TypeName = "" },
+		"no holder":          func(l *licence.Licence) { l.Holder.Name = "" },
+		"long name":          func(l *licence.Licence) { l.Holder.Name = strings.Repeat("长", 201) },
+		"bidi control":       func(l *licence.Licence) { l.Holder.Name = "a\u202eb" },
+		"unknown code type":  func(l *licence.Licence) { l.Holder.CodeType = "002" },
+		"no holder code":     func(l *licence.Licence) { l.Holder.Code = "" },
+		"no authority name":  func(l *licence.Licence) { l.Authority.Name = "" },
+		"division":           func(l *licence.Licence) { l.Authority.Division = "3301" },
+		"not issued":         func(l *licence.Licence) { l.IssuedOn = licence.Date{} },
+		"not effective":      func(l *licence.Licence) { l.EffectiveOn = licence.Date{} },
+		"expired at issue":   func(l *licence.Licence) { l.ExpiresOn = date("2026-02-25") },
+		"in 2201":            func(l *licence.Licence) { l.ExpiresOn = date("2201-01-01") },
+		"no fields":          func(l *licence.Licence) { l.Fields = nil },
+		"fraction":           func(l *licence.Licence) { l.Fields["x"] = 1.5 },
+		"invalid UTF-8":      func(l *licence.Licence) { l.Fields["x"] = "\xff" },
+		"control character":  func(l *licence.Licence) { l.Fields["x"] = []any{map[string]any{"y": "a\u0000"}} },
+		"control in a key":   func(l *licence.Licence) { l.Fields["x\n"] = "y" },
+		"too many items":     func(l *licence.Licence) { l.Fields["x"] = make([]any, 1001) },
+		"larger than 144 KB": func(l *licence.Licence) { l.Fields["x"] = strings.Repeat("y", 150<<10) },
+	} {
+		l := issue(t, "food-canteen")
+		change(l)
+		if b, err := l.Data(); err == nil || b != nil {
+			t.Errorf("%s: %d bytes, %v; want an error", name, len(b), err)
+		}
+	}
+}
+
+func TestParseDataRefuses(t *testing.T) {
+	good := readFile(t, "testdata/example/licence.json")
+	replace := func(old, new string) string {
+		if strings.Count(good, old) == 0 {
+			t.Fatalf("%q is not in the example", old)
+		}
+		return strings.Replace(good, old, new, 1)
+	}
+	for name, s := range map[string]string{
+		"empty":                 "",
+		"not an object":         "[]",
+		"empty object":          "{}",
+		"line end behind":       good + "\n",
+		"space":                 replace(`{"fields":`, `{ "fields":`),
+		"unnecessary escape":    replace("沈若愚", `\u6c88若愚`),
+		"escaped solidus":       replace("（一至二层）", `\/`),
+		"keys in another order": replace(`{"fields"`, `{"format":"elicence-licence/1","fields"`),
+		"member twice":          replace(`"certificateName":`, `"certificateName":"食品经营许可证","certificateName":`),
+		"unknown member":        strings.TrimSuffix(good, "}") + `,"zzz":1}`,
+		"unknown metadata":      strings.TrimSuffix(good, "}}") + `,"zzz":"1"}}`,
+		"other format":          replace("elicence-licence/1", "elicence-licence/2"),
+		"no format":             replace(`"format":"elicence-licence/1",`, ""),
+		"no metadata":           good[:strings.Index(good, `,"metadata"`)] + "}",
+		"no fields":             `{` + good[strings.Index(good, `"format"`):],
+		"fields a list":         `{"fields":[],` + good[strings.Index(good, `"format"`):],
+		"empty expiry":          replace("2031-02-28", ""),
+		"expiry not a date":     replace("2031-02-28", "2031-02-30"),
+		"expiry 长期":             replace("2031-02-28", "长期"),
+		"expiry before":         replace("2031-02-28", "2025-02-28"),
+		"number not a text":     replace(`"JY33301060000019"`, `1`),
+		"check character":       replace(".001.A", ".001.B"),
+		"other type":            replace(`"certificateTypeCode":"11100000MB0143028R901"`, `"certificateTypeCode":"11100000MB0143028R902"`),
+		"name and type name":    replace(`"certificateName":"食品经营许可证"`, `"certificateName":"食品生产许可证"`),
+		"code type name":        replace("统一社会信用代码", "公民身份号码"),
+		"code type":             replace(`"certificateHolderTypeCode":"001"`, `"certificateHolderTypeCode":"002"`),
+		"null":                  replace(`"12315"`, "null"),
+		"fraction":              replace(`"12315"`, "12315.0"),
+		"zero-width space":      replace("沈若愚", "沈\u200b若愚"),
+		"invalid UTF-8":         replace("沈", "\xff"),
+		"cut":                   good[:len(good)/2],
+		"too large":             replace("沈若愚", strings.Repeat("x", 200<<10)),
+	} {
+		if l, err := licence.ParseData([]byte(s)); err == nil || l != nil {
+			t.Errorf("%s: %v, %v; want an error", name, l, err)
+		}
+	}
+}
+
+// TestDataIsJSON proves that what we write is what encoding/json reads.
+func TestDataIsJSON(t *testing.T) {
+	b, err := issue(t, "qualification-many").Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v struct {
+		Fields   struct{ Qualifications []map[string]string }
+		Metadata map[string]string
+	}
+	if err := json.Unmarshal(b, &v); err != nil || len(v.Fields.Qualifications) != 48 || v.Metadata["certificateHolderName"] != "浙江样例建工有限公司" {
+		t.Errorf("%v: %d rows, %v", err, len(v.Fields.Qualifications), v.Metadata)
+	}
+}
+
+func FuzzParseData(f *testing.F) {
+	f.Add([]byte(readFile(f, "testdata/example/licence.json")))
+	for _, name := range []string{"birth-one-parent", "driver-freight"} {
+		b, err := issue(f, name).Data()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		l, err := licence.ParseData(b)
+		if err != nil {
+			if l != nil {
+				t.Fatal("a licence with an error")
+			}
+			return
+		}
+		if again, err := l.Data(); err != nil || !bytes.Equal(again, b) {
+			t.Fatalf("%s came back as %s, %v", b, again, err)
+		}
+	})
+}

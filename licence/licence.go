@@ -1,0 +1,108 @@
+// Package licence holds electronic licences: their types and their rules.
+//
+// It follows GB/T 36901 to 36906-2018 as far as deployed systems show them
+// (identifier GB/T 36904, metadata names GB/T 36903, catalogue GB/T 36902), the
+// holder codes of GB 11643 and GB 32100, canonical JSON of RFC 8785 in a profile
+// without fractions and nulls, and for the QR payload COSE_Sign1 of RFC 9052
+// with deterministic CBOR (docs/qr-format.md).
+//
+// Invariants:
+//   - an identifier we mint has correct check characters in all three places;
+//   - what a parser here accepts marshals to the same bytes, and on error the
+//     value it returns is zero;
+//   - everything from outside is bounded in size, depth and count before it is
+//     believed;
+//   - time is an argument, licence dates are calendar days in Asia/Shanghai, and
+//     the last day of a licence is valid to its end;
+//   - expired and not_yet_valid are derived from dates and never stored.
+//
+// The package does no I/O but reading catalogue files from an fs.FS, draws
+// nothing, signs nothing and checks no signature.
+package licence
+
+import "errors"
+
+var (
+	// ErrNotFound says that no licence, catalogue item or other thing of that
+	// name exists.
+	ErrNotFound = errors.New("licence: not found")
+	// ErrNumberTaken says that a licence number is already in use within its
+	// type. A number is never used twice.
+	ErrNumberTaken = errors.New("licence: number already taken")
+	// ErrWrongStatus says that a licence's status does not allow the change
+	// asked for.
+	ErrWrongStatus = errors.New("licence: status does not allow this change")
+)
+
+// Licence is one electronic licence (电子证照, GB/T 36901): the facts it states,
+// apart from its file and its status.
+type Licence struct {
+	// Identifier names this version of the licence (电子证照标识).
+	Identifier Identifier
+	// Number is the licence number (证照编号), unique within its type.
+	Number string
+	// TypeCode is the 21 characters of the licence type (证照类型代码); it equals
+	// Identifier.TypeCode.
+	TypeCode string
+	// TypeName is the Chinese name of the type (证照类型名称).
+	TypeName string
+	// Version counts the issues of this licence from 1; it equals
+	// Identifier.Version.
+	Version int
+	// Holder is who the licence is for.
+	Holder Holder
+	// Authority issued it; its code equals Identifier.AuthorityCode.
+	Authority IssuingAuthority
+	// IssuedOn is the date of issue (颁发日期), never zero.
+	IssuedOn Date
+	// EffectiveOn is the first valid day (有效期起始日期), never zero.
+	EffectiveOn Date
+	// ExpiresOn is the last valid day (有效期截止日期); zero means without end (长期).
+	ExpiresOn Date
+	// Fields are the type's own fields, shaped by its schema: strings, int64,
+	// bool, []any and map[string]any only.
+	Fields map[string]any
+}
+
+// Holder is who a licence is issued to (持证主体).
+type Holder struct {
+	// Name as registered, in any script, at most 200 characters.
+	Name string
+	// Code is the holder's number of the kind CodeType says.
+	Code string
+	// CodeType is the kind of Code.
+	CodeType HolderCodeType
+}
+
+// Kind reports whether h is a natural or a legal person, by its code type.
+func (h Holder) Kind() HolderKind { return h.CodeType.Kind() }
+
+// IssuingAuthority is the body that issues a licence (证照颁发机构).
+type IssuingAuthority struct {
+	// Name is the authority's full name.
+	Name string
+	// Code is its unified social credit code (GB 32100), 18 characters.
+	Code string
+	// Division is its administrative division (GB/T 2260), 6 digits.
+	Division string
+}
+
+func (a IssuingAuthority) check(f *faults) {
+	f.text("authority.name", a.Name, maxNameRunes)
+	if err := CheckUSCC(a.Code); err != nil {
+		f.add("authority.code", CodeBadHolderCode, "is wrong: %v", err)
+	}
+	if !isDigits(a.Division) || len(a.Division) != 6 || a.Division[0] == '0' {
+		f.add("authority.division", CodeBadFormat, "must be an administrative division code of 6 digits")
+	}
+}
+
+// isDigits reports whether s is one or more ASCII digits.
+func isDigits(s string) bool {
+	for i := range len(s) {
+		if s[i] < '0' || s[i] > '9' {
+			return false
+		}
+	}
+	return s != ""
+}

@@ -1,0 +1,184 @@
+package registry
+
+import (
+	"crypto/subtle"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"elicence/audit"
+	"elicence/licence"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// Role says what a caller may do. A caller may have several.
+type Role string
+
+// The machine roles, and the two that no client can be registered with.
+const (
+	// RoleApprovalSystem issues licences and changes their status (审批系统).
+	RoleApprovalSystem Role = "approval_system"
+	// RolePartner reuses granted fields for a case (用证部门).
+	RolePartner Role = "partner"
+	// RoleVerifier verifies files and QR codes on an authority's behalf (查验).
+	RoleVerifier Role = "verifier"
+	// RoleHolder reads the licences of one holder (持证主体).
+	RoleHolder Role = "holder"
+	// RoleAuditor reads the access log, and nothing else (电子监察).
+	RoleAuditor Role = "auditor"
+	// RoleSystem is the service itself: recovery, set-up, trust lists.
+	RoleSystem Role = "system"
+	// RoleAnonymous is anybody: the verification page.
+	RoleAnonymous Role = "anonymous"
+)
+
+// Registrable lists the roles a machine client may have.
+var Registrable = []Role{RoleApprovalSystem, RolePartner, RoleVerifier, RoleHolder, RoleAuditor}
+
+// Caller is who asks. It is always an argument, never fished out of a context,
+// so that no operation can forget it.
+type Caller struct {
+	// Principal is the client identifier, "anonymous" or "system".
+	Principal string
+	Roles     []Role
+	// Authority is whom the caller acts for; its division bounds what is reached.
+	Authority licence.IssuingAuthority
+	// Holder is whom a caller of role holder is; zero for others.
+	Holder licence.Holder
+	// RequestID is carried into every log entry of the request.
+	RequestID string
+}
+
+// Anonymous is the caller of the open verification page.
+func Anonymous(requestID string) Caller {
+	return Caller{Principal: "anonymous", Roles: []Role{RoleAnonymous}, RequestID: requestID}
+}
+
+// System is the service acting for itself, for the reason requestID gives.
+func System(requestID string) Caller {
+	return Caller{Principal: "system", Roles: []Role{RoleSystem}, RequestID: requestID}
+}
+
+// Use says what a read is for. A reuse needs all four; other reads carry what they are given.
+type Use struct {
+	// Purpose is a sentence, Case the case number, Matter the matter code (事项编码).
+	Purpose, Case, Matter string
+	// Operator is the person at the caller's desk; committed to in the log, never in clear.
+	Operator string
+}
+
+// check bounds what goes into the log entry: lengths in bytes are audit's, and
+// no text may hide characters from whoever reads the log. The error is a
+// *licence.RequestError; purposeField is what the request calls the purpose.
+func (u Use) check(purposeField string) error {
+	var wrong []licence.FieldError
+	for _, f := range []struct {
+		name, text string
+		most       int
+	}{{purposeField, u.Purpose, 512}, {"case_number", u.Case, 128}, {"matter_code", u.Matter, 256}, {"operator", u.Operator, 512}} {
+		switch {
+		case len(f.text) > f.most:
+			wrong = append(wrong, licence.FieldError{Field: f.name, Code: licence.CodeTooLong, Detail: fmt.Sprintf("is longer than %d bytes of UTF-8", f.most)})
+		case !utf8.ValidString(f.text) || strings.ContainsFunc(f.text, unprintable):
+			wrong = append(wrong, licence.FieldError{Field: f.name, Code: licence.CodeBadCharacter, Detail: "holds a control or invisible character"})
+		}
+	}
+	if wrong == nil {
+		return nil
+	}
+	return &licence.RequestError{Fields: wrong}
+}
+
+// unprintable reports whether a character must not stand in a log entry.
+func unprintable(c rune) bool { return c != ' ' && !unicode.IsGraphic(c) || unicode.Is(unicode.Cf, c) }
+
+// The actions, as they stand in the access log.
+const (
+	ActionAuthenticate audit.Action = "authenticate"
+	ActionConfigure    audit.Action = "configure"
+	ActionIssue        audit.Action = "issue"    // step 1: the attempt
+	ActionReserve      audit.Action = "reserved" // step 2: permits the QR signature
+	ActionSeal         audit.Action = "sealing"  // step 3: permits the seal signature
+	ActionIssued       audit.Action = "issued"   // step 6
+	ActionVoid         audit.Action = "voided"
+	ActionTimestamp    audit.Action = "timestamped"
+	ActionRead         audit.Action = "read"
+	ActionDownload     audit.Action = "download"
+	ActionSearch       audit.Action = "search"
+	ActionReuse        audit.Action = "reuse"
+	ActionVerify       audit.Action = "verify"
+	ActionSuspend      audit.Action = "suspend"
+	ActionResume       audit.Action = "resume"
+	ActionRevoke       audit.Action = "revoke"
+	ActionLogRead      audit.Action = "read_log"
+	ActionTrustList    audit.Action = "trust_list"
+)
+
+// permitted is the whole policy by role: an action that is not here is nobody's.
+var permitted = map[audit.Action][]Role{
+	ActionConfigure: {RoleSystem},
+	ActionTrustList: {RoleSystem},
+	ActionIssue:     {RoleApprovalSystem},
+	ActionRead:      {RoleApprovalSystem, RoleHolder},
+	ActionDownload:  {RoleApprovalSystem, RoleHolder},
+	ActionSearch:    {RoleApprovalSystem, RoleHolder},
+	ActionReuse:     {RolePartner},
+	ActionVerify:    {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
+	ActionSuspend:   {RoleApprovalSystem},
+	ActionResume:    {RoleApprovalSystem},
+	ActionRevoke:    {RoleApprovalSystem},
+	ActionLogRead:   {RoleAuditor},
+}
+
+// has reports whether the caller has a role.
+func (c Caller) has(r Role) bool { return slices.Contains(c.Roles, r) }
+
+// mayAct reports whether one of the caller's roles permits the action.
+func (c Caller) mayAct(a audit.Action) bool {
+	return slices.ContainsFunc(permitted[a], c.has)
+}
+
+// reaches reports whether a caller may read a licence: an authority those of
+// its own division and below, a holder their own (市级统建、分级使用).
+func (c Caller) reaches(r *Record) bool {
+	if c.has(RoleApprovalSystem) && Within(r.Division, c.Authority.Division) {
+		return true
+	}
+	return c.has(RoleHolder) && c.Holder.Code != "" &&
+		c.Holder.Code == r.Holder.Code && c.Holder.CodeType == r.Holder.CodeType
+}
+
+// Within reports whether a division code (GB/T 2260) lies in the subtree of
+// root: 330100 holds 330105, 330000 holds both. An empty root holds nothing.
+func Within(division, root string) bool {
+	if root == "" || len(division) != len(root) {
+		return false
+	}
+	for strings.HasSuffix(root, "00") {
+		root = strings.TrimSuffix(root, "00")
+	}
+	return root != "" && strings.HasPrefix(division, root)
+}
+
+// HashSecret is how client secrets are kept. Secrets are random and at least
+// 128 bits long, so one hash with a salt is enough.
+func HashSecret(salt []byte, secret string) []byte {
+	sum := sm3.Sum(append(append([]byte{}, salt...), secret...))
+	return sum[:]
+}
+
+// holds reports, in constant time, whether secret is the client's.
+func (c Client) holds(secret string) bool {
+	return subtle.ConstantTimeCompare(HashSecret(c.Salt, secret), c.SecretHash) == 1
+}
+
+// caller is the client as a caller.
+func (c Client) caller(requestID string) Caller {
+	return Caller{
+		Principal: c.ID, Roles: c.Roles, Authority: c.Authority, RequestID: requestID,
+		Holder: licence.Holder{Code: c.HolderCode, CodeType: c.HolderCodeType},
+	}
+}

@@ -1,0 +1,73 @@
+package registry
+
+import (
+	"context"
+	"errors"
+
+	"elicence/licence"
+)
+
+// What can go wrong, each with the stable code that stands in the log and in
+// problem documents.
+var (
+	// ErrForbidden: the role, the reach or the grant does not permit it.
+	ErrForbidden = errors.New("not permitted")
+	// ErrUnauthenticated: unknown client, wrong secret, or a disabled client.
+	ErrUnauthenticated = errors.New("unknown client or wrong secret")
+	// ErrKeyReused: the Idempotency-Key was first used with another body.
+	ErrKeyReused = errors.New("idempotency key was first used with another request")
+	// ErrKeyMissing: an operation that changes state came without an Idempotency-Key.
+	ErrKeyMissing = errors.New("the Idempotency-Key is required")
+	// ErrKeyMalformed: the key is not 1 to 128 printable ASCII characters.
+	ErrKeyMalformed = errors.New("the Idempotency-Key is not 1 to 128 printable ASCII characters")
+	// ErrRunning: the first request with this key is still being worked on.
+	ErrRunning = errors.New("the first request with this idempotency key is still running")
+	// ErrPurposeMissing: a reuse must name purpose, case, matter and operator.
+	ErrPurposeMissing = errors.New("purpose, case_number, matter_code and operator are all required")
+	// ErrLog: the access log could not commit; the operation has not happened.
+	ErrLog = errors.New("access log unavailable")
+	// ErrNoSeal: the authority has no seal in use.
+	ErrNoSeal = errors.New("the issuing authority has no seal")
+	// ErrUnfinished: number and identifier are reserved, but the licence could not be
+	// finished now; it will be, and a repeat with the same key gets it.
+	ErrUnfinished = errors.New("the licence is reserved but not finished yet; repeat the request with the same Idempotency-Key")
+	// ErrReasonMissing: a change of status needs a reason.
+	ErrReasonMissing = errors.New("a reason is required")
+)
+
+// codes gives each error its stable code; the first match counts.
+var codes = []struct {
+	err  error
+	code string
+}{
+	{ErrForbidden, "forbidden"},
+	{ErrUnauthenticated, "unauthenticated"},
+	{ErrKeyReused, "idempotency_key_reused"},
+	{ErrKeyMissing, "idempotency_key_missing"},
+	{ErrKeyMalformed, "idempotency_key_malformed"},
+	{ErrRunning, "request_running"},
+	{ErrPurposeMissing, "purpose_missing"},
+	{ErrReasonMissing, "reason_missing"},
+	{ErrLog, "log_unavailable"},
+	{ErrNoSeal, "no_seal"},
+	{ErrUnfinished, "unfinished"},
+	{licence.ErrNotFound, "not_found"},
+	{licence.ErrNumberTaken, "number_taken"},
+	{licence.ErrWrongStatus, "wrong_status"},
+	{context.Canceled, "cancelled"},
+	{context.DeadlineExceeded, "timeout"},
+}
+
+// Code returns the stable code of an error; "internal" when it has none.
+func Code(err error) string {
+	var invalid *licence.RequestError
+	if errors.As(err, &invalid) {
+		return "invalid_request"
+	}
+	for _, c := range codes {
+		if errors.Is(err, c.err) {
+			return c.code
+		}
+	}
+	return "internal"
+}

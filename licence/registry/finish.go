@@ -1,0 +1,315 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+	"elicence/crypto/seal"
+	"elicence/licence"
+	"elicence/licence/render"
+)
+
+// errHopeless says that a licence was voided because it can never be finished.
+var errHopeless = errors.New("the licence was voided")
+
+// tokenRoom is what /Contents keeps free for a timestamp token that comes later.
+const tokenRoom = 4 << 10
+
+// sealing is a licence between its steps.
+type sealing struct {
+	rec      Record
+	lic      *licence.Licence
+	key      *SealKey
+	qr       licence.QRText
+	out      render.Output
+	prepared *pdfsig.Prepared
+	digest   [32]byte // of the bytes the seal covers
+	sealedAt time.Time
+	file     []byte
+	token    time.Time // zero while the timestamp is pending
+}
+
+// finish takes a pending licence through steps 3 to 6. ErrUnfinished, wrapping
+// the cause, when a step failed and the licence stays pending; errHopeless when
+// it can never succeed and was voided.
+func (r *Registry) finish(ctx context.Context, c Caller, rec Record) (Issued, audit.Receipt, error) {
+	s := &sealing{rec: rec}
+	for _, step := range []struct {
+		name string
+		do   func(context.Context, *sealing) error
+	}{
+		{"render", r.draw},
+		{"log", func(ctx context.Context, s *sealing) error { return r.permitSeal(ctx, c, s) }},
+		{"seal", r.seal},
+		{"check", r.check},
+	} {
+		if err := step.do(ctx, s); err != nil {
+			return Issued{}, audit.Receipt{}, r.stopped(ctx, c, rec, step.name, err)
+		}
+	}
+	issued, receipt, err := r.enter(ctx, c, s)
+	if err != nil {
+		return Issued{}, receipt, r.stopped(ctx, c, rec, "enter", err)
+	}
+	return issued, receipt, nil
+}
+
+// stopped decides what a failed step leaves behind: a licence that cannot be
+// drawn never will be and is voided; any other stays pending for a retry.
+func (r *Registry) stopped(ctx context.Context, c Caller, rec Record, step string, cause error) error {
+	if r.cfg.Failed != nil {
+		r.cfg.Failed(rec.Identifier, step, cause)
+	}
+	var invalid *licence.RequestError
+	if !errors.As(cause, &invalid) {
+		return fmt.Errorf("%w (%s): %w", ErrUnfinished, step, cause)
+	}
+	if err := r.void(ctx, c, rec, invalid.Error()); err != nil {
+		return fmt.Errorf("%w (voiding): %w", ErrUnfinished, err)
+	}
+	return fmt.Errorf("%w: %w", errHopeless, cause)
+}
+
+// void gives up a pending licence. Its number stays used; its key is free again,
+// so that a corrected request may come with it.
+func (r *Registry) void(ctx context.Context, c Caller, rec Record, reason string) error {
+	_, err := r.step(ctx, c, &access{action: ActionVoid, object: string(rec.Identifier), use: Use{Purpose: clip(reason, 512)},
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			change := Change{Reason: reason, CaseNumber: rec.CaseNumber, At: r.now()}
+			if err := tx.SetStatus(ctx, rec.Identifier, []licence.Status{licence.StatusPending}, licence.StatusVoided, change); err != nil {
+				return err
+			}
+			return tx.ReleaseKey(ctx, rec.Client, rec.IdempotencyKey)
+		}})
+	return err
+}
+
+// draw is step 3 up to the log entry: sign the QR payload, render, and prepare
+// the file for its seal. The entry "reserved" permits the QR key.
+func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
+	if s.lic, err = licence.ParseData(s.rec.Data); err != nil {
+		return fmt.Errorf("reading licence data: %w", err)
+	}
+	item, err := r.cfg.Catalogue.Item(s.lic.TypeCode)
+	if err != nil {
+		return fmt.Errorf("finding the catalogue item: %w", err)
+	}
+	if s.key = r.cfg.Seals[s.rec.AuthorityCode]; s.key == nil {
+		return ErrNoSeal
+	}
+	message, err := r.signQR(s)
+	if err != nil {
+		return fmt.Errorf("signing the QR payload: %w", err)
+	}
+	if s.qr, err = licence.NewQRText(r.cfg.PublicURL, message); err != nil {
+		return err
+	}
+	s.out, err = r.cfg.Layouts[item.Layout].Render(r.cfg.Fonts, render.Input{
+		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt,
+		Attachments: []render.Attachment{
+			{Name: "licence.json", Description: "Licence data", MIMEType: "application/json", Data: s.rec.Data},
+			{Name: "qr.cbor", Description: "Signed QR message", MIMEType: "application/cose", Data: message},
+			{Name: "qr-signer.cer", Description: "QR signer certificate", MIMEType: "application/pkix-cert", Data: r.cfg.QR.Certificate.Raw},
+		},
+	})
+	if err != nil {
+		return err
+	}
+	return r.prepare(s)
+}
+
+// signQR signs the payload that the symbol carries.
+func (r *Registry) signQR(s *sealing) ([]byte, error) {
+	id := pki.KeyID(r.cfg.QR.Certificate)
+	payload, err := licence.FitQRPayload(licence.NewQRPayload(s.lic, s.rec.Data), r.cfg.PublicURL)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := payload.SignedBytes(id)
+	if err != nil {
+		return nil, err
+	}
+	der, err := pki.SignMessage(r.cfg.Rand, r.cfg.QR.Key, signed)
+	if err != nil {
+		return nil, err
+	}
+	raw, err := pki.RawSignature(der)
+	if err != nil {
+		return nil, err
+	}
+	return payload.Message(id, raw)
+}
+
+// prepare appends the revision that will carry the seal.
+func (r *Registry) prepare(s *sealing) (err error) {
+	s.sealedAt = r.now().Truncate(time.Second)
+	x, y := s.out.Seal.Centred(s.key.Appearance.Width, s.key.Appearance.Height)
+	s.prepared, err = pdfsig.Prepare(s.out.PDF, pdfsig.Options{
+		FieldName: "seal", Page: s.out.Seal.Page, X: x, Y: y,
+		Appearance: s.key.Appearance,
+		SignerName: s.lic.Authority.Name, Reason: "电子证照签发", ClaimedTime: s.sealedAt,
+		Reserve: len(s.key.Seal.Raw) + len(s.key.Certificate.Raw) + 512 + tokenRoom,
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the file for its seal: %w", err)
+	}
+	s.digest = s.prepared.Digest()
+	return nil
+}
+
+// permitSeal ends step 3: the entry with the digest to be sealed is durable
+// before the seal key is touched.
+func (r *Registry) permitSeal(ctx context.Context, c Caller, s *sealing) error {
+	_, err := r.step(ctx, c, &access{action: ActionSeal, object: string(s.rec.Identifier), digest: s.digest[:], use: Use{Case: s.rec.CaseNumber}})
+	return err
+}
+
+// seal is step 4. Without a token the file is issued as timestamp pending.
+func (r *Registry) seal(ctx context.Context, s *sealing) error {
+	signature, err := seal.Sign(r.cfg.Rand, s.key.Key, s.key.Certificate, s.key.Seal, s.digest[:], "ByteRange", s.sealedAt)
+	if err != nil {
+		return fmt.Errorf("sealing: %w", err)
+	}
+	if token, err := r.cfg.TSA.Timestamp(ctx, signature.SignatureValue); err == nil {
+		if signature, err = signature.WithTimestamp(token.Raw); err != nil {
+			return fmt.Errorf("adding the timestamp token: %w", err)
+		}
+		s.token = token.Time
+	} else if r.cfg.Failed != nil {
+		r.cfg.Failed(s.rec.Identifier, "timestamp", err)
+	}
+	s.file, err = s.prepared.Finish(signature.Raw)
+	return err
+}
+
+// check is step 5: the finished file verified as a stranger would, the drawn QR
+// symbol decoded, and the digest compared with the logged one.
+func (r *Registry) check(ctx context.Context, s *sealing) error {
+	if err := r.cfg.Check(ctx, s.file, r.now()); err != nil {
+		return fmt.Errorf("verifying the finished file: %w", err)
+	}
+	f, err := pdfsig.Read(s.file)
+	if err != nil {
+		return err
+	}
+	// Check has compared the sealed digest with the file's bytes.
+	signature, err := seal.ParseSignature(f.Signatures[0].Contents)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(signature.DocumentDigest, s.digest[:]) {
+		return errors.New("the finished file differs from what was logged before sealing")
+	}
+	content, err := f.PageContent(s.out.QR.Page)
+	if err != nil {
+		return err
+	}
+	drawn, err := render.DecodeQR(content, s.out.QR)
+	if err != nil {
+		return fmt.Errorf("decoding the drawn QR symbol: %w", err)
+	}
+	if drawn != s.qr.String() || !bytes.Equal(f.Attachments["licence.json"], s.rec.Data) {
+		return errors.New("the drawn QR symbol or the attached data are not what was reserved")
+	}
+	return nil
+}
+
+// enter is step 6: file, status, answer and log entry in one transaction.
+func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, audit.Receipt, error) {
+	digest, err := r.cfg.Files.Put(ctx, s.file)
+	if err != nil {
+		return Issued{}, audit.Receipt{}, fmt.Errorf("storing the file: %w", err)
+	}
+	now := r.now()
+	file := File{Digest: digest, RangeDigest: s.digest, Size: int64(len(s.file)),
+		Timestamped: !s.token.IsZero(), TimestampedAt: s.token, SealedAt: s.sealedAt, CreatedAt: now}
+	issued := s.rec.answer(file)
+	answer, err := json.Marshal(issued)
+	if err != nil {
+		return Issued{}, audit.Receipt{}, err
+	}
+	receipt, err := r.step(ctx, c, &access{
+		action: ActionIssued, object: string(s.rec.Identifier), digest: digest[:], holder: s.rec.Holder, use: Use{Case: s.rec.CaseNumber},
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+			change := Change{Reason: "issued", CaseNumber: s.rec.CaseNumber, At: now}
+			if err := tx.SetStatus(ctx, s.rec.Identifier, []licence.Status{licence.StatusPending}, licence.StatusValid, change); err != nil {
+				return err
+			}
+			if err := tx.SetFile(ctx, s.rec.Identifier, file); err != nil {
+				return err
+			}
+			return tx.AnswerKey(ctx, s.rec.Client, s.rec.IdempotencyKey, answer)
+		},
+	})
+	return issued, receipt, err
+}
+
+// Upgrade fetches tokens for files issued while the TSA was away and replaces
+// /Contents in place, in the room kept for it: the sealed bytes stay the same,
+// both files stay on record. It returns how many were upgraded; an error is the
+// TSA's or the store's, and the next run goes on.
+func (r *Registry) Upgrade(ctx context.Context) (int, error) {
+	records, err := r.cfg.Store.Untimestamped(ctx, 100)
+	if err != nil {
+		return 0, fmt.Errorf("finding files without a timestamp: %w", err)
+	}
+	for i, rec := range records {
+		if err := r.upgrade(ctx, rec); err != nil {
+			return i, fmt.Errorf("timestamping %s: %w", rec.Identifier, err)
+		}
+	}
+	return len(records), nil
+}
+
+// upgrade timestamps one file.
+func (r *Registry) upgrade(ctx context.Context, rec Record) error {
+	old, err := r.cfg.Files.Get(ctx, rec.File.Digest)
+	if err != nil {
+		return err
+	}
+	file, at, err := r.timestamped(ctx, old)
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.Check(ctx, file, r.now()); err != nil {
+		return fmt.Errorf("verifying the upgraded file: %w", err)
+	}
+	next := rec.File
+	if next.Digest, err = r.cfg.Files.Put(ctx, file); err != nil {
+		return err
+	}
+	next.Timestamped, next.TimestampedAt, next.CreatedAt = true, at, r.now()
+	_, err = r.step(ctx, System("timestamp-upgrade"), &access{
+		action: ActionTimestamp, object: string(rec.Identifier), digest: next.Digest[:],
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.SetFile(ctx, rec.Identifier, next) },
+	})
+	return err
+}
+
+// timestamped returns the file with a token in its seal signature.
+func (r *Registry) timestamped(ctx context.Context, file []byte) ([]byte, time.Time, error) {
+	f, err := pdfsig.Read(file)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	signature, err := seal.ParseSignature(f.Signatures[len(f.Signatures)-1].Contents)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	token, err := r.cfg.TSA.Timestamp(ctx, signature.SignatureValue)
+	if err != nil {
+		return nil, time.Time{}, err
+	}
+	if signature, err = signature.WithTimestamp(token.Raw); err != nil {
+		return nil, time.Time{}, err
+	}
+	upgraded, err := pdfsig.ReplaceContents(file, signature.Raw)
+	return upgraded, token.Time, err
+}

@@ -1,0 +1,155 @@
+package registry
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"elicence/audit"
+	"elicence/licence"
+)
+
+// access is one operation at the gate.
+type access struct {
+	action audit.Action
+	// object is what the operation is about: an identifier, a type code, a name.
+	object string
+	use    Use
+	// purposeField is what the request calls use.Purpose; empty is "purpose".
+	purposeField string
+	// holder, when set, is committed to in the log with the operator.
+	holder licence.Holder
+	digest []byte
+	// check decides what the role alone cannot: reach, grant, validity of the
+	// request. It runs only for callers whose role permits the action.
+	check func() error
+	// apply runs in the transaction of the log entry; nil for reads.
+	apply func(context.Context, Tx, *audit.Entry) error
+}
+
+// gate authorises an operation and logs it: the only way to either. A refusal
+// is logged before it is returned; an operation is applied in the transaction
+// of its entry, or not at all. When the log cannot commit the answer is ErrLog
+// and the operation has not happened.
+func (r *Registry) gate(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
+	if err := a.decide(c); err != nil {
+		return r.refuse(ctx, c, a, err)
+	}
+	receipt, err := r.append(ctx, c, a)
+	if err != nil && a.apply != nil && !errors.Is(err, ErrLog) {
+		return r.refuse(ctx, c, a, err)
+	}
+	return receipt, err
+}
+
+// decide is the whole decision: role, then what the operation itself checks.
+func (a *access) decide(c Caller) error {
+	if !c.mayAct(a.action) {
+		return fmt.Errorf("%w: %s may not %s", ErrForbidden, c.Principal, a.action)
+	}
+	if a.check != nil {
+		if err := a.check(); err != nil {
+			return err
+		}
+	}
+	return a.use.check(cmp.Or(a.purposeField, "purpose"))
+}
+
+// append logs an allowed operation and applies it in the same transaction. An
+// error of apply comes back as it is; any other is the log's.
+func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
+	e := a.entry(c)
+	if a.apply == nil {
+		receipt, err := r.cfg.Log.Append(ctx, e, nil)
+		return receipt, logError(err)
+	}
+	var applied error
+	receipt, err := r.cfg.Log.Append(ctx, e, func(tx audit.Tx) error {
+		// A caller who goes away must not break the batch of the others.
+		applied = a.apply(context.WithoutCancel(ctx), tx.(Tx), e)
+		return applied
+	})
+	if err != nil && applied != nil && errors.Is(err, applied) {
+		return receipt, err
+	}
+	return receipt, logError(err)
+}
+
+// refuse logs a refusal and returns its cause.
+func (r *Registry) refuse(ctx context.Context, c Caller, a *access, cause error) (audit.Receipt, error) {
+	receipt, err := r.refused(ctx, c, a, Code(cause))
+	if err != nil {
+		return receipt, err
+	}
+	return receipt, cause
+}
+
+// refused logs a refusal. What was refused may be anything, so its texts are cut
+// to what an entry holds.
+func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string) (audit.Receipt, error) {
+	e := a.entry(c)
+	e.Result, e.Code = audit.ResultRefused, code
+	for text, most := range map[*string]int{&e.Object: 256, &e.Purpose: 512, &e.Case: 128, &e.Matter: 256} {
+		*text = clip(*text, most)
+	}
+	for name, value := range e.Personal {
+		e.Personal[name] = clip(value, 512)
+	}
+	receipt, err := r.cfg.Log.Append(ctx, e, nil)
+	return receipt, logError(err)
+}
+
+// clip makes a text valid UTF-8 of at most so many bytes.
+func clip(text string, most int) string {
+	if len(text) > most {
+		text = text[:most]
+	}
+	return strings.ToValidUTF8(text, "")
+}
+
+// entry is the log entry of an allowed operation.
+func (a *access) entry(c Caller) *audit.Entry {
+	return &audit.Entry{
+		Principal: c.Principal, Authority: c.Authority.Code, RequestID: c.RequestID,
+		Action: a.action, Object: a.object, Result: audit.ResultAllowed, Digest: a.digest,
+		Purpose: a.use.Purpose, Case: a.use.Case, Matter: a.use.Matter, Personal: a.personal(),
+	}
+}
+
+// personal is what the log commits to without showing it.
+func (a *access) personal() map[string]string {
+	p := map[string]string{}
+	for name, value := range map[string]string{
+		"operator": a.use.Operator, "holder_code": a.holder.Code, "holder_code_type": string(a.holder.CodeType),
+	} {
+		if value != "" {
+			p[name] = value
+		}
+	}
+	return p
+}
+
+// step logs a step that an earlier, authorised entry permits: the service goes
+// on with what the caller began.
+func (r *Registry) step(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
+	return r.append(ctx, c, a)
+}
+
+// Refused logs a refusal that was decided before an operation could be named:
+// a bad token, an unreadable body, a rate limit. count says how many it stands for.
+func (r *Registry) Refused(ctx context.Context, c Caller, action audit.Action, object, code string, count int) (audit.Receipt, error) {
+	if count > 1 {
+		code = fmt.Sprintf("%s*%d", code, count)
+	}
+	return r.refused(ctx, c, &access{action: action, object: object}, code)
+}
+
+// logError marks an error of the log, so that the caller refuses the access.
+func logError(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", ErrLog, err)
+}

@@ -1,0 +1,328 @@
+package registry
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// IssueRequest asks for a new licence.
+type IssueRequest struct {
+	// Key is the Idempotency-Key.
+	Key string
+	// Body is the request as it was received, JSON; its issuing authority is the caller's.
+	Body []byte
+}
+
+// asked is a checked request.
+type asked struct {
+	key  string
+	body [32]byte // SM3 of the body
+	licence.Request
+	use Use
+}
+
+// Issued is the answer to an issue. It holds nothing personal, because it is
+// stored with the idempotency key for repeats.
+type Issued struct {
+	Identifier licence.Identifier `json:"identifier"`
+	Number     string             `json:"number"`
+	TypeCode   string             `json:"type_code"`
+	Status     licence.Status     `json:"status"`
+	// DataDigest and FileDigest are SM3 of licence.json and of the file, lower-case hex.
+	DataDigest string `json:"data_digest"`
+	FileDigest string `json:"file_digest"`
+	// Timestamped says whether the seal carries a token yet.
+	Timestamped bool `json:"timestamped"`
+}
+
+// errClaimed stops a reservation whose key somebody used before.
+var errClaimed = errors.New("idempotency key is already claimed")
+
+// Issue issues a licence, or repeats the answer of the first request with the
+// same key. Errors: *licence.RequestError, ErrForbidden, ErrKeyReused,
+// ErrRunning, ErrNoSeal, licence.ErrNumberTaken, ErrUnfinished, ErrLog.
+func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued, audit.Receipt, error) {
+	a := asked{key: q.Key, body: sm3.Sum(q.Body)}
+	attempt := access{action: ActionIssue, digest: a.body[:]}
+	attempt.check = func() error {
+		defer func() { attempt.object, attempt.use, attempt.holder = a.TypeCode, a.use, a.Holder }()
+		return r.checkIssue(c, q, &a)
+	}
+	receipt, err := r.gate(ctx, c, &attempt)
+	if err != nil {
+		return Issued{}, receipt, err
+	}
+	claim, rec, err := r.reserve(ctx, c, a)
+	switch {
+	case err != nil && !errors.Is(err, errClaimed):
+		receipt, err = r.refuse(ctx, c, &attempt, err)
+		return Issued{}, receipt, err
+	case claim.Answer != nil:
+		var first Issued
+		return first, receipt, json.Unmarshal(claim.Answer, &first)
+	case err != nil:
+		receipt, err = r.refuse(ctx, c, &attempt, ErrRunning)
+		return Issued{}, receipt, err
+	}
+	// What is reserved is finished even if the caller goes away.
+	issued, done, err := r.finish(context.WithoutCancel(ctx), c, rec)
+	if err != nil {
+		return Issued{}, receipt, err
+	}
+	return issued, done, nil
+}
+
+// checkIssue is step 1's check: the request itself, seal, characters, boxes and
+// QR symbol, with the widest number and identifier the reservation could give.
+func (r *Registry) checkIssue(c Caller, q IssueRequest, a *asked) error {
+	if err := checkKey(q.Key); err != nil {
+		return err
+	}
+	request, aCase, err := licence.ParseRequest(q.Body, r.cfg.Catalogue, c.Authority, r.today())
+	if err != nil {
+		return err
+	}
+	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
+	if r.cfg.Seals[c.Authority.Code] == nil {
+		return fmt.Errorf("%w: %s", ErrNoSeal, c.Authority.Code)
+	}
+	item, err := r.cfg.Catalogue.Item(request.TypeCode)
+	if err != nil {
+		return err
+	}
+	return r.checkDrawable(item, request)
+}
+
+// checkDrawable draws nothing, but proves that the licence can be.
+func (r *Registry) checkDrawable(item *licence.CatalogueItem, q licence.Request) error {
+	widest, err := newLicence(item, q, widestSerial, cmp.Or(q.Number, item.WidestNumber()))
+	if err != nil {
+		return err
+	}
+	if err := r.cfg.Layouts[item.Layout].Check(r.cfg.Fonts, widest); err != nil {
+		return err
+	}
+	_, err = licence.FitQRPayload(licence.NewQRPayload(widest, nil), r.cfg.PublicURL)
+	return err
+}
+
+// checkKey bounds an idempotency key: 1 to 128 printable ASCII characters.
+func checkKey(key string) error {
+	if key == "" {
+		return ErrKeyMissing
+	}
+	if len(key) > 128 || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return ErrKeyMalformed
+	}
+	return nil
+}
+
+const (
+	serialAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	serialLength   = 10
+	widestSerial   = "WWWWWWWWWW"
+)
+
+// newSerial draws the serial of an identifier (流水号, GB/T 36904 leaves its
+// form to the issuer). It is random, 51 bits, so that identifiers cannot be
+// enumerated by whoever knows one, and carries nothing personal, as a licence
+// number may.
+func newSerial(rand io.Reader) (string, error) {
+	serial := make([]byte, 0, serialLength)
+	var b [1]byte
+	for len(serial) < serialLength {
+		if _, err := io.ReadFull(rand, b[:]); err != nil {
+			return "", fmt.Errorf("drawing a serial: %w", err)
+		}
+		if b[0] < 252 { // 7×36: without it the first letters were likelier
+			serial = append(serial, serialAlphabet[b[0]%36])
+		}
+	}
+	return string(serial), nil
+}
+
+// newLicence is the licence of a checked request.
+func newLicence(item *licence.CatalogueItem, q licence.Request, serial, number string) (*licence.Licence, error) {
+	id, err := licence.NewIdentifier(item.TypeCode, q.Authority.Code, serial, 1)
+	if err != nil {
+		return nil, err
+	}
+	return &licence.Licence{
+		Identifier: id, Number: number, TypeCode: item.TypeCode, TypeName: item.Name, Version: 1,
+		Holder: q.Holder, Authority: q.Authority,
+		IssuedOn: q.IssuedOn, EffectiveOn: q.EffectiveOn, ExpiresOn: q.ExpiresOn, Fields: q.Fields,
+	}, nil
+}
+
+// reserve is step 2: one transaction that claims the key and reserves
+// identifier and number, or finds what an earlier attempt reserved.
+func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Record, error) {
+	serial, err := newSerial(r.cfg.Rand)
+	if err != nil {
+		return Claim{}, Record{}, err
+	}
+	var claim Claim
+	var rec Record
+	_, err = r.step(ctx, c, &access{
+		action: ActionReserve, use: q.use, holder: q.Holder,
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
+			if claim, err = r.takeKey(ctx, tx, c, q.key, q.body); err != nil {
+				return err
+			}
+			if claim.Identifier != "" {
+				rec, err = r.takeOver(ctx, tx, claim.Identifier)
+			} else {
+				rec, err = r.insert(ctx, tx, c, q, serial)
+			}
+			e.Object, e.Digest = string(rec.Identifier), bytes.Clone(rec.DataDigest[:])
+			return err
+		},
+	})
+	return claim, rec, err
+}
+
+// takeKey claims the idempotency key. ErrKeyReused when it came with another
+// body, errClaimed when it is answered or still leased.
+func (r *Registry) takeKey(ctx context.Context, tx Tx, c Caller, key string, body [32]byte) (Claim, error) {
+	now := r.now()
+	claim, err := tx.TakeKey(ctx, Key{Client: c.Principal, Key: key, Body: body, LeaseUntil: now.Add(Lease)}, now)
+	switch {
+	case err != nil:
+		return claim, err
+	case claim.Body != body:
+		return claim, ErrKeyReused
+	case !claim.Mine:
+		return claim, errClaimed
+	}
+	return claim, nil
+}
+
+// takeOver leases the pending licence that a dead attempt left behind.
+func (r *Registry) takeOver(ctx context.Context, tx Tx, id licence.Identifier) (Record, error) {
+	now := r.now()
+	if err := tx.Lease(ctx, id, now, now.Add(Lease)); err != nil {
+		return Record{}, err
+	}
+	return tx.Licence(ctx, id)
+}
+
+// insert reserves number and identifier for a new pending licence.
+func (r *Registry) insert(ctx context.Context, tx Tx, c Caller, q asked, serial string) (Record, error) {
+	item, err := r.cfg.Catalogue.Item(q.TypeCode)
+	if err != nil {
+		return Record{}, err
+	}
+	number := q.Number
+	if number == "" {
+		if number, err = r.nextNumber(ctx, tx, item, q.Request); err != nil {
+			return Record{}, err
+		}
+	}
+	lic, err := newLicence(item, q.Request, serial, number)
+	if err != nil {
+		return Record{}, err
+	}
+	rec, err := r.pending(lic, c, q)
+	if err != nil {
+		return Record{}, err
+	}
+	if err := tx.InsertLicence(ctx, rec); err != nil {
+		return Record{}, err
+	}
+	return rec, tx.BindKey(ctx, c.Principal, q.key, rec.Identifier)
+}
+
+// nextNumber takes the next number of the type in the scope that its rule counts within.
+func (r *Registry) nextNumber(ctx context.Context, tx Tx, item *licence.CatalogueItem, q licence.Request) (string, error) {
+	sequence, err := tx.NextNumber(ctx, item.TypeCode+"/"+item.NumberScope(q))
+	if err != nil {
+		return "", err
+	}
+	return item.FormatNumber(q, sequence)
+}
+
+// pending is the record of a licence that is reserved and not yet issued.
+func (r *Registry) pending(l *licence.Licence, c Caller, q asked) (Record, error) {
+	data, err := l.Data()
+	if err != nil {
+		return Record{}, fmt.Errorf("writing licence data: %w", err)
+	}
+	now := r.now()
+	return Record{
+		Identifier: l.Identifier, Number: l.Number, TypeCode: l.TypeCode, Version: l.Version,
+		AuthorityCode: l.Authority.Code, Division: l.Authority.Division, Holder: l.Holder,
+		Data: data, DataDigest: sm3.Sum(data), Status: licence.StatusPending, StatusAt: now,
+		Client: c.Principal, IdempotencyKey: q.key, CaseNumber: q.use.Case,
+		CreatedAt: now, LeaseUntil: now.Add(Lease),
+	}, nil
+}
+
+// answer is what a request for rec gets once its file is f.
+func (rec Record) answer(f File) Issued {
+	return Issued{
+		Identifier: rec.Identifier, Number: rec.Number, TypeCode: rec.TypeCode, Status: licence.StatusValid,
+		DataDigest: hex.EncodeToString(rec.DataDigest[:]), FileDigest: hex.EncodeToString(f.Digest[:]),
+		Timestamped: f.Timestamped,
+	}
+}
+
+// Recover finishes pending licences whose lease lapsed, as a retry of their
+// request would, or voids those that can never be finished, with the reason. It
+// returns how many it finished and voided. The server runs it at start and then
+// every Lease.
+func (r *Registry) Recover(ctx context.Context) (finished, voided int, err error) {
+	records, err := r.cfg.Store.Lapsed(ctx, r.now(), 100)
+	if err != nil {
+		return 0, 0, fmt.Errorf("finding pending licences: %w", err)
+	}
+	c := System("recovery-" + r.now().Format(time.RFC3339))
+	for _, rec := range records {
+		done, gone, err := r.recoverOne(ctx, c, rec.Identifier)
+		if err != nil {
+			return finished, voided, err
+		}
+		finished, voided = finished+done, voided+gone
+	}
+	return finished, voided, nil
+}
+
+// recoverOne takes over one pending licence and finishes or voids it. Somebody
+// else's lease, and a step that failed for the time being, leave it pending.
+func (r *Registry) recoverOne(ctx context.Context, c Caller, id licence.Identifier) (finished, voided int, err error) {
+	var rec Record
+	_, err = r.step(ctx, c, &access{action: ActionReserve, object: string(id),
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
+			rec, err = r.takeOver(ctx, tx, id)
+			e.Digest, e.Code = bytes.Clone(rec.DataDigest[:]), "taken_over"
+			return err
+		}})
+	if errors.Is(err, ErrRunning) || errors.Is(err, licence.ErrWrongStatus) {
+		return 0, 0, nil
+	}
+	if err != nil {
+		return 0, 0, err
+	}
+	_, _, err = r.finish(ctx, c, rec)
+	switch {
+	case err == nil:
+		return 1, 0, nil
+	case errors.Is(err, errHopeless):
+		return 0, 1, nil
+	case errors.Is(err, ErrUnfinished):
+		return 0, 0, nil
+	}
+	return 0, 0, err
+}

@@ -1,0 +1,293 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+)
+
+// View is a licence as a reader gets it.
+type View struct {
+	*licence.Licence
+	// Status is the status at the time of reading, expiry derived.
+	Status       licence.Status
+	StatusReason string
+	StatusAt     time.Time
+	DataDigest   [32]byte
+	// File describes the current file; its digest is zero when there is none.
+	File File
+}
+
+// view reads the licence of a record, with its status at t.
+func view(rec Record, t time.Time) (View, error) {
+	l, err := licence.ParseData(rec.Data)
+	if err != nil {
+		return View{}, fmt.Errorf("reading the data of %s: %w", rec.Identifier, err)
+	}
+	return View{Licence: l, Status: l.StatusAt(rec.Status, t), StatusReason: rec.StatusReason,
+		StatusAt: rec.StatusAt, DataDigest: rec.DataDigest, File: rec.File}, nil
+}
+
+// admit lets a caller at one licence, or logs the refusal. A licence that does
+// not exist is refused like one out of reach, with its own code in the log
+// alone: an outsider cannot tell the two apart.
+func (r *Registry) admit(ctx context.Context, c Caller, action audit.Action, id licence.Identifier, use Use) (Record, audit.Receipt, error) {
+	rec, found := r.cfg.Store.Licence(ctx, id)
+	receipt, err := r.gate(ctx, c, &access{
+		action: action, object: string(id), use: use, holder: rec.Holder, digest: rec.File.Digest[:],
+		check: func() error {
+			if found != nil {
+				return found
+			}
+			if !c.reaches(&rec) {
+				return fmt.Errorf("%w: the licence is out of reach", licence.ErrNotFound)
+			}
+			return nil
+		},
+	})
+	return rec, receipt, err
+}
+
+// Get reads one licence.
+func (r *Registry) Get(ctx context.Context, c Caller, id licence.Identifier, use Use) (View, audit.Receipt, error) {
+	rec, receipt, err := r.admit(ctx, c, ActionRead, id, use)
+	if err != nil {
+		return View{}, receipt, err
+	}
+	v, err := view(rec, r.now())
+	return v, receipt, err
+}
+
+// Download returns the current file of a licence; licence.ErrNotFound while it is pending.
+func (r *Registry) Download(ctx context.Context, c Caller, id licence.Identifier, use Use) ([]byte, audit.Receipt, error) {
+	rec, receipt, err := r.admit(ctx, c, ActionDownload, id, use)
+	if err != nil {
+		return nil, receipt, err
+	}
+	if rec.File.Digest == ([32]byte{}) {
+		return nil, receipt, fmt.Errorf("%w: the licence has no file", licence.ErrNotFound)
+	}
+	file, err := r.cfg.Files.Get(ctx, rec.File.Digest)
+	return file, receipt, err
+}
+
+// MaxPage is the most licences one answer of Search or Reuse holds.
+const MaxPage = 100
+
+// Search finds the licences of a holder, at most q.Limit (1 to MaxPage), in
+// identifier order after q.After. An authority sees its own division's subtree,
+// a holder their own licences only.
+func (r *Registry) Search(ctx context.Context, c Caller, q Query, use Use) ([]View, audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{
+		action: ActionSearch, object: q.TypeCode, use: use, holder: q.Holder,
+		check: func() error { return r.checkSearch(c, &q) },
+	})
+	if err != nil {
+		return nil, receipt, err
+	}
+	records, err := r.cfg.Store.Search(ctx, q)
+	if err != nil {
+		return nil, receipt, err
+	}
+	views, err := r.views(records, c.reachesPtr)
+	return views, receipt, err
+}
+
+// checkSearch bounds a search to what the caller reaches.
+func (r *Registry) checkSearch(c Caller, q *Query) error {
+	q.Issued = true
+	if q.Limit < 1 || q.Limit > MaxPage {
+		q.Limit = MaxPage
+	}
+	if c.has(RoleApprovalSystem) {
+		q.Division = c.Authority.Division // else a page could come out short of what there is
+		return r.checkHolder(q.Holder)
+	}
+	if q.Holder.Code != c.Holder.Code || q.Holder.CodeType != c.Holder.CodeType {
+		return fmt.Errorf("%w: a holder searches their own licences", ErrForbidden)
+	}
+	return nil
+}
+
+// checkHolder reports a holder's code that is none, as a fault of its field.
+func (r *Registry) checkHolder(h licence.Holder) error {
+	if err := licence.CheckHolderCode(h.CodeType, h.Code, r.today()); err != nil {
+		return &licence.RequestError{Fields: []licence.FieldError{{Field: "holder.code", Code: licence.CodeBadHolderCode, Detail: "is wrong: " + err.Error()}}}
+	}
+	return nil
+}
+
+// reachesPtr is reaches as a filter.
+func (c Caller) reachesPtr(rec *Record) bool { return c.reaches(rec) }
+
+// views turns the records that keep accepts into views at the present time.
+func (r *Registry) views(records []Record, keep func(*Record) bool) ([]View, error) {
+	now := r.now()
+	views := make([]View, 0, len(records))
+	for i := range records {
+		if !keep(&records[i]) {
+			continue
+		}
+		v, err := view(records[i], now)
+		if err != nil {
+			return nil, err
+		}
+		views = append(views, v)
+	}
+	return views, nil
+}
+
+// ReuseRequest asks for granted fields of a holder's licences for one case (用证).
+type ReuseRequest struct {
+	Holder   licence.Holder // Code and CodeType
+	TypeCode string
+	// Fields are the fields asked for; empty asks for all that is granted.
+	Fields []string
+	Use    Use
+}
+
+// Reused is what a reuse gives of one licence: the granted fields, by name.
+type Reused struct {
+	Identifier licence.Identifier
+	Status     licence.Status
+	Fields     map[string]any
+}
+
+// Reuse reads granted fields of a holder's licences of one type. It needs a
+// grant for the type, the matter and every field asked for, and all of purpose,
+// case, matter and operator. Every licence it shows is one log entry; a reuse
+// that finds nothing is one too. The receipt is that of the last entry.
+func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reused, audit.Receipt, error) {
+	a := &access{action: ActionReuse, object: q.TypeCode, use: q.Use, holder: q.Holder}
+	grant, records, err := r.reusable(ctx, c, q)
+	a.check = func() error { return err }
+	if err != nil || len(records) == 0 {
+		receipt, err := r.gate(ctx, c, a)
+		return nil, receipt, err
+	}
+	fields := q.Fields
+	if len(fields) == 0 {
+		fields = grant.Fields
+	}
+	var receipt audit.Receipt
+	answer := make([]Reused, 0, len(records))
+	for _, rec := range records {
+		a.object = string(rec.Identifier)
+		if receipt, err = r.gate(ctx, c, a); err != nil {
+			return nil, receipt, err
+		}
+		v, err := view(rec, r.now())
+		if err != nil {
+			return nil, receipt, err
+		}
+		answer = append(answer, Reused{v.Identifier, v.Status, v.pick(fields)})
+	}
+	return answer, receipt, nil
+}
+
+// reusable decides a reuse and finds its licences; nothing of them is shown
+// before the gate has logged it. A caller whose role does not permit a reuse is
+// left to the gate.
+func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest) (Grant, []Record, error) {
+	if !c.mayAct(ActionReuse) {
+		return Grant{}, nil, nil
+	}
+	if q.Use.Purpose == "" || q.Use.Case == "" || q.Use.Matter == "" || q.Use.Operator == "" {
+		return Grant{}, nil, ErrPurposeMissing
+	}
+	if err := r.checkHolder(q.Holder); err != nil {
+		return Grant{}, nil, err
+	}
+	grant, err := r.cfg.Store.Grant(ctx, c.Principal, q.TypeCode)
+	if err != nil {
+		return grant, nil, fmt.Errorf("%w: no grant for this type", ErrForbidden)
+	}
+	if err := grant.permits(q, r.today()); err != nil {
+		return grant, nil, err
+	}
+	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, TypeCode: q.TypeCode, Limit: MaxPage, Issued: true})
+	return grant, records, err
+}
+
+// permits says whether a grant covers a request on a day.
+func (g Grant) permits(q ReuseRequest, day licence.Date) error {
+	if day.Compare(g.ValidFrom) < 0 || (g.ValidTo != licence.Date{} && day.Compare(g.ValidTo) > 0) {
+		return fmt.Errorf("%w: the grant is not in force", ErrForbidden)
+	}
+	if !slices.Contains(g.MatterCodes, q.Use.Matter) {
+		return fmt.Errorf("%w: the grant does not cover matter %s", ErrForbidden, q.Use.Matter)
+	}
+	for _, f := range q.Fields {
+		if !slices.Contains(g.Fields, f) {
+			return fmt.Errorf("%w: field %s is not granted", ErrForbidden, f)
+		}
+	}
+	return nil
+}
+
+// pick returns the named fields of a licence; one it lacks is left out.
+func (v View) pick(names []string) map[string]any {
+	own := map[string]any{
+		"number": v.Number, "type_name": v.TypeName, "status": string(v.Status),
+		"issued_on": v.IssuedOn.String(), "effective_on": v.EffectiveOn.String(), "expires_on": v.ExpiresOn.String(),
+		"holder.name": v.Holder.Name, "holder.code": v.Holder.Code, "authority.name": v.Authority.Name,
+	}
+	picked := map[string]any{}
+	for _, name := range names {
+		value, ok := own[name]
+		if key, field := strings.CutPrefix(name, "fields."); field {
+			value, ok = v.Fields[key]
+		}
+		if ok {
+			picked[name] = value
+		}
+	}
+	return picked
+}
+
+// Checkpoint returns the newest signed checkpoint of the access log.
+func (r *Registry) Checkpoint(ctx context.Context, c Caller) ([]byte, audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: "checkpoint"})
+	if err != nil {
+		return nil, receipt, err
+	}
+	note, err := r.cfg.Log.Checkpoint(ctx)
+	return note, receipt, err
+}
+
+// InclusionProof returns the proof that entry index is in the log of a size.
+func (r *Registry) InclusionProof(ctx context.Context, c Caller, index, size uint64) ([][]byte, audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: fmt.Sprintf("inclusion/%d/%d", index, size)})
+	if err != nil {
+		return nil, receipt, err
+	}
+	proof, err := r.cfg.Log.InclusionProof(ctx, index, size)
+	return proof, receipt, err
+}
+
+// ConsistencyProof returns the proof that the log of size from is a prefix of that of size to.
+func (r *Registry) ConsistencyProof(ctx context.Context, c Caller, from, to uint64) ([][]byte, audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: fmt.Sprintf("consistency/%d/%d", from, to)})
+	if err != nil {
+		return nil, receipt, err
+	}
+	proof, err := r.cfg.Log.ConsistencyProof(ctx, from, to)
+	return proof, receipt, err
+}
+
+// Export writes the entries from index from up to to (0: all there are) as one
+// export file. It asks open for the writer once the read is logged, and hands it
+// the receipt, which has to go out before the first byte.
+func (r *Registry) Export(ctx context.Context, c Caller, from, to uint64, open func(audit.Receipt) io.Writer) (audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: fmt.Sprintf("export/%d/%d", from, to)})
+	if err != nil {
+		return receipt, err
+	}
+	return receipt, audit.Export(ctx, r.cfg.LogReader, r.cfg.LogID, from, to, open(receipt))
+}

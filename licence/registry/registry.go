@@ -1,0 +1,121 @@
+// Package registry is the licence register (证照库): issue, read, reuse and
+// change licences, each under one gate that authorises and logs.
+//
+// # The order of issue
+//
+//  1. authorise the caller; check the request against the catalogue item, every
+//     character against the fonts and every text against its box; log the
+//     attempt, allowed or not. Nothing is reserved yet.
+//  2. one transaction: identifier and number reserved, licence pending,
+//     idempotency key bound, digest of the licence data, log entry "reserved",
+//     which permits the QR signature.
+//  3. sign the QR payload, render, and log "sealing" with the digest to be
+//     sealed, before the seal key is touched.
+//  4. seal, timestamp, embed.
+//  5. verify the finished file as a stranger would, decode the drawn QR symbol,
+//     and compare the digest with the logged one.
+//  6. one transaction: file reference, status valid, answer of the idempotency
+//     key, log entry "issued".
+//  7. answer.
+//
+// A crash before step 2 commits leaves a log entry. A crash between 2 and 6
+// leaves a pending licence with a lease: when that lapses, the retry with the
+// same key or Recover finishes it by the same code, or voids it with a logged
+// reason. A file stored before step 6 committed is garbage that nothing refers
+// to. A crash after 6 leaves a valid licence; the retry gets its answer.
+//
+// # Invariants
+//
+//   - every identifier ever reserved is pending, voided, or was issued; none is used twice
+//   - no status "valid" without a file and a log entry "issued", committed together
+//   - no answer, refusals included, before its log entry is durable
+//   - no key is used before the entry that permits it is durable
+//
+// The registry does no HTTP and writes no SQL. Time, randomness, keys and trust
+// come in by Config.
+package registry
+
+import (
+	"context"
+	"crypto"
+	"fmt"
+	"io"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+	"elicence/crypto/seal"
+	"elicence/crypto/tsa"
+	"elicence/licence"
+	"elicence/licence/render"
+)
+
+// Lease is how long one attempt at an issue may take before another may finish it.
+const Lease = 30 * time.Second
+
+// SealKey is the seal of one authority with the key that signs with it.
+type SealKey struct {
+	Seal        *seal.Seal
+	Certificate *pki.Certificate
+	Key         crypto.Signer
+	// Appearance is what the widget shows: drawn and deflated once, not per licence.
+	Appearance pdfsig.Appearance
+}
+
+// QRKey signs QR payloads.
+type QRKey struct {
+	Certificate *pki.Certificate
+	Key         crypto.Signer
+}
+
+// Timestamper gives a timestamp token over a message, or an error when the TSA
+// is away; a local clock never stands in for it.
+type Timestamper interface {
+	Timestamp(ctx context.Context, message []byte) (*tsa.Token, error)
+}
+
+// Config is what a Registry needs. All fields must be set unless they say otherwise.
+type Config struct {
+	Store     Store
+	Log       *audit.Log
+	LogID     string
+	LogReader audit.Storage
+	Files     Files
+	Catalogue *licence.Catalogue
+	Layouts   map[string]*render.Layout
+	Fonts     *render.Fonts
+	// Seals holds the seal of each issuing authority, by its USCC.
+	Seals map[string]*SealKey
+	QR    QRKey
+	TSA   Timestamper
+	// Check verifies a finished file as a stranger would, offline, against the
+	// pinned anchors; an error keeps the file from being issued.
+	Check func(ctx context.Context, file []byte, at time.Time) error
+	// PublicURL is the scheme and host printed in QR codes.
+	PublicURL string
+	Now       func() time.Time
+	Rand      io.Reader
+	// Failed is told of an issue that stopped between two steps; it may be nil.
+	Failed func(id licence.Identifier, step string, err error)
+}
+
+// Registry is the register. Its methods may be called concurrently.
+type Registry struct{ cfg Config }
+
+// New returns a Registry over c. It is an error when a catalogue item names a
+// layout that there is none of: a request must never be the first to find out.
+func New(c Config) (*Registry, error) {
+	for _, item := range c.Catalogue.Items() {
+		if c.Layouts[item.Layout] == nil {
+			return nil, fmt.Errorf("catalogue item %s (%s): there is no layout %q", item.TypeCode, item.Name, item.Layout)
+		}
+	}
+	return &Registry{cfg: c}, nil
+}
+
+// now is the present instant in UTC, to the millisecond that the log keeps.
+func (r *Registry) now() time.Time { return r.cfg.Now().UTC().Truncate(time.Millisecond) }
+
+// today is the present day in Asia/Shanghai.
+func (r *Registry) today() licence.Date { return licence.DateOf(r.now()) }

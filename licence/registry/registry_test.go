@@ -1,0 +1,503 @@
+package registry_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pki"
+	"elicence/crypto/tsa"
+	"elicence/licence"
+	"elicence/licence/registry"
+	"elicence/licence/registry/registrytest"
+	"elicence/store"
+	"elicence/testdata/requests"
+	"elicence/verify"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// stranger verifies a file with the anchors alone.
+func stranger(anchors *pki.TrustAnchors) func(context.Context, []byte, time.Time) error {
+	return func(ctx context.Context, file []byte, at time.Time) error {
+		v := verify.Verifier{Anchors: anchors}
+		if r := v.VerifyFile(ctx, file, at); r.Indication != verify.TotalPassed {
+			return fmt.Errorf("%s/%s: %+v", r.Indication, r.SubIndication, r.Checks)
+		}
+		return nil
+	}
+}
+
+// open opens a service over a fresh SQLite database.
+func open(t testing.TB) *registrytest.Service {
+	t.Helper()
+	key := make([]byte, 16)
+	rand.Read(key)
+	cipher, err := pki.NewCipher(key)
+	must(t, err)
+	dir := t.TempDir()
+	db, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "elicence.db"), store.Secrets{Cipher: cipher, IndexKey: key})
+	must(t, err)
+	t.Cleanup(func() { db.Close() })
+	must(t, db.Migrate(t.Context()))
+	files, err := store.OpenFolder(filepath.Join(dir, "files"), cipher)
+	must(t, err)
+	return registrytest.New(t, db, files, stranger)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// sample reads a sample request and its type.
+func sample(t testing.TB, name string) (body []byte, caller registry.Caller) {
+	t.Helper()
+	body, err := requests.Files.ReadFile(name)
+	must(t, err)
+	doc, err := licence.ParseJSON(body)
+	must(t, err)
+	return body, registrytest.Approval(doc.(map[string]any)["type_code"].(string))
+}
+
+// issue issues a sample under a key.
+func issue(t testing.TB, s *registrytest.Service, name, key string) registry.Issued {
+	t.Helper()
+	body, c := sample(t, name)
+	issued, _, err := s.Issue(t.Context(), c, registry.IssueRequest{Key: key, Body: body})
+	must(t, err)
+	return issued
+}
+
+// entries reads the log from an index on, as stored.
+func entries(t testing.TB, s *registrytest.Service, from uint64) (all []audit.Record) {
+	t.Helper()
+	head, err := s.Backend.Head(t.Context(), registrytest.LogID)
+	must(t, err)
+	must(t, s.Backend.Rows(t.Context(), registrytest.LogID, from, head.Size, func(row audit.Row) error {
+		r, err := audit.ParseRecord(row.Record)
+		all = append(all, r)
+		return err
+	}))
+	return all
+}
+
+// size is how many entries the log has.
+func size(t testing.TB, s *registrytest.Service) uint64 {
+	t.Helper()
+	head, err := s.Backend.Head(t.Context(), registrytest.LogID)
+	must(t, err)
+	return head.Size
+}
+
+// trail is the log from an index on, as "action result code" lines.
+func trail(t testing.TB, s *registrytest.Service, from uint64) (lines []string) {
+	t.Helper()
+	for _, r := range entries(t, s, from) {
+		lines = append(lines, strings.TrimSpace(fmt.Sprintf("%s %s %s", r.Entry.Action, r.Entry.Result, r.Entry.Code)))
+	}
+	return lines
+}
+
+func wantTrail(t testing.TB, s *registrytest.Service, from uint64, want ...string) {
+	t.Helper()
+	if diff := cmp.Diff(trail(t, s, from), want); diff != "" {
+		t.Errorf("log (-got +want):\n%s", diff)
+	}
+}
+
+func TestIssueEverySample(t *testing.T) {
+	s := open(t)
+	names, err := fs.Glob(requests.Files, "*.json")
+	must(t, err)
+	seen := map[string]bool{}
+	for _, name := range names {
+		from := size(t, s)
+		issued := issue(t, s, name, "key-"+name)
+		wantTrail(t, s, from, "issue allowed", "reserved allowed", "sealing allowed", "issued allowed")
+		if issued.Status != licence.StatusValid || !issued.Timestamped {
+			t.Errorf("%s: %+v", name, issued)
+		}
+		if seen[issued.Number] || seen[string(issued.Identifier)] {
+			t.Errorf("%s: number %s or identifier given twice", name, issued.Number)
+		}
+		seen[issued.Number], seen[string(issued.Identifier)] = true, true
+		_, c := sample(t, name)
+		file, _, err := s.Download(t.Context(), c, issued.Identifier, registry.Use{})
+		must(t, err)
+		must(t, stranger(s.PKI.Anchors)(t.Context(), file, s.Now()))
+	}
+	if len(names) < 10 {
+		t.Errorf("only %d sample requests", len(names))
+	}
+}
+
+func TestRepeatedKey(t *testing.T) {
+	s := open(t)
+	body, c := sample(t, "food-retail.json")
+	first := issue(t, s, "food-retail.json", "k")
+	from := size(t, s)
+	again, _, err := s.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body})
+	must(t, err)
+	if again != first {
+		t.Errorf("repeat got %+v, want %+v", again, first)
+	}
+	wantTrail(t, s, from, "issue allowed")
+	other := append(body, ' ')
+	if _, _, err := s.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: other}); !errors.Is(err, registry.ErrKeyReused) {
+		t.Errorf("another body under the same key: %v", err)
+	}
+	wantTrail(t, s, from+1, "issue allowed", "issue refused idempotency_key_reused")
+}
+
+func TestRefusedIssueReservesNothing(t *testing.T) {
+	s := open(t)
+	good, c := sample(t, "food-retail.json")
+	edit := func(old, new string) []byte {
+		t.Helper()
+		if !strings.Contains(string(good), old) {
+			t.Fatalf("the sample lacks %s", old)
+		}
+		return []byte(strings.Replace(string(good), old, new, 1))
+	}
+	stranger := c
+	stranger.Roles = []registry.Role{registry.RolePartner}
+	unsealed := c
+	unsealed.Authority.Code = "11100000000013338W"
+	for _, tt := range []struct {
+		name, key string
+		body      []byte
+		caller    registry.Caller
+		code      string
+	}{
+		{"no role", "k", good, stranger, "forbidden"},
+		{"anonymous", "k", good, registry.Anonymous("r"), "forbidden"},
+		{"authority without a seal", "k", good, unsealed, "no_seal"},
+		{"no key", "", good, c, "idempotency_key_missing"},
+		{"key with a line break", "a\nb", good, c, "idempotency_key_malformed"},
+		{"key of 129 characters", strings.Repeat("k", 129), good, c, "idempotency_key_malformed"},
+		{"not JSON", "k", []byte("{"), c, "invalid_request"},
+		{"wrong check digit", "k", edit("92330106MA0000A27G", "92330106MA0000A27H"), c, "invalid_request"},
+		{"unknown type", "k", edit("11100000MB0143028R901", "11100000MB0143028R999"), c, "invalid_request"},
+		{"character no font has", "k", edit("孙", "\U000E0100"), c, "invalid_request"},
+		{"private use character", "k", edit("孙", "\uE000"), c, "invalid_request"},
+		{"control character", "k", edit("孙", "\\u0007"), c, "invalid_request"},
+		{"address that overflows its box", "k", edit("曙光路样例农贸市场", strings.Repeat("曙光路样例农贸市场", 11)), c, "invalid_request"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			from := size(t, s)
+			_, receipt, err := s.Issue(t.Context(), tt.caller, registry.IssueRequest{Key: tt.key, Body: tt.body})
+			if registry.Code(err) != tt.code {
+				t.Fatalf("got %v (%s), want %s", err, registry.Code(err), tt.code)
+			}
+			wantTrail(t, s, from, "issue refused "+tt.code)
+			if receipt.Index != from {
+				t.Errorf("receipt for entry %d, want %d", receipt.Index, from)
+			}
+		})
+	}
+	if issued := issue(t, s, "food-retail.json", "k"); !strings.HasSuffix(issued.Number[:len(issued.Number)-1], "000001") {
+		t.Errorf("the first number is %s: a refusal used one", issued.Number)
+	}
+}
+
+// TestTakeOver finishes what a dead attempt reserved: the retry with the same key
+// after the lease, and Recover on its own.
+func TestTakeOver(t *testing.T) {
+	for _, byRecovery := range []bool{false, true} {
+		t.Run(fmt.Sprintf("recovery=%v", byRecovery), func(t *testing.T) {
+			s := open(t)
+			body, c := sample(t, "food-retail.json")
+			dying := s.Config
+			dying.Check = func(context.Context, []byte, time.Time) error { return errors.New("killed here") }
+			dead, err := registry.New(dying)
+			must(t, err)
+			_, _, err = dead.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body})
+			if !errors.Is(err, registry.ErrUnfinished) {
+				t.Fatal(err)
+			}
+			if _, _, err := s.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body}); !errors.Is(err, registry.ErrRunning) {
+				t.Errorf("within the lease: %v", err)
+			}
+			if finished, voided, err := s.Recover(t.Context()); finished+voided != 0 || err != nil {
+				t.Errorf("recovery within the lease: %d, %d, %v", finished, voided, err)
+			}
+			s.Move(registry.Lease + time.Second)
+			if byRecovery {
+				if finished, voided, err := s.Recover(t.Context()); finished != 1 || voided != 0 || err != nil {
+					t.Errorf("recovery: %d, %d, %v", finished, voided, err)
+				}
+			}
+			issued, _, err := s.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body})
+			must(t, err)
+			if issued.Number[len(issued.Number)-7:len(issued.Number)-1] != "000001" || issued.Status != licence.StatusValid {
+				t.Errorf("%+v", issued)
+			}
+			if next := issue(t, s, "food-retail.json", "k2"); next.Number == issued.Number {
+				t.Errorf("number %s twice", next.Number)
+			}
+		})
+	}
+}
+
+// TestVoid gives up a pending licence that can no longer be drawn, and frees its key.
+func TestVoid(t *testing.T) {
+	s := open(t)
+	body, c := sample(t, "food-retail.json")
+	dying := s.Config
+	dying.Check = func(context.Context, []byte, time.Time) error {
+		return &licence.RequestError{Fields: []licence.FieldError{{Field: "fields.premises", Code: "overflow", Detail: "does not fit"}}}
+	}
+	dead, err := registry.New(dying)
+	must(t, err)
+	if _, _, err := dead.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body}); err == nil {
+		t.Fatal("issued")
+	}
+	from := size(t, s)
+	issued, _, err := s.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body})
+	must(t, err)
+	if issued.Number[len(issued.Number)-7:len(issued.Number)-1] != "000002" {
+		t.Errorf("got number %s; the first was voided and stays used", issued.Number)
+	}
+	wantTrail(t, s, from, "issue allowed", "reserved allowed", "sealing allowed", "issued allowed")
+	if before := trail(t, s, from-1); before[0] != "voided allowed" {
+		t.Errorf("before: %v", before)
+	}
+}
+
+// TestTimestampPending issues while the TSA is away, and adds the token later in place.
+func TestTimestampPending(t *testing.T) {
+	s := open(t)
+	away := s.Config
+	away.TSA = awayTSA{}
+	r, err := registry.New(away)
+	must(t, err)
+	body, c := sample(t, "food-retail.json")
+	issued, _, err := r.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body})
+	must(t, err)
+	if issued.Timestamped {
+		t.Fatal("a token from nowhere")
+	}
+	pending, _, err := s.Download(t.Context(), c, issued.Identifier, registry.Use{})
+	must(t, err)
+	if n, err := r.Upgrade(t.Context()); n != 0 || err == nil {
+		t.Errorf("upgraded %d without a TSA: %v", n, err)
+	}
+	n, err := s.Upgrade(t.Context())
+	if n != 1 || err != nil {
+		t.Fatalf("upgraded %d: %v", n, err)
+	}
+	upgraded, _, err := s.Download(t.Context(), c, issued.Identifier, registry.Use{})
+	must(t, err)
+	if len(upgraded) != len(pending) {
+		t.Errorf("the file grew from %d to %d bytes", len(pending), len(upgraded))
+	}
+	must(t, stranger(s.PKI.Anchors)(t.Context(), upgraded, s.Now()))
+	if n, err := s.Upgrade(t.Context()); n != 0 || err != nil {
+		t.Errorf("upgraded %d again: %v", n, err)
+	}
+}
+
+type awayTSA struct{}
+
+func (awayTSA) Timestamp(context.Context, []byte) (*tsa.Token, error) {
+	return nil, errors.New("connection refused")
+}
+
+func TestStatusChanges(t *testing.T) {
+	s := open(t)
+	issued := issue(t, s, "food-retail.json", "k")
+	_, c := sample(t, "food-retail.json")
+	other := registrytest.Approval("11100000MB19000005901") // the city above: may read, not change
+	from := size(t, s)
+	ask := func(do func(context.Context, registry.Caller, licence.Identifier, registry.StatusRequest) (registry.StatusChanged, audit.Receipt, error), c registry.Caller, key, reason string) string {
+		t.Helper()
+		_, _, err := do(t.Context(), c, issued.Identifier, registry.StatusRequest{Key: key, Body: [32]byte{byte(len(key))}, Reason: reason})
+		if err == nil {
+			return ""
+		}
+		return registry.Code(err)
+	}
+	for i, tt := range []struct{ got, want string }{
+		{ask(s.Resume, c, "a", "r"), "wrong_status"},
+		{ask(s.Suspend, c, "b", ""), "reason_missing"},
+		{ask(s.Suspend, c, "", "r"), "idempotency_key_missing"},
+		{ask(s.Suspend, other, "c", "r"), "forbidden"},
+		{ask(s.Suspend, registry.Anonymous("x"), "d", "r"), "forbidden"},
+		{ask(s.Suspend, c, "e", "r"), ""},
+		{ask(s.Suspend, c, "e", "r"), ""}, // the same key: the first answer
+		{ask(s.Suspend, c, "f", "r"), "wrong_status"},
+		{ask(s.Resume, c, "g", "r"), ""},
+		{ask(s.Revoke, c, "h", "r"), ""},
+		{ask(s.Resume, c, "i", "r"), "wrong_status"},
+		{ask(s.Revoke, c, "h1", "r"), "wrong_status"},
+	} {
+		if tt.got != tt.want {
+			t.Errorf("step %d: got %q, want %q", i, tt.got, tt.want)
+		}
+	}
+	wantTrail(t, s, from, "resume refused wrong_status", "suspend refused reason_missing", "suspend refused idempotency_key_missing",
+		"suspend refused forbidden", "suspend refused forbidden", "suspend allowed", "suspend allowed repeated", "suspend refused wrong_status",
+		"resume allowed", "revoke allowed", "resume refused wrong_status", "revoke refused wrong_status")
+}
+
+func TestReads(t *testing.T) {
+	s := open(t)
+	issued := issue(t, s, "food-retail.json", "k")
+	body, own := sample(t, "food-retail.json")
+	doc, _ := licence.ParseJSON(body)
+	h := doc.(map[string]any)["holder"].(map[string]any)
+	holder := licence.Holder{Code: h["code"].(string), CodeType: licence.HolderCodeType(h["code_type"].(string))}
+	as := func(role registry.Role, division string, holder licence.Holder) registry.Caller {
+		return registry.Caller{Principal: string(role), Roles: []registry.Role{role}, Holder: holder,
+			Authority: licence.IssuingAuthority{Code: "11330100002490082H", Division: division}}
+	}
+	other := licence.Holder{Code: "330102199504080020", CodeType: "111"}
+	for _, tt := range []struct {
+		name string
+		c    registry.Caller
+		want string // of Get and Download
+		find string // of Search
+	}{
+		{"the issuing authority", own, "", ""},
+		{"its city", as(registry.RoleApprovalSystem, "330100", licence.Holder{}), "", ""},
+		{"another district", as(registry.RoleApprovalSystem, "330105", licence.Holder{}), "not_found", ""},
+		{"another province", as(registry.RoleApprovalSystem, "440000", licence.Holder{}), "not_found", ""},
+		{"the holder", as(registry.RoleHolder, "", holder), "", ""},
+		{"another holder", as(registry.RoleHolder, "", other), "not_found", "forbidden"},
+		{"a holder who is nobody", as(registry.RoleHolder, "", licence.Holder{}), "not_found", "forbidden"},
+		{"a partner", as(registry.RolePartner, "330100", licence.Holder{}), "forbidden", "forbidden"},
+		{"an auditor", as(registry.RoleAuditor, "330100", licence.Holder{}), "forbidden", "forbidden"},
+		{"anybody", registry.Anonymous("r"), "forbidden", "forbidden"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			from := size(t, s)
+			_, _, err := s.Get(t.Context(), tt.c, issued.Identifier, registry.Use{})
+			wantCode(t, "get", err, tt.want)
+			_, _, err = s.Download(t.Context(), tt.c, issued.Identifier, registry.Use{})
+			wantCode(t, "download", err, tt.want)
+			found, _, err := s.Search(t.Context(), tt.c, registry.Query{Holder: holder}, registry.Use{})
+			wantCode(t, "search", err, tt.find)
+			if reach := tt.want == ""; (len(found) == 1) != reach {
+				t.Errorf("search found %d", len(found))
+			}
+			if n := size(t, s) - from; n != 3 {
+				t.Errorf("%d log entries for three operations", n)
+			}
+		})
+	}
+}
+
+func wantCode(t testing.TB, what string, err error, want string) {
+	t.Helper()
+	got := ""
+	if err != nil {
+		got = registry.Code(err)
+	}
+	if got != want {
+		t.Errorf("%s: got %q (%v), want %q", what, got, err, want)
+	}
+}
+
+func TestReuse(t *testing.T) {
+	s := open(t)
+	issued := issue(t, s, "food-retail.json", "k")
+	body, _ := sample(t, "food-retail.json")
+	doc, _ := licence.ParseJSON(body)
+	h := doc.(map[string]any)["holder"].(map[string]any)
+	holder := licence.Holder{Code: h["code"].(string), CodeType: licence.HolderCodeType(h["code_type"].(string))}
+	partner := registry.Caller{Principal: "p", Roles: []registry.Role{registry.RolePartner}}
+	today := licence.DateOf(s.Now())
+	_, err := s.PutGrant(t.Context(), registry.System("test"), registry.Grant{Client: "p", TypeCode: issued.TypeCode,
+		Fields: []string{"number", "holder.name", "fields.premises"}, MatterCodes: []string{"m1"}, ValidFrom: today, ValidTo: today, LegalBasis: "test"})
+	must(t, err)
+	use := registry.Use{Purpose: "登记", Case: "c", Matter: "m1", Operator: "o"}
+	for _, tt := range []struct {
+		name   string
+		c      registry.Caller
+		change func(*registry.ReuseRequest)
+		want   string
+		fields int
+	}{
+		{"all that is granted", partner, func(q *registry.ReuseRequest) {}, "", 3},
+		{"one field", partner, func(q *registry.ReuseRequest) { q.Fields = []string{"number"} }, "", 1},
+		{"a field not granted", partner, func(q *registry.ReuseRequest) { q.Fields = []string{"number", "holder.code"} }, "forbidden", 0},
+		{"another matter", partner, func(q *registry.ReuseRequest) { q.Use.Matter = "m2" }, "forbidden", 0},
+		{"no purpose", partner, func(q *registry.ReuseRequest) { q.Use.Purpose = "" }, "purpose_missing", 0},
+		{"no operator", partner, func(q *registry.ReuseRequest) { q.Use.Operator = "" }, "purpose_missing", 0},
+		{"no case", partner, func(q *registry.ReuseRequest) { q.Use.Case = "" }, "purpose_missing", 0},
+		{"another type", partner, func(q *registry.ReuseRequest) { q.TypeCode = "11100000MB19000005901" }, "forbidden", 0},
+		{"a holder's code that fails its check digit", partner, func(q *registry.ReuseRequest) { q.Holder.Code = "92330106MA0000A27H" }, "invalid_request", 0},
+		{"another partner", registry.Caller{Principal: "p2", Roles: partner.Roles}, func(q *registry.ReuseRequest) {}, "forbidden", 0},
+		{"no partner", registry.Anonymous("r"), func(q *registry.ReuseRequest) {}, "forbidden", 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			from := size(t, s)
+			q := registry.ReuseRequest{Holder: holder, TypeCode: issued.TypeCode, Use: use}
+			tt.change(&q)
+			got, _, err := s.Reuse(t.Context(), tt.c, q)
+			wantCode(t, "reuse", err, tt.want)
+			if n := size(t, s) - from; n != 1 {
+				t.Errorf("%d log entries", n)
+			}
+			if tt.want == "" && (len(got) != 1 || len(got[0].Fields) != tt.fields) {
+				t.Errorf("got %+v", got)
+			}
+		})
+	}
+	s.Move(48 * time.Hour)
+	_, _, err = s.Reuse(t.Context(), partner, registry.ReuseRequest{Holder: holder, TypeCode: issued.TypeCode, Use: use})
+	wantCode(t, "a grant that has ended", err, "forbidden")
+}
+
+// TestStoppedLog refuses every access when the log cannot commit.
+func TestStoppedLog(t *testing.T) {
+	s := open(t)
+	issued := issue(t, s, "food-retail.json", "k")
+	body, c := sample(t, "food-retail.json")
+	must(t, s.Config.Log.Close())
+	_, _, err := s.Get(t.Context(), c, issued.Identifier, registry.Use{})
+	wantCode(t, "get", err, "log_unavailable")
+	_, _, err = s.Issue(t.Context(), c, registry.IssueRequest{Key: "k2", Body: body})
+	wantCode(t, "issue", err, "log_unavailable")
+	_, _, err = s.Revoke(t.Context(), c, issued.Identifier, registry.StatusRequest{Key: "k3", Reason: "r"})
+	wantCode(t, "revoke", err, "log_unavailable")
+	rec, err := s.Backend.Licence(t.Context(), issued.Identifier)
+	must(t, err)
+	if rec.Status != licence.StatusValid {
+		t.Errorf("the licence is %s without an entry", rec.Status)
+	}
+}
+
+func TestWithin(t *testing.T) {
+	for _, tt := range []struct {
+		division, root string
+		want           bool
+	}{
+		{"330106", "330106", true}, {"330106", "330100", true}, {"330106", "330000", true}, {"330100", "330106", false},
+		{"330106", "330105", false}, {"440100", "330000", false}, {"330106", "", false}, {"", "330000", false}, {"", "", false}, {"330106", "000000", false},
+	} {
+		if got := registry.Within(tt.division, tt.root); got != tt.want {
+			t.Errorf("Within(%q, %q) = %v", tt.division, tt.root, got)
+		}
+	}
+}
+
+// BenchmarkIssue issues the samples in turn, one at a time, without HTTP in front.
+func BenchmarkIssue(b *testing.B) {
+	s := open(b)
+	names, err := fs.Glob(requests.Files, "*.json")
+	must(b, err)
+	for i := 0; b.Loop(); i++ {
+		issue(b, s, names[i%len(names)], fmt.Sprint("key-", i))
+	}
+}

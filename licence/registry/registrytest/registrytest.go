@@ -1,0 +1,182 @@
+// Package registrytest gives tests a whole registry: real fonts, layouts,
+// catalogue, PKI and TSA, over the store that the test brings.
+//
+// Invariants: the clock stands at Now until a test moves it; every sample request's
+// authority has a seal and an approval client; whatever goes wrong ends the test. It
+// is for tests alone.
+package registrytest
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/x509/pkix"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/cryptotest"
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+	"elicence/crypto/seal"
+	"elicence/licence"
+	"elicence/licence/registry"
+	"elicence/licence/render"
+	"elicence/templates"
+)
+
+// PublicURL is what QR codes of the test registry lead to.
+const PublicURL = "https://zz.example.gov.cn"
+
+// LogID names the test registry's access log.
+const LogID = "elicence/test"
+
+// Backend is a store under test: both engines are one.
+type Backend interface {
+	registry.Store
+	audit.Storage
+}
+
+// Authorities are the issuing authorities of the sample requests, by type code.
+var Authorities = map[string]licence.IssuingAuthority{
+	"11100000MB0143028R901": {Name: "杭州市西湖区市场监督管理局", Code: "11330106002504122C", Division: "330106"},
+	"11100000000013338W901": {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
+	"11100000000013338W902": {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
+	"11100000MB19000005901": {Name: "杭州市卫生健康委员会", Code: "11330100002490170T", Division: "330100"},
+	"11100000000019713D071": {Name: "杭州市道路运输管理服务中心", Code: "12330100470102108R", Division: "330100"},
+}
+
+// Service is a registry with everything around it.
+type Service struct {
+	*registry.Registry
+	Config  registry.Config // a copy, for a test that wants another registry over the same parts
+	PKI     *cryptotest.PKI
+	Backend Backend
+	LogKey  audit.Signer
+	mu      sync.Mutex
+	now     time.Time
+}
+
+// New opens a registry over backend and files, with check as its self-check.
+func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.TrustAnchors) func(context.Context, []byte, time.Time) error) *Service {
+	t.Helper()
+	p := cryptotest.New(t)
+	s := &Service{PKI: p, Backend: backend, now: p.Now}
+	p.Authority.Now = s.Now
+	logKey, err := pki.GenerateKey(rand.Reader)
+	must(t, err)
+	s.LogKey = audit.Signer{Name: LogID, Key: logKey}
+	log, err := audit.Open(t.Context(), audit.Config{LogID: LogID, Storage: backend, Signer: s.LogKey, Now: s.Now, Rand: rand.Reader})
+	must(t, err)
+	t.Cleanup(func() { log.Close() })
+	catalogue, err := licence.LoadCatalogue(templates.Catalogue())
+	must(t, err)
+	layouts, err := render.LoadLayouts(templates.Layouts())
+	must(t, err)
+	fonts := Fonts(t)
+	s.Config = registry.Config{
+		Store: backend, Log: log, LogID: LogID, LogReader: backend, Files: files,
+		Catalogue: catalogue, Layouts: layouts, Fonts: fonts, Seals: seals(t, p, fonts),
+		QR:  registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
+		TSA: p.Client, Check: check(p.Anchors), PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
+		Failed: func(id licence.Identifier, step string, err error) { t.Logf("%s stopped at %s: %v", id, step, err) },
+	}
+	s.Registry, err = registry.New(s.Config)
+	must(t, err)
+	return s
+}
+
+// Now is the service's clock.
+func (s *Service) Now() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.now
+}
+
+// Move moves the clock.
+func (s *Service) Move(d time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.now = s.now.Add(d)
+}
+
+// Approval is the caller that issues licences of a type.
+func Approval(typeCode string) registry.Caller {
+	a := Authorities[typeCode]
+	return registry.Caller{Principal: "approval-" + a.Code, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: a, RequestID: "test"}
+}
+
+var fonts struct {
+	sync.Once
+	*render.Fonts
+	err error
+}
+
+// Fonts are the real fonts, opened once for the test binary.
+func Fonts(t testing.TB) *render.Fonts {
+	t.Helper()
+	fonts.Do(func() {
+		dir := os.Getenv("ELICENCE_FONTS")
+		if dir == "" {
+			dir = filepath.Join(root(t), "fonts")
+		}
+		fonts.Fonts, fonts.err = render.OpenFonts(dir)
+	})
+	if fonts.err != nil {
+		t.Fatalf("fonts (run make fonts): %v", fonts.err)
+	}
+	return fonts.Fonts
+}
+
+// root is the folder of go.mod.
+func root(t testing.TB) string {
+	dir, err := os.Getwd()
+	must(t, err)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		if dir == filepath.Dir(dir) {
+			t.Fatal("no go.mod above the test")
+		}
+		dir = filepath.Dir(dir)
+	}
+}
+
+// seals makes one seal for each authority.
+func seals(t testing.TB, p *cryptotest.PKI, fonts *render.Fonts) map[string]*registry.SealKey {
+	made := map[string]*registry.SealKey{}
+	for _, a := range Authorities {
+		if made[a.Code] != nil {
+			continue
+		}
+		picture, err := render.DrawSeal(fonts, render.SealDesign{Name: a.Name, DiameterMM: 42})
+		must(t, err)
+		key, err := pki.GenerateKey(rand.Reader)
+		must(t, err)
+		cert, err := p.Issuing.Issue(rand.Reader, pki.CertificateRequest{
+			Subject: pkix.Name{CommonName: a.Name}, PublicKey: key.Public(), Usage: pki.UsageSealSigner, USCC: a.Code,
+			NotBefore: p.Now.AddDate(-1, 0, 0), NotAfter: p.Now.AddDate(5, 0, 0),
+		})
+		must(t, err)
+		appearance, err := pdfsig.Appearance{Width: picture.Width, Height: picture.Height, Content: picture.Content}.Deflated()
+		must(t, err)
+		made[a.Code] = &registry.SealKey{Certificate: cert, Key: key, Appearance: appearance}
+		made[a.Code].Seal, err = seal.Make(rand.Reader, p.SealMaker.Certificate, p.SealMaker.Key, seal.Template{
+			ID: "TEST" + a.Code, Vendor: "test", Type: seal.TypeUnit, Name: a.Name, Signers: []*pki.Certificate{cert},
+			CreatedAt: p.Now.AddDate(0, -1, 0), ValidFrom: p.Now.AddDate(0, -1, 0), ValidTo: p.Now.AddDate(4, 0, 0),
+			Picture: seal.Picture{Type: "PNG", Data: picture.PNG, Width: picture.WidthMM, Height: picture.HeightMM},
+		})
+		must(t, err)
+	}
+	return made
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

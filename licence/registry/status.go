@@ -1,0 +1,116 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+)
+
+// StatusRequest asks for a change of status.
+type StatusRequest struct {
+	// Key is the Idempotency-Key, Body SM3 of the request body it came with.
+	Key  string
+	Body [32]byte
+	// Reason is required; the others are as the case has them.
+	Reason, CaseNumber, MatterCode, Operator string
+}
+
+// StatusChanged is the answer to a change of status; it is stored with the key.
+type StatusChanged struct {
+	Identifier licence.Identifier `json:"identifier"`
+	Status     licence.Status     `json:"status"`
+	Reason     string             `json:"reason"`
+	ChangedAt  time.Time          `json:"changed_at"`
+}
+
+// Suspend stops a valid licence for a time (暂停).
+func (r *Registry) Suspend(ctx context.Context, c Caller, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
+	return r.change(ctx, c, ActionSuspend, id, q, licence.StatusSuspended, licence.StatusValid)
+}
+
+// Resume ends a suspension (恢复).
+func (r *Registry) Resume(ctx context.Context, c Caller, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
+	return r.change(ctx, c, ActionResume, id, q, licence.StatusValid, licence.StatusSuspended)
+}
+
+// Revoke ends a licence as a sanction (吊销); there is no way back.
+func (r *Registry) Revoke(ctx context.Context, c Caller, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
+	return r.change(ctx, c, ActionRevoke, id, q, licence.StatusRevoked, licence.StatusValid, licence.StatusSuspended)
+}
+
+// change moves a licence to another status in one transaction with its log
+// entry and the answer of its key. Only the authority that issued a licence
+// changes it. Errors: ErrForbidden, ErrReasonMissing, ErrKeyReused,
+// licence.ErrNotFound, licence.ErrWrongStatus, ErrLog.
+func (r *Registry) change(ctx context.Context, c Caller, action audit.Action, id licence.Identifier, q StatusRequest, to licence.Status, from ...licence.Status) (StatusChanged, audit.Receipt, error) {
+	rec, found := r.cfg.Store.Licence(ctx, id)
+	changed := StatusChanged{Identifier: id, Status: to, Reason: q.Reason, ChangedAt: r.now()}
+	var first []byte
+	receipt, err := r.gate(ctx, c, &access{
+		action: action, object: string(id), holder: rec.Holder, digest: q.Body[:],
+		purposeField: "reason",
+		use:          Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
+		check:        func() error { return errors.Join(mayChange(c, &rec, found, q), checkKey(q.Key)) },
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			var err error
+			if first, err = r.takeStatusKey(ctx, tx, c, id, q); err != nil || first != nil {
+				e.Code = "repeated"
+				return err
+			}
+			return r.applyChange(ctx, tx, c, changed, q, from)
+		},
+	})
+	if err == nil && first != nil {
+		err = json.Unmarshal(first, &changed)
+	}
+	return changed, receipt, err
+}
+
+// mayChange says whether the caller may change the licence at all.
+func mayChange(c Caller, rec *Record, found error, q StatusRequest) error {
+	switch {
+	case found != nil:
+		return found
+	case !c.reaches(rec):
+		return fmt.Errorf("%w: the licence is out of reach", licence.ErrNotFound)
+	case rec.AuthorityCode != c.Authority.Code:
+		return fmt.Errorf("%w: only the authority that issued a licence changes it", ErrForbidden)
+	case q.Reason == "":
+		return ErrReasonMissing
+	}
+	return nil
+}
+
+// takeStatusKey claims the key of a change, or returns the first answer to it.
+// Claim, change and answer are one transaction, so a key is never half done.
+func (r *Registry) takeStatusKey(ctx context.Context, tx Tx, c Caller, id licence.Identifier, q StatusRequest) ([]byte, error) {
+	claim, err := r.takeKey(ctx, tx, c, q.Key, q.Body)
+	if errors.Is(err, errClaimed) && claim.Answer != nil {
+		return claim.Answer, nil
+	}
+	if errors.Is(err, errClaimed) {
+		return nil, ErrRunning
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nil, tx.BindKey(ctx, c.Principal, q.Key, id)
+}
+
+// applyChange is the change itself.
+func (r *Registry) applyChange(ctx context.Context, tx Tx, c Caller, changed StatusChanged, q StatusRequest, from []licence.Status) error {
+	change := Change{Reason: q.Reason, CaseNumber: q.CaseNumber, At: changed.ChangedAt}
+	if err := tx.SetStatus(ctx, changed.Identifier, from, changed.Status, change); err != nil {
+		return err
+	}
+	answer, err := json.Marshal(changed)
+	if err != nil {
+		return err
+	}
+	return tx.AnswerKey(ctx, c.Principal, q.Key, answer)
+}

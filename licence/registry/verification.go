@@ -1,0 +1,140 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+)
+
+// Lookup lets a verification see the register while it runs. It shows a status
+// and digests, nothing personal; the verification as a whole is one log entry.
+type Lookup struct{ r *Registry }
+
+// Known is what the register says of a file or an identifier.
+type Known struct {
+	Identifier licence.Identifier
+	Status     licence.Status // as stored: expiry is for the verification to derive
+	DataDigest [32]byte
+	File       File
+	// Current is false when a newer file of the same licence exists: the one
+	// with a timestamp that File is still waiting for, or a later version.
+	Current bool
+	AsOf    time.Time
+}
+
+// ByFile looks up the whole-file digest. licence.ErrNotFound when no such file was ever issued.
+func (l Lookup) ByFile(ctx context.Context, digest [32]byte) (Known, error) {
+	rec, file, err := l.r.cfg.Store.LicenceByFile(ctx, digest)
+	return l.known(rec, file, err)
+}
+
+// ByIdentifier looks up an identifier. Pending and voided licences are not found.
+func (l Lookup) ByIdentifier(ctx context.Context, id licence.Identifier) (Known, error) {
+	rec, err := l.r.cfg.Store.Licence(ctx, id)
+	return l.known(rec, rec.File, err)
+}
+
+// known is the record as a verification sees it.
+func (l Lookup) known(rec Record, file File, err error) (Known, error) {
+	if err != nil {
+		return Known{}, err
+	}
+	if rec.Status == licence.StatusPending || rec.Status == licence.StatusVoided {
+		return Known{}, licence.ErrNotFound
+	}
+	return Known{Identifier: rec.Identifier, Status: rec.Status, DataDigest: rec.DataDigest,
+		File: file, Current: file.Digest == rec.File.Digest, AsOf: l.r.now()}, nil
+}
+
+// Verdict is what a verification came to, for its log entry.
+type Verdict struct {
+	// Object is the identifier that was read, or empty.
+	Object string
+	// Code is the indication and sub-indication.
+	Code string
+}
+
+// Verify runs a verification of something with the given SM3 digest and logs
+// it. judge does the work; what it found must not be shown before Verify returns
+// without an error.
+func (r *Registry) Verify(ctx context.Context, c Caller, digest [32]byte, judge func(Lookup) Verdict) (audit.Receipt, error) {
+	a := &access{action: ActionVerify, digest: digest[:]}
+	if err := a.decide(c); err != nil {
+		return r.refuse(ctx, c, a, err)
+	}
+	v := judge(Lookup{r})
+	e := a.entry(c)
+	e.Object, e.Code = v.Object, v.Code
+	receipt, err := r.cfg.Log.Append(ctx, e, nil)
+	return receipt, logError(err)
+}
+
+// Authenticate checks a client's secret and logs the attempt.
+func (r *Registry) Authenticate(ctx context.Context, clientID, secret, requestID string) (Caller, audit.Receipt, error) {
+	client, err := r.cfg.Store.Client(ctx, clientID)
+	if err != nil && !errors.Is(err, licence.ErrNotFound) {
+		return Caller{}, audit.Receipt{}, err
+	}
+	c := client.caller(requestID)
+	a := &access{action: ActionAuthenticate, object: clientID}
+	if err != nil || client.Disabled || !client.holds(secret) {
+		c = Anonymous(requestID)
+		receipt, err := r.refuse(ctx, c, a, ErrUnauthenticated)
+		return Caller{}, receipt, err
+	}
+	receipt, err := r.append(ctx, c, a)
+	return c, receipt, err
+}
+
+// SignIn logs that somebody signed in as a client by other means than its
+// secret, and returns the caller they are. ErrUnauthenticated when there is no
+// such client, or it was disabled.
+func (r *Registry) SignIn(ctx context.Context, clientID, requestID string) (Caller, audit.Receipt, error) {
+	a := &access{action: ActionAuthenticate, object: clientID}
+	c, err := r.CallerFor(ctx, clientID, requestID)
+	if errors.Is(err, ErrUnauthenticated) {
+		receipt, err := r.refuse(ctx, Anonymous(requestID), a, err)
+		return Caller{}, receipt, err
+	}
+	if err != nil {
+		return Caller{}, audit.Receipt{}, err
+	}
+	receipt, err := r.append(ctx, c, a)
+	return c, receipt, err
+}
+
+// CallerFor is the caller behind a token that was checked already. A client
+// disabled since then is ErrUnauthenticated.
+func (r *Registry) CallerFor(ctx context.Context, clientID, requestID string) (Caller, error) {
+	client, err := r.cfg.Store.Client(ctx, clientID)
+	if errors.Is(err, licence.ErrNotFound) || err == nil && client.Disabled {
+		return Caller{}, ErrUnauthenticated
+	}
+	return client.caller(requestID), err
+}
+
+// PutClient registers or replaces a machine client; for the system alone.
+func (r *Registry) PutClient(ctx context.Context, c Caller, client Client) (audit.Receipt, error) {
+	return r.gate(ctx, c, &access{action: ActionConfigure, object: "client/" + client.ID,
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutClient(ctx, client) }})
+}
+
+// PutGrant registers or replaces a grant; for the system alone.
+func (r *Registry) PutGrant(ctx context.Context, c Caller, g Grant) (audit.Receipt, error) {
+	return r.gate(ctx, c, &access{action: ActionConfigure, object: "grant/" + g.Client + "/" + g.TypeCode,
+		use:   Use{Purpose: g.LegalBasis},
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutGrant(ctx, g) }})
+}
+
+// States calls fn with every licence that was ever issued, its stored status
+// and since when, for a trust list; for the system alone.
+func (r *Registry) States(ctx context.Context, c Caller, fn func(licence.Identifier, licence.Status, time.Time) error) (audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{action: ActionTrustList, object: "states"})
+	if err != nil {
+		return receipt, err
+	}
+	return receipt, r.cfg.Store.EachStatus(ctx, fn)
+}

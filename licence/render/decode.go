@@ -1,0 +1,305 @@
+package render
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"image"
+	"image/color"
+	"math"
+	"strconv"
+
+	qrcode "github.com/piglig/go-qr"
+)
+
+// Bounds on what DecodeQR believes of a page: our own pages stay far below.
+const (
+	maxContent  = 4 << 20
+	maxDepth    = 32
+	maxOperands = 64
+	pixels      = 4 // along the side of a module
+)
+
+// DecodeQR reads the symbol that a page's operators draw in the box: it paints
+// what they paint there, and decodes the picture. So it answers for what is
+// drawn, not for what was meant. The content stream comes inflated. Anything but
+// rectangles that is painted over the symbol or its quiet zone is an error.
+func DecodeQR(pageContent []byte, box QRBox) (string, error) {
+	if len(pageContent) > maxContent {
+		return "", fmt.Errorf("reading QR from page: %d bytes of content", len(pageContent))
+	}
+	if box.Modules < 21 || box.Modules > largestSymbol || !(box.Size > 0) || math.IsInf(box.Size, 0) {
+		return "", errors.New("reading QR from page: the box is no symbol's")
+	}
+	side := (box.Modules + 2*quietZone) * pixels
+	p := &painter{box: box, img: image.NewGray(image.Rect(0, 0, side, side)), soiled: true}
+	p.state.m = transform{1, 0, 0, 1, 0, 0}
+	if err := p.read(pageContent); err != nil {
+		return "", fmt.Errorf("reading QR from page: %w", err)
+	}
+	if p.soiled {
+		return "", errors.New("reading QR from page: the symbol does not stand alone on white")
+	}
+	text, err := qrcode.Decode(p.img)
+	if err != nil {
+		return "", fmt.Errorf("reading QR from page: %w", err)
+	}
+	return text, nil
+}
+
+// painter interprets the operators our pages use.
+type painter struct {
+	box    QRBox
+	img    *image.Gray
+	soiled bool // something other than rectangles lies on the box
+
+	state graphics
+	stack []graphics
+	rects [][4]float64 // of the current path, on the page
+	other bool         // the path holds lines or curves
+	ext   extent       // of the path
+	text  [2]float64   // where text is shown
+
+	operands []float64
+	shown    int // bytes of the last string
+}
+
+// graphics is the part of the graphics state that bears on what is seen.
+type graphics struct {
+	m    transform
+	fill uint8
+	size float64 // of the font
+}
+
+// extent is a bounding box on the page; the zero value is empty.
+type extent struct {
+	x0, y0, x1, y1 float64
+	some           bool
+}
+
+func (e *extent) add(x, y float64) {
+	if !e.some {
+		*e = extent{x, y, x, y, true}
+		return
+	}
+	e.x0, e.y0, e.x1, e.y1 = min(e.x0, x), min(e.y0, y), max(e.x1, x), max(e.y1, y)
+}
+
+// read goes through the content token by token.
+func (p *painter) read(data []byte) error {
+	for len(data) > 0 {
+		c := data[0]
+		switch {
+		case isWhite(c):
+			data = data[1:]
+		case c == '(':
+			n := stringEnd(data)
+			if n < 0 {
+				return errors.New("string without end")
+			}
+			p.shown, data = n, data[n:]
+		case c == '<' && !bytes.HasPrefix(data, []byte("<<")):
+			n := bytes.IndexByte(data, '>')
+			if n < 0 {
+				return errors.New("string without end")
+			}
+			data = data[n+1:]
+		case bytes.IndexByte([]byte("<>[]"), c) >= 0:
+			data = data[1:]
+		case c == '/':
+			n := 1 + tokenEnd(data[1:])
+			data = data[n:]
+		default:
+			n := max(1, tokenEnd(data))
+			if err := p.token(string(data[:n])); err != nil {
+				return err
+			}
+			data = data[n:]
+		}
+	}
+	return nil
+}
+
+func isWhite(c byte) bool {
+	return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0 || c == '\f'
+}
+
+// tokenEnd is the length of the token at the head of data.
+func tokenEnd(data []byte) int {
+	for i, c := range data {
+		if isWhite(c) || bytes.IndexByte([]byte("()<>[]/"), c) >= 0 {
+			return i
+		}
+	}
+	return len(data)
+}
+
+// stringEnd is the length of the literal string at the head of data, -1 when it
+// has no end.
+func stringEnd(data []byte) int {
+	depth := 0
+	for i := 0; i < len(data); i++ {
+		switch data[i] {
+		case '\\':
+			i++
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return -1
+}
+
+// token takes a number or runs an operator.
+func (p *painter) token(s string) error {
+	if v, err := strconv.ParseFloat(s, 64); err == nil {
+		if len(p.operands) == maxOperands || math.IsInf(v, 0) || math.IsNaN(v) {
+			return errors.New("too many operands or a number out of range")
+		}
+		p.operands = append(p.operands, v)
+		return nil
+	}
+	err := p.operator(s)
+	p.operands = p.operands[:0]
+	return err
+}
+
+// arity is the operands of the operators that we look at. Those with 0 are
+// known to paint nothing or are handled without operands.
+var arity = map[string]int{
+	"q": 0, "Q": 0, "cm": 6, "re": 4, "m": 2, "l": 2, "c": 6, "h": 0, "f": 0, "f*": 0, "S": 0, "n": 0, "B": 0,
+	"g": 1, "rg": 3, "Td": 2, "Tf": 1, "Tj": 0,
+	"G": 0, "RG": 0, "w": 0, "J": 0, "j": 0, "d": 0, "BT": 0, "ET": 0, "BDC": 0, "EMC": 0,
+}
+
+func (p *painter) operator(op string) error {
+	n, known := arity[op]
+	if !known {
+		return fmt.Errorf("unexpected operator %.10q", op)
+	}
+	if len(p.operands) < n {
+		return fmt.Errorf("operator %s has %d operands", op, len(p.operands))
+	}
+	v := p.operands[len(p.operands)-n:]
+	switch op {
+	case "q":
+		if len(p.stack) == maxDepth {
+			return errors.New("states nested too deeply")
+		}
+		p.stack = append(p.stack, p.state)
+	case "Q":
+		if len(p.stack) == 0 {
+			return errors.New("operator Q without q")
+		}
+		p.state, p.stack = p.stack[len(p.stack)-1], p.stack[:len(p.stack)-1]
+	case "cm":
+		p.state.m = transform(v).then(p.state.m)
+	case "g":
+		p.state.fill = level(v[0], v[0], v[0])
+	case "rg":
+		p.state.fill = level(v[0], v[1], v[2])
+	case "Tf":
+		p.state.size = v[0]
+	case "BT":
+		p.text = [2]float64{}
+	case "Td":
+		p.text[0] += v[0]
+		p.text[1] += v[1]
+	case "Tj":
+		p.show()
+	default:
+		p.path(op, v)
+	}
+	return nil
+}
+
+// level is a colour's brightness as a grey.
+func level(r, g, b float64) uint8 {
+	return uint8(math.Round(255 * min(1, max(0, 0.299*r+0.587*g+0.114*b))))
+}
+
+// path builds and paints paths.
+func (p *painter) path(op string, v []float64) {
+	switch op {
+	case "re":
+		x0, y0 := p.state.m.apply(v[0], v[1])
+		x1, y1 := p.state.m.apply(v[0]+v[2], v[1]+v[3])
+		p.rects = append(p.rects, [4]float64{min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)})
+		p.other = p.other || p.state.m[1] != 0 || p.state.m[2] != 0
+		p.ext.add(x0, y0)
+		p.ext.add(x1, y1)
+	case "m", "l", "c":
+		p.other = true
+		for i := 0; i < len(v); i += 2 {
+			p.ext.add(p.state.m.apply(v[i], v[i+1]))
+		}
+	case "f":
+		if p.other {
+			p.soil(p.ext)
+		} else {
+			for _, r := range p.rects {
+				p.fill(r)
+			}
+		}
+		p.clear()
+	case "f*", "S", "B":
+		p.soil(p.ext)
+		p.clear()
+	case "n":
+		p.clear()
+	}
+}
+
+func (p *painter) clear() { p.rects, p.other, p.ext = p.rects[:0], false, extent{} }
+
+// show marks where text stands, taking its characters as half as wide as high.
+func (p *painter) show() {
+	var e extent
+	x, y, s := p.text[0], p.text[1], p.state.size
+	e.add(p.state.m.apply(x, y))
+	e.add(p.state.m.apply(x+float64(p.shown/2)*s/2, y+s*0.8))
+	p.soil(e)
+}
+
+// soil notes that something lies on the box.
+func (p *painter) soil(e extent) {
+	if !e.some {
+		return
+	}
+	x0, y0, x1, y1 := p.grid(e.x0, e.y1, e.x1, e.y0)
+	side := float64(p.img.Rect.Dx())
+	if x1 > 0.5 && y1 > 0.5 && x0 < side-0.5 && y0 < side-0.5 {
+		p.soiled = true
+	}
+}
+
+// grid turns the upper left and lower right of a rectangle on the page into
+// pixels of the picture.
+func (p *painter) grid(left, top, right, bottom float64) (x0, y0, x1, y1 float64) {
+	scale := float64(p.box.Modules*pixels) / p.box.Size
+	const quiet = quietZone * pixels
+	x := func(v float64) float64 { return (v-p.box.X)*scale + quiet }
+	y := func(v float64) float64 { return (p.box.Y+p.box.Size-v)*scale + quiet }
+	return x(left), y(top), x(right), y(bottom)
+}
+
+// fill paints a rectangle: every pixel whose centre it holds. White over the
+// whole picture makes it clean.
+func (p *painter) fill(r [4]float64) {
+	x0, y0, x1, y1 := p.grid(r[0], r[3], r[2], r[1])
+	side := p.img.Rect.Dx()
+	bound := func(v float64) int { return int(min(float64(side), max(0, math.Round(v)))) }
+	area := image.Rect(bound(x0), bound(y0), bound(x1), bound(y1))
+	if area.Eq(p.img.Rect) {
+		p.soiled = p.state.fill != 255
+	}
+	shade := color.Gray{Y: p.state.fill}
+	for y := area.Min.Y; y < area.Max.Y; y++ {
+		for x := area.Min.X; x < area.Max.X; x++ {
+			p.img.SetGray(x, y, shade)
+		}
+	}
+}

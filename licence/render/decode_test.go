@@ -1,0 +1,142 @@
+package render_test
+
+import (
+	"bytes"
+	"compress/zlib"
+	"fmt"
+	"image/png"
+	"io"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/makiuchi-d/gozxing"
+	zxing "github.com/makiuchi-d/gozxing/qrcode"
+
+	"elicence/licence/render"
+)
+
+// content is the inflated content stream of the page with the symbol: the only
+// stream of a file that ends with one.
+func content(t testing.TB, pdf []byte) []byte {
+	t.Helper()
+	for rest := pdf; ; {
+		i := bytes.Index(rest, []byte("stream\n"))
+		if i < 0 {
+			t.Fatal("no page content found")
+		}
+		rest = rest[i+len("stream\n"):]
+		if r, err := zlib.NewReader(bytes.NewReader(rest)); err == nil {
+			if data, _ := io.ReadAll(r); bytes.HasSuffix(bytes.TrimSpace(data), []byte("f Q")) {
+				return data
+			}
+		}
+	}
+}
+
+func TestDecodeQR(t *testing.T) {
+	out := mustRender(t, "birth", sample(t, "birth"))
+	page := content(t, out.PDF)
+	got, err := render.DecodeQR(page, out.QR)
+	if err != nil || got != qrText().String() {
+		t.Fatalf("got %q, %v", got, err)
+	}
+	b := out.QR
+	at := func(format string, dx, dy float64) string {
+		return string(page) + fmt.Sprintf("\n"+format, b.X+dx*b.Size, b.Y+dy*b.Size)
+	}
+	for name, spoiled := range map[string]string{
+		"nothing":            "",
+		"no symbol":          string(page[:bytes.Index(page, []byte(" 1 g"))]),
+		"line across":        at("%.2f %.2f m 0 0 l S", 0.5, 0.5),
+		"curve filled":       at("%.2f %.2f m 0 0 9 9 900 900 c f", 0.5, 0.5),
+		"text over it":       at("BT /F1 20 Tf %.2f %.2f Td (\x4e\x00\x4e\x01) Tj ET", 0.2, 0.5),
+		"in the quiet zone":  at("BT /F1 9 Tf %.2f %.2f Td (\x4e\x00\x4e\x01) Tj ET", 0.2, -0.03),
+		"half covered":       at("q 1 g %.2f %.2f 60 90 re f Q", 0, 0),
+		"blacked out":        at("q 0 g %.2f %.2f 60 90 re f Q", 0, 0),
+		"all white":          at("q 1 g %.2f %.2f 900 900 re f Q", -1, -1),
+		"tilted rectangle":   at("q 0.9 0.1 -0.1 0.9 %.2f %.2f cm 0 0 50 50 re f Q", 0.2, 0.2),
+		"form XObject":       string(page) + " /X1 Do",
+		"shading":            string(page) + " /S1 sh",
+		"clip":               string(page) + " W n",
+		"inline image":       string(page) + " BI ID EI",
+		"Q without q":        "Q",
+		"string without end": string(page) + " (abc",
+		"no operands":        "re f",
+		"deep":               strings.Repeat("q ", 100),
+		"operands":           strings.Repeat("1 ", 1000) + "re",
+		"infinite":           "1e999 0 0 0 re f",
+		"huge":               strings.Repeat(" ", 5<<20),
+	} {
+		if got, err := render.DecodeQR([]byte(spoiled), b); err == nil {
+			t.Errorf("%s: decoded %.20q", name, got)
+		}
+	}
+	for name, box := range map[string]render.QRBox{
+		"zero": {}, "beside": {Page: 1, X: b.X + 200, Y: b.Y, Size: b.Size, Modules: b.Modules},
+		"other modules":  {Page: 1, X: b.X, Y: b.Y, Size: b.Size, Modules: b.Modules - 4},
+		"one module off": {Page: 1, X: b.X, Y: b.Y, Size: b.Size, Modules: 1 << 30},
+	} {
+		if got, err := render.DecodeQR(page, box); err == nil && name != "other modules" {
+			t.Errorf("box %s: decoded %.20q", name, got)
+		}
+	}
+}
+
+// TestDecodeQRFollowsThePage swaps one symbol for another: what is drawn counts.
+func TestDecodeQRFollowsThePage(t *testing.T) {
+	in := input(sample(t, "birth"))
+	in.QR.Digits = "1" + in.QR.Digits[1:]
+	out, err := layouts(t)["birth"].Render(fonts(t), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := render.DecodeQR(content(t, out.PDF), out.QR)
+	if err != nil || got != in.QR.String() || got == qrText().String() {
+		t.Errorf("got %q, %v", got, err)
+	}
+}
+
+// TestSecondDecoder reads the printed symbol with an independent decoder.
+func TestSecondDecoder(t *testing.T) {
+	out := mustRender(t, "food-business", sample(t, "food-business"))
+	path := saved(t, "second.pdf", out.PDF)
+	b := out.QR
+	const dpi = 200.0
+	cut := func(v float64) string { return fmt.Sprint(int(v / 72 * dpi)) }
+	quiet := 4 * b.Size / float64(b.Modules)
+	height := 210 / 25.4 * 72
+	tool(t, "poppler-utils", "pdftoppm", "-r", fmt.Sprint(dpi), "-gray", "-png", "-singlefile", "-x", cut(b.X-quiet),
+		"-y", cut(height-b.Y-b.Size-quiet), "-W", cut(b.Size+2*quiet), "-H", cut(b.Size+2*quiet), path, path)
+	file, err := os.Open(path + ".png")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	img, err := png.Decode(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	bitmap, err := gozxing.NewBinaryBitmapFromImage(img)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := zxing.NewQRCodeReader().Decode(bitmap, nil)
+	if err != nil || got.GetText() != qrText().String() {
+		t.Errorf("got %v, %v", got, err)
+	}
+}
+
+// FuzzDecodeQR reads any content: never more than a text or an error.
+func FuzzDecodeQR(f *testing.F) {
+	out := mustRender(f, "work-safety", sample(f, "work-safety"))
+	page := content(f, out.PDF)
+	f.Add(page[len(page)-2000:])
+	f.Add([]byte("q 1 0 0 1 0 0 cm 1 g 0 0 900 900 re f 0 g 10 10 5 5 re f Q"))
+	f.Add([]byte("BT /F1 9 Tf 1 2 Td (a\\)b) Tj ET <AB> [ ( ] "))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if text, err := render.DecodeQR(data, out.QR); err != nil && text != "" {
+			t.Fatalf("%q with %v", text, err)
+		}
+	})
+}

@@ -1,0 +1,197 @@
+package render
+
+import (
+	"encoding/binary"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/tdewolff/font"
+)
+
+// em is the number of units in the em of the fonts we write. Glyphs of fonts
+// with another em are scaled to it.
+const em = 1000
+
+// fontFiles names every font file by the short name that faces are made of.
+var fontFiles = map[string]string{
+	"serif":      "NotoSerifSC_400Regular.ttf",
+	"serif-bold": "NotoSerifSC_700Bold.ttf",
+	"sans":       "NotoSansSC_400Regular.ttf",
+	"sans-bold":  "NotoSansSC_700Bold.ttf",
+	"babelstone": "BabelStoneHan.ttf",
+	"hanamin-a":  "HanaMinA.ttf",
+	"hanamin-b":  "HanaMinB.ttf",
+}
+
+// faceChains lists, for each face a layout may name, the fonts asked in turn
+// for a glyph. The last three together draw all of URO and Extensions A to F.
+var faceChains = map[string][]string{
+	"song":      {"serif", "babelstone", "hanamin-a", "hanamin-b"},
+	"song-bold": {"serif-bold", "serif", "babelstone", "hanamin-a", "hanamin-b"},
+	"hei":       {"sans", "serif", "babelstone", "hanamin-a", "hanamin-b"},
+	"hei-bold":  {"sans-bold", "sans", "serif", "babelstone", "hanamin-a", "hanamin-b"},
+}
+
+// mainFace is the face whose characters keep their own code points in a cut
+// font, so that most text needs no help to be extracted.
+const mainFace = "song"
+
+// Fonts holds the fonts that licences are drawn with. Each file is mapped into
+// memory and parsed at most once per process, when first needed. Fonts is safe
+// for concurrent use.
+type Fonts struct {
+	faces map[string][]*source
+}
+
+// OpenFonts finds the font files below the folders given, the first folder that
+// has a file winning. The error names every file that is missing, and `make
+// fonts`, which fetches them.
+func OpenFonts(dirs ...string) (*Fonts, error) {
+	found := map[string]string{}
+	for _, dir := range dirs {
+		indexFonts(dir, found)
+	}
+	var missing []string
+	sources := map[string]*source{}
+	for name, file := range fontFiles {
+		path, ok := found[file]
+		if !ok {
+			missing = append(missing, file)
+		}
+		sources[name] = &source{path: path}
+	}
+	if missing != nil {
+		slices.Sort(missing)
+		return nil, fmt.Errorf("fonts missing in %s: %s; run `make fonts`",
+			strings.Join(dirs, ", "), strings.Join(missing, ", "))
+	}
+	f := &Fonts{faces: map[string][]*source{}}
+	for face, chain := range faceChains {
+		for _, name := range chain {
+			f.faces[face] = append(f.faces[face], sources[name])
+		}
+	}
+	if err := sources["serif"].open(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// indexFonts adds the files we look for below dir to found. A folder that cannot
+// be read holds no fonts: what is missing in the end is reported by name.
+func indexFonts(dir string, found map[string]string) {
+	wanted := map[string]bool{}
+	for _, file := range fontFiles {
+		wanted[file] = true
+	}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return nil
+		}
+		if name := d.Name(); wanted[name] && !d.IsDir() && found[name] == "" {
+			found[name] = path
+		}
+		return nil
+	})
+}
+
+// source is one font file.
+type source struct {
+	path string
+
+	once sync.Once
+	err  error
+	sfnt *font.SFNT
+	upem int
+
+	// mu guards glyphs, the answers already given by the character map, whose
+	// search is linear. Only graphic characters get here, so it is bounded.
+	mu     sync.RWMutex
+	glyphs map[rune]uint16
+}
+
+// open maps and parses the file, the first time it is called.
+func (s *source) open() error {
+	s.once.Do(func() {
+		data, err := mapFile(s.path)
+		if err != nil {
+			s.err = fmt.Errorf("opening font: %w", err)
+			return
+		}
+		sfnt, err := font.ParseSFNT(data, 0)
+		switch {
+		case err != nil:
+			s.err = fmt.Errorf("parsing font %s: %w", s.path, err)
+		case !sfnt.IsTrueType || sfnt.UnitsPerEm() == 0:
+			s.err = fmt.Errorf("parsing font %s: no TrueType outlines", s.path)
+		default:
+			s.sfnt, s.upem, s.glyphs = sfnt, int(sfnt.UnitsPerEm()), map[rune]uint16{}
+		}
+	})
+	return s.err
+}
+
+// glyph is the index of r's glyph, 0 when the font cannot draw r. A character
+// other than a space whose outline is empty counts as not drawn.
+func (s *source) glyph(r rune) uint16 {
+	s.mu.RLock()
+	g, known := s.glyphs[r]
+	s.mu.RUnlock()
+	if known {
+		return g
+	}
+	g = s.sfnt.GlyphIndex(r)
+	if g >= s.sfnt.NumGlyphs() || !isSpace(r) && len(s.sfnt.Glyf.Get(g)) < 12 {
+		g = 0
+	}
+	s.mu.Lock()
+	s.glyphs[r] = g
+	s.mu.Unlock()
+	return g
+}
+
+// glyph is one drawing of one character.
+type glyph struct {
+	src *source
+	id  uint16
+}
+
+// advance is the glyph's width in 1/1000 of the font size.
+func (g glyph) advance() int {
+	return (int(g.src.sfnt.GlyphAdvance(g.id))*em + g.src.upem/2) / g.src.upem
+}
+
+// glyph finds the first font of the face that draws r. ok is false when none
+// does; err says that a font could not be read.
+func (f *Fonts) glyph(face string, r rune) (g glyph, ok bool, err error) {
+	for _, src := range f.faces[face] {
+		if err := src.open(); err != nil {
+			return glyph{}, false, err
+		}
+		if id := src.glyph(r); id != 0 {
+			return glyph{src, id}, true, nil
+		}
+	}
+	return glyph{}, false, nil
+}
+
+// width is the width of s in units of 1/1000 of the font size. Characters that
+// no font draws count as nothing: check refused them before.
+func (f *Fonts) width(face, s string) int {
+	w := 0
+	for _, r := range s {
+		if g, ok, err := f.glyph(face, r); err == nil && ok {
+			w += g.advance()
+		}
+	}
+	return w
+}
+
+// isTrueType reports whether a file begins like a TrueType font, cheaply.
+func isTrueType(data []byte) bool {
+	return len(data) > 12 && (binary.BigEndian.Uint32(data) == 0x00010000 || string(data[:4]) == "true")
+}

@@ -1,0 +1,215 @@
+package render_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"elicence/licence/render"
+	"elicence/templates"
+)
+
+// small is a layout in as few lines as there are rules about it.
+const small = `{
+  "page": {"width": 210, "height": 148},
+  "ground": {"colour": "#ffffff", "waves": "#eeeeee", "inset": 12, "rose": "#eeeeee", "rose_radius": 20},
+  "frame": {"style": "lines", "inset": 5, "band": 6, "colours": ["#aa0000", "#aa0000", "#aa0000"], "tint": ""},
+  "styles": {
+    "default": {"face": "song", "size": 12, "min": 8, "leading": 1.3, "colour": "#000000", "align": "left", "valign": "top"}
+  },
+  "pages": [
+    [
+      {"kind": "text", "x": 20, "y": 20, "w": 100, "h": 10, "text": "{holder.name}"},
+      {"kind": "table", "x": 20, "y": 40, "w": 100, "h": 40, "list": "fields.items", "row": 8, "columns": [{"title": "A", "w": 50, "text": "{item}"}]}
+    ]
+  ],
+  "continuation": [
+    {"kind": "table", "x": 20, "y": 20, "w": 100, "h": 100}
+  ],
+  "qr": {"page": 1, "x": 150, "y": 20, "size": 30},
+  "seal": {"page": 1, "x": 160, "y": 100, "diameter": 42}
+}
+`
+
+// TestLayoutErrors spoils the layout in one place each and wants the file, the
+// line and the reason.
+func TestLayoutErrors(t *testing.T) {
+	cases := []struct {
+		name, old, new string
+		line           int
+		says           string
+	}{
+		{"syntax", `"lines", "inset"`, `"lines" "inset"`, 4, "invalid character"},
+		{"unknown member", `"rose_radius": 20}`, `"rose_radius": 20, "script": "x"}`, 3, `unknown field "script"`},
+		{"wrong type", `"height": 148`, `"height": "148"`, 2, "must be float64"},
+		{"two values", "\n}\n", "\n}\n{}", 20, "more than one JSON value"},
+		{"page too small", `"width": 210`, `"width": 10`, 2, "50 to 1200 mm"},
+		{"no default style", `"default"`, `"plain"`, 5, `"default"`},
+		{"unknown face", `"face": "song"`, `"face": "kai"`, 6, `unknown face "kai"`},
+		{"no size", `"size": 12, "min"`, `"min"`, 5, `"default"`},
+		{"least above size", `"min": 8`, `"min": 13`, 6, "min between"},
+		{"bad colour", `"#000000"`, `"black"`, 6, "#rrggbb"},
+		{"bad ground", `"waves": "#eeeeee"`, `"waves": "grey"`, 3, "#rrggbb"},
+		{"unknown frame", `"style": "lines"`, `"style": "dragon"`, 4, "frame must have"},
+		{"huge inset", `"inset": 5`, `"inset": 1e300`, 4, "an eighth"},
+		{"huge rosette", `"rose_radius": 20`, `"rose_radius": 1e9`, 3, "outside the page"},
+		{"huge stroke", `"text": "{holder.name}"`, `"text": "", "stroke": 99`, 10, "stroke"},
+		{"unknown kind", `"kind": "text"`, `"kind": "image"`, 10, `unknown kind "image"`},
+		{"unknown reference", `{holder.name}`, `{holder.salary}`, 10, "{holder.salary}"},
+		{"reference without end", `{holder.name}`, `{holder.name`, 10, "without end"},
+		{"unknown format", `{holder.name}`, `{holder.name|upper}`, 10, "malformed reference"},
+		{"outside the page", `"x": 20, "y": 20, "w": 100, "h": 10`, `"x": 120, "y": 20, "w": 100, "h": 10`, 10, "outside the page"},
+		{"negative", `"x": 20, "y": 20, "w": 100, "h": 10,`, `"x": -1, "y": 20, "w": 100, "h": 10,`, 10, "outside the page"},
+		{"spread value", `"text": "{holder.name}"`, `"text": "{holder.name}", "align": "spread"`, 10, "fixed text"},
+		{"unknown style", `"text": "{holder.name}"`, `"text": "{holder.name}", "style": "big"`, 10, `unknown style "big"`},
+		{"unknown member of an element", `"text": "{holder.name}"`, `"text": "{holder.name}", "onclick": ""`, 10, `unknown field "onclick"`},
+		{"wrong type in an element", `"text": "{holder.name}"`, `"text": 7`, 10, "text must be string"},
+		{"text on the symbol", `"x": 20, "y": 20, "w": 100, "h": 10,`, `"x": 60, "y": 20, "w": 100, "h": 10,`, 10, "lies on the QR symbol"},
+		{"table of no field", `"list": "fields.items"`, `"list": "holder.name"`, 11, "must be a field"},
+		{"columns too wide", `"w": 50, "text"`, `"w": 150, "text"`, 11, "wider than the table"},
+		{"no continuation", `"kind": "table", "x": 20, "y": 20`, `"kind": "box", "x": 20, "y": 20`, 11, "continuation"},
+		{"symbol too small", `"size": 30`, `"size": 20`, 17, "27.6 mm"},
+		{"symbol outside", `"x": 150, "y": 20, "size": 30`, `"x": 190, "y": 20, "size": 30`, 17, "must lie on a page"},
+		{"symbol on no page", `"page": 1, "x": 150`, `"page": 2, "x": 150`, 17, "must lie on a page"},
+		{"seal outside", `"x": 160, "y": 100`, `"x": 205, "y": 100`, 18, "must lie on a page"},
+		{"seal on the symbol", `"x": 160, "y": 100`, `"x": 160, "y": 50`, 18, "lies on the QR symbol"},
+		{"seal too large", `"diameter": 42`, `"diameter": 80`, 18, "30 to 60 mm"},
+		{"no pages", small[strings.Index(small, `  "pages"`):strings.Index(small, `  "qr"`)], "  \"pages\": [],\n", 8, "needs a page"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if strings.Count(small, c.old) == 0 {
+				t.Fatalf("%q is not in the layout", c.old)
+			}
+			text := strings.Replace(small, c.old, c.new, 1)
+			_, err := render.LoadLayouts(fstest.MapFS{"x/layout.json": {Data: []byte(text)}})
+			want := fmt.Sprintf("x/layout.json:%d: ", c.line)
+			if err == nil || !strings.HasPrefix(err.Error(), want) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v, want %s… %s", err, want, c.says)
+			}
+		})
+	}
+	if _, err := render.LoadLayouts(fstest.MapFS{"x/layout.json": {Data: []byte(small)}}); err != nil {
+		t.Errorf("the layout itself: %v", err)
+	}
+	if _, err := render.LoadLayouts(fstest.MapFS{}); err == nil {
+		t.Error("no layout at all was accepted")
+	}
+}
+
+// FuzzLayout reads any file: a layout, or an error that names the file.
+func FuzzLayout(f *testing.F) {
+	f.Add([]byte(small))
+	f.Add([]byte(`{"pages": [[{}], [`))
+	f.Add([]byte(`{"page": {"width": 1e300}}`))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		got, err := render.LoadLayouts(fstest.MapFS{"x/layout.json": {Data: data}})
+		if (err == nil) != (got["x"] != nil) || err != nil && !strings.HasPrefix(err.Error(), "x/layout.json:") {
+			t.Fatalf("%v, %v", got, err)
+		}
+	})
+}
+
+// property is what we look at in a catalogue item's schema.
+type property struct {
+	Type      string `json:"type"`
+	MaxLength int    `json:"maxLength"`
+	Pattern   string `json:"pattern"`
+	Format    string `json:"format"`
+	Enum      []any  `json:"enum"`
+	Ref       string `json:"$ref"`
+	Items     struct {
+		Properties map[string]property `json:"properties"`
+	} `json:"items"`
+}
+
+// schema reads the properties of a layout's catalogue item.
+func schema(t *testing.T, name string) map[string]property {
+	t.Helper()
+	data, err := fs.ReadFile(templates.Catalogue(), name+"/fields.schema.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s struct {
+		Properties map[string]property `json:"properties"`
+	}
+	if err := json.Unmarshal(data, &s); err != nil {
+		t.Fatal(err)
+	}
+	return s.Properties
+}
+
+var reference = regexp.MustCompile(`fields\.([a-z_0-9]+)`)
+
+// TestFieldsOfCatalogue checks that every field of the catalogue is printed, and
+// that nothing is printed that the catalogue does not have.
+func TestFieldsOfCatalogue(t *testing.T) {
+	for name := range layouts(t) {
+		data, err := os.ReadFile("../../templates/layouts/" + name + "/layout.json")
+		if err != nil {
+			t.Fatal(err)
+		}
+		properties := schema(t, name)
+		seen := map[string]bool{}
+		for _, m := range reference.FindAllStringSubmatch(string(data), -1) {
+			seen[m[1]] = true
+			if _, ok := properties[m[1]]; !ok {
+				t.Errorf("%s prints fields.%s, which the catalogue does not have", name, m[1])
+			}
+		}
+		for key, p := range properties {
+			if !seen[key] {
+				t.Errorf("%s does not print fields.%s", name, key)
+			}
+			for member := range p.Items.Properties {
+				if !strings.Contains(string(data), "{"+member) {
+					t.Errorf("%s does not print the member %s of fields.%s", name, member, key)
+				}
+			}
+		}
+	}
+}
+
+// TestLongestFits checks that what the catalogue allows has room: every free
+// text at its greatest length.
+func TestLongestFits(t *testing.T) {
+	for name, l := range layouts(t) {
+		for key, p := range schema(t, name) {
+			if p.Type != "string" || p.MaxLength == 0 || p.Pattern != "" || p.Enum != nil {
+				continue
+			}
+			lic := sample(t, name)
+			lic.Fields[key] = strings.Repeat("国", p.MaxLength)
+			if err := l.Check(fonts(t), lic); err != nil {
+				t.Errorf("%s, %d characters in %s: %v", name, p.MaxLength, key, err)
+			}
+		}
+		lic := sample(t, name)
+		lic.Holder.Name, lic.Authority.Name = strings.Repeat("国", 30), strings.Repeat("国", 30)
+		if err := l.Check(fonts(t), lic); err != nil {
+			t.Errorf("%s, names of 30 characters: %v", name, err)
+		}
+	}
+}
+
+// TestFiveLayouts pins the names that catalogue items refer to.
+func TestFiveLayouts(t *testing.T) {
+	var names []string
+	for name, l := range layouts(t) {
+		names = append(names, name)
+		if l.Name != name || l.SealPlacement().Width < 100 {
+			t.Errorf("%s: %+v", name, l.SealPlacement())
+		}
+	}
+	slices.Sort(names)
+	want := "birth construction-qualification food-business road-transport work-safety"
+	if got := strings.Join(names, " "); got != want {
+		t.Errorf("layouts %s, want %s", got, want)
+	}
+}

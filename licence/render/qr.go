@@ -1,0 +1,103 @@
+package render
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	qrcode "github.com/piglig/go-qr"
+
+	"elicence/licence"
+)
+
+// largestVersion is the largest symbol drawn: more modules than its 69 would be
+// too fine for print and scan at the sizes layouts have room for.
+const largestVersion = 13
+
+// QRBox is where a symbol is drawn: on a page counted from 1, the lower left
+// corner and side in points without the quiet zone, and the modules on a side.
+type QRBox struct {
+	Page       int
+	X, Y, Size float64
+	Modules    int
+}
+
+// encodeQR makes the symbol at level M in the three segments of the QR text:
+// URL, number sign, digits.
+func encodeQR(text licence.QRText) (*qrcode.QrCode, error) {
+	url, err := qrcode.MakeAlphanumeric(text.URL)
+	if err != nil {
+		return nil, fmt.Errorf("encoding URL for QR: %w", err)
+	}
+	sign, err := qrcode.MakeBytes([]byte("#"))
+	if err != nil {
+		return nil, err
+	}
+	digits, err := qrcode.MakeNumeric(text.Digits)
+	if err != nil {
+		return nil, fmt.Errorf("encoding payload for QR: %w", err)
+	}
+	segments := []*qrcode.QrSegment{url, sign, digits}
+	code, err := qrcode.EncodeSegments(segments, qrcode.Medium, qrcode.MinVersion, largestVersion, -1, true)
+	if err != nil {
+		return nil, fmt.Errorf("encoding QR: %w", err)
+	}
+	return code, nil
+}
+
+// box is where a symbol of so many modules is drawn in the layout.
+func (l *Layout) box(modules int) QRBox {
+	return QRBox{Page: l.qr.Page, X: l.qr.X * pt, Y: (l.page.H - l.qr.Y - l.qr.Size) * pt, Size: l.qr.Size * pt, Modules: modules}
+}
+
+// operators draws the symbol: white with its quiet zone first, then every run
+// of dark modules once, tall rectangles before wide ones where both are possible.
+// The unit is a module, so all numbers are small and whole.
+func (b QRBox) operators(code *qrcode.QrCode) string {
+	var s strings.Builder
+	module := b.Size / float64(b.Modules)
+	fmt.Fprintf(&s, "q %.5f 0 0 %.5f %.3f %.3f cm 1 g %d %d %d %d re f 0 g\n", module, module, b.X, b.Y,
+		-quietZone, -quietZone, b.Modules+2*quietZone, b.Modules+2*quietZone)
+	buf := make([]byte, 0, 1<<14)
+	for _, r := range darkRuns(code) {
+		for _, v := range []int{r.x, b.Modules - r.y - r.h, r.w, r.h} {
+			buf = append(strconv.AppendInt(buf, int64(v), 10), ' ')
+		}
+		buf = append(buf, "re\n"...)
+	}
+	s.Write(buf)
+	s.WriteString("f Q")
+	return s.String()
+}
+
+// rect is a rectangle in modules from the upper left corner.
+type rect struct{ x, y, w, h int }
+
+// darkRuns covers the dark modules with rectangles that do not overlap: each
+// run of a row, and below it the same run of the next rows.
+func darkRuns(code *qrcode.QrCode) []rect {
+	n := code.Size()
+	out := make([]rect, 0, n*n/4)
+	above, here := make([]int, n), make([]int, n) // 1 + the rectangle whose run starts there
+	for y := range n {
+		clear(here)
+		for x := 0; x < n; x++ {
+			start := x
+			for x < n && code.Module(x, y) {
+				x++
+			}
+			if x == start {
+				continue
+			}
+			if i := above[start] - 1; i >= 0 && out[i].w == x-start {
+				out[i].h++
+				here[start] = i + 1
+				continue
+			}
+			out = append(out, rect{start, y, x - start, 1})
+			here[start] = len(out)
+		}
+		above, here = here, above
+	}
+	return out
+}

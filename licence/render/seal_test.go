@@ -1,0 +1,112 @@
+package render_test
+
+import (
+	"bytes"
+	"errors"
+	"image"
+	"image/color"
+	"image/png"
+	"math"
+	"strings"
+	"testing"
+
+	"elicence/licence"
+	"elicence/licence/render"
+)
+
+// TestDrawSeal looks at the pictures of seals: size, ring, star, room between,
+// and that the name stands along the upper arc.
+func TestDrawSeal(t *testing.T) {
+	for name, d := range map[string]render.SealDesign{
+		"shortest": {Name: "杭州海关", DiameterMM: 42},
+		"usual":    {Name: "杭州市城乡建设委员会", Lower: "证照专用章", DiameterMM: 42},
+		"long":     {Name: "浙江省杭州市西湖区人民政府文新街道办事处社会治安综合治理办", Lower: "行政许可专用章", DiameterMM: 45},
+		"rare":     {Name: "𠅤𪚥𰻝镇人民政府", DiameterMM: 42},
+		"small":    {Name: "杭州市道路运输管理服务中心", DiameterMM: 38},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := render.DrawSeal(fonts(t), d)
+			if err != nil {
+				t.Fatal(err)
+			}
+			saved(t, "seal-"+name+".png", p.PNG)
+			img, err := png.Decode(bytes.NewReader(p.PNG))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, ok := img.(*image.Paletted); !ok || len(p.PNG) > 32<<10 {
+				t.Errorf("%T of %d bytes", img, len(p.PNG))
+			}
+			want := int(math.Round(float64(d.DiameterMM) / 25.4 * 300))
+			if b := img.Bounds(); b.Dx() != want || b.Dy() != want || p.WidthMM != d.DiameterMM || p.HeightMM != d.DiameterMM {
+				t.Errorf("%v, %d by %d mm", b, p.WidthMM, p.HeightMM)
+			}
+			if math.Abs(p.Width-float64(d.DiameterMM)*72/25.4) > 1e-9 || p.Width != p.Height {
+				t.Errorf("%v by %v points", p.Width, p.Height)
+			}
+			ink := func(x, y float64) bool { // in mm from the centre, of a seal of 42 mm
+				half, scale := float64(want)/2, float64(want)/42
+				c := color.NRGBAModel.Convert(img.At(int(half+x*scale), int(half-y*scale))).(color.NRGBA)
+				if c.A > 0 && (c.R < 200 || c.G > 40) {
+					t.Errorf("ink of colour %v", c)
+				}
+				return c.A > 128
+			}
+			if !ink(0, 0) || !ink(0, 6.5) || !ink(20.4, 0) || !ink(0, -20.4) {
+				t.Error("star or ring is missing")
+			}
+			if ink(-20.9, 20.9) || ink(0, 8) || ink(6, -6) || ink(19.3, 0.5) || ink(0, -18.5) {
+				t.Error("ink where there is none on a seal")
+			}
+			upper := 0
+			for a := 0.0; a < math.Pi; a += 0.005 {
+				for r := 14.5; r < 18; r += 0.5 {
+					if ink(r*math.Cos(a), r*math.Sin(a)) {
+						upper++
+					}
+				}
+			}
+			if upper < 150 {
+				t.Errorf("only %d points of the upper arc bear ink", upper)
+			}
+		})
+	}
+}
+
+// TestDrawSealSame checks that a design has one picture.
+func TestDrawSealSame(t *testing.T) {
+	d := render.SealDesign{Name: "杭州市城乡建设委员会", DiameterMM: 42}
+	a, err := render.DrawSeal(fonts(t), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := render.DrawSeal(fonts(t), d)
+	if err != nil || !bytes.Equal(a.PNG, b.PNG) || !bytes.Equal(a.Content, b.Content) {
+		t.Error("two pictures of one design")
+	}
+}
+
+func TestDrawSealRefused(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		d     render.SealDesign
+		field string
+		code  string
+	}{
+		{"no name", render.SealDesign{DiameterMM: 42}, "name", licence.CodeTooShort},
+		{"three characters", render.SealDesign{Name: "杭州局", DiameterMM: 42}, "name", licence.CodeTooShort},
+		{"31 characters", render.SealDesign{Name: strings.Repeat("局", 31), DiameterMM: 42}, "name", licence.CodeTooLong},
+		{"long line", render.SealDesign{Name: "杭州海关", Lower: strings.Repeat("章", 13), DiameterMM: 42}, "lower", licence.CodeTooLong},
+		{"control", render.SealDesign{Name: "杭州\n海关", DiameterMM: 42}, "name", licence.CodeControlCharacter},
+		{"private use", render.SealDesign{Name: "杭州海关", Lower: "章\ue000", DiameterMM: 42}, "lower", licence.CodePrivateUse},
+		{"undrawable", render.SealDesign{Name: "杭州海关𒀀", DiameterMM: 42}, "name", render.CodeUndrawable},
+		{"no diameter", render.SealDesign{Name: "杭州海关"}, "diameter_mm", licence.CodeOutOfRange},
+		{"huge", render.SealDesign{Name: "杭州海关", DiameterMM: 1 << 30}, "diameter_mm", licence.CodeOutOfRange},
+	} {
+		p, err := render.DrawSeal(fonts(t), c.d)
+		var refused *licence.RequestError
+		if !errors.As(err, &refused) || refused.Fields[0].Field != c.field || refused.Fields[0].Code != c.code || p.PNG != nil {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}

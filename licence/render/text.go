@@ -1,0 +1,151 @@
+package render
+
+import (
+	"fmt"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"elicence/licence"
+)
+
+// The codes of licence.FieldError that this package adds.
+const (
+	// CodeUndrawable says that no font draws a character of the text.
+	CodeUndrawable = "undrawable_character"
+	// CodeNoRoom says that a text does not fit its place on the licence even in
+	// the smallest size the layout allows.
+	CodeNoRoom = "does_not_fit"
+)
+
+// CheckText reports whether s can be drawn: valid UTF-8, no control, formatting,
+// private-use or unassigned character, no combining mark (we do no shaping), and
+// every character in some font. The error is a *licence.RequestError that names
+// the first bad character and its code point; any other error means that a font
+// could not be read.
+func (f *Fonts) CheckText(field, s string) error { return f.checkText(mainFace, field, s) }
+
+func (f *Fonts) checkText(face, field, s string) error {
+	if !utf8.ValidString(s) {
+		return refuse(field, licence.CodeInvalidUTF8, "is not valid UTF-8")
+	}
+	n := 0
+	for _, r := range s {
+		n++
+		if code, fault := badRune(r); code != "" {
+			return refuse(field, code, "holds the %s %s at character %d", fault, describe(r), n)
+		}
+		_, ok, err := f.glyph(face, r)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return refuse(field, CodeUndrawable, "holds %s at character %d, which no font can draw", describe(r), n)
+		}
+	}
+	return nil
+}
+
+// badRune is the fault of a character that is never drawn, whatever the fonts
+// hold, and its code; "" when there is none.
+func badRune(r rune) (code, fault string) {
+	switch {
+	case unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp):
+		return licence.CodeControlCharacter, "control character"
+	case unicode.Is(unicode.Bidi_Control, r):
+		return licence.CodeBidiControl, "bidirectional control"
+	case unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
+		return licence.CodeZeroWidth, "invisible character"
+	case unicode.Is(unicode.Co, r):
+		return licence.CodePrivateUse, "private-use character"
+	case r == utf8.RuneError, !unicode.IsGraphic(r):
+		return licence.CodeBadCharacter, "unassigned character"
+	case unicode.Is(unicode.M, r):
+		return CodeUndrawable, "combining mark"
+	case unicode.Is(unicode.Zs, r) && !isSpace(r):
+		return licence.CodeBadCharacter, "special space"
+	}
+	return "", ""
+}
+
+// isSpace reports whether r is one of the two spaces that are drawn as nothing.
+func isSpace(r rune) bool { return r == ' ' || r == '\u3000' }
+
+// describe names a character: itself when that can be seen, and its code point.
+func describe(r rune) string {
+	if unicode.IsGraphic(r) && !unicode.Is(unicode.M, r) && !unicode.Is(unicode.Zs, r) {
+		return fmt.Sprintf("%c (U+%04X)", r, r)
+	}
+	return fmt.Sprintf("U+%04X", r)
+}
+
+// refuse is a request error about one field.
+func refuse(field, code, format string, args ...any) error {
+	return &licence.RequestError{Fields: []licence.FieldError{
+		{Field: field, Code: code, Detail: fmt.Sprintf(format, args...)},
+	}}
+}
+
+// Characters that Chinese setting keeps from the beginning or the end of a line
+// (避头尾).
+const (
+	notFirst = "，。、；：？！）》」』】〕〉”’％‰…—·,.;:?!)]}%"
+	notLast  = "（《「『【〔〈“‘([{"
+)
+
+// wrap breaks s into lines no wider than width, in 1/1000 of the font size.
+// Between Chinese characters a line may break anywhere that 避头尾 allows, words
+// and numbers stay whole while they fit a line. A space at a break is kept at the
+// end of the line, so that the lines joined are s.
+func (f *Fonts) wrap(face, s string, width int) []string {
+	var lines []string
+	rest := []rune(s)
+	for len(rest) > 0 {
+		n := f.fitting(face, rest, width)
+		if n < len(rest) {
+			n = breakBefore(rest, n)
+		}
+		lines = append(lines, string(rest[:n]))
+		rest = rest[n:]
+	}
+	return lines
+}
+
+// fitting counts the characters at the head of text that fit the width; at
+// least one, so that wrapping ends.
+func (f *Fonts) fitting(face string, text []rune, width int) int {
+	w := 0
+	for i, r := range text {
+		if g, ok, err := f.glyph(face, r); err == nil && ok {
+			w += g.advance()
+		}
+		if w > width && i > 0 && !(isSpace(r)) {
+			return i
+		}
+	}
+	return len(text)
+}
+
+// breakBefore moves a break after n characters back to the nearest allowed one,
+// or leaves it when there is none.
+func breakBefore(text []rune, n int) int {
+	for at := n; at > 0 && at > n-24; at-- {
+		if mayBreak(text[at-1], text[at]) {
+			return at
+		}
+	}
+	return n
+}
+
+// mayBreak reports whether a line may end with a and the next begin with b.
+func mayBreak(a, b rune) bool {
+	if strings.ContainsRune(notLast, a) || strings.ContainsRune(notFirst, b) {
+		return false
+	}
+	return !(isWord(a) && isWord(b))
+}
+
+// isWord reports whether r is part of a word or number in half-width letters.
+func isWord(r rune) bool {
+	return r < 0x2E80 && (unicode.IsLetter(r) || unicode.IsDigit(r)) || r == '-' || r == '_'
+}

@@ -1,0 +1,202 @@
+package licence
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/santhosh-tekuri/jsonschema/v6/kind"
+)
+
+// schemaDialect is the only dialect of JSON Schema that fields.schema.json uses.
+const schemaDialect = "https://json-schema.org/draft/2020-12/schema"
+
+// compileSchema compiles the schema of a type's own fields, and returns with it the
+// label (title) of each field. The schema must bound what it lets in: it is what
+// stands between a request and a page.
+func compileSchema(doc any, b []byte) (*jsonschema.Schema, map[string]string, error) {
+	root, ok := doc.(map[string]any)
+	if !ok || root["$schema"] != schemaDialect {
+		return nil, nil, fmt.Errorf("$schema is not %s", schemaDialect)
+	}
+	if err := checkSchema("fields", doc); err != nil {
+		return nil, nil, err
+	}
+	if root["type"] != "object" {
+		return nil, nil, errors.New("the type of the whole is not object")
+	}
+	labels := map[string]string{}
+	properties, _ := root["properties"].(map[string]any)
+	for name, v := range properties {
+		property, _ := v.(map[string]any)
+		title, _ := property["title"].(string)
+		if title == "" {
+			return nil, nil, fmt.Errorf("field %q has no title", name)
+		}
+		labels[name] = title
+	}
+	schema, err := compile(b)
+	if err != nil {
+		return nil, nil, err
+	}
+	return schema, labels, nil
+}
+
+func compile(b []byte) (*jsonschema.Schema, error) {
+	// The library wants its own reading of the numbers in a schema.
+	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	const here = "mem:///fields.schema.json"
+	c := jsonschema.NewCompiler()
+	c.UseLoader(noLoader{})
+	c.AssertFormat()
+	if err := c.AddResource(here, doc); err != nil {
+		return nil, err
+	}
+	return c.Compile(here)
+}
+
+// noLoader loads nothing: a schema never reaches outside its own file.
+type noLoader struct{}
+
+func (noLoader) Load(url string) (any, error) {
+	return nil, fmt.Errorf("%s is outside this file", url)
+}
+
+// keywords are those a schema here may use. The others are left out because they
+// reach elsewhere ($ref), or make it hard to see what a schema lets in.
+const keywords = " $schema title description type enum minLength maxLength pattern format minimum maximum" +
+	" minItems maxItems uniqueItems items properties required additionalProperties "
+
+// checkSchema refuses unknown keywords, and texts, lists and objects without a
+// limit. Depth and size are already bounded, by ParseJSON.
+func checkSchema(at string, v any) error {
+	schema, ok := v.(map[string]any)
+	if !ok {
+		return fmt.Errorf("%s: not an object", at)
+	}
+	for key := range schema {
+		if !strings.Contains(keywords, " "+key+" ") {
+			return fmt.Errorf("%s: the keyword %q is not supported", at, key)
+		}
+	}
+	limited := func(key string, limit int64) bool {
+		n, ok := schema[key].(int64)
+		return ok && n >= 0 && n <= limit
+	}
+	_, fixed := schema["enum"]
+	switch schema["type"] {
+	case "integer", "boolean":
+	case "string":
+		if !fixed && schema["format"] != "date" && !limited("maxLength", 2000) {
+			return fmt.Errorf("%s: a text without a maxLength of at most 2000", at)
+		}
+	case "array":
+		if !limited("maxItems", maxItems) {
+			return fmt.Errorf("%s: a list without a maxItems of at most %d", at, maxItems)
+		}
+		return checkSchema(at+".items", schema["items"])
+	case "object":
+		return checkObjectSchema(at, schema)
+	default:
+		return fmt.Errorf("%s: the type is not one of string, integer, boolean, array and object", at)
+	}
+	return nil
+}
+
+func checkObjectSchema(at string, schema map[string]any) error {
+	properties, ok := schema["properties"].(map[string]any)
+	if !ok || schema["additionalProperties"] != false {
+		return fmt.Errorf("%s: an object without properties, or without additionalProperties: false", at)
+	}
+	for name, property := range properties {
+		if !fieldName.MatchString(name) {
+			return fmt.Errorf("%s: %q is not a field name in snake_case", at, name)
+		}
+		if err := checkSchema(at+"."+name, property); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
+
+// checkFields adds a fault for everything in fields that the type's schema refuses.
+func (it *CatalogueItem) checkFields(f *faults, fields map[string]any) {
+	err := it.schema.Validate(fields)
+	var invalid *jsonschema.ValidationError
+	switch {
+	case errors.As(err, &invalid):
+		addSchemaFaults(f, invalid)
+	case err != nil:
+		f.add("fields", CodeInvalid, "cannot be checked")
+	}
+}
+
+// addSchemaFaults turns the leaves of a validation error into faults.
+func addSchemaFaults(f *faults, e *jsonschema.ValidationError) {
+	for _, cause := range e.Causes {
+		addSchemaFaults(f, cause)
+	}
+	if len(e.Causes) > 0 {
+		return
+	}
+	at := "fields"
+	for _, step := range e.InstanceLocation {
+		// A number is an index: no field of a schema here has a name of digits.
+		if i, err := strconv.Atoi(step); err == nil {
+			at = pathIndex(at, i)
+		} else {
+			at = pathKey(at, step)
+		}
+	}
+	switch k := e.ErrorKind.(type) {
+	case *kind.Required:
+		for _, name := range k.Missing {
+			f.add(pathKey(at, name), CodeMissing, "is required")
+		}
+	case *kind.AdditionalProperties:
+		for _, name := range k.Properties {
+			f.add(pathKey(at, name), CodeUnknownField, "is not a field of this licence type")
+		}
+	default:
+		code, detail := schemaFault(k)
+		f.add(at, code, "%s", detail)
+	}
+}
+
+// schemaFault is the code and the detail of a fault with one value.
+func schemaFault(k jsonschema.ErrorKind) (code, detail string) {
+	switch k := k.(type) {
+	case *kind.Type:
+		return CodeWrongType, "must be of type " + strings.Join(k.Want, " or ")
+	case *kind.MaxLength:
+		return CodeTooLong, fmt.Sprintf("has %d characters; at most %d are allowed", k.Got, k.Want)
+	case *kind.MinLength:
+		return CodeTooShort, fmt.Sprintf("has %d characters; at least %d are needed", k.Got, k.Want)
+	case *kind.MaxItems:
+		return CodeTooMany, fmt.Sprintf("has %d items; at most %d are allowed", k.Got, k.Want)
+	case *kind.MinItems:
+		return CodeTooFew, fmt.Sprintf("has %d items; at least %d are needed", k.Got, k.Want)
+	case *kind.UniqueItems:
+		return CodeRepeated, fmt.Sprintf("holds the same item at %d and %d", k.Duplicates[0], k.Duplicates[1])
+	case *kind.Maximum:
+		return CodeOutOfRange, "must be at most " + k.Want.RatString()
+	case *kind.Minimum:
+		return CodeOutOfRange, "must be at least " + k.Want.RatString()
+	case *kind.Pattern:
+		return CodeBadFormat, "does not match the pattern " + k.Want
+	case *kind.Format:
+		return CodeBadFormat, "must be a " + k.Want
+	case *kind.Enum:
+		return CodeNotAllowed, fmt.Sprintf("must be one of %v", k.Want)
+	}
+	return CodeInvalid, "is not allowed by the schema of this licence type"
+}

@@ -1,0 +1,97 @@
+package licence
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// badRune is the code of the fault in a character, and what to call it; "" for a
+// character that may stand in a licence. Whether a font can draw it is for
+// licence/render to say.
+//
+// Controls break a line of a layout; bidirectional controls and zero-width
+// characters make a text that reads as another; a private-use character is a
+// different one on every machine.
+func badRune(r rune) (code, name string) {
+	switch {
+	case unicode.Is(unicode.Cc, r), unicode.In(r, unicode.Zl, unicode.Zp):
+		return CodeControlCharacter, "control character"
+	case unicode.Is(unicode.Bidi_Control, r):
+		return CodeBidiControl, "bidirectional control"
+	case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Variation_Selector, r), r == 0x034F, r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0:
+		return CodeZeroWidth, "invisible character"
+	case unicode.Is(unicode.Co, r):
+		return CodePrivateUse, "private-use character"
+	case r == utf8.RuneError, r&0xFFFE == 0xFFFE, r >= 0xFDD0 && r <= 0xFDEF:
+		return CodeBadCharacter, "character that is none"
+	}
+	return "", ""
+}
+
+// characters adds a fault for the first character of s that may not stand in a
+// licence, and reports whether there was none.
+func (f *faults) characters(field, s string) bool {
+	if !utf8.ValidString(s) {
+		f.add(field, CodeInvalidUTF8, "is not valid UTF-8")
+		return false
+	}
+	n := 0
+	for _, r := range s {
+		n++
+		if code, name := badRune(r); code != "" {
+			f.add(field, code, "holds the %s U+%04X at character %d", name, r, n)
+			return false
+		}
+	}
+	if strings.TrimSpace(s) != s {
+		f.add(field, CodeSurroundingSpace, "begins or ends with a space")
+		return false
+	}
+	return true
+}
+
+// text checks a required text of at most limit characters.
+func (f *faults) text(field, s string, limit int) {
+	switch n := utf8.RuneCountInString(s); {
+	case s == "":
+		f.add(field, CodeMissing, "is required")
+	case n > limit:
+		f.add(field, CodeTooLong, "has %d characters; at most %d are allowed", n, limit)
+	default:
+		f.characters(field, s)
+	}
+}
+
+// value checks every string within v, a value of a licence's own fields, at most
+// depth levels deep.
+func (f *faults) value(field string, v any, depth int) {
+	if depth == 0 {
+		f.add(field, CodeTooDeep, "is nested more than %d deep", maxDepth)
+		return
+	}
+	switch v := v.(type) {
+	case string:
+		f.characters(field, v)
+	case []any:
+		if len(v) > maxItems {
+			f.add(field, CodeTooMany, "has %d items; at most %d are allowed", len(v), maxItems)
+			return
+		}
+		for i, item := range v {
+			f.value(pathIndex(field, i), item, depth-1)
+		}
+	case map[string]any:
+		if len(v) > maxItems {
+			f.add(field, CodeTooMany, "has %d members; at most %d are allowed", len(v), maxItems)
+			return
+		}
+		for key, item := range v {
+			f.characters(pathKey(field, key), key)
+			f.value(pathKey(field, key), item, depth-1)
+		}
+	case bool, int64, int:
+	default:
+		f.add(field, CodeWrongType, "is not a text, whole number, yes or no, list or object")
+	}
+}

@@ -1,0 +1,205 @@
+package verify_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"elicence/crypto/cryptotest"
+	"elicence/crypto/pki"
+	"elicence/licence"
+	"elicence/verify"
+)
+
+// replaceOnce replaces a text that must be there.
+func replaceOnce(t testing.TB, b []byte, old, new string) []byte {
+	t.Helper()
+	if !bytes.Contains(b, []byte(old)) {
+		t.Fatalf("%q is not there", old)
+	}
+	return bytes.Replace(b, []byte(old), []byte(new), 1)
+}
+
+// payload changes the payload of the QR code.
+func payload(change func(*licence.QRPayload)) func(*bench) {
+	return func(b *bench) {
+		p := samplePayload(b.t)
+		change(&p)
+		b.r.payload = &p
+	}
+}
+
+// attach changes the attached files.
+func attach(change func(files map[string][]byte)) func(*bench) {
+	return func(b *bench) { b.r.attach = change }
+}
+
+func TestDataTricks(t *testing.T) {
+	const attached, qr = verify.CheckAttachedData, verify.CheckQR
+	failed := func(name string, sub verify.SubIndication, check verify.Name, code string, set func(*bench)) fileCase {
+		return fileCase{name: name, set: set, want: verify.TotalFailed, sub: sub, check: check, code: code}
+	}
+	half := now.Add(-30 * time.Minute)
+	run(t, []fileCase{
+		failed("no licence data", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "licence.json") })),
+		failed("no QR message", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "qr.cbor") })),
+		failed("no certificate", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "qr-signer.cer") })),
+		failed("one file more", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { f["extra.txt"] = []byte("x") })),
+		failed("data not canonical", verify.FormatFailure, attached, "licence_malformed",
+			attach(func(f map[string][]byte) { f["licence.json"] = append([]byte(" "), f["licence.json"]...) })),
+		failed("data not JSON", verify.FormatFailure, attached, "licence_malformed",
+			attach(func(f map[string][]byte) { f["licence.json"] = []byte("licence") })),
+		failed("data altered", verify.HashFailure, attached, "data_digest_differs", attach(func(f map[string][]byte) {
+			f["licence.json"] = replaceOnce(t, f["licence.json"], "2031-05-19", "2032-05-19")
+		})),
+		failed("QR code of another licence", verify.HashFailure, attached, "data_digest_differs", func(b *bench) {
+			other := sampleLicence(b.t)
+			other.Holder.Name = "另一家公司"
+			data, err := other.Data()
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			p := licence.NewQRPayload(other, data)
+			b.r.payload = &p
+		}),
+		failed("number in the QR code altered", verify.SigConstraintsFailure, attached, "qr_data_differ",
+			payload(func(p *licence.QRPayload) { p.Number = "JY0" })),
+		failed("name in the QR code altered", verify.SigConstraintsFailure, attached, "qr_data_differ",
+			payload(func(p *licence.QRPayload) { p.HolderName = "别家公司" })),
+		failed("last day in the QR code altered", verify.SigConstraintsFailure, attached, "qr_data_differ",
+			payload(func(p *licence.QRPayload) { p.ExpiresOn = mustDate(t, "2041-05-19") })),
+		{name: "name left out of the QR code", want: verify.TotalPassed, check: attached, code: "attached_data_ok",
+			set: payload(func(p *licence.QRPayload) { p.HolderName = "" })},
+		{name: "type name left out of the QR code", want: verify.TotalPassed, check: attached, code: "attached_data_ok",
+			set: payload(func(p *licence.QRPayload) { p.TypeName = "" })},
+		failed("QR message malformed", verify.FormatFailure, qr, "qr_malformed",
+			attach(func(f map[string][]byte) { f["qr.cbor"] = append(f["qr.cbor"], 0) })),
+		failed("QR message too long", verify.FormatFailure, qr, "qr_malformed",
+			attach(func(f map[string][]byte) { f["qr.cbor"] = []byte(strings.Repeat("x", 10_000)) })),
+		failed("QR signer's certificate malformed", verify.FormatFailure, qr, "qr_certificate_malformed",
+			attach(func(f map[string][]byte) { f["qr-signer.cer"] = f["qr-signer.cer"][1:] })),
+		failed("QR signature wrong", verify.SigCryptoFailure, qr, "qr_signature_wrong", func(b *bench) {
+			b.r.qr = cryptotest.Leaf{Certificate: b.pki.QR.Certificate, Key: b.pki.TSA.Key}
+		}),
+		failed("certificate of another QR signer", verify.SigConstraintsFailure, qr, "qr_other_key", func(b *bench) {
+			other := b.pki.MustIssue(b.t, b.pki.Issuing, "另一个", pki.UsageQR)
+			b.r.attach = func(f map[string][]byte) { f["qr-signer.cer"] = other.Certificate.Raw }
+		}),
+		failed("QR signer is a seal signer", verify.ChainConstraintsFailure, qr, "qr_signer_wrong_usage",
+			func(b *bench) { b.r.qr = b.pki.SealSigner }),
+		{name: "QR signer untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: qr, code: "qr_signer_untrusted",
+			set: func(b *bench) { b.r.qr, _ = foreign(b.t, b.pki, pki.UsageQR) }},
+		failed("QR signer revoked before", verify.Revoked, qr, "qr_signer_revoked",
+			func(b *bench) { revoke(b, revoked(b.pki.QR, sealedAt.Add(-time.Hour), pki.Superseded)) }),
+		{name: "QR signer revoked after", want: verify.TotalPassed, check: qr, code: "qr_ok",
+			set: func(b *bench) { revoke(b, revoked(b.pki.QR, half, pki.Superseded)) }},
+		{name: "QR signer revoked, no token", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: qr, code: "qr_signer_revoked_no_poe",
+			set: func(b *bench) { b.r.token = nil; revoke(b, revoked(b.pki.QR, half, pki.Superseded)) }},
+		failed("QR signer expired before", verify.Expired, qr, "qr_signer_expired", func(b *bench) {
+			b.r.qr = mustIssue(b.t, b.pki, pki.UsageQR, now.AddDate(-1, 0, 0), sealedAt.Add(-time.Hour))
+		}),
+	})
+}
+
+func TestRegister(t *testing.T) {
+	const reg, state, timestamp = verify.CheckRegister, verify.CheckState, verify.CheckTimestamp
+	half := now.Add(-30 * time.Minute)
+	noToken := func(b *bench) { b.r.token = nil }
+	run(t, []fileCase{
+		{name: "offline", want: verify.TotalPassed, check: reg, code: "register_absent"},
+		{name: "registered", want: verify.TotalPassed, check: reg, code: "registered", state: "valid",
+			set: func(b *bench) { registered(b, "valid", nil) }},
+		{name: "empty register", want: verify.TotalPassed, check: reg, code: "not_registered", set: func(b *bench) { b.v.Register = &register{} }},
+		{name: "register down", want: verify.TotalPassed, check: reg, code: "register_unavailable",
+			set: func(b *bench) { b.v.Register = &register{down: true} }},
+		{name: "revoked", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
+			set: func(b *bench) { registered(b, "revoked", nil) }},
+		{name: "suspended", want: verify.TotalPassed, check: state, code: "state_suspended", state: "suspended",
+			set: func(b *bench) { registered(b, "suspended", nil) }},
+		{name: "superseded", want: verify.TotalPassed, check: state, code: "state_superseded", state: "superseded",
+			set: func(b *bench) { registered(b, "superseded", nil) }},
+		{name: "sealed but not issued", want: verify.TotalPassed, check: state, code: "state_pending", state: "pending",
+			set: func(b *bench) { registered(b, "pending", nil) }},
+		{name: "other data", want: verify.TotalFailed, sub: verify.HashFailure, check: reg, code: "register_data_differs",
+			set: func(b *bench) {
+				registered(b, "valid", func(r *register) { r.whole = false; r.entry.DataDigest = [32]byte{1} })
+			}},
+		{name: "another file of the same data", want: verify.Indeterminate, sub: verify.NoPOE, check: reg, code: "register_file_differs",
+			state: "valid", set: func(b *bench) {
+				registered(b, "valid", func(r *register) { r.whole, r.ranged = false, false })
+			}},
+		{name: "another token", want: verify.Indeterminate, sub: verify.NoPOE, check: reg, code: "register_file_differs", state: "valid",
+			set: func(b *bench) { registered(b, "valid", func(r *register) { r.whole = false }) }},
+		{name: "token stripped", want: verify.Indeterminate, sub: verify.NoPOE, check: timestamp, code: "timestamp_stripped", state: "valid",
+			set: func(b *bench) { noToken(b); registered(b, "valid", func(r *register) { r.whole = false }) }},
+		{name: "token pending", want: verify.TotalPassed, check: timestamp, code: "timestamp_pending", state: "valid",
+			set: func(b *bench) { noToken(b); registered(b, "valid", func(r *register) { r.entry.Timestamped = false }) }},
+		{name: "token available", want: verify.TotalPassed, check: timestamp, code: "timestamp_available", state: "valid",
+			set: func(b *bench) { noToken(b); registered(b, "valid", nil) }},
+		{name: "signer revoked after the log entry", want: verify.TotalPassed, check: verify.CheckRevocation, code: "revoked_later", state: "valid",
+			set: func(b *bench) {
+				noToken(b)
+				registered(b, "valid", nil)
+				revoke(b, revoked(b.pki.SealSigner, half, pki.Superseded))
+			}},
+		{name: "signer revoked before the log entry", want: verify.TotalFailed, sub: verify.Revoked, check: verify.CheckRevocation,
+			code: "signer_revoked", set: func(b *bench) {
+				noToken(b)
+				registered(b, "valid", nil)
+				revoke(b, revoked(b.pki.SealSigner, sealedAt.Add(-time.Hour), pki.Superseded))
+			}},
+		{name: "log entry is not for this file", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: reg, code: "registered_other_version",
+			state: "valid", set: func(b *bench) {
+				noToken(b)
+				registered(b, "valid", func(r *register) { r.whole = false })
+				revoke(b, revoked(b.pki.SealSigner, half, pki.Superseded))
+			}},
+		{name: "expired though registered as valid", want: verify.TotalPassed, check: state, code: "state_expired", state: "expired",
+			set: func(b *bench) {
+				b.at = time.Date(2031, 5, 20, 0, 0, 0, 0, time.FixedZone("", 8*60*60))
+				b.v.Anchors = mustAnchors(b.t, b.pki, b.at)
+				registered(b, "valid", nil)
+			}},
+		{name: "last moment of the last day", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
+			set: func(b *bench) {
+				b.at = time.Date(2031, 5, 19, 23, 59, 59, 0, time.FixedZone("", 8*60*60))
+				b.v.Anchors = mustAnchors(b.t, b.pki, b.at)
+				registered(b, "valid", nil)
+			}},
+		{name: "expired, offline", want: verify.TotalPassed, check: state, code: "state_expired", state: "expired",
+			set: func(b *bench) {
+				b.at = now.AddDate(5, 0, 0)
+				b.v.Anchors = mustAnchors(b.t, b.pki, b.at)
+			}},
+		{name: "not yet valid, offline", want: verify.TotalPassed, check: state, code: "state_not_yet_valid", state: "not_yet_valid",
+			set: func(b *bench) { b.r.licence.EffectiveOn = mustDate(b.t, "2026-07-01") }},
+	})
+}
+
+func TestTrustListStates(t *testing.T) {
+	const state = verify.CheckState
+	half := now.Add(-30 * time.Minute)
+	list := func(b *bench, issued, expires time.Time, states map[[32]byte]licence.Status) {
+		b.v.Trust = mustTrustList(b.t, b.pki, &verify.TrustList{Counter: 1, IssuedAt: issued, ExpiresAt: expires, States: states})
+	}
+	listed := map[[32]byte]licence.Status{verify.IdentifierDigest(sampleLicence(t).Identifier): licence.StatusRevoked}
+	run(t, []fileCase{
+		{name: "listed", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), listed) }},
+		{name: "listed, sealed after the list", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
+			set: func(b *bench) { list(b, sealedAt.Add(-time.Hour), now.Add(time.Hour), listed) }},
+		{name: "not listed, sealed before the list", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), nil) }},
+		{name: "not listed, sealed after the list", want: verify.TotalPassed, check: state, code: "trust_list_older",
+			set: func(b *bench) { list(b, sealedAt.Add(-time.Hour), now.Add(time.Hour), nil) }},
+		{name: "not listed, no token", want: verify.TotalPassed, check: state, code: "trust_list_older",
+			set: func(b *bench) { b.r.token = nil; list(b, half, now.Add(time.Hour), nil) }},
+		{name: "list expired", want: verify.TotalPassed, check: state, code: "trust_list_expired",
+			set: func(b *bench) { list(b, half, now, listed) }},
+		{name: "register before list", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), listed); registered(b, "valid", nil) }},
+		{name: "list when the register is down", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), listed); b.v.Register = &register{down: true} }},
+	})
+}

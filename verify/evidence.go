@@ -1,0 +1,79 @@
+package verify
+
+import (
+	"bytes"
+	"fmt"
+	"strings"
+	"unicode"
+
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+)
+
+// The most characters of an evidence, and of one name within it.
+const (
+	maxEvidence = 1200
+	maxQuoted   = 200
+)
+
+// clean makes a text that may come from a file fit for a screen: bounded, on one
+// line, and without characters that hide or reorder others.
+func clean(s string, limit int) string {
+	runes := []rune(strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
+			return ' '
+		}
+		return r
+	}, s))
+	if len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return string(runes)
+}
+
+// quote is clean for a name within an evidence.
+func quote(s string) string { return clean(s, maxQuoted) }
+
+// describe names a certificate.
+func describe(cert *pki.Certificate) string {
+	return fmt.Sprintf("%s (serial %x, valid %s to %s)", quote(cert.Subject.String()), cert.SerialNumber,
+		instant(cert.NotBefore), instant(cert.NotAfter))
+}
+
+func pathText(p pki.Path) string {
+	return fmt.Sprintf("%d certificates up to %s", len(p.Chain), quote(p.Chain[len(p.Chain)-1].Subject.CommonName))
+}
+
+func structureEvidence(f *pdfsig.File, size int) string {
+	return fmt.Sprintf("%d bytes, %d pages, %d attached files, 1 signature (%s)", size, f.Pages, len(f.Attachments), f.Signatures[0].SubFilter)
+}
+
+func coverageEvidence(r [4]int64, size int) string {
+	return fmt.Sprintf("byte ranges [%d, %d) and [%d, %d) of %d bytes; between them only the signature", r[0], r[0]+r[1], r[2], r[2]+r[3], size)
+}
+
+// foreignSubFilters lists the signature formats that a file names and we do not
+// write, for a report on a file made elsewhere. It decides nothing: the strict
+// reader has refused the file already.
+func foreignSubFilters(file []byte) string {
+	const key, maxListed = "/SubFilter", 4
+	var found []string
+	for rest := file; len(found) < maxListed; {
+		i := bytes.Index(rest, []byte(key))
+		if i < 0 {
+			break
+		}
+		rest = rest[i+len(key):]
+		name := bytes.TrimLeft(rest[:min(len(rest), 64)], " \r\n\t")
+		if !bytes.HasPrefix(name, []byte("/")) {
+			continue
+		}
+		if end := bytes.IndexAny(name[1:], " /<>[]()\r\n\t"); end >= 0 {
+			name = name[:end+1]
+		}
+		if string(name[1:]) != pdfsig.SubFilter {
+			found = append(found, quote(string(name[1:])))
+		}
+	}
+	return strings.Join(found, ", ")
+}

@@ -1,0 +1,200 @@
+package verify_test
+
+import (
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"elicence/crypto/cryptotest"
+	"elicence/crypto/pki"
+	"elicence/crypto/seal"
+	"elicence/verify"
+)
+
+// makerIs has another maker make the seal.
+func makerIs(b *bench, maker cryptotest.Leaf) {
+	b.r.seal = mustSeal(b.t, b.pki, maker, func(*seal.Template) {})
+}
+
+// revoke gives the verifier anchors whose CRL revokes a certificate.
+func revoke(b *bench, line pki.Revoked) { b.v.Anchors = mustAnchors(b.t, b.pki, b.at, line) }
+
+func TestCertificateTricks(t *testing.T) {
+	const maker, signer, revocation = verify.CheckSealMaker, verify.CheckSignerCertificate, verify.CheckRevocation
+	half := now.Add(-30 * time.Minute) // between sealedAt and now
+	run(t, []fileCase{
+		{name: "no anchors", set: func(b *bench) { b.v.Anchors = nil }, want: verify.Indeterminate, sub: verify.NoCertificateChainFound,
+			check: signer, code: "signer_untrusted"},
+		{name: "anchors of somebody else", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: maker, code: "maker_untrusted",
+			set: func(b *bench) {
+				_, root := foreign(b.t, b.pki, pki.UsageQR)
+				b.v.Anchors = mustParseAnchors(b.t, pki.MarshalTrustAnchors([]*pki.Certificate{root.Certificate}, nil))
+			}},
+		{name: "anchors of the same name", want: verify.Indeterminate, sub: verify.CertificateChainGeneralFailure, check: maker,
+			code: "maker_chain_broken", set: func(b *bench) { b.v.Anchors = cryptotest.New(b.t).Anchors }},
+		{name: "maker untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: maker, code: "maker_untrusted",
+			set: func(b *bench) { leaf, _ := foreign(b.t, b.pki, pki.UsageSealMaker); makerIs(b, leaf) }},
+		{name: "signer untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: signer, code: "signer_untrusted",
+			set: func(b *bench) { leaf, _ := foreign(b.t, b.pki, pki.UsageSealSigner); sealedBy(b, leaf) }},
+		{name: "maker is no seal maker", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: maker, code: "maker_wrong_usage",
+			set: func(b *bench) { makerIs(b, b.pki.QR) }},
+		{name: "signer is a QR signer", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: signer, code: "signer_wrong_usage",
+			set: func(b *bench) { sealedBy(b, b.pki.QR) }},
+		{name: "no CRL", want: verify.Indeterminate, sub: verify.TryLater, check: revocation, code: "signer_revocation_unknown",
+			set: func(b *bench) {
+				b.v.Anchors = mustParseAnchors(b.t, pki.MarshalTrustAnchors([]*pki.Certificate{b.pki.Root.Certificate, b.pki.Issuing.Certificate}, nil))
+			}},
+		{name: "CRL out of date", want: verify.Indeterminate, sub: verify.TryLater, check: revocation, code: "signer_revocation_unknown",
+			set: func(b *bench) { b.at = now.AddDate(0, 2, 0) }},
+		{name: "signer revoked before the token", want: verify.TotalFailed, sub: verify.Revoked, check: revocation, code: "signer_revoked",
+			set: func(b *bench) { revoke(b, revoked(b.pki.SealSigner, sealedAt.Add(-time.Hour), pki.Superseded)) }},
+		{name: "signer revoked after the token", want: verify.TotalPassed, check: revocation, code: "revoked_later",
+			set: func(b *bench) { revoke(b, revoked(b.pki.SealSigner, half, pki.KeyCompromise)) }},
+		{name: "signer's key lost before the token", want: verify.TotalFailed, sub: verify.Revoked, check: revocation, code: "signer_revoked",
+			set: func(b *bench) {
+				line := revoked(b.pki.SealSigner, half, pki.KeyCompromise)
+				line.InvalidityDate = sealedAt.Add(-time.Hour)
+				revoke(b, line)
+			}},
+		{name: "signer revoked, no token", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: revocation, code: "signer_revoked_no_poe",
+			set: func(b *bench) { b.r.token = nil; revoke(b, revoked(b.pki.SealSigner, half, pki.Superseded)) }},
+		{name: "signer revoked, dated back, no token", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: revocation,
+			code: "signer_revoked_no_poe", set: func(b *bench) {
+				b.r.token, b.r.claimed = nil, now.AddDate(0, 0, -20)
+				revoke(b, revoked(b.pki.SealSigner, now.AddDate(0, 0, -10), pki.KeyCompromise))
+			}},
+		{name: "signer revoked and later judged at an earlier time", want: verify.TotalPassed, check: revocation, code: "revoked_later",
+			set: func(b *bench) {
+				b.r.token = nil
+				revoke(b, revoked(b.pki.SealSigner, now.Add(-time.Minute), pki.Superseded))
+				b.at = half
+			}},
+		{name: "maker revoked before the token", want: verify.TotalFailed, sub: verify.Revoked, check: revocation, code: "maker_revoked",
+			set: func(b *bench) { revoke(b, revoked(b.pki.SealMaker, sealedAt.Add(-time.Hour), pki.Superseded)) }},
+		// The token comes from under the same CA, so nothing proves a time.
+		{name: "issuing CA revoked", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: revocation, code: "signer_revoked_no_poe",
+			set: func(b *bench) {
+				line := pki.Revoked{SerialNumber: b.pki.Issuing.Certificate.SerialNumber, At: sealedAt.Add(-time.Hour), Reason: pki.CACompromise}
+				list, err := b.pki.Root.CRL(rand.Reader, 200, []pki.Revoked{line}, now.AddDate(0, 0, -1), now.AddDate(0, 0, 1))
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				b.v.Anchors = mustParseAnchors(b.t, pki.MarshalTrustAnchors(
+					[]*pki.Certificate{b.pki.Root.Certificate, b.pki.Issuing.Certificate}, [][]byte{list, b.pki.IssuingCRL}))
+			}},
+		{name: "signer expired before the token", want: verify.TotalFailed, sub: verify.Expired, check: signer, code: "signer_expired",
+			set: func(b *bench) {
+				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), now.Add(-2*time.Hour)))
+				b.r.claimed = now.Add(-3 * time.Hour)
+			}},
+		{name: "signer not yet valid at the token", want: verify.TotalFailed, sub: verify.NotYetValid, check: signer, code: "signer_not_yet_valid",
+			set: func(b *bench) {
+				leaf := mustIssue(b.t, b.pki, pki.UsageSealSigner, half, now.AddDate(1, 0, 0))
+				sealedBy(b, leaf)
+				forged(b, leaf, 4, b.r.seal.Raw)
+			}},
+		{name: "signer expired now, token within", want: verify.TotalPassed, check: signer, code: "signer_trusted",
+			set: func(b *bench) {
+				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), half))
+			}},
+		{name: "signer expired now, no token", want: verify.Indeterminate, sub: verify.OutOfBoundsNoPOE, check: signer,
+			code: "signer_outside_validity_no_poe", set: func(b *bench) {
+				b.r.token = nil
+				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), half))
+			}},
+	})
+}
+
+func mustParseAnchors(t testing.TB, pemBytes []byte) *pki.TrustAnchors {
+	t.Helper()
+	anchors, err := pki.ParseTrustAnchors(pemBytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return anchors
+}
+
+func TestTimestampTricks(t *testing.T) {
+	const timestamp = verify.CheckTimestamp
+	half := now.Add(-30 * time.Minute)
+	// tokenOf has another authority make the token.
+	tokenOf := func(b *bench, leaf cryptotest.Leaf) {
+		b.r.token = func(message []byte) []byte { return mustToken(b.t, leaf, message, sealedAt) }
+	}
+	// altered changes the bytes of the good token.
+	altered := func(change func(der []byte) []byte) func(*bench) {
+		return func(b *bench) {
+			good := b.r.token
+			b.r.token = func(message []byte) []byte { return change(good(message)) }
+		}
+	}
+	run(t, []fileCase{
+		{name: "good", want: verify.TotalPassed, check: timestamp, code: "timestamp_own"},
+		{name: "none", set: func(b *bench) { b.r.token = nil }, want: verify.TotalPassed, check: timestamp, code: "timestamp_absent"},
+		{name: "over another message", want: verify.TotalFailed, sub: verify.HashFailure, check: timestamp, code: "timestamp_other_signature",
+			set: func(b *bench) {
+				b.r.token = func([]byte) []byte { return mustToken(b.t, b.pki.TSA, []byte("another"), sealedAt) }
+			}},
+		{name: "not a token", want: verify.TotalFailed, sub: verify.FormatFailure, check: timestamp, code: "timestamp_malformed",
+			set: altered(func([]byte) []byte { return []byte{0x30, 0x00} })},
+		{name: "bytes after it", want: verify.TotalFailed, sub: verify.FormatFailure, check: timestamp, code: "timestamp_malformed",
+			set: altered(func(der []byte) []byte { return append(der, 0) })},
+		{name: "version altered", want: verify.TotalFailed, sub: verify.FormatFailure, check: timestamp, code: "timestamp_malformed",
+			set: altered(func(der []byte) []byte {
+				const version, sm3Set = "\x02\x01", "\x31" // SignedData.version, the SET of digestAlgorithms
+				return replaceOnce(t, der, version+"\x01"+sm3Set, version+"\x03"+sm3Set)
+			})},
+		{name: "signature value wrong", want: verify.TotalFailed, sub: verify.SigCryptoFailure, check: timestamp, code: "timestamp_wrong",
+			set: altered(func(der []byte) []byte { der[len(der)-1] ^= 1; return der })},
+		{name: "time altered", want: verify.TotalFailed, sub: verify.SigCryptoFailure, check: timestamp, code: "timestamp_wrong",
+			set: altered(func(der []byte) []byte { return replaceOnce(t, der, "20260531230000Z", "20260430230000Z") })},
+		{name: "authority untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: timestamp, code: "tsa_untrusted",
+			set: func(b *bench) { leaf, _ := foreign(b.t, b.pki, pki.UsageTimestamp); tokenOf(b, leaf) }},
+		{name: "authority untrusted, signer revoked", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: timestamp, code: "tsa_untrusted",
+			set: func(b *bench) {
+				leaf, _ := foreign(b.t, b.pki, pki.UsageTimestamp)
+				tokenOf(b, leaf)
+				revoke(b, revoked(b.pki.SealSigner, half, pki.Superseded))
+			}},
+		{name: "authority outside", want: verify.TotalPassed, check: timestamp, code: "timestamp_outside", set: func(b *bench) {
+			leaf, root := foreign(b.t, b.pki, pki.UsageTimestamp)
+			tokenOf(b, leaf)
+			list, err := root.CRL(rand.Reader, 1, nil, now.AddDate(0, 0, -1), now.AddDate(0, 0, 1))
+			if err != nil {
+				b.t.Fatal(err)
+			}
+			b.v.Anchors = mustParseAnchors(b.t, append(mustAnchorsPEM(b.t, b.pki, now),
+				pki.MarshalTrustAnchors([]*pki.Certificate{root.Certificate}, [][]byte{list})...))
+		}},
+		{name: "authority revoked before", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: timestamp, code: "tsa_revoked_no_poe",
+			set: func(b *bench) { revoke(b, revoked(b.pki.TSA, sealedAt.Add(-time.Hour), pki.Superseded)) }},
+		{name: "authority retired later", want: verify.TotalPassed, check: timestamp, code: "timestamp_own",
+			set: func(b *bench) { revoke(b, revoked(b.pki.TSA, half, pki.CessationOfOperation)) }},
+		{name: "authority's key lost later", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: timestamp, code: "tsa_revoked_no_poe",
+			set: func(b *bench) { revoke(b, revoked(b.pki.TSA, half, pki.KeyCompromise)) }},
+		{name: "authority revoked later without a reason", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: timestamp,
+			code: "tsa_revoked_no_poe", set: func(b *bench) { revoke(b, revoked(b.pki.TSA, half, pki.Unspecified)) }},
+		{name: "authority expired", want: verify.Indeterminate, sub: verify.OutOfBoundsNoPOE, check: timestamp, code: "tsa_outside_validity_no_poe",
+			set: func(b *bench) {
+				tokenOf(b, mustIssue(b.t, b.pki, pki.UsageTimestamp, now.AddDate(-1, 0, 0), sealedAt.Add(-time.Hour)))
+			}},
+		{name: "later than the validation time", want: verify.Indeterminate, sub: verify.TimestampOrderFailure, check: timestamp,
+			code: "timestamp_in_future", set: func(b *bench) { b.at = sealedAt.Add(-10 * time.Minute) }},
+		{name: "earlier than the claimed time", want: verify.Indeterminate, sub: verify.TimestampOrderFailure, check: timestamp,
+			code: "timestamp_before_claimed", set: func(b *bench) { b.r.claimed = sealedAt.Add(10 * time.Minute) }},
+		{name: "added later in place", want: verify.TotalPassed, check: timestamp, code: "timestamp_own", set: func(b *bench) { b.r.token = nil },
+			tamper: func(b *bench, file []byte) []byte {
+				sig := mustSignature(b.t, file)
+				sig, err := sig.WithTimestamp(mustToken(b.t, b.pki.TSA, sig.SignatureValue, half))
+				if err != nil {
+					b.t.Fatal(err)
+				}
+				return mustContents(b.t, file, sig.Raw)
+			}},
+		{name: "token after the revocation", want: verify.TotalFailed, sub: verify.Revoked, check: verify.CheckRevocation, code: "signer_revoked",
+			set: func(b *bench) {
+				b.r.token = func(message []byte) []byte { return mustToken(b.t, b.pki.TSA, message, half) }
+				revoke(b, revoked(b.pki.SealSigner, sealedAt, pki.Superseded))
+			}},
+	})
+}

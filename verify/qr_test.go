@@ -1,0 +1,145 @@
+package verify_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"elicence/crypto/cryptotest"
+	"elicence/crypto/pki"
+	"elicence/licence"
+	"elicence/verify"
+)
+
+func TestVerifyQR(t *testing.T) {
+	const qr, structure, reg, state = verify.CheckQR, verify.CheckStructure, verify.CheckRegister, verify.CheckState
+	p := cryptotest.New(t)
+	good := mustQRText(t, p.QR, samplePayload(t))
+	known := func(b *bench) { b.v.QRSigners = []*pki.Certificate{p.QR.Certificate} }
+	stranger, _ := foreign(t, p, pki.UsageQR)
+	old := mustIssue(t, p, pki.UsageQR, now.AddDate(-1, 0, 0), sealedAt)
+	future := samplePayload(t)
+	future.EffectiveOn = mustDate(t, "2026-07-01")
+	for _, c := range []struct {
+		text string
+		fileCase
+	}{
+		{good, fileCase{name: "known signer", set: known, want: verify.TotalPassed, check: qr, code: "qr_ok"}},
+		{strings.ToLower(good), fileCase{name: "in small letters", set: known, want: verify.TotalPassed, check: qr, code: "qr_ok"}},
+		{good, fileCase{name: "signer in the trust list", want: verify.TotalPassed, check: state, code: "trust_list_older",
+			set: func(b *bench) { b.v.Trust = mustTrustList(t, p, sampleList(p)) }}},
+		{good, fileCase{name: "licence in the trust list", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
+			set: func(b *bench) {
+				list := sampleList(p)
+				list.States[verify.IdentifierDigest(samplePayload(t).Identifier)] = licence.StatusRevoked
+				b.v.Trust = mustTrustList(t, p, list)
+			}}},
+		{good, fileCase{name: "signer pinned", want: verify.TotalPassed, check: qr, code: "qr_ok",
+			set: func(b *bench) {
+				b.v.Anchors = mustParseAnchors(t, pki.MarshalTrustAnchors([]*pki.Certificate{p.QR.Certificate}, nil))
+			}}},
+		{good, fileCase{name: "signer unknown", want: verify.Indeterminate, sub: verify.NoSigningCertificateFound, check: qr, code: "qr_key_unknown"}},
+		{good, fileCase{name: "no anchors", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: qr, code: "qr_signer_untrusted",
+			set: func(b *bench) { known(b); b.v.Anchors = nil }}},
+		{mustQRText(t, stranger, samplePayload(t)), fileCase{name: "signer untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound,
+			check: qr, code: "qr_signer_untrusted", set: func(b *bench) { b.v.QRSigners = []*pki.Certificate{stranger.Certificate} }}},
+		{mustQRText(t, p.SealSigner, samplePayload(t)), fileCase{name: "signer of other usage", want: verify.TotalFailed,
+			sub: verify.ChainConstraintsFailure, check: qr, code: "qr_signer_wrong_usage",
+			set: func(b *bench) { b.v.QRSigners = []*pki.Certificate{p.SealSigner.Certificate} }}},
+		{mustQRText(t, cryptotest.Leaf{Certificate: p.QR.Certificate, Key: p.TSA.Key}, samplePayload(t)), fileCase{name: "another's key id",
+			set: known, want: verify.TotalFailed, sub: verify.SigCryptoFailure, check: qr, code: "qr_signature_wrong"}},
+		{mustQRText(t, old, samplePayload(t)), fileCase{name: "signer expired", want: verify.Indeterminate, sub: verify.OutOfBoundsNoPOE,
+			check: qr, code: "qr_signer_outside_validity_no_poe", set: func(b *bench) { b.v.QRSigners = []*pki.Certificate{old.Certificate} }}},
+		{good, fileCase{name: "signer revoked", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: qr, code: "qr_signer_revoked_no_poe",
+			set: func(b *bench) { known(b); revoke(b, revoked(p.QR, now.Add(-time.Minute), pki.Superseded)) }}},
+		{good, fileCase{name: "signer revoked after the log entry", want: verify.TotalPassed, check: qr, code: "qr_ok", state: "valid",
+			set: func(b *bench) {
+				known(b)
+				registered(b, "valid", nil)
+				revoke(b, revoked(p.QR, now.Add(-time.Minute), pki.Superseded))
+			}}},
+		{good, fileCase{name: "registered", want: verify.TotalPassed, check: reg, code: "registered", state: "suspended",
+			set: func(b *bench) { known(b); registered(b, "suspended", nil) }}},
+		{good, fileCase{name: "register holds other data", want: verify.TotalFailed, sub: verify.HashFailure, check: reg, code: "register_data_differs",
+			set: func(b *bench) { known(b); registered(b, "valid", func(r *register) { r.entry.DataDigest[0] ^= 1 }) }}},
+		{good, fileCase{name: "not registered", want: verify.TotalPassed, check: reg, code: "not_registered",
+			set: func(b *bench) { known(b); b.v.Register = &register{} }}},
+		{good, fileCase{name: "expired", want: verify.TotalPassed, check: state, code: "state_expired", state: "expired",
+			set: func(b *bench) { known(b); b.at = now.AddDate(5, 0, 0); b.v.Anchors = mustAnchors(t, p, b.at) }}},
+		{mustQRText(t, p.QR, future), fileCase{name: "not yet valid", set: known, want: verify.TotalPassed, check: state,
+			code: "state_not_yet_valid", state: "not_yet_valid"}},
+		{"", fileCase{name: "empty", want: verify.TotalFailed, sub: verify.FormatFailure, check: structure, code: "qr_text_malformed"}},
+		{"https://example.com/", fileCase{name: "another QR code", want: verify.TotalFailed, sub: verify.FormatFailure, check: structure, code: "qr_text_malformed"}},
+		{good[:len(good)-1], fileCase{name: "cut", want: verify.TotalFailed, sub: verify.FormatFailure, check: structure, code: "qr_text_malformed"}},
+		{good[:len(good)-17], fileCase{name: "cut by a group", want: verify.TotalFailed, sub: verify.FormatFailure, check: structure}},
+		{good + strings.Repeat("0", 2000), fileCase{name: "too long", want: verify.TotalFailed, sub: verify.FormatFailure, check: structure, code: "qr_text_malformed"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			b := &bench{t: t, pki: p, v: &verify.Verifier{Anchors: p.Anchors}, at: now}
+			if c.set != nil {
+				c.set(b)
+			}
+			if c.code == "" {
+				c.check = ""
+			}
+			compare(t, b.v.VerifyQR(context.Background(), c.text, b.at), c.fileCase)
+		})
+	}
+}
+
+// TestEveryDigit alters each digit of a QR text: none may pass.
+func TestEveryDigit(t *testing.T) {
+	p := cryptotest.New(t)
+	good := mustQRText(t, p.QR, samplePayload(t))
+	v := &verify.Verifier{Anchors: p.Anchors, QRSigners: []*pki.Certificate{p.QR.Certificate}}
+	for i := strings.IndexByte(good, '#') + 1; i < len(good); i++ {
+		for digit := byte('0'); digit <= '9'; digit += 3 {
+			if good[i] == digit {
+				continue
+			}
+			altered := good[:i] + string(digit) + good[i+1:]
+			if r := v.VerifyQR(context.Background(), altered, now); r.Indication == verify.TotalPassed {
+				t.Errorf("digit %d altered to %c is TotalPassed", i, digit)
+			}
+		}
+	}
+}
+
+// FuzzVerifyQR wants of any text a whole report and no panic.
+func FuzzVerifyQR(f *testing.F) {
+	p := cryptotest.New(f)
+	good := mustQRText(f, p.QR, samplePayload(f))
+	v := &verify.Verifier{Anchors: p.Anchors, QRSigners: []*pki.Certificate{p.QR.Certificate}}
+	f.Add(good)
+	f.Add("HTTPS://H/V#00000000000000000")
+	f.Add("")
+	f.Fuzz(func(t *testing.T, text string) {
+		r := v.VerifyQR(context.Background(), text, now)
+		wellFormed(t, r)
+		if r.Indication == verify.TotalPassed && !strings.EqualFold(text[strings.IndexByte(text, '#'):], good[strings.IndexByte(good, '#'):]) {
+			t.Error("a text that was not signed is TotalPassed")
+		}
+	})
+}
+
+// FuzzVerifyFile wants of any bytes a whole report and no panic.
+func FuzzVerifyFile(f *testing.F) {
+	p := cryptotest.New(f)
+	r := newRecipe(f, p)
+	good := r.make(f)
+	v := &verify.Verifier{Anchors: p.Anchors, Register: &register{}}
+	f.Add(good)
+	r.token = nil
+	untokened := r.make(f)
+	f.Add(untokened)
+	f.Add(good[:len(good)-1])
+	f.Add([]byte("%PDF-1.7\n"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		report := v.VerifyFile(context.Background(), file, now)
+		wellFormed(t, report)
+		if report.Indication == verify.TotalPassed && string(file) != string(good) && string(file) != string(untokened) {
+			t.Error("a file that was not sealed is TotalPassed")
+		}
+	})
+}

@@ -1,0 +1,315 @@
+package verify
+
+import (
+	"fmt"
+	"strings"
+
+	"elicence/licence"
+)
+
+// Sentences are read aloud at a counter. So: first what was found, in words
+// that need no knowledge of cryptography, then what to do. No abbreviation but
+// QR; "文件" is the file, "证照" the licence; nobody is called a forger, for a
+// damaged file looks the same as a forged one.
+
+// reason is what a code means.
+type reason struct {
+	result Result
+	sub    SubIndication // empty for passed and not_checked
+	zh, en string
+}
+
+func passed(zh, en string) reason     { return reason{ResultPassed, "", zh, en} }
+func notChecked(zh, en string) reason { return reason{ResultNotChecked, "", zh, en} }
+func failed(sub SubIndication, zh, en string) reason {
+	return reason{ResultFailed, sub, zh, en}
+}
+func indeterminate(sub SubIndication, zh, en string) reason {
+	return reason{ResultIndeterminate, sub, zh, en}
+}
+
+// What to do next, where several sentences end alike.
+const (
+	downloadZH = "请勿采信，并请持证人从发证平台重新下载原件后再验。"
+	downloadEN = "Do not rely on it; ask the holder to download the original from the issuing platform again."
+	askZH      = "请勿采信，并与颁发机构核实。"
+	askEN      = "Do not rely on it; ask the issuing authority."
+)
+
+// reasonFor returns the meaning of a code of this package. A code that is in no
+// table would be a slip of ours, and fails the check it was given for.
+func reasonFor(code string) reason {
+	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, registerReason, pathReason} {
+		if r, ok := table(code); ok {
+			return r
+		}
+	}
+	return failed(FormatFailure, "内部错误："+code+"。请联系系统管理员。", "Internal fault: "+code+". Tell the system's operator.")
+}
+
+// fileReason holds the codes of structure and coverage; those that begin with
+// "pdf_" carry a code of crypto/pdfsig.
+func fileReason(code string) (reason, bool) {
+	switch code {
+	case "structure_ok":
+		return passed("文件的结构与本系统签发的证照文件一致。", "The file is built as licence files are."), true
+	case "coverage_ok":
+		return passed("电子印章保护了整个文件，盖章之后没有添加任何内容。", "The seal covers the whole file; nothing was added after sealing."), true
+	case "not_reached":
+		return notChecked("因为其他检查没有通过，这一项没有进行。", "Not done, because another check did not pass."), true
+	case "not_in_qr":
+		return notChecked("只查验了二维码，没有文件可供此项检查。要核对文件请上传原件。", "Only a QR code was given; upload the file to check this."), true
+	case "signature_count":
+		return failed(FormatFailure, "文件应当只有一个电子印章签名，实际数量不符。"+downloadZH, "The file should hold exactly one seal signature and does not. "+downloadEN), true
+	case "foreign_signature":
+		return failed(FormatFailure, "文件带有其他软件的数字签名，不是本系统签发的证照文件，这里无法判断真伪。请用签署该文件的系统验证，或向颁发机构核实。",
+			"The file is signed by other software; it is not a licence file and cannot be judged here. Verify it with the system that signed it, or ask the issuing authority."), true
+	case "pdf_file_size":
+		return failed(FormatFailure, "文件是空的或者太大，不是证照文件。请确认选对了文件。", "The file is empty or too large for a licence file. Check that it is the right one."), true
+	case "pdf_header":
+		return failed(FormatFailure, "这不是证照文件（PDF）。请上传从发证平台下载的原件，不要上传照片、扫描件或压缩包。",
+			"This is not a licence file (PDF). Upload the original from the issuing platform, no photograph, scan or archive."), true
+	case "pdf_no_signature":
+		return failed(FormatFailure, "文件里没有可读的电子印章签名，可能是打印转存或另存的副本。请持证人提供从发证平台下载的原件。",
+			"The file holds no readable seal signature; it may be a printed or re-saved copy. Ask the holder for the original from the issuing platform."), true
+	case "pdf_active_content", "pdf_optional_content":
+		return failed(FormatFailure, "文件里有可以改变显示内容的部分，证照文件不会有。"+downloadZH, "The file holds parts that can change what is shown; licence files have none. "+downloadEN), true
+	case "pdf_encrypted":
+		return failed(FormatFailure, "文件被加了密码，无法验证。请持证人提供未加密的原件。", "The file is encrypted and cannot be verified. Ask the holder for the original."), true
+	case "pdf_revisions":
+		return failed(FormatFailure, "盖章之后文件又被添加或改动过内容。"+downloadZH, "Something was added to the file after it was sealed. "+downloadEN), true
+	case "pdf_byte_range", "pdf_contents":
+		return failed(FormatFailure, "电子印章没有完整保护这个文件，或签名区被改动过。"+downloadZH, "The seal does not cover the whole file, or the signature's place was altered. "+downloadEN), true
+	}
+	if strings.HasPrefix(code, "pdf_") {
+		return failed(FormatFailure, "文件与本系统签发的形式不符，可能已损坏或被改动。"+downloadZH, "The file is not as it was issued; it is damaged or was altered. "+downloadEN), true
+	}
+	return reason{}, false
+}
+
+func sealReason(code string) (r reason, ok bool) {
+	switch code {
+	case "seal_signature_ok":
+		r = passed("电子印章的签名正确。", "The seal signature is correct.")
+	case "seal_signature_malformed":
+		r = failed(FormatFailure, "电子印章的数据格式错误。"+downloadZH, "The seal signature's data is malformed. "+downloadEN)
+	case "seal_signature_wrong":
+		r = failed(SigCryptoFailure, "电子印章的签名不正确，不是所示签章单位盖的章，或盖章后被改动。"+askZH, "The seal signature is wrong: the named signer did not make it, or it was altered. "+askEN)
+	case "seal_ok":
+		r = passed("电子印章由制章单位制发、在有效期内，签章人有权使用。", "The seal was made by its maker, is within its validity, and the signer may use it.")
+	case "seal_foreign_version":
+		r = indeterminate(SigConstraintsFailure, "电子印章的版本不是本系统使用的版本，无法完整验证。请向颁发机构核实。", "The seal is of a version that this system does not use and cannot be checked fully. Ask the issuing authority.")
+	case "seal_maker_signature_wrong":
+		r = failed(SigCryptoFailure, "电子印章不是所示制章单位制发的，或印章图样被改动。"+askZH, "The named maker did not make this seal, or its picture was altered. "+askEN)
+	case "signer_not_listed":
+		r = failed(SigConstraintsFailure, "盖章所用的证书不在这枚印章的授权名单里，属于无权使用印章。"+askZH, "The certificate used is not among those allowed to use this seal. "+askEN)
+	case "seal_expired":
+		r = failed(SigConstraintsFailure, "盖章时这枚电子印章已过有效期。"+askZH, "The seal's validity was over when it was used. "+askEN)
+	case "seal_not_yet_valid":
+		r = failed(SigConstraintsFailure, "盖章时这枚电子印章还没有生效。"+askZH, "The seal was not yet valid when it was used. "+askEN)
+	case "seal_outside_validity_no_poe":
+		r = indeterminate(OutOfBoundsNoPOE, "这枚电子印章现在不在有效期内，又没有时间戳证明是在有效期内盖的。请持证人重新下载带时间戳的文件，或向颁发机构核实。",
+			"The seal is outside its validity now, and no timestamp proves that it was used within. Ask for the file with a timestamp, or ask the issuing authority.")
+	case "document_digest_ok":
+		r = passed("文件内容与盖章时完全一致。", "The content is exactly what was sealed.")
+	case "document_digest_differs":
+		r = failed(HashFailure, "文件内容在盖章之后被改动过。"+downloadZH, "The content was changed after it was sealed. "+downloadEN)
+	case "not_revoked":
+		r = passed("盖章和制章所用的证书没有被吊销。", "The certificates of signer and seal maker are not revoked.")
+	case "revoked_later":
+		r = passed("证书后来被吊销，但有证据证明盖章在吊销之前，不影响这份文件。", "A certificate was revoked later; there is proof that the file was sealed before, so it stands.")
+	case "revocation_not_reached":
+		r = notChecked("证书没有查到可信的来源或不在有效期内，没有继续查吊销情况。", "Not done, because a certificate is not trusted or not within its validity.")
+	}
+	return r, r.result != ""
+}
+
+func timestampReason(code string) (r reason, ok bool) {
+	switch code {
+	case "timestamp_own":
+		r = passed("盖章时间有时间戳证明（与签章单位属同一证书机构的时间戳服务）。", "A timestamp proves when the file was sealed (a timestamp service under the signer's own certificate authority).")
+	case "timestamp_outside":
+		r = passed("盖章时间有独立的第三方时间戳证明。", "A timestamp of an outside authority proves when the file was sealed.")
+	case "timestamp_absent":
+		r = notChecked("文件没有时间戳，盖章时间没有独立证明，证书按现在的状态判断。", "The file has no timestamp; nothing proves when it was sealed, and certificates are judged as of now.")
+	case "timestamp_pending":
+		r = notChecked("文件签发时时间戳服务暂不可用，盖章时间以登记库的记录为准。稍后可下载带时间戳的文件。", "The timestamp is still pending; the register's record stands for the time of sealing. A file with a timestamp can be had later.")
+	case "timestamp_available":
+		r = notChecked("这是补时间戳之前的文件，真实有效；登记库里已有带时间戳的文件，建议重新下载。", "This is the file from before its timestamp was added, and genuine; the register holds one with a timestamp, which should be fetched.")
+	case "timestamp_stripped":
+		r = indeterminate(NoPOE, "登记库里的原件带有时间戳，这份文件的时间戳被去掉了。请勿采信，请持证人从发证平台重新下载。", "The registered original has a timestamp and this file lacks it. Do not rely on it; ask for the original from the issuing platform.")
+	case "timestamp_malformed":
+		r = failed(FormatFailure, "文件里的时间戳数据格式错误。"+downloadZH, "The timestamp's data is malformed. "+downloadEN)
+	case "timestamp_other_signature":
+		r = failed(HashFailure, "文件里的时间戳是给另一个签名盖的。"+downloadZH, "The timestamp belongs to another signature. "+downloadEN)
+	case "timestamp_wrong":
+		r = failed(SigCryptoFailure, "文件里的时间戳不正确。"+downloadZH, "The timestamp is not correct. "+downloadEN)
+	case "timestamp_in_future":
+		r = indeterminate(TimestampOrderFailure, "时间戳的时间晚于验证时间。请检查电脑时钟或所选的验证时间后重试。", "The timestamp is later than the validation time. Check the clock, or the time chosen, and try again.")
+	case "timestamp_before_claimed":
+		r = indeterminate(TimestampOrderFailure, "签章自称的时间晚于时间戳的时间，两者矛盾。请与颁发机构核实。", "The seal claims a later time than its timestamp, which cannot be. Ask the issuing authority.")
+	}
+	return r, r.result != ""
+}
+
+func dataReason(code string) (r reason, ok bool) {
+	switch code {
+	case "qr_ok":
+		r = passed("二维码数据由可信的签名证书签署，没有被改动。", "The QR data is signed by a trusted certificate and unaltered.")
+	case "qr_text_malformed":
+		r = failed(FormatFailure, "这不是证照查验二维码。请对准证照上的二维码重新扫描。", "This is not a licence QR code. Scan the code on the licence again.")
+	case "qr_malformed":
+		r = failed(FormatFailure, "二维码数据格式错误。"+askZH, "The QR data is malformed. "+askEN)
+	case "qr_certificate_malformed":
+		r = failed(FormatFailure, "文件所附的二维码签名证书格式错误。"+downloadZH, "The attached certificate of the QR signer is malformed. "+downloadEN)
+	case "qr_other_key":
+		r = failed(SigConstraintsFailure, "二维码数据与所附的签名证书对不上。"+askZH, "The QR data names another certificate than the one attached. "+askEN)
+	case "qr_key_unknown":
+		r = indeterminate(NoSigningCertificateFound, "不认识这个二维码的签名证书，无法判断真伪。请更新信任列表后重试，或在发证平台在线查验。", "The QR code's signing certificate is not known here. Update the trust list and try again, or verify online at the issuing platform.")
+	case "qr_signature_wrong":
+		r = failed(SigCryptoFailure, "二维码数据的签名不正确，内容被改动或是仿造的二维码。"+askZH, "The QR data's signature is wrong: it was altered, or does not come from the issuing platform. "+askEN)
+	case "attached_data_ok":
+		r = passed("文件所附数据、二维码数据和证照内容一致。", "The attached data, the QR data and the licence agree.")
+	case "attachments_wrong":
+		r = failed(FormatFailure, "文件所附的数据不齐或多出了内容。"+downloadZH, "The attached files are not those of a licence file. "+downloadEN)
+	case "licence_malformed":
+		r = failed(FormatFailure, "文件所附的证照数据格式错误。"+askZH, "The attached licence data is malformed. "+askEN)
+	case "data_digest_differs":
+		r = failed(HashFailure, "二维码属于另一份证照，与文件所附数据对不上。"+askZH, "The QR code belongs to other data than the file carries. "+askEN)
+	case "qr_data_differ":
+		r = failed(SigConstraintsFailure, "二维码里的内容与文件所附的证照数据不同。"+askZH, "What the QR code says differs from the attached licence data. "+askEN)
+	}
+	return r, r.result != ""
+}
+
+func registerReason(code string) (r reason, ok bool) {
+	switch code {
+	case "registered":
+		r = passed("与登记库里的记录完全一致。", "It is exactly what the register holds.")
+	case "registered_other_version":
+		r = passed("内容与登记库里的原件相同，时间戳部分不同。", "The content is that of the registered original; the timestamp part differs.")
+	case "register_absent":
+		r = notChecked("离线验证，没有查询登记库。需要确认当前状态请在线查验。", "Verified offline, without the register. Verify online to learn the present state.")
+	case "not_registered":
+		r = notChecked("本平台的登记库里没有这张证照，可能由其他平台签发。请到颁发机构的平台查验。", "This platform's register has no such licence; another platform may have issued it. Verify there.")
+	case "register_unavailable":
+		r = notChecked("登记库暂时无法访问，没有核对。请稍后重试。", "The register could not be reached. Try again later.")
+	case "register_data_differs":
+		r = failed(HashFailure, "内容与登记库里同一证照标识的记录不同。"+askZH, "It differs from what the register holds under the same identifier. "+askEN)
+	case "register_file_differs":
+		r = indeterminate(NoPOE, "登记库里有这张证照，但登记的是另一份文件。请持证人从发证平台重新下载后再验。", "The register holds this licence with another file. Ask for the file from the issuing platform.")
+	case "state_unknown":
+		r = notChecked("证照当前状态未核验。办理前请在线查验，或使用最新的信任列表。", "The licence's present state was not checked. Verify online, or with the newest trust list, before acting on it.")
+	case "state_not_judged":
+		r = notChecked("文件没有通过验证，不对证照状态作判断。", "The file failed, so nothing is said of the licence.")
+	case "trust_list_expired":
+		r = notChecked("信任列表已过期，不能据此判断证照状态。请更新信任列表，或在线查验。", "The trust list is out of date and says nothing of the state. Update it, or verify online.")
+	case "trust_list_older":
+		r = notChecked("没有证据证明证照在信任列表发布之前已签发，列表不能说明其状态。请更新信任列表，或在线查验。", "Nothing proves that the licence was issued before the trust list was, so the list does not tell its state. Update it, or verify online.")
+	case "state_valid":
+		r = passed("证照有效。", "The licence is valid.")
+	}
+	if status, found := strings.CutPrefix(code, "state_"); found && r.result == "" {
+		if zh, en := stateNames(licence.Status(status)); zh != "" {
+			r = failed("", "证照"+zh+"。请不要据此办理，如有疑问请与颁发机构核实。", "The licence is "+en+". Do not act on it; in doubt, ask the issuing authority.")
+		}
+	}
+	return r, r.result != ""
+}
+
+// stateNames returns a predicate for a status that is known to be bad.
+func stateNames(s licence.Status) (zh, en string) {
+	switch s {
+	case licence.StatusPending:
+		return "尚在制发，还没有发出", "being made and was not issued yet"
+	case licence.StatusVoided:
+		return "作废，从未发出", "void and was never issued"
+	case licence.StatusSuspended:
+		return "已被暂停使用", "suspended"
+	case licence.StatusRevoked:
+		return "已被吊销", "revoked"
+	case licence.StatusWithdrawn:
+		return "已被撤销", "withdrawn"
+	case licence.StatusCancelled:
+		return "已注销", "cancelled"
+	case licence.StatusSuperseded:
+		return "已被新的版本代替", "superseded by a newer version"
+	case licence.StatusExpired:
+		return "已过有效期", "expired"
+	case licence.StatusNotYetValid:
+		return "还没有生效", "not yet in force"
+	}
+	return "", ""
+}
+
+// role is whose certificate a path is followed for; codes of paths begin with it.
+type role string
+
+const (
+	roleMaker  role = "maker"
+	roleSigner role = "signer"
+	roleTSA    role = "tsa"
+	roleQR     role = "qr_signer"
+)
+
+func (r role) name() (zh, en string) {
+	switch r {
+	case roleMaker:
+		return "制章单位的证书", "the seal maker's certificate"
+	case roleSigner:
+		return "签章单位的证书", "the signer's certificate"
+	case roleTSA:
+		return "时间戳机构的证书", "the timestamp authority's certificate"
+	}
+	return "二维码签名证书", "the QR signer's certificate"
+}
+
+// pathReason holds the codes "<role>_<fault>" of certificate paths. Those with
+// the ending _no_poe say that nothing proves the time of signing.
+func pathReason(code string) (reason, bool) {
+	for _, who := range []role{roleMaker, roleSigner, roleTSA, roleQR} {
+		if fault, ok := strings.CutPrefix(code, string(who)+"_"); ok {
+			r := pathFault(fault)
+			zh, en := who.name()
+			r.zh = fmt.Sprintf(r.zh, zh)
+			if r.en = fmt.Sprintf(r.en, en); r.en != "" {
+				r.en = strings.ToUpper(r.en[:1]) + r.en[1:]
+			}
+			return r, r.result != ""
+		}
+	}
+	return reason{}, false
+}
+
+// pathFault is the meaning of a fault; %s stands for the certificate.
+func pathFault(fault string) reason {
+	switch fault {
+	case "trusted":
+		return passed("%s来源可信，用途正确。", "%s is trusted and meant for this use.")
+	case "untrusted":
+		return indeterminate(NoCertificateChainFound, "%s不是由这里信任的机构签发的，无法确认身份。请使用颁发机构公布的信任锚文件重新验证，或向颁发机构核实。",
+			"%s does not come from an authority trusted here. Verify again with the trust anchors that the issuing authority publishes, or ask it.")
+	case "chain_broken":
+		return indeterminate(CertificateChainGeneralFailure, "%s自称由可信机构签发，但签名对不上。请勿采信，并与颁发机构核实。",
+			"%s claims to come from a trusted authority, but that authority's signature does not fit. "+askEN)
+	case "wrong_usage":
+		return failed(ChainConstraintsFailure, "%s不能用于这个用途。"+askZH, "%s is not meant for this use. "+askEN)
+	case "algorithm":
+		return indeterminate(CryptoConstraintsFailure, "%s使用的算法不是国密算法，这里不予认可。请向颁发机构核实。", "%s uses algorithms that are not accepted here. Ask the issuing authority.")
+	case "not_yet_valid":
+		return failed(NotYetValid, "签署时%s还没有生效。"+askZH, "%s was not yet valid at the time of signing. "+askEN)
+	case "expired":
+		return failed(Expired, "签署时%s已经过期。"+askZH, "%s had expired at the time of signing. "+askEN)
+	case "revoked":
+		return failed(Revoked, "签署时%s已经被吊销。"+askZH, "%s had been revoked at the time of signing. "+askEN)
+	case "outside_validity_no_poe":
+		return indeterminate(OutOfBoundsNoPOE, "%s现在不在有效期内，又没有时间戳证明是在有效期内签署的。请改用带时间戳的文件，或向颁发机构核实。",
+			"%s is outside its validity now, and no timestamp proves that it signed within. Use the file with a timestamp, or ask the issuing authority.")
+	case "revoked_no_poe":
+		return indeterminate(RevokedNoPOE, "%s现在已被吊销，又没有证据证明是在吊销之前签署的。请改用带时间戳的文件，或向颁发机构核实。",
+			"%s is revoked now, and nothing proves that it signed before. Use the file with a timestamp, or ask the issuing authority.")
+	case "revocation_unknown":
+		return indeterminate(TryLater, "查不到%s当前的吊销情况。请更新信任锚文件（其中的吊销列表）后重新验证。", "It is not known whether %s is revoked. Update the anchors file (its revocation lists) and verify again.")
+	}
+	return reason{}
+}

@@ -1,0 +1,153 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"elicence/licence"
+)
+
+// Register answers what the register of licences (证照库) holds. Both methods
+// return licence.ErrNotFound when it holds no such thing; any other error means
+// that the question could not be asked, and never turns a report green.
+type Register interface {
+	// ByFileDigest returns the licence one of whose files, current or earlier, has
+	// this SM3 digest.
+	ByFileDigest(ctx context.Context, digest [32]byte) (RegisterEntry, error)
+	// ByIdentifier returns the licence with this identifier, in any status.
+	ByIdentifier(ctx context.Context, id licence.Identifier) (RegisterEntry, error)
+}
+
+// RegisterEntry is what the register holds of one licence.
+type RegisterEntry struct {
+	// Identifier names the licence.
+	Identifier licence.Identifier
+	// Status is the stored status, as read at ReadAt (zero: at the validation time).
+	Status licence.Status
+	ReadAt time.Time
+	// DataDigest is SM3 of licence.json.
+	DataDigest [32]byte
+	// RangeDigest is SM3 of the bytes that the seal covers, the same in every
+	// version of the file; zero when no file is registered.
+	RangeDigest [32]byte
+	// ProvenAt is the time of the log entry that permitted the seal. Because the log
+	// is append-only, it stands for a timestamp where a file has none. Zero: there is none.
+	ProvenAt time.Time
+	// Timestamped says that a version of the file with a timestamp token is registered.
+	Timestamped bool
+}
+
+// lookUpFile asks the register for the whole file: an exact match is the
+// strongest answer there is.
+func (s *session) lookUpFile(ctx context.Context, file []byte) {
+	if s.verifier.Register == nil {
+		return
+	}
+	entry, err := s.verifier.Register.ByFileDigest(ctx, digest(file))
+	switch {
+	case err == nil:
+		s.entry, s.exact = &entry, true
+	case !errors.Is(err, licence.ErrNotFound):
+		s.registerFault = err
+	}
+}
+
+// lookUpIdentifier asks the register for the licence that the data names, unless
+// its file was found.
+func (s *session) lookUpIdentifier(ctx context.Context) {
+	id := s.identifier()
+	if s.verifier.Register == nil || s.registerFault != nil || s.entry != nil || id == "" {
+		return
+	}
+	entry, err := s.verifier.Register.ByIdentifier(ctx, id)
+	switch {
+	case err == nil:
+		s.entry = &entry
+	case !errors.Is(err, licence.ErrNotFound):
+		s.registerFault = err
+	}
+}
+
+// identifier is what the data claims to be; empty when it could not be read.
+func (s *session) identifier() licence.Identifier {
+	switch {
+	case s.licence != nil:
+		return s.licence.Identifier
+	case s.qr != nil:
+		return s.qr.Payload.Identifier
+	}
+	return ""
+}
+
+// withoutEntry settles the register check when there is nothing to compare with.
+func (s *session) withoutEntry() bool {
+	switch {
+	case s.verifier.Register == nil:
+		s.set(CheckRegister, "register_absent", "")
+	case s.registerFault != nil:
+		s.set(CheckRegister, "register_unavailable", "")
+	case s.entry == nil:
+		s.set(CheckRegister, "not_registered", string(s.identifier()))
+	default:
+		return false
+	}
+	return true
+}
+
+// checkRegister compares a file with the register.
+func (s *session) checkRegister(ctx context.Context) {
+	s.lookUpIdentifier(ctx)
+	if s.withoutEntry() {
+		return
+	}
+	e := s.entry
+	evidence := fmt.Sprintf("register: data %x, byte range %x; file: data %x, byte range %x",
+		e.DataDigest, e.RangeDigest, s.dataDigest, s.rangeDigest)
+	switch {
+	case e.DataDigest != s.dataDigest || e.Identifier != s.identifier():
+		s.set(CheckRegister, "register_data_differs", evidence)
+	case s.exact:
+		s.set(CheckRegister, "registered", evidence)
+	case e.RangeDigest != s.rangeDigest || len(s.signature.Timestamp) > 0:
+		s.set(CheckRegister, "register_file_differs", evidence)
+	default:
+		s.set(CheckRegister, "registered_other_version", evidence)
+	}
+	s.explainMissingToken()
+}
+
+// explainMissingToken says why a registered file has no token: it was not there
+// yet, or it was cut out.
+func (s *session) explainMissingToken() {
+	if s.checks[CheckTimestamp].Code != "timestamp_absent" {
+		return
+	}
+	switch evidence := "register: log entry of " + instant(s.entry.ProvenAt); {
+	case s.exact && s.entry.Timestamped:
+		s.set(CheckTimestamp, "timestamp_available", evidence)
+	case s.exact:
+		s.set(CheckTimestamp, "timestamp_pending", evidence)
+	case s.entry.RangeDigest == s.rangeDigest:
+		s.set(CheckTimestamp, "timestamp_stripped", "no token; the register knows the byte range but not the file")
+	}
+}
+
+// registeredQR reports whether the register holds the data that the QR code binds.
+func (s *session) registeredQR() bool {
+	return s.file == nil && s.entry != nil && s.qr != nil && s.entry.DataDigest == s.qr.Payload.DataDigest
+}
+
+// checkRegisteredQR compares a QR payload with the register.
+func (s *session) checkRegisteredQR() {
+	if s.withoutEntry() {
+		return
+	}
+	evidence := fmt.Sprintf("register: data %x; QR code: data %x", s.entry.DataDigest, s.qr.Payload.DataDigest)
+	if !s.registeredQR() {
+		s.set(CheckRegister, "register_data_differs", evidence)
+		return
+	}
+	s.set(CheckRegister, "registered", evidence)
+}

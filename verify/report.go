@@ -1,0 +1,149 @@
+package verify
+
+import (
+	"time"
+
+	"elicence/licence"
+)
+
+// Indication is the verdict on a file or a QR code (ETSI EN 319 102-1, 5.1.3).
+type Indication string
+
+// The indications.
+const (
+	// TotalPassed: every check that could be made passed, and all that had to be made were.
+	TotalPassed Indication = "TotalPassed"
+	// Indeterminate: what is at hand does not suffice for a verdict.
+	Indeterminate Indication = "Indeterminate"
+	// TotalFailed: the file is not what was sealed, or was sealed by somebody who could not.
+	TotalFailed Indication = "TotalFailed"
+)
+
+// SubIndication is the reason for an indication (ETSI EN 319 102-1, tables 5 and
+// 6); it is empty for TotalPassed.
+type SubIndication string
+
+// The sub-indications in use.
+const (
+	FormatFailure                  SubIndication = "FormatFailure"
+	HashFailure                    SubIndication = "HashFailure"
+	SigCryptoFailure               SubIndication = "SigCryptoFailure"
+	Revoked                        SubIndication = "Revoked"
+	Expired                        SubIndication = "Expired"
+	NotYetValid                    SubIndication = "NotYetValid"
+	SigConstraintsFailure          SubIndication = "SigConstraintsFailure"
+	ChainConstraintsFailure        SubIndication = "ChainConstraintsFailure"
+	CertificateChainGeneralFailure SubIndication = "CertificateChainGeneralFailure"
+	CryptoConstraintsFailure       SubIndication = "CryptoConstraintsFailure"
+	NoSigningCertificateFound      SubIndication = "NoSigningCertificateFound"
+	NoCertificateChainFound        SubIndication = "NoCertificateChainFound"
+	TimestampOrderFailure          SubIndication = "TimestampOrderFailure"
+	RevokedNoPOE                   SubIndication = "RevokedNoPOE"
+	OutOfBoundsNoPOE               SubIndication = "OutOfBoundsNoPOE"
+	NoPOE                          SubIndication = "NoPOE"
+	TryLater                       SubIndication = "TryLater"
+)
+
+// Name names a check.
+type Name string
+
+// The checks (验证项).
+const (
+	CheckStructure         Name = "structure"          // the file has the form of a licence file
+	CheckCoverage          Name = "coverage"           // the seal signature covers every byte
+	CheckSealSignature     Name = "seal_signature"     // the signer's signature over the seal signature's content
+	CheckSeal              Name = "seal"               // the seal: its maker's signature, validity period, certificate list
+	CheckSealMaker         Name = "seal_maker"         // the seal maker's certificate path
+	CheckSignerCertificate Name = "signer_certificate" // the signer's certificate path
+	CheckRevocation        Name = "revocation"         // revocation of signer and seal maker
+	CheckTimestamp         Name = "timestamp"          // the timestamp token
+	CheckDocumentDigest    Name = "document_digest"    // SM3 of the file against the sealed digest
+	CheckQR                Name = "qr"                 // the QR payload's signature and signer
+	CheckAttachedData      Name = "attached_data"      // the attached files, against each other and the QR payload
+	CheckRegister          Name = "register"           // what the register holds of this licence
+	CheckState             Name = "state"              // the licence's state
+)
+
+// Names returns the names of all checks in the order of a report.
+func Names() []Name {
+	return []Name{CheckStructure, CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker,
+		CheckSignerCertificate, CheckRevocation, CheckTimestamp, CheckDocumentDigest, CheckQR,
+		CheckAttachedData, CheckRegister, CheckState}
+}
+
+// Result is the outcome of one check.
+type Result string
+
+// The results.
+const (
+	ResultPassed        Result = "passed"
+	ResultFailed        Result = "failed"
+	ResultIndeterminate Result = "indeterminate"
+	// ResultNotChecked: the check lacked its input or was not reached.
+	ResultNotChecked Result = "not_checked"
+)
+
+// Check is one step of a verification.
+type Check struct {
+	Name   Name   `json:"name"`
+	Result Result `json:"result"`
+	// Code is the stable reason; one code means one thing and implies Result.
+	Code string `json:"code"`
+	// Evidence says what was compared with what, for an expert; may be empty.
+	Evidence string `json:"evidence"`
+	// ZH and EN say to a counter clerk what was found and what to do next.
+	ZH string `json:"zh"`
+	EN string `json:"en"`
+}
+
+// Report is the outcome of a verification (验证报告).
+type Report struct {
+	// Indication is about the file or QR code, SubIndication its reason.
+	Indication    Indication    `json:"indication"`
+	SubIndication SubIndication `json:"sub_indication"`
+	// LicenceState is about the licence: StatusUnknown, or what it was at AsKnownAt.
+	LicenceState licence.Status `json:"licence_state"`
+	// AsKnownAt is when LicenceState was so: when the register was read, when the
+	// trust list was issued, or the validation time. UTC, never zero.
+	AsKnownAt time.Time `json:"as_known_at"`
+	// Checks holds every check of Names in that order.
+	Checks []Check `json:"checks"`
+	// Licence is the licence stated by the file; nil for a QR code, for a file
+	// that failed and for one whose data could not be read.
+	Licence *licence.Licence `json:"-"`
+	// QR is the QR payload; nil when it failed or could not be read.
+	QR *licence.QRPayload `json:"-"`
+}
+
+// Check returns the check called name; its zero value when there is none.
+func (r *Report) Check(name Name) Check {
+	for _, c := range r.Checks {
+		if c.Name == name {
+			return c
+		}
+	}
+	return Check{}
+}
+
+// Green reports whether a page may show r in green: the file is TotalPassed and
+// its licence is known to be valid. With the state unknown the file is genuine,
+// but nothing may be said of the licence.
+func (r *Report) Green() bool {
+	return r.Indication == TotalPassed && r.LicenceState == licence.StatusValid
+}
+
+// Headline returns the first sentence of a report, in Chinese and English.
+func (r *Report) Headline() (zh, en string) {
+	switch {
+	case r.Indication == TotalFailed:
+		return "验证不通过：这份文件不能采信", "Failed: do not rely on this file"
+	case r.Indication == Indeterminate:
+		return "无法确认：现有依据不足，不能据此认定文件真实", "Undecided: there is not enough at hand to call this file genuine"
+	case r.LicenceState == licence.StatusUnknown:
+		return "文件真实；证照当前状态未核验", "The file is genuine; the licence's present state was not checked"
+	case r.LicenceState == licence.StatusValid:
+		return "文件真实，证照有效", "The file is genuine and the licence is valid"
+	}
+	zh, en = stateNames(r.LicenceState)
+	return "文件真实，但证照当前" + zh, "The file is genuine, but the licence is " + en
+}

@@ -1,0 +1,218 @@
+package verify
+
+import (
+	"errors"
+	"time"
+
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+	"elicence/crypto/seal"
+	"elicence/crypto/tsa"
+	"elicence/licence"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// session is one verification: its inputs, what was read so far, and the checks
+// made so far. It is used by one goroutine and thrown away.
+type session struct {
+	verifier *Verifier
+	at       time.Time // validation time
+	checks   map[Name]Check
+	subs     map[Name]SubIndication
+
+	file        *pdfsig.File
+	signature   *seal.Signature
+	rangeDigest [32]byte
+
+	token  *tsa.Token // the token in the file, good or bad; nil: none
+	proof  time.Time  // when certificates are judged
+	proven bool       // proof is a proven time, else it is the validation time
+
+	licence    *licence.Licence
+	dataDigest [32]byte
+	qr         *licence.QRMessage
+
+	entry         *RegisterEntry
+	exact         bool  // entry was found by the digest of the whole file
+	registerFault error // the register could not be asked
+}
+
+func newSession(v *Verifier, at time.Time) *session {
+	return &session{verifier: v, at: at, proof: at,
+		checks: map[Name]Check{}, subs: map[Name]SubIndication{}}
+}
+
+func digest(b []byte) [32]byte { return sm3.Sum(b) }
+
+// instant formats a time for evidence.
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return "none"
+	}
+	return t.UTC().Format(time.RFC3339)
+}
+
+// set records the outcome of a check; a later one replaces an earlier one.
+func (s *session) set(name Name, code, evidence string) {
+	r := reasonFor(code)
+	s.checks[name] = Check{Name: name, Result: r.result, Code: code, Evidence: clean(evidence, maxEvidence), ZH: r.zh, EN: r.en}
+	s.subs[name] = r.sub
+}
+
+// good reports whether a check passed.
+func (s *session) good(name Name) bool { return s.checks[name].Result == ResultPassed }
+
+// report closes the session.
+func (s *session) report() *Report {
+	for _, name := range Names() {
+		if _, done := s.checks[name]; !done && name != CheckRegister && name != CheckState {
+			s.set(name, "not_reached", "")
+		}
+	}
+	if s.checks[CheckRegister].Code == "" && !s.withoutEntry() {
+		s.set(CheckRegister, "not_reached", "")
+	}
+	r := &Report{}
+	r.Indication, r.SubIndication = s.indicate()
+	s.judgeState(r)
+	for _, name := range Names() {
+		r.Checks = append(r.Checks, s.checks[name])
+	}
+	if r.Indication != TotalFailed {
+		r.Licence = s.licence
+		if s.qr != nil {
+			r.QR = &s.qr.Payload
+		}
+	}
+	return r
+}
+
+// indicate draws the verdict from the checks: a failed one outweighs an
+// indeterminate one, and of equals the first in the order of the report gives
+// the reason. TotalPassed needs each of the checks that prove a file, or a QR
+// code, to have passed: an oversight that leaves one out cannot turn green.
+func (s *session) indicate() (Indication, SubIndication) {
+	for _, want := range []struct {
+		result Result
+		Indication
+	}{{ResultFailed, TotalFailed}, {ResultIndeterminate, Indeterminate}} {
+		for _, name := range Names() {
+			if s.checks[name].Result == want.result {
+				return want.Indication, s.subs[name]
+			}
+		}
+	}
+	needed := []Name{CheckStructure, CheckQR}
+	if s.file != nil {
+		needed = []Name{CheckStructure, CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker,
+			CheckSignerCertificate, CheckRevocation, CheckDocumentDigest, CheckQR, CheckAttachedData}
+	}
+	for _, name := range needed {
+		if !s.good(name) {
+			return Indeterminate, NoPOE
+		}
+	}
+	return TotalPassed, ""
+}
+
+// open reads the file as far as its parts: structure and coverage. It reports
+// whether there is a seal signature to judge.
+func (s *session) open(file []byte) bool {
+	f, err := pdfsig.Read(file)
+	if err != nil {
+		s.refuse(file, err)
+		return false
+	}
+	if len(f.Signatures) != 1 {
+		s.set(CheckStructure, "signature_count", "")
+		return false
+	}
+	c := f.Signatures[0]
+	if c.Filter != pdfsig.Filter || c.SubFilter != pdfsig.SubFilter {
+		s.set(CheckStructure, "foreign_signature", c.Filter+" "+c.SubFilter)
+		return false
+	}
+	s.file, s.rangeDigest = f, f.Digest(0)
+	s.set(CheckStructure, "structure_ok", structureEvidence(f, len(file)))
+	s.set(CheckCoverage, "coverage_ok", coverageEvidence(c.ByteRange, len(file)))
+	if s.signature, err = seal.ParseSignature(c.Contents); err != nil {
+		s.set(CheckSealSignature, "seal_signature_malformed", err.Error())
+		return false
+	}
+	return true
+}
+
+// refuse reports why the strict reader did not accept the file.
+func (s *session) refuse(file []byte, err error) {
+	var fault *pdfsig.FormatError
+	if !errors.As(err, &fault) {
+		s.set(CheckStructure, "pdf_unreadable", err.Error())
+		return
+	}
+	name := CheckStructure
+	switch fault.Code {
+	case pdfsig.CodeRevisions, pdfsig.CodeByteRange, pdfsig.CodeContents:
+		name = CheckCoverage
+	default:
+		if foreign := foreignSubFilters(file); foreign != "" {
+			s.set(CheckStructure, "foreign_signature", foreign+"; "+fault.Error())
+			return
+		}
+	}
+	s.set(name, "pdf_"+fault.Code, fault.Error())
+}
+
+// certificatePath is the outcome of following a certificate to the anchors.
+type certificatePath struct {
+	path  pki.Path
+	fault string // the part of a code after the role; "trusted" when good
+	text  string // evidence
+}
+
+// follow judges a certificate for a usage at an instant, which is a proven time or
+// is not. The certificates between it and the anchors may come from the file.
+func (s *session) follow(cert *pki.Certificate, usage pki.Usage, at time.Time, proven bool, between ...*pki.Certificate) certificatePath {
+	if s.verifier.Anchors == nil {
+		return certificatePath{fault: "untrusted", text: describe(cert) + "; no trust anchors given"}
+	}
+	path, err := s.verifier.Anchors.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: s.at, Intermediates: between})
+	if err == nil {
+		return certificatePath{path: path, fault: "trusted", text: describe(cert) + "; path of " + pathText(path) + " at " + instant(at)}
+	}
+	text := describe(cert) + "; at " + instant(at) + ": " + err.Error()
+	var fault *pki.PathError
+	if !errors.As(err, &fault) {
+		return certificatePath{fault: "untrusted", text: text}
+	}
+	if !fault.RevokedAt.IsZero() {
+		text += "; revoked " + instant(fault.RevokedAt)
+	}
+	return certificatePath{fault: pathFaultCode(fault.Reason, proven), text: text}
+}
+
+// pathFaultCode names the fault of a path for its code. Without a proven time,
+// neither expiry nor revocation says whether the signature came before it.
+func pathFaultCode(reason pki.PathReason, proven bool) string {
+	switch reason {
+	case pki.BadSignature:
+		return "chain_broken"
+	case pki.NotCA, pki.WrongUsage:
+		return "wrong_usage"
+	case pki.WrongAlgorithm:
+		return "algorithm"
+	case pki.RevocationUnknown:
+		return "revocation_unknown"
+	case pki.NotYetValid, pki.Expired:
+		if !proven {
+			return "outside_validity_no_poe"
+		}
+		return string(reason)
+	case pki.RevokedLink:
+		if !proven {
+			return "revoked_no_poe"
+		}
+		return string(reason)
+	}
+	return "untrusted"
+}

@@ -1,0 +1,71 @@
+package verify
+
+import (
+	"time"
+
+	"elicence/licence"
+)
+
+// judgeState sets the licence's state, on its own axis: from the register, else
+// from the trust list, else unknown; a last or first day passed is told even then.
+func (s *session) judgeState(r *Report) {
+	stored, known, code, evidence := s.storedState(r.Indication)
+	r.LicenceState, r.AsKnownAt = stored, known.UTC().Truncate(time.Second)
+	if code == "state_not_judged" {
+		s.set(CheckState, code, evidence)
+		return
+	}
+	// A licence in force when the list was issued may have run out since.
+	if derived := s.derive(stored); derived != stored {
+		r.LicenceState, r.AsKnownAt = derived, s.at.UTC().Truncate(time.Second)
+		code, evidence = "state_"+string(derived), s.dates()+"; validation time "+instant(s.at)
+	}
+	s.set(CheckState, code, evidence)
+}
+
+// storedState is the state by whoever knows it, since when, and the code for it.
+func (s *session) storedState(verdict Indication) (_ licence.Status, known time.Time, code, evidence string) {
+	entry, list := s.entry, s.verifier.Trust
+	switch {
+	case verdict == TotalFailed || s.identifier() == "":
+		return licence.StatusUnknown, s.at, "state_not_judged", ""
+	case entry != nil:
+		if known = entry.ReadAt; known.IsZero() {
+			known = s.at
+		}
+		return entry.Status, known, "state_" + string(entry.Status), "register at " + instant(known)
+	case list == nil:
+		return licence.StatusUnknown, s.at, "state_unknown", "no register, no trust list"
+	case list.Stale(s.at):
+		return licence.StatusUnknown, s.at, "trust_list_expired", list.describe()
+	}
+	status, listed := list.State(s.identifier())
+	switch {
+	case listed:
+		return status, list.IssuedAt, "state_" + string(status), list.describe()
+	case s.proven && s.proof.Before(list.IssuedAt):
+		return licence.StatusValid, list.IssuedAt, "state_valid", list.describe() + "; not listed, sealed " + instant(s.proof)
+	}
+	return licence.StatusUnknown, s.at, "trust_list_older", list.describe() + "; not listed, and not proven to be sealed before"
+}
+
+func (s *session) derive(stored licence.Status) licence.Status {
+	if s.licence != nil {
+		return s.licence.StatusAt(stored, s.at)
+	}
+	return s.qr.Payload.StatusAt(stored, s.at)
+}
+
+// dates gives the first and last day for evidence.
+func (s *session) dates() string {
+	effective, expires := licence.Date{}, licence.Date{}
+	if s.licence != nil {
+		effective, expires = s.licence.EffectiveOn, s.licence.ExpiresOn
+	} else {
+		effective, expires = s.qr.Payload.EffectiveOn, s.qr.Payload.ExpiresOn
+	}
+	if expires.IsZero() {
+		return "from " + effective.String()
+	}
+	return "from " + effective.String() + " to " + expires.String()
+}

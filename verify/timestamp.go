@@ -1,0 +1,123 @@
+package verify
+
+import (
+	"bytes"
+	"encoding/asn1"
+	"errors"
+	"fmt"
+	"time"
+
+	"elicence/crypto/pki"
+	"elicence/crypto/tsa"
+
+	"golang.org/x/crypto/cryptobyte"
+	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
+)
+
+// clockSkew is how far the clocks of signer, timestamp authority and verifier may
+// differ before their times contradict each other.
+const clockSkew = 5 * time.Minute
+
+// checkTimestamp checks the token over the value of the seal signature. Only a
+// token that passes here proves a time; one that is there and does not pass
+// never leaves the file TotalPassed.
+func (s *session) checkTimestamp() {
+	if len(s.signature.Timestamp) == 0 {
+		s.set(CheckTimestamp, "timestamp_absent", "no token in the seal signature")
+		return
+	}
+	token, err := tsa.ParseToken(s.signature.Timestamp)
+	if err == nil {
+		err = checkTokenVersion(s.signature.Timestamp)
+	}
+	if err != nil {
+		s.set(CheckTimestamp, "timestamp_malformed", err.Error())
+		return
+	}
+	s.token = token
+	value := digest(s.signature.SignatureValue)
+	evidence := fmt.Sprintf("token of %s, imprint %x; SM3 of the signature value %x", instant(token.Time), token.Imprint, value)
+	if !bytes.Equal(token.Imprint, value[:]) {
+		s.set(CheckTimestamp, "timestamp_other_signature", evidence)
+		return
+	}
+	if err := token.Check(s.signature.SignatureValue); err != nil {
+		s.set(CheckTimestamp, "timestamp_wrong", evidence+"; "+err.Error())
+		return
+	}
+	s.checkTokenTime(evidence)
+}
+
+// checkTokenVersion holds the version of a token's SignedData to the one that goes
+// with its content type: 1 with GM/T 0010, 3 with RFC 5652. crypto/tsa reads
+// tokens of other authorities that mix the two; but no signature covers the number,
+// and in a licence file no byte may have a second value.
+func checkTokenVersion(der []byte) error {
+	var info, content, signed cryptobyte.String
+	var contentType asn1.ObjectIdentifier
+	var version int
+	input := cryptobyte.String(der)
+	if !input.ReadASN1(&info, cryptobyte_asn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) ||
+		!info.ReadASN1(&content, cryptobyte_asn1.Tag(0).Constructed().ContextSpecific()) ||
+		!content.ReadASN1(&signed, cryptobyte_asn1.SEQUENCE) || !signed.ReadASN1Integer(&version) {
+		return errors.New("verify: malformed timestamp token")
+	}
+	want := 1
+	if contentType.Equal(oidSignedData) {
+		want = 3
+	}
+	if version != want {
+		return fmt.Errorf("verify: timestamp token of version %d where its content type has %d", version, want)
+	}
+	return nil
+}
+
+// oidSignedData is id-signedData of RFC 5652, 5.1.
+var oidSignedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
+
+// checkTokenTime follows the path of the token's signer at the token's own time,
+// and holds that time against the others.
+func (s *session) checkTokenTime(evidence string) {
+	token := s.token
+	// Nothing proves the time of the token itself, so a path that was not good at
+	// that time leaves the matter open rather than failing the file.
+	path := s.follow(token.Certificate, pki.UsageTimestamp, token.Time, false, token.Intermediates...)
+	evidence += "; " + path.text
+	switch claimed := s.signature.SigningTime; {
+	case path.fault != "trusted":
+		s.set(CheckTimestamp, string(roleTSA)+"_"+path.fault, evidence)
+	case path.path.RevokedLater != nil && !retired(path.path.RevokedLater):
+		s.set(CheckTimestamp, string(roleTSA)+"_revoked_no_poe", evidence+"; revoked later: "+path.path.RevokedLater.Reason.String())
+	case token.Time.After(s.at.Add(clockSkew)):
+		s.set(CheckTimestamp, "timestamp_in_future", evidence+"; validation time "+instant(s.at))
+	case claimed.After(token.Time.Add(clockSkew)):
+		s.set(CheckTimestamp, "timestamp_before_claimed", evidence+"; claimed signing time "+instant(claimed))
+	case bytes.Equal(token.Certificate.RawIssuer, s.signature.Certificate.RawIssuer):
+		s.set(CheckTimestamp, "timestamp_own", evidence)
+	default:
+		s.set(CheckTimestamp, "timestamp_outside", evidence)
+	}
+}
+
+// retired reports whether a timestamp authority's certificate was revoked for a
+// reason that leaves its earlier tokens good (RFC 3161, 4.1). For any other
+// reason its key may have been used to date tokens back.
+func retired(r *pki.Revoked) bool {
+	return r.Reason == pki.AffiliationChanged || r.Reason == pki.Superseded || r.Reason == pki.CessationOfOperation
+}
+
+// proveTime settles when certificates are judged: at the time of a good token,
+// else of the register's log entry for exactly this file, else now. A token
+// proves no more than that the signature was there when its time, as accurate as
+// it says it is, was over.
+func (s *session) proveTime() {
+	switch {
+	case s.good(CheckTimestamp):
+		s.proof, s.proven = s.token.Time.Add(s.token.Accuracy), true
+		if s.proof.After(s.at) {
+			s.proof = s.at
+		}
+	case s.entry != nil && (s.exact || s.registeredQR()) && !s.entry.ProvenAt.IsZero():
+		s.proof, s.proven = s.entry.ProvenAt, true
+	}
+}

@@ -1,0 +1,144 @@
+package verify_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"elicence/crypto/cryptotest"
+	"elicence/crypto/pki"
+	"elicence/licence"
+	"elicence/verify"
+)
+
+// mustTrustList signs a list and reads it back.
+func mustTrustList(t testing.TB, p *cryptotest.PKI, list *verify.TrustList) *verify.TrustList {
+	t.Helper()
+	got, err := verify.ParseTrustList(mustSignTrustList(t, p.TrustList, list), p.Anchors, now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+func mustSignTrustList(t testing.TB, leaf cryptotest.Leaf, list *verify.TrustList) []byte {
+	t.Helper()
+	b, err := verify.SignTrustList(rand.Reader, leaf.Key, leaf.Certificate, list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// sampleList is a list of one QR signer and two states.
+func sampleList(p *cryptotest.PKI) *verify.TrustList {
+	return &verify.TrustList{Counter: 7, IssuedAt: sealedAt, ExpiresAt: now.Add(8 * time.Hour),
+		QRSigners: []*pki.Certificate{p.QR.Certificate},
+		States:    map[[32]byte]licence.Status{{1}: licence.StatusRevoked, {2}: licence.StatusSuspended}}
+}
+
+func TestTrustListRoundTrip(t *testing.T) {
+	p := cryptotest.New(t)
+	want := sampleList(p)
+	got := mustTrustList(t, p, want)
+	if diff := cmp.Diff(want.States, got.States); diff != "" {
+		t.Error(diff)
+	}
+	if got.Counter != 7 || !got.IssuedAt.Equal(want.IssuedAt) || !got.ExpiresAt.Equal(want.ExpiresAt) ||
+		len(got.QRSigners) != 1 || !got.QRSigners[0].Equal(p.QR.Certificate) {
+		t.Errorf("got %+v", got)
+	}
+	if got.Stale(now) || !got.Stale(want.ExpiresAt) {
+		t.Error("a list is good until it expires, and no longer")
+	}
+}
+
+func TestSignTrustListRefuses(t *testing.T) {
+	p := cryptotest.New(t)
+	for name, change := range map[string]func(*verify.TrustList){
+		"no counter":    func(l *verify.TrustList) { l.Counter = 0 },
+		"no validity":   func(l *verify.TrustList) { l.ExpiresAt = l.IssuedAt },
+		"valid listed":  func(l *verify.TrustList) { l.States[[32]byte{3}] = licence.StatusValid },
+		"derived state": func(l *verify.TrustList) { l.States[[32]byte{3}] = licence.StatusExpired },
+		"unknown state": func(l *verify.TrustList) { l.States[[32]byte{3}] = "lost" },
+	} {
+		list := sampleList(p)
+		change(list)
+		if b, err := verify.SignTrustList(rand.Reader, p.TrustList.Key, p.TrustList.Certificate, list); err == nil || b != nil {
+			t.Errorf("%s: signed", name)
+		}
+	}
+	if _, err := verify.SignTrustList(rand.Reader, p.QR.Key, p.TrustList.Certificate, sampleList(p)); err == nil {
+		t.Error("signed with a key that is not the certificate's")
+	}
+}
+
+func TestParseTrustListRefuses(t *testing.T) {
+	p := cryptotest.New(t)
+	good := string(mustSignTrustList(t, p.TrustList, sampleList(p)))
+	stranger, _ := foreign(t, p, pki.UsageTrustList)
+	old := mustIssue(t, p, pki.UsageTrustList, now.AddDate(-1, 0, 0), sealedAt)
+	for name, list := range map[string]string{
+		"empty":                 "",
+		"not JSON":              "trust",
+		"null":                  "null\n",
+		"list":                  "[]\n",
+		"no body":               `{"body":{},"certificate":"","signature":""}` + "\n",
+		"no line feed":          strings.TrimSuffix(good, "\n"),
+		"blank":                 strings.Replace(good, ":", ": ", 1),
+		"bytes after it":        good + "\n",
+		"second member":         strings.Replace(good, `"certificate"`, `"certificate":"","certificate"`, 1),
+		"other case":            strings.Replace(good, `"certificate"`, `"Certificate"`, 1),
+		"unknown member":        strings.Replace(good, `{"body":{`, `{"body":{"x":1,`, 1),
+		"other format":          strings.Replace(good, "elicence-trust-list/1", "elicence-trust-list/2", 1),
+		"counter altered":       strings.Replace(good, `"counter":7`, `"counter":8`, 1),
+		"state altered":         strings.Replace(good, "revoked", "suspended", 1),
+		"state dropped":         strings.Replace(good, fmt.Sprintf(`"%x":"suspended"`, [32]byte{2}), "", 1),
+		"signed by another key": string(mustSignTrustList(t, cryptotest.New(t).TrustList, sampleList(p))),
+		"signer untrusted":      string(mustSignTrustList(t, stranger, sampleList(p))),
+		"signer of other usage": string(mustSignTrustList(t, p.QR, sampleList(p))),
+		"signer expired":        string(mustSignTrustList(t, old, sampleList(p))),
+	} {
+		if got, err := verify.ParseTrustList([]byte(list), p.Anchors, now); err == nil || got != nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+	if _, err := verify.ParseTrustList([]byte(good), nil, now); err == nil {
+		t.Error("accepted without anchors")
+	}
+	anchors := mustAnchors(t, p, now, revoked(p.TrustList, sealedAt, pki.KeyCompromise))
+	if _, err := verify.ParseTrustList([]byte(good), anchors, now); err == nil {
+		t.Error("accepted from a revoked signer")
+	}
+	for i := range good {
+		altered := []byte(good)
+		altered[i] ^= 1
+		if _, err := verify.ParseTrustList(altered, p.Anchors, now); err == nil {
+			t.Fatalf("accepted with byte %d altered", i)
+		}
+	}
+}
+
+// FuzzParseTrustList wants of any input: no panic, and nothing accepted but what
+// was signed.
+func FuzzParseTrustList(f *testing.F) {
+	p := cryptotest.New(f)
+	good := mustSignTrustList(f, p.TrustList, sampleList(p))
+	f.Add(good)
+	f.Add([]byte(`{"body":{"format":"elicence-trust-list/1","counter":1,"states":{"00":"revoked"}},"certificate":"MAA=","signature":"MAA="}`))
+	f.Add([]byte("{}\n"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		list, err := verify.ParseTrustList(b, p.Anchors, now)
+		if err == nil && !bytes.Equal(b, good) {
+			t.Error("accepted bytes that were not signed")
+		}
+		if err != nil && list != nil {
+			t.Error("a list beside an error")
+		}
+	})
+}

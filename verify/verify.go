@@ -1,0 +1,89 @@
+// Package verify judges licence files and QR texts, offline or with a register.
+//
+// It follows the order of GB/T 38540-2020 for a seal signature and states its
+// verdict in the words of ETSI EN 319 102-1: an indication and a
+// sub-indication, below them one Check for each step. It departs from EN
+// 319 102-1 in one respect: where GB/T 38540 calls a seal signature invalid on
+// evidence that is in hand (the signer is not in the seal's certificate list, a
+// certificate is not for this use), the verdict is TotalFailed and not
+// Indeterminate, which is kept for what could not be established.
+//
+// # Invariants
+//
+//   - A report always holds every check, once each, in the order of Names.
+//   - A failed check, the state of the licence apart, makes the file
+//     TotalFailed; else an indeterminate one makes it Indeterminate. A check
+//     that lacked its input is not_checked and changes nothing.
+//   - Whether the file is genuine (Indication) and whether the licence is in
+//     force (LicenceState) are two questions; neither answer is derived from
+//     the other, except that nothing is said of a licence whose file failed.
+//   - Certificates and seals are judged at a proven time, a timestamp token's or
+//     the register's, and otherwise at the validation time. The claimed signing
+//     time proves nothing.
+//   - Everything is judged over the bytes received, never over a re-encoding.
+//   - No input makes the package panic; work and memory are bounded by the
+//     limits of the parsers it calls.
+//
+// What it does not do: it does not read the drawn QR symbol from the page (that
+// it equals the attached payload is proved when a licence is issued), and it
+// fetches nothing from a network. Its callers are cmd/elicence, api and
+// cmd/elicenced, and a browser by way of GOOS=js.
+package verify
+
+import (
+	"context"
+	"time"
+
+	"elicence/crypto/pki"
+)
+
+// Verifier holds what a verification relies on. It is not changed by use and is
+// safe for concurrent use when its Register is.
+type Verifier struct {
+	// Anchors are the certificates and CRLs trusted. With nil no path can be
+	// followed and no file is TotalPassed.
+	Anchors *pki.TrustAnchors
+	// Trust is the signed list of QR signers and licence states; nil when there is none.
+	Trust *TrustList
+	// QRSigners are further certificates whose QR payloads VerifyQR can look up by
+	// key id. They are looked up, not trusted: their path is followed to Anchors.
+	QRSigners []*pki.Certificate
+	// Register is asked for what it knows of the licence; nil when offline.
+	Register Register
+}
+
+// VerifyFile judges a licence file at the validation time at. It never fails:
+// whatever the bytes are, the report says what is known of them.
+func (v *Verifier) VerifyFile(ctx context.Context, file []byte, at time.Time) *Report {
+	s := newSession(v, at)
+	s.lookUpFile(ctx, file)
+	if s.open(file) {
+		s.checkSealSignature()
+		s.checkTimestamp()
+		s.proveTime()
+		s.checkSeal()
+		s.checkCertificates()
+		s.checkDocumentDigest()
+		s.checkAttachedData()
+		s.checkQR()
+		s.checkRegister(ctx)
+	}
+	return s.report()
+}
+
+// VerifyQR judges the text of a verification QR code at the validation time at.
+// The QR signer is looked up by its key id in the trust list and in QRSigners.
+func (v *Verifier) VerifyQR(ctx context.Context, text string, at time.Time) *Report {
+	s := newSession(v, at)
+	for _, name := range []Name{CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker, CheckSignerCertificate,
+		CheckRevocation, CheckTimestamp, CheckDocumentDigest, CheckAttachedData} {
+		s.set(name, "not_in_qr", "")
+	}
+	if s.openQR(text) {
+		s.lookUpIdentifier(ctx)
+		s.proveTime()
+		s.checkLookedUpQR()
+		s.checkRegisteredQR()
+	}
+	return s.report()
+}
