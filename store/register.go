@@ -134,7 +134,7 @@ func (r reader) EachStatus(ctx context.Context, fn func(licence.Identifier, lice
 			page = append(page, e)
 			return err
 		}, `SELECT identifier, status, status_at FROM licence
-			WHERE identifier > $1 AND status NOT IN ('pending', 'voided') ORDER BY identifier LIMIT $2`, after, int64(maxRows))
+			WHERE identifier > $1 ORDER BY identifier LIMIT $2`, after, int64(maxRows))
 		if err != nil {
 			return doing("reading statuses", err)
 		}

@@ -248,11 +248,15 @@ const tsaPolicy = pki.PrivateArc + ".2.1"
 
 // openServer makes the HTTP interface.
 func (in *instance) openServer(o options, s secrets) (err error) {
+	qr, err := in.keys.certificate("qr")
+	if err != nil {
+		return err
+	}
 	in.server, err = api.New(api.Config{
 		Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Ready: in.database.Ready,
 		Verifier: func(r verify.Register) *verify.Verifier {
-			return &verify.Verifier{Anchors: in.anchors.Load(), Register: r}
+			return &verify.Verifier{Anchors: in.anchors.Load(), Register: r, QRSigners: []*pki.Certificate{qr}}
 		},
 	})
 	return err

@@ -164,3 +164,10 @@ func clientFor(s sample) string {
 	}
 	return ""
 }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}

@@ -31,8 +31,9 @@ type Store interface {
 	Lapsed(ctx context.Context, now time.Time, limit int) ([]Record, error)
 	// Untimestamped returns at most limit valid licences whose current file has no token.
 	Untimestamped(ctx context.Context, limit int) ([]Record, error)
-	// EachStatus calls fn with the status of every licence that was ever issued
-	// (pending and voided ones are left out), in ascending identifier order.
+	// EachStatus calls fn with the status of every licence, in ascending identifier
+	// order. Pending and voided ones are among them: a trust list must name whatever
+	// is not valid, even a file that never left the house.
 	EachStatus(ctx context.Context, fn func(licence.Identifier, licence.Status, time.Time) error) error
 	// StatusAsOf returns the status a licence had at an instant.
 	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error)

@@ -129,8 +129,8 @@ func (r *Registry) PutGrant(ctx context.Context, c Caller, g Grant) (audit.Recei
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutGrant(ctx, g) }})
 }
 
-// States calls fn with every licence that was ever issued, its stored status
-// and since when, for a trust list; for the system alone.
+// States calls fn with every licence, its stored status and since when, for a
+// trust list; for the system alone.
 func (r *Registry) States(ctx context.Context, c Caller, fn func(licence.Identifier, licence.Status, time.Time) error) (audit.Receipt, error) {
 	receipt, err := r.gate(ctx, c, &access{action: ActionTrustList, object: "states"})
 	if err != nil {
