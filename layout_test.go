@@ -30,7 +30,10 @@ var layout = []struct{ pkg, mayImport string }{
 	{"crypto/cryptotest", "crypto/pki crypto/tsa crypto/seal"},
 	{"licence", ""},
 	{"audit", "crypto/pki"},
-	{"licence/render", "licence templates"},
+	{"licence/render/typeface", "licence"},
+	{"licence/render/qr", "licence"},
+	{"licence/render/sealpicture", "licence licence/render/typeface"},
+	{"licence/render", "licence licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
 	{"licence/registry", "licence licence/render audit crypto/pki crypto/pdfsig crypto/tsa crypto/seal"},
 	{"licence/registry/storetest", "licence licence/registry audit"},
 	{"licence/registry/registrytest", "licence licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
@@ -48,7 +51,7 @@ var confined = map[string]string{
 	"github.com/emmansun/gmsm": "crypto/pki crypto/seal crypto/tsa crypto/cryptotest",
 	"github.com/gin-gonic/gin": "api",
 	"github.com/jackc/pgx":     "store store/pgtest",
-	"github.com/tdewolff":      "licence/render",
+	"github.com/tdewolff":      "licence/render/typeface",
 	"modernc.org/sqlite":       "store",
 }
 

@@ -47,9 +47,6 @@ func NewLimiter(log func(int)) Limiter { return Limiter{newLimiter(verificationR
 // Refuse counts a refusal.
 func (l Limiter) Refuse() { l.l.refuse() }
 
-// SleepMinute sleeps a minute and a bit; in a synctest bubble it takes no time.
-func SleepMinute() { time.Sleep(time.Minute + time.Second) }
-
 // Statuses is the status of each code.
 func Statuses() map[string]int {
 	m := map[string]int{"internal": 500}

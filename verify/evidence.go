@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
@@ -19,17 +20,21 @@ const (
 // clean makes a text that may come from a file fit for a screen: bounded, on one
 // line, and without characters that hide or reorder others.
 func clean(s string, limit int) string {
-	runes := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || unicode.Is(unicode.Cf, r) {
-			return ' '
-		}
-		return r
-	}, s))
-	if len(runes) > limit {
-		return string(runes[:limit]) + "…"
+	if strings.ContainsFunc(s, hidden) {
+		s = strings.Map(func(r rune) rune {
+			if hidden(r) {
+				return ' '
+			}
+			return r
+		}, s)
 	}
-	return string(runes)
+	if len(s) > limit && utf8.RuneCountInString(s) > limit {
+		return string([]rune(s)[:limit]) + "…"
+	}
+	return s
 }
+
+func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
 
 // quote is clean for a name within an evidence.
 func quote(s string) string { return clean(s, maxQuoted) }

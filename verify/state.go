@@ -43,7 +43,7 @@ func (s *session) storedState(verdict Indication) (_ licence.Status, known time.
 	switch {
 	case listed:
 		return status, list.IssuedAt, "state_" + string(status), list.describe()
-	case s.proven && s.proof.Before(list.IssuedAt):
+	case s.proven && !s.proof.After(list.IssuedAt.Add(time.Second)): // IssuedAt was cut to the second
 		return licence.StatusValid, list.IssuedAt, "state_valid", list.describe() + "; not listed, sealed " + instant(s.proof)
 	}
 	return licence.StatusUnknown, s.at, "trust_list_older", list.describe() + "; not listed, and not proven to be sealed before"

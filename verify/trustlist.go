@@ -32,7 +32,8 @@ const (
 // gives no register away.
 //
 // A licence that is not listed was valid, its dates apart, when the list was
-// issued, but only if it had been sealed by then: of a later one the list knows nothing.
+// issued, but only if it had been sealed by then: of a later one the list knows
+// nothing. So whoever makes a list lists pending and voided licences too.
 //
 // The file is one JSON object in one fixed form: no white space but the line feed
 // at its end, members in the order below, states ordered by digest, base64 with

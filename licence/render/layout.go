@@ -121,13 +121,11 @@ type sealPlace struct {
 }
 
 // leastModule is the least side of a QR module in mm that a phone reads from
-// paper; largestSymbol the modules along a side of version 13, the largest symbol
-// we draw, and leastSymbol those of version 8, smaller than which no licence's is.
+// paper; leastSymbol the modules along a side of version 8, smaller than which no
+// licence's symbol is.
 const (
-	leastModule   = 0.4
-	leastSymbol   = 49
-	largestSymbol = 69
-	quietZone     = 4 // modules of white around a symbol, ISO/IEC 18004
+	leastModule = 0.4
+	leastSymbol = 49
 )
 
 // LoadLayouts reads */layout.json of fsys, by folder name. An error names the

@@ -9,6 +9,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+
+	"elicence/licence/render/typeface"
+
+	"elicence/licence/render/qr"
 )
 
 // layoutFile is a layout as written.
@@ -148,7 +152,7 @@ func (p *parser) checkGlobals() error {
 // fault is what is wrong with a merged style, "" when nothing.
 func (s style) fault() string {
 	switch {
-	case faceChains[s.Face] == nil:
+	case !typeface.HasFace(s.Face):
 		return fmt.Sprintf("unknown face %q", s.Face)
 	case !within(s.Size, 4, 120), !within(s.Min, 4, s.Size):
 		return "size must be 4 to 120 points and min between 4 and size"
@@ -280,12 +284,12 @@ func (p *parser) checkPlaces() error {
 		return p.lineError(p.key("pages"), "a layout needs a page")
 	}
 	q := p.qr
-	quiet := quietZone * q.Size / leastSymbol
+	quiet := qr.QuietZone * q.Size / leastSymbol
 	if q.Page < 1 || q.Page > len(p.pages) || q.X < quiet || q.Y < quiet || q.X+q.Size+quiet > p.page.W || q.Y+q.Size+quiet > p.page.H {
 		return p.lineError(p.key("qr"), "the symbol and its quiet zone must lie on a page")
 	}
-	if q.Size < leastModule*largestSymbol {
-		return p.lineError(p.key("qr"), "the symbol must be %.1f mm or more, for modules of %.1f mm", leastModule*largestSymbol, leastModule)
+	if q.Size < leastModule*qr.LargestSymbol {
+		return p.lineError(p.key("qr"), "the symbol must be %.1f mm or more, for modules of %.1f mm", leastModule*qr.LargestSymbol, leastModule)
 	}
 	s := p.seal
 	r := s.Diameter / 2

@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"elicence/licence"
+	"elicence/licence/render/typeface"
 )
 
 // pt is one millimetre in points.
@@ -56,7 +57,7 @@ func (l *Layout) lay(fonts *Fonts, lic *licence.Licence) ([]plan, error) {
 		return nil, errors.New("render: a licence is required")
 	}
 	p := &placer{Layout: l, fonts: fonts, values: values{lic: lic}}
-	p.drawable(mainFace, []piece{{"type_name", lic.TypeName}, {"identifier", string(lic.Identifier)}}) // metadata says them too
+	p.drawable(typeface.MainFace, []piece{{"type_name", lic.TypeName}, {"identifier", string(lic.Identifier)}}) // metadata says them too
 	sheets := append([]sheet(nil), l.pages...)
 	flows := make([][]flow, len(sheets))
 	for i := range sheets {
@@ -141,7 +142,7 @@ func (p *placer) text(e *element) []run {
 func (p *placer) drawable(face string, pieces []piece) bool {
 	ok := true
 	for _, piece := range pieces {
-		err := p.fonts.checkText(face, piece.field, piece.text)
+		err := p.fonts.CheckFace(face, piece.field, piece.text)
 		var refused *licence.RequestError
 		switch {
 		case errors.As(err, &refused):
@@ -179,7 +180,7 @@ func joined(pieces []piece) string {
 func (p *placer) fit(s style, text string, w, h float64, most int) (size float64, lines []string) {
 	for size := s.Size; ; size -= 0.5 {
 		size = max(size, s.Min)
-		if lines := p.fonts.wrap(s.Face, text, units(w-s.extra(text), size)); p.fits(s, lines, size, w, h, most) {
+		if lines := p.fonts.Wrap(s.Face, text, units(w-s.extra(text), size)); p.fits(s, lines, size, w, h, most) {
 			return size, lines
 		}
 		if size == s.Min {
@@ -198,7 +199,7 @@ func (p *placer) fits(s style, lines []string, size, w, h float64, most int) boo
 		return false
 	}
 	for _, line := range lines { // a single character may be wider than the box
-		if p.fonts.width(s.Face, strings.TrimRight(line, " \u3000")) > units(w-s.extra(line), size)+1 {
+		if p.fonts.Width(s.Face, strings.TrimRight(line, " \u3000")) > units(w-s.extra(line), size)+1 {
 			return false
 		}
 	}
@@ -206,10 +207,10 @@ func (p *placer) fits(s style, lines []string, size, w, h float64, most int) boo
 }
 
 // units is a length in mm in 1/1000 of the font size.
-func units(mm, size float64) int { return int(mm * pt / size * em) }
+func units(mm, size float64) int { return int(mm * pt / size * typeface.Em) }
 
 // mm is a number of 1/1000 of the font size in mm.
-func mm(units int, size float64) float64 { return float64(units) * size / em / pt }
+func mm(units int, size float64) float64 { return float64(units) * size / typeface.Em / pt }
 
 // blockHeight is the height of n lines in mm.
 func blockHeight(s style, n int, size float64) float64 {
@@ -226,9 +227,9 @@ func (p *placer) setLines(s style, lines []string, size, x, y, w, h float64) run
 	}
 	r := run{size: size, face: s.Face, colour: s.Colour, lines: make([]line, len(lines))}
 	for i, text := range lines {
-		l := line{x: x, y: y + (float64(i)*s.Leading*size+size*ascent/em)/pt, extra: s.Spacing, text: text}
+		l := line{x: x, y: y + (float64(i)*s.Leading*size+size*typeface.Ascent/typeface.Em)/pt, extra: s.Spacing, text: text}
 		visible := strings.TrimRight(text, " \u3000")
-		natural := mm(p.fonts.width(s.Face, visible), size) + s.extra(visible)
+		natural := mm(p.fonts.Width(s.Face, visible), size) + s.extra(visible)
 		switch n := utf8.RuneCountInString(text); {
 		case s.Align == "spread" && n > 1:
 			l.extra = (w - natural) / float64(n-1)

@@ -27,6 +27,8 @@ import (
 	"codeberg.org/go-pdf/fpdf"
 
 	"elicence/licence"
+	"elicence/licence/render/qr"
+	"elicence/licence/render/typeface"
 )
 
 // Attachment is a file embedded in the PDF.
@@ -79,6 +81,11 @@ func (p Placement) Centred(width, height float64) (x, y float64) {
 	return p.X + (p.Width-width)/2, p.Y + (p.Height-height)/2
 }
 
+// box is where a symbol of so many modules is drawn in the layout.
+func (l *Layout) box(modules int) qr.Box {
+	return qr.Box{Page: l.qr.Page, X: l.qr.X * pt, Y: (l.page.H - l.qr.Y - l.qr.Size) * pt, Size: l.qr.Size * pt, Modules: modules}
+}
+
 // Check reports whether lic can be drawn: every character by some font, every
 // text in its box. Called with the widest possible number and identifier, it
 // answers for any. The error is a *licence.RequestError naming every field at
@@ -105,7 +112,7 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
-	code, err := encodeQR(in.QR)
+	code, err := qr.Encode(in.QR)
 	if err != nil {
 		return Output{}, err
 	}
@@ -114,7 +121,7 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 		return Output{}, err
 	}
 	box := l.box(code.Size())
-	w := writer{Fpdf: l.document(in), font: font}
+	w := writer{Fpdf: l.document(in), fonts: fonts, font: font}
 	if err := w.useFont(); err != nil {
 		return Output{}, err
 	}
@@ -123,7 +130,7 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 		w.RawWriteStr(l.backdrop)
 		w.page(&plans[i], l.page.H)
 		if i+1 == box.Page {
-			w.RawWriteStr(box.operators(code))
+			w.RawWriteStr(box.Operators(code))
 		}
 	}
 	buf := bytes.NewBuffer(make([]byte, 0, 1<<17))
@@ -206,16 +213,16 @@ func metadata(lic *licence.Licence) []byte {
 
 // cutFor collects the characters of all pages: the main face's first, so that
 // they keep their code points.
-func cutFor(fonts *Fonts, plans []plan) (*cutFont, error) {
-	font := newCutFont(fonts)
+func cutFor(fonts *Fonts, plans []plan) (*typeface.Cut, error) {
+	font := typeface.NewCut(fonts)
 	for _, main := range []bool{true, false} {
 		for _, p := range plans {
 			for _, r := range p.runs {
-				if (r.face == mainFace) != main {
+				if (r.face == typeface.MainFace) != main {
 					continue
 				}
 				for _, l := range r.lines {
-					if err := font.add(r.face, l.text); err != nil {
+					if err := font.Add(r.face, l.text); err != nil {
 						return nil, err
 					}
 				}
@@ -228,13 +235,14 @@ func cutFor(fonts *Fonts, plans []plan) (*cutFont, error) {
 // writer draws placed text.
 type writer struct {
 	*fpdf.Fpdf
-	font   *cutFont
+	fonts  *Fonts
+	font   *typeface.Cut
 	size   float64
 	colour string
 }
 
 func (w *writer) useFont() error {
-	data, err := w.font.bytes()
+	data, err := w.font.Bytes()
 	if err != nil {
 		return err
 	}
@@ -308,7 +316,7 @@ func (w *writer) line(r run, l line) {
 	x := l.x
 	for _, c := range l.text {
 		w.Text(x, l.y, w.codes(r.face, string(c)))
-		x += mm(w.font.fonts.width(r.face, string(c)), r.size) + l.extra
+		x += mm(w.fonts.Width(r.face, string(c)), r.size) + l.extra
 	}
 }
 
@@ -325,7 +333,7 @@ func (w *writer) plainLine(r run, l line) {
 		if !plain {
 			w.RawWriteStr("EMC")
 		}
-		x += mm(w.font.fonts.width(r.face, piece), r.size)
+		x += mm(w.fonts.Width(r.face, piece), r.size)
 		text = text[n:]
 	}
 }
@@ -333,8 +341,8 @@ func (w *writer) plainLine(r run, l line) {
 // alike counts the characters at the head of text that all keep, or all do not
 // keep, their own code points.
 func (w *writer) alike(face string, text []rune) (n int, plain bool) {
-	plain = w.font.code(face, text[0]) == text[0]
-	for n < len(text) && (w.font.code(face, text[n]) == text[n]) == plain {
+	plain = w.font.Code(face, text[0]) == text[0]
+	for n < len(text) && (w.font.Code(face, text[n]) == text[n]) == plain {
 		n++
 	}
 	return n, plain
@@ -342,7 +350,7 @@ func (w *writer) alike(face string, text []rune) (n int, plain bool) {
 
 // codes is the text in the code points of the cut font.
 func (w *writer) codes(face, text string) string {
-	return strings.Map(func(r rune) rune { return w.font.code(face, r) }, text)
+	return strings.Map(func(r rune) rune { return w.font.Code(face, r) }, text)
 }
 
 func actualText(text string) string {

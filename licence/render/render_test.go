@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -323,23 +322,6 @@ func TestBadInput(t *testing.T) {
 		if out, err := l.Render(f, in); err == nil || len(out.PDF) > 0 {
 			t.Errorf("%s: accepted", name)
 		}
-	}
-}
-
-// TestMissingFonts checks that what is missing is named.
-func TestMissingFonts(t *testing.T) {
-	_, err := render.OpenFonts(t.TempDir())
-	if err == nil || !strings.Contains(err.Error(), "NotoSerifSC_400Regular.ttf") || !strings.Contains(err.Error(), "make fonts") {
-		t.Errorf("got %v", err)
-	}
-	dir := t.TempDir()
-	for _, name := range []string{"NotoSerifSC_400Regular", "NotoSerifSC_700Bold", "NotoSansSC_400Regular", "NotoSansSC_700Bold", "BabelStoneHan", "HanaMinA", "HanaMinB"} {
-		if err := os.WriteFile(dir+"/"+name+".ttf", []byte("this is no font at all"), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err = render.OpenFonts(dir); err == nil || !strings.Contains(err.Error(), "not a TrueType font") {
-		t.Errorf("got %v", err)
 	}
 }
 

@@ -145,6 +145,29 @@ func root(t testing.TB) string {
 	}
 }
 
+// pictures holds the seal pictures of the test binary by name: drawing one is most
+// of what a fresh service costs.
+var pictures struct {
+	sync.Mutex
+	byName map[string]render.SealPicture
+}
+
+func picture(t testing.TB, fonts *render.Fonts, name string) render.SealPicture {
+	t.Helper()
+	pictures.Lock()
+	defer pictures.Unlock()
+	if p, ok := pictures.byName[name]; ok {
+		return p
+	}
+	p, err := render.DrawSeal(fonts, render.SealDesign{Name: name, DiameterMM: 42})
+	must(t, err)
+	if pictures.byName == nil {
+		pictures.byName = map[string]render.SealPicture{}
+	}
+	pictures.byName[name] = p
+	return p
+}
+
 // seals makes one seal for each authority.
 func seals(t testing.TB, p *cryptotest.PKI, fonts *render.Fonts) map[string]*registry.SealKey {
 	made := map[string]*registry.SealKey{}
@@ -152,8 +175,7 @@ func seals(t testing.TB, p *cryptotest.PKI, fonts *render.Fonts) map[string]*reg
 		if made[a.Code] != nil {
 			continue
 		}
-		picture, err := render.DrawSeal(fonts, render.SealDesign{Name: a.Name, DiameterMM: 42})
-		must(t, err)
+		picture := picture(t, fonts, a.Name)
 		key, err := pki.GenerateKey(rand.Reader)
 		must(t, err)
 		cert, err := p.Issuing.Issue(rand.Reader, pki.CertificateRequest{

@@ -1,4 +1,4 @@
-package render
+package qr
 
 import (
 	"bytes"
@@ -12,7 +12,7 @@ import (
 	qrcode "github.com/piglig/go-qr"
 )
 
-// Bounds on what DecodeQR believes of a page: our own pages stay far below.
+// Bounds on what Decode believes of a page: our own pages stay far below.
 const (
 	maxContent  = 4 << 20
 	maxDepth    = 32
@@ -20,18 +20,18 @@ const (
 	pixels      = 4 // along the side of a module
 )
 
-// DecodeQR reads the symbol that a page's operators draw in the box: it paints
+// Decode reads the symbol that a page's operators draw in the box: it paints
 // what they paint there, and decodes the picture. So it answers for what is
 // drawn, not for what was meant. The content stream comes inflated. Anything but
 // rectangles that is painted over the symbol or its quiet zone is an error.
-func DecodeQR(pageContent []byte, box QRBox) (string, error) {
+func Decode(pageContent []byte, box Box) (string, error) {
 	if len(pageContent) > maxContent {
 		return "", fmt.Errorf("reading QR from page: %d bytes of content", len(pageContent))
 	}
-	if box.Modules < 21 || box.Modules > largestSymbol || !(box.Size > 0) || math.IsInf(box.Size, 0) {
+	if box.Modules < 21 || box.Modules > LargestSymbol || !(box.Size > 0) || math.IsInf(box.Size, 0) {
 		return "", errors.New("reading QR from page: the box is no symbol's")
 	}
-	side := (box.Modules + 2*quietZone) * pixels
+	side := (box.Modules + 2*QuietZone) * pixels
 	p := &painter{box: box, img: image.NewGray(image.Rect(0, 0, side, side)), soiled: true}
 	p.state.m = transform{1, 0, 0, 1, 0, 0}
 	if err := p.read(pageContent); err != nil {
@@ -49,7 +49,7 @@ func DecodeQR(pageContent []byte, box QRBox) (string, error) {
 
 // painter interprets the operators our pages use.
 type painter struct {
-	box    QRBox
+	box    Box
 	img    *image.Gray
 	soiled bool // something other than rectangles lies on the box
 
@@ -280,7 +280,7 @@ func (p *painter) soil(e extent) {
 // pixels of the picture.
 func (p *painter) grid(left, top, right, bottom float64) (x0, y0, x1, y1 float64) {
 	scale := float64(p.box.Modules*pixels) / p.box.Size
-	const quiet = quietZone * pixels
+	const quiet = QuietZone * pixels
 	x := func(v float64) float64 { return (v-p.box.X)*scale + quiet }
 	y := func(v float64) float64 { return (p.box.Y+p.box.Size-v)*scale + quiet }
 	return x(left), y(top), x(right), y(bottom)
@@ -302,4 +302,20 @@ func (p *painter) fill(r [4]float64) {
 			p.img.SetGray(x, y, shade)
 		}
 	}
+}
+
+// transform is an affine map as in PDF: x' = ax+cy+e, y' = bx+dy+f.
+type transform [6]float64
+
+func (t transform) apply(x, y float64) (float64, float64) {
+	return t[0]*x + t[2]*y + t[4], t[1]*x + t[3]*y + t[5]
+}
+
+// then is t followed by u.
+func (t transform) then(u transform) transform {
+	var out transform
+	out[0], out[1] = u[0]*t[0]+u[2]*t[1], u[1]*t[0]+u[3]*t[1]
+	out[2], out[3] = u[0]*t[2]+u[2]*t[3], u[1]*t[2]+u[3]*t[3]
+	out[4], out[5] = u.apply(t[4], t[5])
+	return out
 }

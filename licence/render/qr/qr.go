@@ -1,4 +1,10 @@
-package render
+// Package qr draws a licence's QR symbol (ISO/IEC 18004, model 2) as rectangles of
+// a PDF page, and reads it back from the page's operators.
+//
+// Invariants: a symbol is at most of version 13, at level M or better, on white
+// with its quiet zone; Decode answers for what the page draws in the box, and for
+// nothing else. The text's format is licence.QRText's business.
+package qr
 
 import (
 	"fmt"
@@ -10,21 +16,26 @@ import (
 	"elicence/licence"
 )
 
-// largestVersion is the largest symbol drawn: more modules than its 69 would be
-// too fine for print and scan at the sizes layouts have room for.
-const largestVersion = 13
+// The largest symbol drawn: more modules than its 69 would be too fine for print
+// and scan at the sizes layouts have room for. QuietZone is the white around a
+// symbol in modules.
+const (
+	LargestVersion = 13
+	LargestSymbol  = 69
+	QuietZone      = 4
+)
 
-// QRBox is where a symbol is drawn: on a page counted from 1, the lower left
+// Box is where a symbol is drawn: on a page counted from 1, the lower left
 // corner and side in points without the quiet zone, and the modules on a side.
-type QRBox struct {
+type Box struct {
 	Page       int
 	X, Y, Size float64
 	Modules    int
 }
 
-// encodeQR makes the symbol at level M in the three segments of the QR text:
+// Encode makes the symbol at level M in the three segments of the QR text:
 // URL, number sign, digits.
-func encodeQR(text licence.QRText) (*qrcode.QrCode, error) {
+func Encode(text licence.QRText) (*qrcode.QrCode, error) {
 	url, err := qrcode.MakeAlphanumeric(text.URL)
 	if err != nil {
 		return nil, fmt.Errorf("encoding URL for QR: %w", err)
@@ -38,26 +49,21 @@ func encodeQR(text licence.QRText) (*qrcode.QrCode, error) {
 		return nil, fmt.Errorf("encoding payload for QR: %w", err)
 	}
 	segments := []*qrcode.QrSegment{url, sign, digits}
-	code, err := qrcode.EncodeSegments(segments, qrcode.Medium, qrcode.MinVersion, largestVersion, -1, true)
+	code, err := qrcode.EncodeSegments(segments, qrcode.Medium, qrcode.MinVersion, LargestVersion, -1, true)
 	if err != nil {
 		return nil, fmt.Errorf("encoding QR: %w", err)
 	}
 	return code, nil
 }
 
-// box is where a symbol of so many modules is drawn in the layout.
-func (l *Layout) box(modules int) QRBox {
-	return QRBox{Page: l.qr.Page, X: l.qr.X * pt, Y: (l.page.H - l.qr.Y - l.qr.Size) * pt, Size: l.qr.Size * pt, Modules: modules}
-}
-
-// operators draws the symbol: white with its quiet zone first, then every run
+// Operators draws the symbol: white with its quiet zone first, then every run
 // of dark modules once, tall rectangles before wide ones where both are possible.
 // The unit is a module, so all numbers are small and whole.
-func (b QRBox) operators(code *qrcode.QrCode) string {
+func (b Box) Operators(code *qrcode.QrCode) string {
 	var s strings.Builder
 	module := b.Size / float64(b.Modules)
 	fmt.Fprintf(&s, "q %.5f 0 0 %.5f %.3f %.3f cm 1 g %d %d %d %d re f 0 g\n", module, module, b.X, b.Y,
-		-quietZone, -quietZone, b.Modules+2*quietZone, b.Modules+2*quietZone)
+		-QuietZone, -QuietZone, b.Modules+2*QuietZone, b.Modules+2*QuietZone)
 	buf := make([]byte, 0, 1<<14)
 	for _, r := range darkRuns(code) {
 		for _, v := range []int{r.x, b.Modules - r.y - r.h, r.w, r.h} {

@@ -1,4 +1,10 @@
-package render
+// Package sealpicture draws the round seals of Chinese authorities and companies
+// (印章图像), after 国发〔1999〕25号 as far as it is public.
+//
+// Invariants: the same design gives the same bytes; the PNG and the PDF operators
+// are made from the same shapes. No national emblem is drawn: seals that bear one
+// are supplied by those entitled to them.
+package sealpicture
 
 import (
 	"bytes"
@@ -7,17 +13,19 @@ import (
 	"image/color"
 	"image/png"
 	"math"
+	"strconv"
 	"unicode/utf8"
 
 	"golang.org/x/image/vector"
 
 	"elicence/licence"
+	"elicence/licence/render/typeface"
 )
 
-// SealDesign is a round seal after 国发〔1999〕25号: a red ring, a five-pointed
+// Design is a round seal after 国发〔1999〕25号: a red ring, a five-pointed
 // star in the middle, the name in a Song face from left to right along the upper
 // arc, and perhaps a line of text below the star.
-type SealDesign struct {
+type Design struct {
 	// Name is the unit's full name, 4 to 30 characters.
 	Name string
 	// Lower is a line below the star such as 证照专用章, at most 12 characters; it
@@ -27,8 +35,8 @@ type SealDesign struct {
 	DiameterMM int
 }
 
-// SealPicture is a drawn seal, twice: for the seal's data, and for the page.
-type SealPicture struct {
+// Picture is a drawn seal, twice: for the seal's data, and for the page.
+type Picture struct {
 	// PNG is the picture at 300 dpi, red with transparency.
 	PNG []byte
 	// WidthMM and HeightMM are its true size.
@@ -38,6 +46,9 @@ type SealPicture struct {
 	// Width and Height are the true size in points.
 	Width, Height float64
 }
+
+// pt is one millimetre in points.
+const pt = 72 / 25.4
 
 // Measures of a seal of 42 mm, to which other diameters are in proportion.
 const (
@@ -54,44 +65,44 @@ var sealRed = color.NRGBA{R: 226, G: 0, B: 21, A: 255}
 // sealFace is the face of the name and the lower line.
 const sealFace = "song-bold"
 
-// DrawSeal draws a seal. A name or line that cannot be drawn is a
+// Draw draws a seal. A name or line that cannot be drawn is a
 // *licence.RequestError with the fields "name", "lower" and "diameter_mm".
-func DrawSeal(fonts *Fonts, d SealDesign) (SealPicture, error) {
+func Draw(fonts *typeface.Fonts, d Design) (Picture, error) {
 	if err := d.check(fonts); err != nil {
-		return SealPicture{}, err
+		return Picture{}, err
 	}
 	size := float64(d.DiameterMM) * pt
 	canvas := newCanvas(d.DiameterMM)
 	if err := d.draw(fonts, canvas); err != nil {
-		return SealPicture{}, err
+		return Picture{}, err
 	}
 	img, err := canvas.png()
 	if err != nil {
-		return SealPicture{}, fmt.Errorf("encoding seal picture: %w", err)
+		return Picture{}, fmt.Errorf("encoding seal picture: %w", err)
 	}
-	return SealPicture{PNG: img, WidthMM: d.DiameterMM, HeightMM: d.DiameterMM,
+	return Picture{PNG: img, WidthMM: d.DiameterMM, HeightMM: d.DiameterMM,
 		Content: canvas.operators(), Width: size, Height: size}, nil
 }
 
-func (d SealDesign) check(fonts *Fonts) error {
+func (d Design) check(fonts *typeface.Fonts) error {
 	switch n, lower := utf8.RuneCountInString(d.Name), utf8.RuneCountInString(d.Lower); {
 	case n < 4:
-		return refuse("name", licence.CodeTooShort, "of a seal must have 4 characters or more")
+		return typeface.Refused("name", licence.CodeTooShort, "of a seal must have 4 characters or more")
 	case n > 30:
-		return refuse("name", licence.CodeTooLong, "of a seal must have 30 characters or fewer")
+		return typeface.Refused("name", licence.CodeTooLong, "of a seal must have 30 characters or fewer")
 	case lower > 12:
-		return refuse("lower", licence.CodeTooLong, "of a seal must have 12 characters or fewer")
+		return typeface.Refused("lower", licence.CodeTooLong, "of a seal must have 12 characters or fewer")
 	case d.DiameterMM < 38 || d.DiameterMM > 50:
-		return refuse("diameter_mm", licence.CodeOutOfRange, "must be 38 to 50 mm")
+		return typeface.Refused("diameter_mm", licence.CodeOutOfRange, "must be 38 to 50 mm")
 	}
-	if err := fonts.checkText(sealFace, "name", d.Name); err != nil {
+	if err := fonts.CheckFace(sealFace, "name", d.Name); err != nil {
 		return err
 	}
-	return fonts.checkText(sealFace, "lower", d.Lower)
+	return fonts.CheckFace(sealFace, "lower", d.Lower)
 }
 
 // draw draws the seal about the origin in mm of a seal of 42 mm.
-func (d SealDesign) draw(fonts *Fonts, c *canvas) error {
+func (d Design) draw(fonts *typeface.Fonts, c *canvas) error {
 	const r = sealDiameter / 2
 	c.ring(r, r-sealRing)
 	c.star(sealStar)
@@ -116,7 +127,7 @@ func (d SealDesign) draw(fonts *Fonts, c *canvas) error {
 }
 
 // drawLower sets the lower line across, as wide as the ring leaves room for.
-func (d SealDesign) drawLower(fonts *Fonts, c *canvas) error {
+func (d Design) drawLower(fonts *typeface.Fonts, c *canvas) error {
 	line := []rune(d.Lower)
 	const height, bottom = 4.2, -14.6
 	width := min(3.6, 21/float64(max(len(line), 1)))
@@ -174,7 +185,7 @@ func newCanvas(diameter int) *canvas {
 }
 
 // path is one filled shape being drawn through a transform. It is what
-// tdewolff/font calls a Pather.
+// typeface calls a Pather.
 type path struct {
 	c    *canvas
 	m    transform
@@ -289,17 +300,15 @@ func (c *canvas) star(r float64) {
 
 // character fills a glyph, its em stretched to width and height, standing on
 // the origin of m and centred on it.
-func (c *canvas) character(fonts *Fonts, r rune, m transform, width, height float64) error {
-	g, ok, err := fonts.glyph(sealFace, r)
-	if err != nil || !ok || isSpace(r) {
+func (c *canvas) character(fonts *typeface.Fonts, r rune, m transform, width, height float64) error {
+	g, ok, err := fonts.Glyph(sealFace, r)
+	if err != nil || !ok || typeface.IsSpace(r) {
 		return err
 	}
-	upem := float64(g.src.upem)
-	advance := float64(g.src.sfnt.GlyphAdvance(g.id))
-	sx, sy := width/upem, height/upem
-	p := c.begin(transform{sx, 0, 0, sy, -advance / 2 * sx, -descent * height / em}.then(m))
-	if err := g.src.sfnt.Glyf.ToPath(p, g.id, 0, 0, 0, 1, 0); err != nil {
-		return fmt.Errorf("drawing %s: %w", describe(r), err)
+	sx, sy := width/typeface.Em, height/typeface.Em
+	p := c.begin(transform{sx, 0, 0, sy, -float64(g.Advance()) / 2 * sx, -typeface.Descent * sy}.then(m))
+	if err := g.Outline(p); err != nil {
+		return fmt.Errorf("drawing %s: %w", typeface.Describe(r), err)
 	}
 	p.fill()
 	return nil
@@ -322,4 +331,9 @@ func (c *canvas) png() ([]byte, error) {
 	var buf bytes.Buffer
 	err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&buf, img)
 	return buf.Bytes(), err
+}
+
+// trim writes a number with at most three decimals.
+func trim(v float64) string {
+	return strconv.FormatFloat(math.Round(v*1000)/1000, 'f', -1, 64)
 }

@@ -1,4 +1,4 @@
-package render
+package typeface
 
 import (
 	"fmt"
@@ -9,38 +9,34 @@ import (
 	"elicence/licence"
 )
 
-// The codes of licence.FieldError that this package adds.
-const (
-	// CodeUndrawable says that no font draws a character of the text.
-	CodeUndrawable = "undrawable_character"
-	// CodeNoRoom says that a text does not fit its place on the licence even in
-	// the smallest size the layout allows.
-	CodeNoRoom = "does_not_fit"
-)
+// CodeUndrawable is the code of licence.FieldError for a text with a character
+// that no font draws.
+const CodeUndrawable = "undrawable_character"
 
 // CheckText reports whether s can be drawn: valid UTF-8, no control, formatting,
 // private-use or unassigned character, no combining mark (we do no shaping), and
 // every character in some font. The error is a *licence.RequestError that names
 // the first bad character and its code point; any other error means that a font
 // could not be read.
-func (f *Fonts) CheckText(field, s string) error { return f.checkText(mainFace, field, s) }
+func (f *Fonts) CheckText(field, s string) error { return f.CheckFace(MainFace, field, s) }
 
-func (f *Fonts) checkText(face, field, s string) error {
+// CheckFace is CheckText for another face than the main one.
+func (f *Fonts) CheckFace(face, field, s string) error {
 	if !utf8.ValidString(s) {
-		return refuse(field, licence.CodeInvalidUTF8, "is not valid UTF-8")
+		return Refused(field, licence.CodeInvalidUTF8, "is not valid UTF-8")
 	}
 	n := 0
 	for _, r := range s {
 		n++
 		if code, fault := badRune(r); code != "" {
-			return refuse(field, code, "holds the %s %s at character %d", fault, describe(r), n)
+			return Refused(field, code, "holds the %s %s at character %d", fault, Describe(r), n)
 		}
-		_, ok, err := f.glyph(face, r)
+		_, ok, err := f.Glyph(face, r)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return refuse(field, CodeUndrawable, "holds %s at character %d, which no font can draw", describe(r), n)
+			return Refused(field, CodeUndrawable, "holds %s at character %d, which no font can draw", Describe(r), n)
 		}
 	}
 	return nil
@@ -62,25 +58,25 @@ func badRune(r rune) (code, fault string) {
 		return licence.CodeBadCharacter, "unassigned character"
 	case unicode.Is(unicode.M, r):
 		return CodeUndrawable, "combining mark"
-	case unicode.Is(unicode.Zs, r) && !isSpace(r):
+	case unicode.Is(unicode.Zs, r) && !IsSpace(r):
 		return licence.CodeBadCharacter, "special space"
 	}
 	return "", ""
 }
 
-// isSpace reports whether r is one of the two spaces that are drawn as nothing.
-func isSpace(r rune) bool { return r == ' ' || r == '\u3000' }
+// IsSpace reports whether r is one of the two spaces that are drawn as nothing.
+func IsSpace(r rune) bool { return r == ' ' || r == '\u3000' }
 
-// describe names a character: itself when that can be seen, and its code point.
-func describe(r rune) string {
+// Describe names a character: itself when that can be seen, and its code point.
+func Describe(r rune) string {
 	if unicode.IsGraphic(r) && !unicode.Is(unicode.M, r) && !unicode.Is(unicode.Zs, r) {
 		return fmt.Sprintf("%c (U+%04X)", r, r)
 	}
 	return fmt.Sprintf("U+%04X", r)
 }
 
-// refuse is a request error about one field.
-func refuse(field, code, format string, args ...any) error {
+// Refused is a request error about one field.
+func Refused(field, code, format string, args ...any) error {
 	return &licence.RequestError{Fields: []licence.FieldError{
 		{Field: field, Code: code, Detail: fmt.Sprintf(format, args...)},
 	}}
@@ -93,11 +89,11 @@ const (
 	notLast  = "（《「『【〔〈“‘([{"
 )
 
-// wrap breaks s into lines no wider than width, in 1/1000 of the font size.
+// Wrap breaks s into lines no wider than width, in 1/1000 of the font size.
 // Between Chinese characters a line may break anywhere that 避头尾 allows, words
 // and numbers stay whole while they fit a line. A space at a break is kept at the
 // end of the line, so that the lines joined are s.
-func (f *Fonts) wrap(face, s string, width int) []string {
+func (f *Fonts) Wrap(face, s string, width int) []string {
 	var lines []string
 	rest := []rune(s)
 	for len(rest) > 0 {
@@ -116,10 +112,10 @@ func (f *Fonts) wrap(face, s string, width int) []string {
 func (f *Fonts) fitting(face string, text []rune, width int) int {
 	w := 0
 	for i, r := range text {
-		if g, ok, err := f.glyph(face, r); err == nil && ok {
-			w += g.advance()
+		if g, ok, err := f.Glyph(face, r); err == nil && ok {
+			w += g.Advance()
 		}
-		if w > width && i > 0 && !(isSpace(r)) {
+		if w > width && i > 0 && !(IsSpace(r)) {
 			return i
 		}
 	}

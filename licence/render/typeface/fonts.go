@@ -1,4 +1,18 @@
-package render
+// Package typeface draws characters: it finds a glyph for a character among the
+// fonts of a face, says which characters cannot be drawn, breaks lines, and cuts a
+// document's font.
+//
+// Fonts are TrueType files with glyf outlines. Nothing is shaped: one character is
+// one glyph, which is right for Chinese and for plain Latin, and combining marks
+// are refused.
+//
+// Invariants:
+//   - a font file is mapped and parsed at most once per Fonts, when first needed;
+//   - what CheckText accepts, Cut draws; no box ever stands for a character;
+//   - the same characters give the same cut font, byte for byte.
+//
+// It knows nothing of licences but the errors that refuse a field.
+package typeface
 
 import (
 	"encoding/binary"
@@ -12,9 +26,9 @@ import (
 	"github.com/tdewolff/font"
 )
 
-// em is the number of units in the em of the fonts we write. Glyphs of fonts
-// with another em are scaled to it.
-const em = 1000
+// Em is the number of units in the em of the fonts we write. Glyphs of fonts
+// with another Em are scaled to it.
+const Em = 1000
 
 // fontFiles names every font file by the short name that faces are made of.
 var fontFiles = map[string]string{
@@ -36,9 +50,9 @@ var faceChains = map[string][]string{
 	"hei-bold":  {"sans-bold", "sans", "serif", "babelstone", "hanamin-a", "hanamin-b"},
 }
 
-// mainFace is the face whose characters keep their own code points in a cut
+// MainFace is the face whose characters keep their own code points in a cut
 // font, so that most text needs no help to be extracted.
-const mainFace = "song"
+const MainFace = "song"
 
 // Fonts holds the fonts that licences are drawn with. Each file is mapped into
 // memory and parsed at most once per process, when first needed. Fonts is safe
@@ -47,10 +61,10 @@ type Fonts struct {
 	faces map[string][]*source
 }
 
-// OpenFonts finds the font files below the folders given, the first folder that
+// Open finds the font files below the folders given, the first folder that
 // has a file winning. The error names every file that is missing, and `make
 // fonts`, which fetches them.
-func OpenFonts(dirs ...string) (*Fonts, error) {
+func Open(dirs ...string) (*Fonts, error) {
 	found := map[string]string{}
 	for _, dir := range dirs {
 		indexFonts(dir, found)
@@ -145,7 +159,7 @@ func (s *source) glyph(r rune) uint16 {
 		return g
 	}
 	g = s.sfnt.GlyphIndex(r)
-	if g >= s.sfnt.NumGlyphs() || !isSpace(r) && len(s.sfnt.Glyf.Get(g)) < 12 {
+	if g >= s.sfnt.NumGlyphs() || !IsSpace(r) && len(s.sfnt.Glyf.Get(g)) < 12 {
 		g = 0
 	}
 	s.mu.Lock()
@@ -154,38 +168,52 @@ func (s *source) glyph(r rune) uint16 {
 	return g
 }
 
-// glyph is one drawing of one character.
-type glyph struct {
+// Glyph is one drawing of one character, a font's.
+type Glyph struct {
 	src *source
 	id  uint16
 }
 
-// advance is the glyph's width in 1/1000 of the font size.
-func (g glyph) advance() int {
-	return (int(g.src.sfnt.GlyphAdvance(g.id))*em + g.src.upem/2) / g.src.upem
+// Pather takes the outline of a glyph, curve by curve, y upwards.
+type Pather interface {
+	MoveTo(x, y float64)
+	LineTo(x, y float64)
+	QuadTo(x1, y1, x, y float64)
+	CubeTo(x1, y1, x2, y2, x, y float64)
+	Close()
 }
 
-// glyph finds the first font of the face that draws r. ok is false when none
+// Outline gives the glyph's outline to p, in 1/1000 of the font size.
+func (g Glyph) Outline(p Pather) error {
+	return g.src.sfnt.Glyf.ToPath(p, g.id, 0, 0, 0, Em/float64(g.src.upem), font.NoHinting)
+}
+
+// Advance is the glyph's width in 1/1000 of the font size.
+func (g Glyph) Advance() int {
+	return (int(g.src.sfnt.GlyphAdvance(g.id))*Em + g.src.upem/2) / g.src.upem
+}
+
+// Glyph finds the first font of the face that draws r. ok is false when none
 // does; err says that a font could not be read.
-func (f *Fonts) glyph(face string, r rune) (g glyph, ok bool, err error) {
+func (f *Fonts) Glyph(face string, r rune) (g Glyph, ok bool, err error) {
 	for _, src := range f.faces[face] {
 		if err := src.open(); err != nil {
-			return glyph{}, false, err
+			return Glyph{}, false, err
 		}
 		if id := src.glyph(r); id != 0 {
-			return glyph{src, id}, true, nil
+			return Glyph{src, id}, true, nil
 		}
 	}
-	return glyph{}, false, nil
+	return Glyph{}, false, nil
 }
 
-// width is the width of s in units of 1/1000 of the font size. Characters that
+// Width is the width of s in units of 1/1000 of the font size. Characters that
 // no font draws count as nothing: check refused them before.
-func (f *Fonts) width(face, s string) int {
+func (f *Fonts) Width(face, s string) int {
 	w := 0
 	for _, r := range s {
-		if g, ok, err := f.glyph(face, r); err == nil && ok {
-			w += g.advance()
+		if g, ok, err := f.Glyph(face, r); err == nil && ok {
+			w += g.Advance()
 		}
 	}
 	return w
@@ -195,3 +223,6 @@ func (f *Fonts) width(face, s string) int {
 func isTrueType(data []byte) bool {
 	return len(data) > 12 && (binary.BigEndian.Uint32(data) == 0x00010000 || string(data[:4]) == "true")
 }
+
+// HasFace reports whether there is a face of that name.
+func HasFace(name string) bool { return faceChains[name] != nil }

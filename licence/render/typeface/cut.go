@@ -1,4 +1,4 @@
-package render
+package typeface
 
 import (
 	"encoding/binary"
@@ -26,31 +26,33 @@ type drawing struct {
 	r    rune
 }
 
-// cutFont collects the drawings of one document.
-type cutFont struct {
+// Cut collects the drawings of one document and cuts a font to them. It is for
+// one goroutine.
+type Cut struct {
 	fonts *Fonts
 	codes map[drawing]rune
-	used  map[rune]glyph
+	used  map[rune]Glyph
 	next  rune
 }
 
-func newCutFont(fonts *Fonts) *cutFont {
-	return &cutFont{fonts: fonts, codes: map[drawing]rune{}, used: map[rune]glyph{}, next: firstPrivate}
+// NewCut is an empty cut.
+func NewCut(fonts *Fonts) *Cut {
+	return &Cut{fonts: fonts, codes: map[drawing]rune{}, used: map[rune]Glyph{}, next: firstPrivate}
 }
 
-// add gives every character of s in the face a code point.
-func (c *cutFont) add(face, s string) error {
+// Add gives every character of s in the face a code point.
+func (c *Cut) Add(face, s string) error {
 	for _, r := range s {
 		d := drawing{face, r}
 		if _, known := c.codes[d]; known {
 			continue
 		}
-		g, ok, err := c.fonts.glyph(face, r)
+		g, ok, err := c.fonts.Glyph(face, r)
 		if err != nil {
 			return err
 		}
 		if !ok {
-			return fmt.Errorf("no font draws %s", describe(r))
+			return fmt.Errorf("no font draws %s", Describe(r))
 		}
 		code := r
 		if held, taken := c.used[r]; r > 0xFFFF || taken && held != g {
@@ -65,12 +67,12 @@ func (c *cutFont) add(face, s string) error {
 	return nil
 }
 
-// code is the code point that draws r in the face, after add.
-func (c *cutFont) code(face string, r rune) rune { return c.codes[drawing{face, r}] }
+// Code is the code point that draws r in the face, after Add.
+func (c *Cut) Code(face string, r rune) rune { return c.codes[drawing{face, r}] }
 
-// bytes is the font file: the tables that fpdf and PDF readers want, without
+// Bytes is the font file: the tables that fpdf and PDF readers want, without
 // dates, so that the same document gives the same bytes.
-func (c *cutFont) bytes() ([]byte, error) {
+func (c *Cut) Bytes() ([]byte, error) {
 	codes := make([]rune, 0, len(c.used))
 	for code := range c.used {
 		codes = append(codes, code)
@@ -80,7 +82,7 @@ func (c *cutFont) bytes() ([]byte, error) {
 	glyf := make([]byte, 0, 400*len(codes))
 	loca := binary.BigEndian.AppendUint32(make([]byte, 0, 4*len(codes)+8), 0)
 	loca = binary.BigEndian.AppendUint32(loca, 0)                                  // .notdef is empty
-	hmtx := binary.BigEndian.AppendUint32(make([]byte, 0, 4*len(codes)+4), em<<16) // and one em wide
+	hmtx := binary.BigEndian.AppendUint32(make([]byte, 0, 4*len(codes)+4), Em<<16) // and one em wide
 	for _, code := range codes {
 		g := c.used[code]
 		outline, err := g.outline()
@@ -94,7 +96,7 @@ func (c *cutFont) bytes() ([]byte, error) {
 		glyf = append(glyf, outline...)
 		glyf = append(glyf, make([]byte, -len(glyf)&3)...)
 		loca = binary.BigEndian.AppendUint32(loca, uint32(len(glyf)))
-		hmtx = binary.BigEndian.AppendUint16(hmtx, uint16(g.advance()))
+		hmtx = binary.BigEndian.AppendUint16(hmtx, uint16(g.Advance()))
 		hmtx = binary.BigEndian.AppendUint16(hmtx, lsb)
 	}
 	n := uint16(len(codes) + 1)
@@ -108,13 +110,13 @@ func (c *cutFont) bytes() ([]byte, error) {
 // outline is the glyph's data in a glyf table of our em, without instructions.
 // Plain glyphs of fonts that share our em are copied; composite ones are drawn
 // out and others scaled.
-func (g glyph) outline() ([]byte, error) {
+func (g Glyph) outline() ([]byte, error) {
 	data := g.src.sfnt.Glyf.Get(g.id)
 	if len(data) < 12 {
 		return nil, nil
 	}
 	contours := int16(binary.BigEndian.Uint16(data))
-	if contours <= 0 || g.src.upem != em {
+	if contours <= 0 || g.src.upem != Em {
 		return g.redrawn()
 	}
 	body := 10 + 2*int(contours)
@@ -133,7 +135,7 @@ func (g glyph) outline() ([]byte, error) {
 
 // redrawn encodes the glyph's flattened contours anew, every coordinate as two
 // bytes: rare characters are few.
-func (g glyph) redrawn() ([]byte, error) {
+func (g Glyph) redrawn() ([]byte, error) {
 	c, err := g.src.sfnt.Glyf.Contour(g.id)
 	if err != nil {
 		return nil, err
@@ -141,7 +143,7 @@ func (g glyph) redrawn() ([]byte, error) {
 	if len(c.EndPoints) == 0 {
 		return nil, nil
 	}
-	scale := func(v int16) int { return roundDiv(int(v)*em, g.src.upem) }
+	scale := func(v int16) int { return roundDiv(int(v)*Em, g.src.upem) }
 	out := binary.BigEndian.AppendUint16(nil, uint16(len(c.EndPoints)))
 	for _, v := range []int16{c.XMin, c.YMin, c.XMax, c.YMax} {
 		out = binary.BigEndian.AppendUint16(out, uint16(scale(v)))
@@ -246,17 +248,18 @@ func pack(words []int) []byte {
 	return out
 }
 
-// The vertical measures of every cut font, in 1/1000 em.
-const ascent, descent = 880, -120
+// Ascent and Descent are the vertical measures of every cut font, in 1/1000 of the
+// font size.
+const Ascent, Descent = 880, -120
 
 // headTable has version 1.0, our em, the box of a full character and 32-bit loca.
 func headTable() []byte {
-	return pack([]int{1, 0, 1, 0, 0, 0, 0x5F0F, 0x3CF5, 0x000B, em, 0, 0, 0, 0, 0, 0, 0, 0,
+	return pack([]int{1, 0, 1, 0, 0, 0, 0x5F0F, 0x3CF5, 0x000B, Em, 0, 0, 0, 0, 0, 0, 0, 0,
 		-200, -300, 1200, 1100, 0, 3, 2, 1, 0})
 }
 
 func hheaTable(glyphs uint16) []byte {
-	return pack([]int{1, 0, ascent, descent, 0, em, 0, 0, em, 1, 0, 0, 0, 0, 0, 0, 0, int(glyphs)})
+	return pack([]int{1, 0, Ascent, Descent, 0, Em, 0, 0, Em, 1, 0, 0, 0, 0, 0, 0, 0, int(glyphs)})
 }
 
 // maxpTable promises no more than a reader needs: limits are generous.
@@ -267,8 +270,8 @@ func maxpTable(glyphs uint16) []byte {
 // os2Table is version 2, regular weight, embeddable, with our ascent.
 func os2Table() []byte {
 	w := make([]int, 48)
-	w[0], w[1], w[2], w[3] = 2, em, 400, 5
-	w[34], w[35], w[37], w[38] = ascent, descent, ascent, -descent // typo and win measures
+	w[0], w[1], w[2], w[3] = 2, Em, 400, 5
+	w[34], w[35], w[37], w[38] = Ascent, Descent, Ascent, -Descent // typo and win measures
 	w[44] = 733                                                    // height of capitals
 	return pack(w)
 }

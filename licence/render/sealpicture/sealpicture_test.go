@@ -1,4 +1,4 @@
-package render_test
+package sealpicture_test
 
 import (
 	"bytes"
@@ -11,13 +11,24 @@ import (
 	"testing"
 
 	"elicence/licence"
-	"elicence/licence/render"
+	"elicence/licence/render/sealpicture"
+	"elicence/licence/render/typeface"
 )
 
-// TestDrawSeal looks at the pictures of seals: size, ring, star, room between,
+// fonts opens the project's fonts.
+func fonts(t *testing.T) *typeface.Fonts {
+	t.Helper()
+	f, err := typeface.Open("../../../fonts")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+// TestDraw looks at the pictures of seals: size, ring, star, room between,
 // and that the name stands along the upper arc.
-func TestDrawSeal(t *testing.T) {
-	for name, d := range map[string]render.SealDesign{
+func TestDraw(t *testing.T) {
+	for name, d := range map[string]sealpicture.Design{
 		"shortest": {Name: "杭州海关", DiameterMM: 42},
 		"usual":    {Name: "杭州市城乡建设委员会", Lower: "证照专用章", DiameterMM: 42},
 		"long":     {Name: "浙江省杭州市西湖区人民政府文新街道办事处社会治安综合治理办", Lower: "行政许可专用章", DiameterMM: 45},
@@ -25,11 +36,10 @@ func TestDrawSeal(t *testing.T) {
 		"small":    {Name: "杭州市道路运输管理服务中心", DiameterMM: 38},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := render.DrawSeal(fonts(t), d)
+			p, err := sealpicture.Draw(fonts(t), d)
 			if err != nil {
 				t.Fatal(err)
 			}
-			saved(t, "seal-"+name+".png", p.PNG)
 			img, err := png.Decode(bytes.NewReader(p.PNG))
 			if err != nil {
 				t.Fatal(err)
@@ -73,37 +83,37 @@ func TestDrawSeal(t *testing.T) {
 	}
 }
 
-// TestDrawSealSame checks that a design has one picture.
-func TestDrawSealSame(t *testing.T) {
-	d := render.SealDesign{Name: "杭州市城乡建设委员会", DiameterMM: 42}
-	a, err := render.DrawSeal(fonts(t), d)
+// TestDrawSame checks that a design has one picture.
+func TestDrawSame(t *testing.T) {
+	d := sealpicture.Design{Name: "杭州市城乡建设委员会", DiameterMM: 42}
+	a, err := sealpicture.Draw(fonts(t), d)
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := render.DrawSeal(fonts(t), d)
+	b, err := sealpicture.Draw(fonts(t), d)
 	if err != nil || !bytes.Equal(a.PNG, b.PNG) || !bytes.Equal(a.Content, b.Content) {
 		t.Error("two pictures of one design")
 	}
 }
 
-func TestDrawSealRefused(t *testing.T) {
+func TestDrawRefused(t *testing.T) {
 	for _, c := range []struct {
 		name  string
-		d     render.SealDesign
+		d     sealpicture.Design
 		field string
 		code  string
 	}{
-		{"no name", render.SealDesign{DiameterMM: 42}, "name", licence.CodeTooShort},
-		{"three characters", render.SealDesign{Name: "杭州局", DiameterMM: 42}, "name", licence.CodeTooShort},
-		{"31 characters", render.SealDesign{Name: strings.Repeat("局", 31), DiameterMM: 42}, "name", licence.CodeTooLong},
-		{"long line", render.SealDesign{Name: "杭州海关", Lower: strings.Repeat("章", 13), DiameterMM: 42}, "lower", licence.CodeTooLong},
-		{"control", render.SealDesign{Name: "杭州\n海关", DiameterMM: 42}, "name", licence.CodeControlCharacter},
-		{"private use", render.SealDesign{Name: "杭州海关", Lower: "章\ue000", DiameterMM: 42}, "lower", licence.CodePrivateUse},
-		{"undrawable", render.SealDesign{Name: "杭州海关𒀀", DiameterMM: 42}, "name", render.CodeUndrawable},
-		{"no diameter", render.SealDesign{Name: "杭州海关"}, "diameter_mm", licence.CodeOutOfRange},
-		{"huge", render.SealDesign{Name: "杭州海关", DiameterMM: 1 << 30}, "diameter_mm", licence.CodeOutOfRange},
+		{"no name", sealpicture.Design{DiameterMM: 42}, "name", licence.CodeTooShort},
+		{"three characters", sealpicture.Design{Name: "杭州局", DiameterMM: 42}, "name", licence.CodeTooShort},
+		{"31 characters", sealpicture.Design{Name: strings.Repeat("局", 31), DiameterMM: 42}, "name", licence.CodeTooLong},
+		{"long line", sealpicture.Design{Name: "杭州海关", Lower: strings.Repeat("章", 13), DiameterMM: 42}, "lower", licence.CodeTooLong},
+		{"control", sealpicture.Design{Name: "杭州\n海关", DiameterMM: 42}, "name", licence.CodeControlCharacter},
+		{"private use", sealpicture.Design{Name: "杭州海关", Lower: "章\ue000", DiameterMM: 42}, "lower", licence.CodePrivateUse},
+		{"undrawable", sealpicture.Design{Name: "杭州海关𒀀", DiameterMM: 42}, "name", typeface.CodeUndrawable},
+		{"no diameter", sealpicture.Design{Name: "杭州海关"}, "diameter_mm", licence.CodeOutOfRange},
+		{"huge", sealpicture.Design{Name: "杭州海关", DiameterMM: 1 << 30}, "diameter_mm", licence.CodeOutOfRange},
 	} {
-		p, err := render.DrawSeal(fonts(t), c.d)
+		p, err := sealpicture.Draw(fonts(t), c.d)
 		var refused *licence.RequestError
 		if !errors.As(err, &refused) || refused.Fields[0].Field != c.field || refused.Fields[0].Code != c.code || p.PNG != nil {
 			t.Errorf("%s: %v", c.name, err)

@@ -1,0 +1,42 @@
+package render
+
+import (
+	"elicence/licence/render/qr"
+	"elicence/licence/render/sealpicture"
+	"elicence/licence/render/typeface"
+)
+
+// The parts that callers of Render also handle, under the names that say what
+// they are to a licence.
+type (
+	// Fonts holds the fonts that licences are drawn with.
+	Fonts = typeface.Fonts
+	// QRBox is where a symbol is drawn.
+	QRBox = qr.Box
+	// SealDesign says how a seal looks.
+	SealDesign = sealpicture.Design
+	// SealPicture is a drawn seal.
+	SealPicture = sealpicture.Picture
+)
+
+// The codes of licence.FieldError that drawing adds.
+const (
+	// CodeUndrawable says that no font draws a character of the text.
+	CodeUndrawable = typeface.CodeUndrawable
+	// CodeNoRoom says that a text does not fit its place on the licence even in
+	// the smallest size the layout allows.
+	CodeNoRoom = "does_not_fit"
+)
+
+// OpenFonts finds the font files below the folders given, the first folder that
+// has a file winning. The error names every file that is missing, and `make
+// fonts`, which fetches them.
+func OpenFonts(dirs ...string) (*Fonts, error) { return typeface.Open(dirs...) }
+
+// DrawSeal draws a seal, as PDF operators and as a PNG. What cannot be drawn is a
+// *licence.RequestError with the fields "name", "lower" and "diameter_mm".
+func DrawSeal(fonts *Fonts, d SealDesign) (SealPicture, error) { return sealpicture.Draw(fonts, d) }
+
+// DecodeQR reads the symbol that a page's inflated operators draw in the box: what
+// is drawn, not what was meant.
+func DecodeQR(pageContent []byte, box QRBox) (string, error) { return qr.Decode(pageContent, box) }
