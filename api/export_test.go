@@ -44,6 +44,15 @@ type Limiter struct{ l *limiter }
 // NewLimiter returns one.
 func NewLimiter(log func(int)) Limiter { return Limiter{newLimiter(verificationRate, log)} }
 
+// Take counts one for a remote address, and reports whether it may.
+func (l Limiter) Take(remote string, now time.Time) bool { return l.l.take(remote, now) == 0 }
+
+// Remotes is how many addresses are kept.
+func (l Limiter) Remotes() int { return len(l.l.remotes) }
+
+// MaxRemotes is maxRemotes.
+const MaxRemotes = maxRemotes
+
 // Refuse counts a refusal.
 func (l Limiter) Refuse() { l.l.refuse() }
 

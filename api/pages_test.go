@@ -127,6 +127,9 @@ func TestHolderPage(t *testing.T) {
 	if a := w.do(ask{method: "GET", path: "/holder", header: bearer}); a.StatusCode != 401 {
 		t.Errorf("a bearer token as a session: %d", a.StatusCode)
 	}
+	if a := w.do(ask{method: "POST", path: "/holder/sign-out"}); a.StatusCode != 303 || len(a.Cookies()) != 1 || a.Cookies()[0].MaxAge != -1 {
+		t.Errorf("sign-out: %d %v", a.StatusCode, a.Cookies())
+	}
 	w.Move(15 * time.Minute)
 	if a := w.do(ask{method: "GET", path: "/holder", header: session}); a.StatusCode != 401 {
 		t.Errorf("after 15 minutes: %d", a.StatusCode)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 
 	"elicence/api"
 	"elicence/licence/registry"
@@ -99,6 +100,25 @@ func TestBusy(t *testing.T) {
 	wait.Wait()
 	if a := w.do(one); a.StatusCode != http.StatusOK {
 		t.Errorf("afterwards: %d", a.StatusCode)
+	}
+}
+
+// TestBrokenBody: a body that ends early is refused, and the refusal logged.
+func TestBrokenBody(t *testing.T) {
+	w := open(t)
+	before := w.size()
+	r := httptest.NewRequest("POST", "/api/v1/verifications", io.MultiReader(strings.NewReader("%PDF"), iotest.ErrReader(io.ErrUnexpectedEOF)))
+	r.Header.Set("Content-Type", "application/pdf")
+	rec := httptest.NewRecorder()
+	w.server.ServeHTTP(rec, r)
+	p := problemIn(t, answer{rec.Result(), rec.Body.Bytes()})
+	if e := w.loggedOnce(t, before, p.RequestID, "verify"); p.Code != "body_unreadable" || e.Code != p.Code {
+		t.Errorf("%+v, log %+v", p, e)
+	}
+	mediaType, body := multipartOf(t, make([]byte, api.MaxFile+1))
+	a := w.do(ask{method: "POST", path: "/api/v1/verifications", mediaType: mediaType, body: body})
+	if p := problemIn(t, a); p.Code != "too_large" {
+		t.Errorf("an upload over 20 MiB: %+v", p)
 	}
 }
 

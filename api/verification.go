@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"time"
 
 	"elicence/audit"
@@ -141,7 +142,7 @@ func (x *exchange) verification() {
 // verified reads a subject, verifies it and logs that. It is nil when the answer
 // was a problem, which is then written.
 func (x *exchange) verified(read func() (subject, error)) *reportJSON {
-	if x.caller.Principal == "anonymous" {
+	if slices.Contains(x.caller.Roles, registry.RoleAnonymous) {
 		if wait := x.verifications.take(x.remote(), x.now()); wait > 0 {
 			x.limited(x.verifications, wait)
 			return nil

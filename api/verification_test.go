@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -16,6 +17,7 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
 	"elicence/licence/registry/registrytest"
+	"elicence/verify"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -188,6 +190,51 @@ func TestLimitIsLoggedEachMinute(t *testing.T) {
 			t.Errorf("logged %d, %d and %d more", a, b, len(logged))
 		}
 	})
+}
+
+// TestManyRemotes: addresses are kept only so many at once; what comes on top
+// shares one limit, until others have been quiet for a while.
+func TestManyRemotes(t *testing.T) {
+	l, now := api.NewLimiter(func(int) {}), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	for i := range api.MaxRemotes {
+		l.Take(strconv.Itoa(i), now)
+	}
+	allowed := 0
+	for i := range 100 {
+		if l.Take("more "+strconv.Itoa(i), now) {
+			allowed++
+		}
+	}
+	if allowed != 30 || l.Remotes() != api.MaxRemotes+1 {
+		t.Errorf("%d of 100 more addresses allowed, %d kept", allowed, l.Remotes())
+	}
+	if now = now.Add(2 * time.Minute); !l.Take("later", now) || l.Remotes() != 1 {
+		t.Errorf("%d kept after two quiet minutes", l.Remotes())
+	}
+}
+
+// TestTones: without a register, or without anchors, nothing is good.
+func TestTones(t *testing.T) {
+	w := open(t)
+	file := w.download(w.issue(food, "t").Identifier)
+	for _, c := range []struct {
+		name, indication, tone, headline string
+		verifier                         func(verify.Register) *verify.Verifier
+	}{
+		{"no register", "TotalPassed", "unchecked", "文件真实；证照当前状态未核验", func(verify.Register) *verify.Verifier { return &verify.Verifier{Anchors: w.PKI.Anchors} }},
+		{"no anchors", "Indeterminate", "undecided", "", func(r verify.Register) *verify.Verifier { return &verify.Verifier{Register: r} }},
+	} {
+		s := w.serve(func(config *api.Config) { config.Verifier = c.verifier })
+		r := w.verify(ask{mediaType: "application/pdf", body: file, handler: s})
+		if r.Indication != c.indication || r.Tone != c.tone || !strings.HasPrefix(r.Headline.ZH, c.headline) {
+			t.Errorf("%s: %+v", c.name, r)
+		}
+		mediaType, body := multipartOf(t, file)
+		page := string(w.do(ask{method: "POST", path: "/V", mediaType: mediaType, body: body, handler: s}).body)
+		if !strings.Contains(page, `<section class="report `+c.tone+`"`) || !strings.Contains(page, r.Headline.ZH) {
+			t.Errorf("%s: the page does not say so", c.name)
+		}
+	}
 }
 
 // TestStrangers: failed authentications of one address fill the log only so far.

@@ -88,6 +88,7 @@ type instance struct {
 type options struct {
 	location
 	passphraseFile, publicURL, tsaURL string
+	behindProxy                       bool
 	fonts                             *render.Fonts
 }
 
@@ -254,7 +255,8 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 	}
 	in.server, err = api.New(api.Config{
 		Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
-		Ready: in.database.Ready,
+		Ready: in.database.Ready, BehindProxy: o.behindProxy,
+		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: in.anchors.Load(), Register: r, QRSigners: []*pki.Certificate{qr}}
 		},
@@ -334,6 +336,9 @@ func (in *instance) close() error {
 	if in.stop != nil {
 		in.stop()
 		<-in.idle
+	}
+	if in.server != nil {
+		in.server.Close()
 	}
 	if in.log != nil {
 		errs = append(errs, in.log.Close())
