@@ -29,6 +29,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"crypto/seal", "crypto/pki"},
 	{"crypto/cryptotest", "crypto/pki crypto/tsa crypto/seal"},
 	{"licence", ""},
+	{"scripts", "templates licence"},
 	{"audit", "crypto/pki"},
 	{"licence/render/typeface", "licence"},
 	{"licence/render/qr", "licence"},

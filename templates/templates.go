@@ -1,3 +1,5 @@
+//go:generate go run ../scripts/catalogue.go ../docs/catalogue.md
+
 // Package templates embeds the files that say how things look: licence layouts,
 // catalogue items and web pages.
 //
