@@ -62,8 +62,13 @@ debian_package() { # name folder
 	fi
 	command -v apt-get >/dev/null || { echo "fonts: apt-get is missing; install the font package $1 by hand" >&2; return 1; }
 	echo "fonts: fetching $1" >&2
-	(cd "$2" && apt-get download -q "$1" >/dev/null 2>&1 && dpkg-deb -x ./*.deb . && rm ./*.deb) ||
-		{ echo "fonts: apt-get could not fetch $1; try apt-get update" >&2; return 1; }
+	(
+		cd "$2" || exit
+		# A machine that never ran apt-get update knows of no packages.
+		apt-get download -q "$1" >/dev/null 2>&1 ||
+			{ [ "$(id -u)" = 0 ] && apt-get update -qq && apt-get download -q "$1" >/dev/null 2>&1; } || exit
+		dpkg-deb -x ./*.deb . && rm ./*.deb
+	) || { echo "fonts: apt-get could not fetch $1; run apt-get update and try again" >&2; return 1; }
 }
 
 list | {

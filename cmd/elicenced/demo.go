@@ -16,11 +16,9 @@ import (
 	"time"
 
 	"elicence/audit"
-	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/testdata/requests"
-	"elicence/verify"
 )
 
 // demoCmd is the newcomer's door: it makes an instance, uses it through its own
@@ -32,13 +30,16 @@ type demoCmd struct {
 	Once bool `help:"Exit when the samples are made, instead of serving."`
 }
 
-// demoAuthorities are the issuing authorities of the sample requests, each with
-// the type codes it issues.
-var demoAuthorities = []struct {
+// demoAuthority is an issuing authority of the demo, with the client of its
+// approval system and the type codes it issues.
+type demoAuthority struct {
 	authority
 	client string
 	types  []string
-}{
+}
+
+// demoAuthorities are the issuing authorities of the sample requests.
+var demoAuthorities = []demoAuthority{
 	{authority{"杭州市西湖区市场监督管理局", "11330106002504122C", "330106", 42}, "approval-market", []string{"11100000MB0143028R901"}},
 	{authority{"杭州市城乡建设委员会", "113301000024903302", "330100", 42}, "approval-construction", []string{"11100000000013338W901", "11100000000013338W902"}},
 	{authority{"杭州市卫生健康委员会", "11330100002490170T", "330100", 42}, "approval-health", []string{"11100000MB19000005901"}},
@@ -51,6 +52,12 @@ const (
 	demoMatter  = "330114007000"
 	demoType    = "11100000MB0143028R901"
 )
+
+// issuerOf is the authority that issues a type in the demo.
+func issuerOf(typeCode string) demoAuthority {
+	i := slices.IndexFunc(demoAuthorities, func(a demoAuthority) bool { return slices.Contains(a.types, typeCode) })
+	return demoAuthorities[i]
+}
 
 // demoFile is demo.json.
 type demoFile struct {
@@ -225,14 +232,7 @@ func (w *walk) as(ctx context.Context, id string) (*apiClient, error) {
 // issueAll issues every sample as the approval system of its authority.
 func (w *walk) issueAll(ctx context.Context, samples []sample) error {
 	for _, s := range samples {
-		i := slices.IndexFunc(demoAuthorities, func(a struct {
-			authority
-			client string
-			types  []string
-		}) bool {
-			return slices.Contains(a.types, s.asks.TypeCode)
-		})
-		c, err := w.as(ctx, demoAuthorities[i].client)
+		c, err := w.as(ctx, issuerOf(s.asks.TypeCode).client)
 		if err != nil {
 			return err
 		}
@@ -307,18 +307,13 @@ func (w *walk) reuseOne(ctx context.Context, samples []sample) error {
 func (w *walk) revokeOne(ctx context.Context, _ []sample) error {
 	i := len(w.file.Licences) - 1
 	l := &w.file.Licences[i]
-	for _, a := range demoAuthorities {
-		if !slices.Contains(a.types, l.TypeCode) {
-			continue
-		}
-		c, err := w.as(ctx, a.client)
-		if err != nil {
-			return err
-		}
-		body := []byte(`{"reason":"演示：吊销","case_number":"DEMO-2026-0002"}`)
-		if err := c.post(ctx, "/licences/"+l.Identifier+"/revoke", "demo-revoke", body, nil); err != nil {
-			return fmt.Errorf("revoking: %w", err)
-		}
+	c, err := w.as(ctx, issuerOf(l.TypeCode).client)
+	if err != nil {
+		return err
+	}
+	body := []byte(`{"reason":"演示：吊销","case_number":"DEMO-2026-0002"}`)
+	if err := c.post(ctx, "/licences/"+l.Identifier+"/revoke", "demo-revoke", body, nil); err != nil {
+		return fmt.Errorf("revoking: %w", err)
 	}
 	l.Status = string(licence.StatusRevoked)
 	l.File = strings.Replace(l.File, "sample-", "revoked-", 1)
@@ -331,17 +326,12 @@ func (w *walk) revokeOne(ctx context.Context, _ []sample) error {
 func (w *walk) download(ctx context.Context, _ []sample) error {
 	for i := range w.file.Licences {
 		l := &w.file.Licences[i]
-		for _, a := range demoAuthorities {
-			if !slices.Contains(a.types, l.TypeCode) {
-				continue
-			}
-			c, err := w.as(ctx, a.client)
-			if err != nil {
-				return err
-			}
-			if err := w.downloadOne(ctx, c, l); err != nil {
-				return fmt.Errorf("downloading %s: %w", l.File, err)
-			}
+		c, err := w.as(ctx, issuerOf(l.TypeCode).client)
+		if err != nil {
+			return err
+		}
+		if err := w.downloadOne(ctx, c, l); err != nil {
+			return fmt.Errorf("downloading %s: %w", l.File, err)
 		}
 	}
 	return w.save()
@@ -403,30 +393,6 @@ func (w *walk) exports(ctx context.Context, _ []sample) error {
 		}
 	}
 	return exportLog(ctx, w.in.database, w.in.settings.LogID, 0, 0, filepath.Join(w.dir, "log-export"))
-}
-
-// trustList signs the states of all licences that are not simply valid.
-func (in *instance) trustList(ctx context.Context, now time.Time) ([]byte, error) {
-	qr, err := in.keys.certificate("qr")
-	if err != nil {
-		return nil, err
-	}
-	cert, key, err := in.keys.pair("trust-list")
-	if err != nil {
-		return nil, err
-	}
-	list := &verify.TrustList{Counter: now.Unix(), IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour),
-		QRSigners: []*pki.Certificate{qr}, States: map[[32]byte]licence.Status{}}
-	_, err = in.registry.States(ctx, registry.System("trust-list"), func(id licence.Identifier, s licence.Status, _ time.Time) error {
-		if s != licence.StatusValid {
-			list.States[verify.IdentifierDigest(id)] = s
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return verify.SignTrustList(rand.Reader, key, cert, list)
 }
 
 // save writes demo.json, for its owner alone: it holds the clients' secrets.

@@ -154,16 +154,7 @@ func (s *site) as(t testing.TB, r *running, id string) *apiClient {
 }
 
 // clientFor is the client that issues a sample.
-func clientFor(s sample) string {
-	for _, a := range demoAuthorities {
-		for _, typeCode := range a.types {
-			if typeCode == s.asks.TypeCode {
-				return a.client
-			}
-		}
-	}
-	return ""
-}
+func clientFor(s sample) string { return issuerOf(s.asks.TypeCode).client }
 
 func must(t testing.TB, err error) {
 	t.Helper()
