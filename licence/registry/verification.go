@@ -67,7 +67,7 @@ func (r *Registry) Verify(ctx context.Context, c Caller, digest [32]byte, judge 
 	}
 	v := judge(Lookup{r})
 	e := a.entry(c)
-	e.Object, e.Code = v.Object, v.Code
+	e.Object, e.Code = clip(v.Object, 256), clip(v.Code, 64)
 	receipt, err := r.cfg.Log.Append(ctx, e, nil)
 	return receipt, logError(err)
 }
