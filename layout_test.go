@@ -31,10 +31,11 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence", ""},
 	{"scripts", "templates licence"},
 	{"audit", "crypto/pki"},
+	{"licence/render/pdf", ""},
 	{"licence/render/typeface", "licence"},
 	{"licence/render/qr", "licence"},
 	{"licence/render/sealpicture", "licence licence/render/typeface"},
-	{"licence/render", "licence licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
+	{"licence/render", "licence licence/render/pdf licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
 	{"licence/registry", "licence licence/render audit crypto/pki crypto/pdfsig crypto/tsa crypto/seal"},
 	{"licence/registry/storetest", "licence licence/registry audit"},
 	{"licence/registry/registrytest", "licence licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
@@ -48,7 +49,6 @@ var layout = []struct{ pkg, mayImport string }{
 
 // confined names outside modules and the only packages that may import them.
 var confined = map[string]string{
-	"codeberg.org/go-pdf":      "licence/render",
 	"github.com/emmansun/gmsm": "crypto/pki crypto/seal crypto/tsa crypto/cryptotest",
 	"github.com/gin-gonic/gin": "api",
 	"github.com/jackc/pgx":     "store store/pgtest",

@@ -3,15 +3,12 @@ package verify_test
 import (
 	"bytes"
 	"context"
-	"encoding/hex"
 	"fmt"
-	"strings"
 	"testing"
-
-	"codeberg.org/go-pdf/fpdf"
 
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pdfsig"
+	"elicence/licence/render/pdf"
 	"elicence/verify"
 )
 
@@ -55,9 +52,9 @@ func inGap(change func(digits []byte)) func(*bench, []byte) []byte {
 
 // appendUpdate writes an incremental update with one new object over the catalogue.
 func appendUpdate(_ *bench, file []byte) []byte {
-	body := "13 0 obj\n<</Type /Catalog /Pages 1 0 R>>\nendobj\n"
+	body := "1 0 obj\n<</Type /Catalog /Pages 2 0 R>>\nendobj\n"
 	xref := len(file) + len(body)
-	return fmt.Appendf(bytes.Clone(file), "%sxref\n13 1\n%010d 00000 n \ntrailer\n<</Size 18 /Root 13 0 R /Prev 1>>\nstartxref\n%d\n%%%%EOF\n",
+	return fmt.Appendf(bytes.Clone(file), "%sxref\n1 1\n%010d 00000 n \ntrailer\n<</Size 24 /Root 1 0 R /Prev 1>>\nstartxref\n%d\n%%%%EOF\n",
 		body, len(file), xref)
 }
 
@@ -79,7 +76,7 @@ func TestForgedFiles(t *testing.T) {
 		format("empty file", func(*bench, []byte) []byte { return nil }, structure, "pdf_file_size"),
 		format("no PDF", func(*bench, []byte) []byte { return []byte("licence") }, structure, "pdf_header"),
 		format("too large", func(*bench, []byte) []byte { return make([]byte, pdfsig.MaxFileSize+1) }, structure, "pdf_file_size"),
-		format("unsigned rendering", func(b *bench, _ []byte) []byte { return b.r.render(b.t) }, structure, "pdf_header"),
+		format("unsigned rendering", func(b *bench, _ []byte) []byte { return b.r.render(b.t) }, structure, "pdf_no_signature"),
 		format("USF contents all zeros", inGap(func(d []byte) { fill(d, '0') }), coverage, "pdf_contents"),
 		format("USF contents missing", replace("/Contents <", "/Contentz <"), structure, "pdf_no_signature"),
 		format("USF contents null", replace("/Contents <", "/Contents null <"), structure, "pdf_syntax"),
@@ -89,8 +86,8 @@ func TestForgedFiles(t *testing.T) {
 		format("USF byte range negative", replace("/ByteRange [0 4", "/ByteRange [0 -"), coverage, "pdf_byte_range"),
 		format("USF byte range twice", replace("/ByteRange [", "/ByteRange [0 1 2 3] /ByteRange ["), structure, "pdf_syntax"),
 		format("ISA update appended", appendUpdate, coverage, "pdf_revisions"),
-		format("ISA body without xref", add("13 0 obj\n<</Type /Catalog>>\nendobj\n"), coverage, "pdf_revisions"),
-		format("ISA trailer only", add("trailer\n<</Size 18 /Root 13 0 R>>\nstartxref\n0\n%%EOF\n"), coverage, "pdf_revisions"),
+		format("ISA body without xref", add("1 0 obj\n<</Type /Catalog>>\nendobj\n"), coverage, "pdf_revisions"),
+		format("ISA trailer only", add("trailer\n<</Size 24 /Root 1 0 R>>\nstartxref\n0\n%%EOF\n"), coverage, "pdf_revisions"),
 		format("ISA one byte", add("\n"), coverage, "pdf_revisions"),
 		format("ISA comment", add("%%EOF\n"), coverage, "pdf_revisions"),
 		format("SWA second range moved", moveRange, coverage, "pdf_byte_range"),
@@ -105,12 +102,12 @@ func TestForgedFiles(t *testing.T) {
 		format("other sub-filter", replace("/SubFilter /GM.sm2seal", "/SubFilter /GM.sm2xxxx"), structure, "foreign_signature"),
 		format("CMS sub-filter", replace("/SubFilter /GM.sm2seal", "/SubFilter /adbe.pkcs7.detached"), structure, "foreign_signature"),
 		format("other handler", replace("/Elicence.GMPkiLite", "/Elicencf.GMPkiLite"), structure, "pdf_profile"),
-		format("DocMDP removed", replace("/Perms <</DocMDP 17 0 R>>", "                         "), structure, "pdf_profile"),
+		format("DocMDP removed", replace("/Perms <</DocMDP 23 0 R>>", "                         "), structure, "pdf_profile"),
 		format("DocMDP allows forms", replace("/P 1 /V", "/P 2 /V"), structure, "pdf_update"),
 		format("seal moved", replace("/Rect [300 100", "/Rect [100 100"), structure, "pdf_update"),
-		format("action on the seal", replace("/F 132 /P 9 0 R", "/F 132 /A 9 0 R"), structure, "pdf_active_content"),
-		format("optional content", replace("/F 132 /P 9 0 R", "/F 1 /OC 9 0 R "), structure, "pdf_optional_content"),
-		format("encrypted", replace("/Root 13 0 R", "/Encrypt 1 0 R /Root 13 0 R"), structure, "pdf_encrypted"),
+		format("action on the seal", replace("/F 132 /P 13 0 R", "/F 132 /A 13 0 R"), structure, "pdf_active_content"),
+		format("optional content", replace("/F 132 /P 13 0 R", "/F 1 /OC 13 0 R "), structure, "pdf_optional_content"),
+		format("encrypted", replace("/Root 1 0 R", "/Encrypt 1 0 R /Root 1 0 R"), structure, "pdf_encrypted"),
 		format("gap upper case", inGap(func(d []byte) { copy(d, bytes.ToUpper(d[:64])) }), structure, "pdf_syntax"),
 		format("gap padding", inGap(func(d []byte) { d[len(d)-1] = '1' }), coverage, "pdf_contents"),
 		format("gap blank", inGap(func(d []byte) { d[len(d)-1] = ' ' }), structure, "pdf_syntax"),
@@ -152,15 +149,16 @@ func fill(b []byte, c byte) {
 
 // TestLookAlikes holds files that look odd and are good.
 func TestLookAlikes(t *testing.T) {
-	good := func(name string, page func(*fpdf.Fpdf)) fileCase {
+	good := func(name string, page func(*pdf.Document)) fileCase {
 		return fileCase{name: name, set: func(b *bench) { b.r.page = page }, want: verify.TotalPassed,
 			check: verify.CheckCoverage, code: "coverage_ok"}
 	}
 	run(t, []fileCase{
 		good("plain", nil),
-		good("byte range in the text", func(f *fpdf.Fpdf) { f.Text(20, 40, "/Byte Range [0 1 2 3] %%EOF") }),
-		good("several pages", func(f *fpdf.Fpdf) { f.AddPage(); f.Text(20, 20, "page 2"); f.AddPage() }),
-		good("long text", func(f *fpdf.Fpdf) { f.Text(20, 40, strings.Repeat("x", 5000)) }),
-		good("hexadecimal title", func(f *fpdf.Fpdf) { f.SetTitle(hex.EncodeToString([]byte("30820102")), true) }),
+		good("byte range in the text", func(d *pdf.Document) { d.Title = "/Byte Range [0 1 2 3] %%EOF" }),
+		good("several pages", func(d *pdf.Document) { d.Pages = append(d.Pages, []byte("0 0 5 5 re f\n"), nil) }),
+		good("long text", func(d *pdf.Document) { d.Pages[0] = bytes.Repeat([]byte("0 0 5 5 re f\n"), 5000) }),
+		good("hexadecimal title", func(d *pdf.Document) { d.Title = "<30820102>" }),
+		good("title with parentheses", func(d *pdf.Document) { d.Title = `\((\` }),
 	})
 }

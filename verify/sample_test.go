@@ -1,7 +1,6 @@
 package verify_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"crypto/x509/pkix"
@@ -11,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"codeberg.org/go-pdf/fpdf"
 	"github.com/emmansun/gmsm/sm3"
 
 	"elicence/crypto/cryptotest"
@@ -20,6 +18,7 @@ import (
 	"elicence/crypto/seal"
 	"elicence/crypto/tsa"
 	"elicence/licence"
+	"elicence/licence/render/pdf"
 )
 
 // now is the instant of the tests, as in cryptotest, sealedAt when their files are sealed and
@@ -42,7 +41,7 @@ type recipe struct {
 	// attach may change the attached files.
 	attach func(files map[string][]byte)
 	// page may change the rendered file before it is sealed.
-	page func(pdf *fpdf.Fpdf)
+	page func(d *pdf.Document)
 
 	signer cryptotest.Leaf
 	seal   *seal.Seal
@@ -131,28 +130,16 @@ func (r *recipe) mustSign(t testing.TB, digest []byte) *seal.Signature {
 func (r *recipe) render(t testing.TB) []byte {
 	t.Helper()
 	files := r.attachments(t)
-	pdf := fpdf.New("P", "mm", "A4", "")
-	pdf.SetCatalogSort(true)
-	pdf.SetCreationDate(sealedAt)
-	pdf.SetModificationDate(sealedAt)
-	var list []fpdf.Attachment
+	d := pdf.Document{Width: 595, Height: 842, Title: "Licence " + r.licence.Number, CreatedAt: sealedAt, Pages: [][]byte{[]byte("0 0 9 9 re f\n")}}
 	for _, name := range []string{"licence.json", "qr.cbor", "qr-signer.cer", "extra.txt"} {
 		if data, found := files[name]; found {
-			list = append(list, fpdf.Attachment{Filename: name, Content: data})
+			d.Attachments = append(d.Attachments, pdf.Attachment{Name: name, Data: data})
 		}
 	}
-	pdf.SetAttachments(list)
-	pdf.AddPage()
-	pdf.SetFont("Helvetica", "", 12)
-	pdf.Text(20, 20, "Licence "+r.licence.Number)
 	if r.page != nil {
-		r.page(pdf)
+		r.page(&d)
 	}
-	var out bytes.Buffer
-	if err := pdf.Output(&out); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return pdf.Write(d)
 }
 
 func (r *recipe) attachments(t testing.TB) map[string][]byte {

@@ -9,12 +9,11 @@ import (
 	"testing"
 	"time"
 
-	"codeberg.org/go-pdf/fpdf"
-
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/licence"
+	"elicence/licence/render/pdf"
 	"elicence/verify"
 )
 
@@ -100,7 +99,7 @@ func sampleLicence(t testing.TB, serial string) *licence.Licence {
 // makeFile makes a whole licence file, with a timestamp token or without.
 func makeFile(t testing.TB, p *cryptotest.PKI, l *licence.Licence, token bool) []byte {
 	t.Helper()
-	prepared, err := pdfsig.Prepare(render(t, attachments(t, p, l)), pdfsig.Options{
+	prepared, err := pdfsig.Prepare(render(p.Now, attachments(t, p, l)), pdfsig.Options{
 		FieldName: "Seal1", Page: 1, X: 300, Y: 100, ClaimedTime: p.Now, Reserve: 6000,
 		Appearance: pdfsig.Appearance{Width: 113, Height: 113, Content: []byte("1 0 0 RG 5 5 100 100 re S\n")},
 	})
@@ -116,7 +115,7 @@ func makeFile(t testing.TB, p *cryptotest.PKI, l *licence.Licence, token bool) [
 	return file
 }
 
-func attachments(t testing.TB, p *cryptotest.PKI, l *licence.Licence) []fpdf.Attachment {
+func attachments(t testing.TB, p *cryptotest.PKI, l *licence.Licence) []pdf.Attachment {
 	t.Helper()
 	data, err := l.Data()
 	must(t, err)
@@ -129,21 +128,13 @@ func attachments(t testing.TB, p *cryptotest.PKI, l *licence.Licence) []fpdf.Att
 	must(t, err)
 	message, err := payload.Message(id, raw)
 	must(t, err)
-	return []fpdf.Attachment{{Filename: "licence.json", Content: data}, {Filename: "qr.cbor", Content: message},
-		{Filename: "qr-signer.cer", Content: p.QR.Certificate.Raw}}
+	return []pdf.Attachment{{Name: "licence.json", Data: data}, {Name: "qr.cbor", Data: message},
+		{Name: "qr-signer.cer", Data: p.QR.Certificate.Raw}}
 }
 
-func render(t testing.TB, attached []fpdf.Attachment) []byte {
-	t.Helper()
-	pdf := fpdf.New("P", "mm", "A4", "")
-	pdf.SetCatalogSort(true)
-	pdf.SetAttachments(attached)
-	pdf.AddPage()
-	pdf.SetFont("Helvetica", "", 12)
-	pdf.Text(20, 20, "Licence")
-	var out bytes.Buffer
-	must(t, pdf.Output(&out))
-	return out.Bytes()
+func render(at time.Time, attached []pdf.Attachment) []byte {
+	return pdf.Write(pdf.Document{Width: 595, Height: 842, Title: "Licence", CreatedAt: at, Attachments: attached,
+		Pages: [][]byte{[]byte("0 0 9 9 re f\n")}})
 }
 
 // mustContents returns the DER of the seal signature in a file.

@@ -127,33 +127,45 @@ var updateAttacks = []struct {
 	{"gap", "not a sequence", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<31820100") }, pdfsig.CodeContents},
 
 	{"shadow", "content stream replaced", func(t *testing.T, e *edited) {
-		content := e.find(t, 0, "<</Filter /FlateDecode /Length")
+		content := e.find(t, 0, "12 0 obj\n")
 		e.sections[1].parts = append(e.sections[1].parts, content)
 	}, pdfsig.CodeUpdate},
 	{"shadow", "font replaced", func(t *testing.T, e *edited) {
 		e.sections[1].parts = append(e.sections[1].parts, e.find(t, 0, "/Subtype /Type0"))
 	}, pdfsig.CodeUpdate},
 	{"shadow", "content stream instead of the page", func(t *testing.T, e *edited) {
-		content := e.find(t, 0, "<</Filter /FlateDecode /Length")
+		content := e.find(t, 0, "12 0 obj\n")
 		for i, p := range e.sections[1].parts {
-			if strings.Contains(p.text, "/Type /Page\n") {
+			if strings.Contains(p.text, "/Type /Page ") {
 				e.sections[1].parts[i] = content
 			}
 		}
 	}, pdfsig.CodeUpdate},
 	{"shadow", "page shows other content", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "/Contents 10 0 R", "/Contents 12 0 R")
+		e.replace(t, 1, "[11 0 R 12 0 R]", "[11 0 R 14 0 R]")
 	}, pdfsig.CodeObject},
 	{"shadow", "page resized", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "/Parent 1 0 R", "/MediaBox [0 0 500 500]\n/Parent 1 0 R")
-	}, pdfsig.CodeUpdate},
-	{"shadow", "catalogue without metadata", func(t *testing.T, e *edited) {
-		e.last(func(s string) string { return regexp.MustCompile(`/Metadata \d+ 0 R\n`).ReplaceAllString(s, "") })
+		e.replace(t, 1, "/Parent 2 0 R", "/MediaBox [0 0 500 500] /Parent 2 0 R")
+	}, pdfsig.CodeProfile},
+	{"shadow", "page with other resources", func(t *testing.T, e *edited) {
+		e.replace(t, 1, "/Resources 5 0 R", "/Resources 4 0 R")
 	}, pdfsig.CodeObject},
+	{"shadow", "page with another backdrop", func(t *testing.T, e *edited) {
+		e.replace(t, 1, "[11 0 R 12 0 R]", "[10 0 R 12 0 R]")
+	}, pdfsig.CodeObject},
+	{"shadow", "page without its backdrop", func(t *testing.T, e *edited) {
+		e.replace(t, 1, "[11 0 R 12 0 R]", "[12 0 R]")
+	}, pdfsig.CodeProfile},
+	{"shadow", "page of three streams", func(t *testing.T, e *edited) {
+		e.replace(t, 1, "[11 0 R 12 0 R]", "[11 0 R 12 0 R 14 0 R]")
+	}, pdfsig.CodeProfile},
+	{"shadow", "catalogue without metadata", func(t *testing.T, e *edited) {
+		e.last(func(s string) string { return regexp.MustCompile(` /Metadata \d+ 0 R`).ReplaceAllString(s, "") })
+	}, pdfsig.CodeProfile},
 	{"shadow", "catalogue in another language", func(t *testing.T, e *edited) { e.replace(t, 1, "(zh-CN)", "(en-GB)") }, pdfsig.CodeUpdate},
 	{"shadow", "object nobody uses, in the update", func(t *testing.T, e *edited) { e.add(1, "<</Type /Font>>") }, pdfsig.CodeObject},
-	{"shadow", "optional content", both("/Type /Catalog\n", "/OCProperties <<>>\n"), pdfsig.CodeOptionalContent},
-	{"shadow", "crop box", both("/Contents 10 0 R", "\n/CropBox [0 0 10 10]"), pdfsig.CodeProfile},
+	{"shadow", "optional content", both("/Type /Catalog ", "/OCProperties <<>> "), pdfsig.CodeOptionalContent},
+	{"shadow", "crop box", both("[11 0 R 12 0 R]", "\n/CropBox [0 0 10 10]"), pdfsig.CodeProfile},
 	{"shadow", "other information dictionary", func(t *testing.T, e *edited) {
 		e.sections[1].trailer = regexp.MustCompile(`/Info \d+`).ReplaceAllString(e.sections[1].trailer, "/Info 2")
 	}, pdfsig.CodeUpdate},
@@ -200,16 +212,16 @@ var updateAttacks = []struct {
 	{"widget", "appearance under optional content", replace("/Resources <<>>", "/Resources <<>> /OC 2 0 R"), pdfsig.CodeOptionalContent},
 	{"widget", "appearance transformed", replace("/Resources <<>>", "/Resources <<>> /Matrix [0 0 0 0 0 0]"), pdfsig.CodeProfile},
 	{"widget", "of another page", func(t *testing.T, e *edited) {
-		e.last(func(s string) string { return strings.Replace(s, "/F 132 /P 9 ", "/F 132 /P 11 ", 1) })
+		e.last(func(s string) string { return strings.Replace(s, "/F 132 /P 13 ", "/F 132 /P 15 ", 1) })
 	}, pdfsig.CodeField},
 	{"widget", "with an action", replace("/FT /Sig", "/FT /Sig /A <</S /URI /URI (x)>>"), pdfsig.CodeActiveContent},
 	{"widget", "with further actions", replace("/FT /Sig", "/FT /Sig /AA <<>>"), pdfsig.CodeActiveContent},
 
-	{"active", "open action", both("/Type /Catalog\n", "/OpenAction [9 0 R /Fit]\n"), pdfsig.CodeActiveContent},
-	{"active", "further actions", both("/Type /Catalog\n", "/AA <<>>\n"), pdfsig.CodeActiveContent},
-	{"active", "address base", both("/Type /Catalog\n", "/URI <<>>\n"), pdfsig.CodeActiveContent},
-	{"active", "script names", both("/Names <<\n", "/JavaScript <<>>\n"), pdfsig.CodeActiveContent},
-	{"active", "rich media", both("/Contents 10 0 R", "\n/RichMedia <<>>"), pdfsig.CodeActiveContent},
+	{"active", "open action", both("/Type /Catalog ", "/OpenAction [13 0 R /Fit] "), pdfsig.CodeActiveContent},
+	{"active", "further actions", both("/Type /Catalog ", "/AA <<>> "), pdfsig.CodeActiveContent},
+	{"active", "address base", both("/Type /Catalog ", "/URI <<>> "), pdfsig.CodeActiveContent},
+	{"active", "script names", both("/Names <<", "/JavaScript <<>> "), pdfsig.CodeActiveContent},
+	{"active", "rich media", both("[11 0 R 12 0 R]", "\n/RichMedia <<>>"), pdfsig.CodeActiveContent},
 
 	{"structure", "encrypted", func(t *testing.T, e *edited) { e.sections[1].trailer = "<</Encrypt 1 0 R" + e.sections[1].trailer[2:] }, pdfsig.CodeEncrypted},
 	{"structure", "hybrid", func(t *testing.T, e *edited) { e.sections[1].trailer = "<</XRefStm 15" + e.sections[1].trailer[2:] }, pdfsig.CodeXref},
@@ -234,12 +246,12 @@ var updateAttacks = []struct {
 	{"structure", "page redefined as a stream", func(t *testing.T, e *edited) {
 		for i := range e.sections[0].parts {
 			p := &e.sections[0].parts[i]
-			if strings.HasPrefix(p.text, "9 0 obj\n") {
+			if strings.HasPrefix(p.text, "13 0 obj\n") {
 				p.text = strings.Replace(p.text, "/Contents", "/Length 6 /Contents", 1)
 				p.text = strings.Replace(p.text, ">>\nendobj", ">>\nstream\nhidden\nendstream\nendobj", 1)
 			}
 		}
-		e.replace(t, 1, "/Contents 10 0 R", "/Length 6 /Contents 10 0 R")
+		e.replace(t, 1, "/Contents [", "/Length 6 /Contents [")
 	}, pdfsig.CodeProfile},
 }
 
@@ -275,7 +287,7 @@ func TestAttacksOnTheBytes(t *testing.T) {
 		{"ISA", "end of file marker appended", concat(signed, "%%EOF\n"), pdfsig.CodeRevisions},
 		{"ISA", "signature revision appended again", concat(signed, string(update)), pdfsig.CodeRevisions},
 		{"ISA", "something before the header", concat([]byte("\n"), string(signed)), pdfsig.CodeHeader},
-		{"USF", "not signed", render(t), pdfsig.CodeHeader},
+		{"USF", "not signed", render(t), pdfsig.CodeNoSignature},
 		{"USF", "signature revision cut off", signed[:len(signed)-len(update)], pdfsig.CodeNoSignature},
 		{"USF", "prepared, not finished", unfinished(t), pdfsig.CodeContents},
 		{"resource", "nothing", nil, pdfsig.CodeFileSize},

@@ -14,22 +14,24 @@ import (
 // TestPageContentIsBounded checks a bomb where Read does not look.
 func TestPageContentIsBounded(t *testing.T) {
 	signed := sign(t)
-	content := split(t, signed).find(t, 0, "<</Filter /FlateDecode /Length")
+	const backdrop, content = 11, 12
 	for _, tt := range []struct {
-		name string
-		data []byte
+		name   string
+		object int
+		data   []byte
 	}{
-		{"bomb", bomb(t, pdfsig.MaxStream+1)},
-		{"not deflated", []byte("0 0 10 10 re f")},
-		{"bytes after the end", append(deflated([]byte("0 0 10 10 re f")), 0)},
-		{"cut", deflated([]byte("0 0 10 10 re f"))[:10]},
+		{"bomb", content, bomb(t, pdfsig.MaxStream+1)},
+		{"bomb behind the page", backdrop, bomb(t, pdfsig.MaxStream+1)},
+		{"not deflated", content, []byte("0 0 10 10 re f")},
+		{"bytes after the end", content, append(deflated([]byte("0 0 10 10 re f")), 0)},
+		{"cut", content, deflated([]byte("0 0 10 10 re f"))[:10]},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			e := split(t, signed)
 			for i := range e.sections[0].parts {
-				if e.sections[0].parts[i].number == content.number {
+				if e.sections[0].parts[i].number == tt.object {
 					e.sections[0].parts[i].text = fmt.Sprintf("%d 0 obj\n<</Filter /FlateDecode /Length %d>>\nstream\n%s\nendstream\nendobj\n",
-						content.number, len(tt.data), tt.data)
+						tt.object, len(tt.data), tt.data)
 				}
 			}
 			f, err := pdfsig.Read(e.file())

@@ -1,6 +1,7 @@
 package pdfsig
 
 import (
+	"bytes"
 	"strings"
 	"unicode"
 )
@@ -9,14 +10,14 @@ import (
 // and what the walk from the trailer has found.
 type document struct {
 	file     []byte
-	objects  []*object // by number; nil where there is none, as at 0
-	roles    []string  // by number; empty until the walk reaches the object
-	root     int       // object number of the catalogue
-	info     int       // object number of the information dictionary
-	tree     int       // object number of the page tree
-	boxes    [][4]float64
-	pages    []int // object numbers in page order
-	contents []*object
+	objects  []*object    // by number; nil where there is none, as at 0
+	roles    []string     // by number; empty until the walk reaches the object
+	root     int          // object number of the catalogue
+	info     int          // object number of the information dictionary
+	tree     int          // object number of the page tree
+	box      [4]float64   // of every page
+	pages    []int        // object numbers in page order
+	contents [][2]*object // of each page: backdrop, content
 	attached map[string][]byte
 	inflater inflater
 	decoded  int // bytes decoded so far, against MaxDecoded
@@ -69,8 +70,8 @@ func (d *document) readTrailer(r *revision, first bool) error {
 }
 
 // visit returns the object that ref names and enters it in a role. first is
-// false when the walk was there before in the same role: fpdf shares resources
-// between pages. Any other second visit is refused, so that one object is
+// false when the walk was there before in the same role: pages share their
+// backdrop and resources. Any other second visit is refused, so that one object is
 // never two things, and the walk ends.
 func (d *document) visit(ref value, role string, stream bool) (o *object, first bool, err error) {
 	if ref.kind != kindReference {
@@ -104,7 +105,7 @@ func (d *document) once(ref value, role string, stream bool, s shape) (*object, 
 	return o, o.body.conform(s)
 }
 
-// walkRendered reads all that fpdf wrote: everything but the signature. The
+// walkRendered reads all that was rendered: everything but the signature. The
 // catalogue and the page numbered signed (0 for none) have the shape that
 // Prepare gives them.
 func (d *document) walkRendered(trailer value, signed int) (catalogue *object, err error) {
@@ -118,10 +119,8 @@ func (d *document) walkRendered(trailer value, signed int) (catalogue *object, e
 	if catalogue, err = d.once(trailer.entry("Root"), "the catalogue", false, entries); err != nil {
 		return nil, err
 	}
-	if metadata := catalogue.body.entry("Metadata"); metadata.kind != kindNone {
-		if _, err := d.once(metadata, "the metadata", true, metadataShape); err != nil {
-			return nil, err
-		}
+	if _, err := d.once(catalogue.body.entry("Metadata"), "the metadata", true, metadataShape); err != nil {
+		return nil, err
 	}
 	if err := d.walkPages(catalogue.body.entry("Pages"), signed); err != nil {
 		return nil, err
@@ -144,7 +143,7 @@ func (d *document) checkReached() error {
 	return nil
 }
 
-// walkPages reads the page tree, which fpdf writes one level deep.
+// walkPages reads the page tree, which has one level and one size of page.
 func (d *document) walkPages(ref value, signed int) error {
 	tree, err := d.once(ref, "the page tree", false, pageTreeShape)
 	if err != nil {
@@ -155,19 +154,19 @@ func (d *document) walkPages(ref value, signed int) error {
 	if len(kids.items()) == 0 || tree.body.entry("Count").int() != int64(len(kids.items())) {
 		return malformed(CodeProfile, kids.start, "page tree does not count its pages")
 	}
-	inherited, err := rectangle(tree.body.entry("MediaBox"))
-	if err != nil {
+	if d.box, err = rectangle(tree.body.entry("MediaBox")); err != nil {
 		return err
 	}
 	for _, kid := range kids.items() {
-		if err := d.walkPage(kid, inherited, signed); err != nil {
+		if err := d.walkPage(kid, signed); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (d *document) walkPage(ref value, box [4]float64, signed int) error {
+// walkPage reads a page: the backdrop that all pages share, then its own content.
+func (d *document) walkPage(ref value, signed int) error {
 	entries := pageShape
 	if signed != 0 && ref.int() == int64(signed) {
 		entries = signedPageShape
@@ -179,23 +178,25 @@ func (d *document) walkPage(ref value, box [4]float64, signed int) error {
 	if page.body.entry("Parent").int() != int64(d.tree) {
 		return malformed(CodeObject, page.offset, "page is not a child of the page tree")
 	}
-	if own := page.body.entry("MediaBox"); own.kind != kindNone {
-		if box, err = rectangle(own); err != nil {
+	contents := page.body.entry("Contents")
+	if len(contents.items()) != 2 {
+		return malformed(CodeProfile, contents.start, "page of %d content streams", len(contents.items()))
+	}
+	backdrop, first, err := d.visit(contents.items()[0], "the backdrop", true)
+	if err != nil {
+		return err
+	}
+	if first {
+		if err := backdrop.body.conform(streamShape); err != nil {
 			return err
 		}
 	}
-	if group := page.body.entry("Group"); group.kind != kindNone {
-		if err := group.conform(groupShape); err != nil {
-			return err
-		}
-	}
-	content, err := d.once(page.body.entry("Contents"), "a content stream", true, streamShape)
+	content, err := d.once(contents.items()[1], "a content stream", true, streamShape)
 	if err != nil {
 		return err
 	}
 	d.pages = append(d.pages, page.number)
-	d.boxes = append(d.boxes, box)
-	d.contents = append(d.contents, content)
+	d.contents = append(d.contents, [2]*object{backdrop, content})
 	return d.walkResources(page.body.entry("Resources"))
 }
 
@@ -216,8 +217,8 @@ func rectangle(v value) (box [4]float64, err error) {
 	return box, nil
 }
 
-// walkAttachments reads the embedded files. Their keys in the name tree are
-// fpdf's own; what counts for everyone is the file name.
+// walkAttachments reads the embedded files. Their keys in the name tree only
+// ascend; what counts for everyone is the file name.
 func (d *document) walkAttachments(names value) error {
 	if err := names.conform(namesShape); err != nil {
 		return err
@@ -252,8 +253,7 @@ func (d *document) walkAttachment(ref value) error {
 	if name == "" || twice || strings.ContainsAny(name, `/\`) || strings.ContainsFunc(name, unicode.IsControl) {
 		return malformed(CodeAttachment, uf.start, "file name %q is not usable or not unique", name)
 	}
-	// An empty /F, as fpdf writes it: readers have one name to choose from.
-	if other := spec.body.entry("F"); len(other.text()) != 0 {
+	if other := spec.body.entry("F"); !bytes.Equal(other.text(), uf.text()) {
 		return malformed(CodeAttachment, other.start, "file specification with a second name")
 	}
 	if err := spec.body.entry("EF").conform(embeddedShape); err != nil {

@@ -187,8 +187,8 @@ func (e *edited) attach(t testing.TB, n int, data []byte, size int) {
 	var names strings.Builder
 	for i := range n {
 		stream := e.add(0, "<</Type /EmbeddedFile /Filter /FlateDecode /Length %d /Params <</Size %d>>>>\nstream\n%s\nendstream", len(data), size, data)
-		spec := e.add(0, "<</Type /Filespec /F () /UF (bomb %d) /EF <</F %d 0 R>>>>", i, stream)
+		spec := e.add(0, "<</Type /Filespec /F (bomb %d) /UF (bomb %d) /Desc () /EF <</F %d 0 R>>>>", i, i, stream)
 		fmt.Fprintf(&names, "(x) %d 0 R ", spec)
 	}
-	e.replace(t, 0, "(Attachement1)", names.String()+"(Attachement1)")
+	e.replace(t, 0, "(0000)", names.String()+"(0000)")
 }

@@ -9,30 +9,18 @@ import (
 	"strings"
 	"testing"
 
-	"codeberg.org/go-pdf/fpdf"
-
 	"elicence/crypto/pdfsig"
+	"elicence/licence/render/pdf"
 )
 
-// small signs a page without an embedded font, so that every byte can be tried.
+// small signs a page with an empty font, so that every byte can be tried.
 func small(t testing.TB) []byte {
 	t.Helper()
-	f := fpdf.New("P", "mm", "A4", "")
-	f.SetCatalogSort(true)
-	f.SetCreationDate(sampleTime)
-	f.SetModificationDate(sampleTime)
-	f.SetXmpMetadata([]byte("<x:xmpmeta/>"))
-	f.SetAttachments([]fpdf.Attachment{{Filename: "licence.json", Content: []byte("{}")}})
-	f.AddPage()
-	f.SetFont("Helvetica", "", 12)
-	f.Text(20, 20, "licence")
-	var out bytes.Buffer
-	if err := f.Output(&out); err != nil {
-		t.Fatal(err)
-	}
+	rendered := pdf.Write(pdf.Document{Width: 595, Height: 842, CreatedAt: sampleTime, Metadata: []byte("<x:xmpmeta/>"), Title: "a",
+		Attachments: []pdf.Attachment{{Name: "licence.json", Data: []byte("{}")}}, Pages: [][]byte{[]byte("0 0 1 1 re f\n")}})
 	o := sampleOptions()
 	o.Reserve = 60
-	file, err := prepare(t, out.Bytes(), o).Finish([]byte{0x30, 0x0a, 2, 3, 0xab, 0xcd, 0xef, 2, 3, 4, 5, 6})
+	file, err := prepare(t, rendered, o).Finish([]byte{0x30, 0x0a, 2, 3, 0xab, 0xcd, 0xef, 2, 3, 4, 5, 6})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,11 +4,11 @@
 //
 // A container is the /Contents string of a signature dictionary together with
 // the /ByteRange that says which bytes of the file it protects. Prepare adds
-// one incremental update to a file rendered by fpdf and leaves room for the
+// one incremental update to a file of licence/render/pdf and leaves room for the
 // signature; Digest is what has to be signed; Finish puts the DER in its place.
 // Read takes the finished file apart again.
 //
-// The profile is exactly what licence/render and Prepare write, and nothing
+// The profile is exactly what licence/render/pdf and Prepare write, and nothing
 // else: a classic cross-reference table, one revision for the rendered pages
 // and one for the signature, which certifies the file (DocMDP, P=1; 12.8.2.2)
 // and shows the seal in a widget drawn by a form XObject at its true size.
@@ -39,6 +39,7 @@ package pdfsig
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -120,7 +121,7 @@ type File struct {
 	Attachments map[string][]byte
 
 	bytes    []byte
-	contents []*object // the content stream of each page
+	contents [][2]*object // of each page: backdrop, content
 }
 
 // SignedBytes returns the bytes that signature i protects: its two ranges, one
@@ -139,18 +140,23 @@ func (f *File) Digest(i int) [32]byte {
 	return digest(f.bytes[:r[1]], f.bytes[r[2]:r[2]+r[3]])
 }
 
-// PageContent returns the decoded content stream of a page, counted from 1. A
-// stream that does not decode, or decodes to more than MaxStream bytes, is a
-// *FormatError.
+// PageContent returns the decoded content of a page, counted from 1: its streams
+// with a line feed between them, as a reader joins them (7.8.2). A stream that does
+// not decode, or decodes to more than MaxStream bytes, is a *FormatError.
 func (f *File) PageContent(page int) ([]byte, error) {
 	if page < 1 || page > f.Pages {
 		return nil, fmt.Errorf("pdfsig: page %d of %d", page, f.Pages)
 	}
-	o := f.contents[page-1]
-	if !o.body.has("Filter") {
-		return append([]byte(nil), o.data...), nil
+	var z inflater
+	backdrop, err := z.inflate(f.contents[page-1][0], 0, MaxStream)
+	if err != nil {
+		return nil, err
 	}
-	return new(inflater).inflate(o, 0, MaxStream)
+	content, err := z.inflate(f.contents[page-1][1], 0, MaxStream)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(backdrop, []byte("\n"), content), nil
 }
 
 // digest returns the SM3 digest of two ranges.

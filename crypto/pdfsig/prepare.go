@@ -38,13 +38,12 @@ type Prepared struct {
 }
 
 // Prepare appends the one incremental update (7.5.6) that carries a signature
-// to a file rendered by fpdf: an interactive form with one signature field and
+// to a file that licence/render/pdf wrote: an interactive form with one signature field and
 // its widget, the signature dictionary with /Contents all zeros, and a
 // certification that permits no changes. A file that is not such a rendering
 // is a *FormatError.
 //
-// The version in the header of the result is 1.7 whatever fpdf wrote; nothing
-// else of the rendered file is touched, and file itself is not.
+// No byte of the rendered file is changed, and file itself is not.
 func Prepare(file []byte, o Options) (*Prepared, error) {
 	u, err := newUpdate(o)
 	if err != nil {
@@ -55,9 +54,6 @@ func Prepare(file []byte, o Options) (*Prepared, error) {
 	}
 	base := make([]byte, 0, len(file)+2*o.Reserve+len(o.Appearance.Content)+4096)
 	base = append(base, file...)
-	if v := base[len("%PDF-1.")]; v >= '3' && v < '7' {
-		base[len("%PDF-1.")] = '7'
-	}
 	if err := u.readBase(base, o.Page); err != nil {
 		return nil, err
 	}
@@ -162,8 +158,8 @@ func (u *update) readBase(base []byte, page int) error {
 	if page < 1 || page > len(d.pages) {
 		return fmt.Errorf("pdfsig: page %d of %d", page, len(d.pages))
 	}
-	if !within(u.rect(), d.boxes[page-1]) {
-		return fmt.Errorf("pdfsig: seal at %v is not on page %d, which is %v", u.rect(), page, d.boxes[page-1])
+	if !within(u.rect(), d.box) {
+		return fmt.Errorf("pdfsig: seal at %v is not on page %d, which is %v", u.rect(), page, d.box)
 	}
 	return u.setBase(base, &revisions[0], d, d.pages[page-1])
 }

@@ -35,47 +35,43 @@ func may(k kind, keys ...string) (s shape) {
 	return s
 }
 
-// The dictionaries of a file of ours, role by role: what fpdf writes for the
-// features that licence/render uses, and what Prepare adds. A key that is not
-// here refuses the file, so a new way to hide something in a PDF needs no rule.
-// Nothing changes these tables.
+// The dictionaries of a file of ours, role by role: what licence/render/pdf
+// writes, and what Prepare adds. A key that is not here refuses the file, so a new
+// way to hide something in a PDF needs no rule. Nothing changes these tables.
 var (
 	trailerShape       = shapeOf(need(kindInteger, "Size"), need(kindReference, "Root", "Info"))
 	updateTrailerShape = shapeOf(trailerShape, need(kindInteger, "Prev"))
-	infoShape          = may(kindString, "Producer", "Title", "Subject", "Author", "Keywords", "Creator", "CreationDate", "ModDate")
-	catalogueShape     = shapeOf(is("Type", "Catalog"), need(kindReference, "Pages"), need(kindDictionary, "Names"),
-		may(kindString, "Lang"), may(kindName, "PageLayout"), may(kindReference, "Metadata"))
+	infoShape          = need(kindString, "Producer", "Title", "CreationDate", "ModDate")
+	catalogueShape     = shapeOf(is("Type", "Catalog"), need(kindReference, "Pages", "Metadata"), need(kindDictionary, "Names"), need(kindString, "Lang"))
+
 	signedCatalogueShape = shapeOf(catalogueShape, need(kindReference, "AcroForm"), need(kindDictionary, "Perms"))
 	pageTreeShape        = shapeOf(is("Type", "Pages"), need(kindArray, "Kids", "MediaBox"), need(kindInteger, "Count"))
-	pageShape            = shapeOf(is("Type", "Page"), need(kindReference, "Parent", "Resources", "Contents"),
-		may(kindArray, "MediaBox"), may(kindDictionary, "Group"))
-	signedPageShape = shapeOf(pageShape, need(kindArray, "Annots"))
-	groupShape      = shapeOf(is("Type", "Group"), is("S", "Transparency"), is("CS", "DeviceRGB"))
-	streamShape     = shapeOf(need(kindInteger, "Length"), shape{{key: "Filter", kind: kindName, name: "FlateDecode"}})
-	metadataShape   = shapeOf(is("Type", "Metadata"), is("Subtype", "XML"), need(kindInteger, "Length"))
+	pageShape            = shapeOf(is("Type", "Page"), need(kindReference, "Parent", "Resources"), need(kindArray, "Contents"))
+	signedPageShape      = shapeOf(pageShape, need(kindArray, "Annots"))
+	streamShape          = shapeOf(need(kindInteger, "Length"), is("Filter", "FlateDecode"))
+	metadataShape        = shapeOf(is("Type", "Metadata"), is("Subtype", "XML"), need(kindInteger, "Length"))
 )
 
 // Attachments: the name tree of the catalogue and what it leads to (7.11.4).
 var (
 	namesShape        = need(kindDictionary, "EmbeddedFiles")
 	nameTreeShape     = need(kindArray, "Names")
-	filespecShape     = shapeOf(is("Type", "Filespec"), need(kindString, "F", "UF"), need(kindDictionary, "EF"), may(kindString, "Desc"))
+	filespecShape     = shapeOf(is("Type", "Filespec"), need(kindString, "F", "UF", "Desc"), need(kindDictionary, "EF"))
 	embeddedShape     = need(kindReference, "F")
-	embeddedFileShape = shapeOf(need(kindInteger, "Length"), is("Type", "EmbeddedFile"), is("Filter", "FlateDecode"), need(kindDictionary, "Params"))
-	fileParamsShape   = shapeOf(need(kindInteger, "Size"), may(kindString, "CheckSum"))
+	embeddedFileShape = shapeOf(streamShape, is("Type", "EmbeddedFile"), need(kindDictionary, "Params"))
+	fileParamsShape   = need(kindInteger, "Size")
 )
 
-// Resources of the pages: fonts and nothing else. /XObject and /ColorSpace are
-// always there and always empty.
+// Resources of the pages: one font and nothing else.
 var (
-	resourcesShape      = shapeOf(need(kindArray, "ProcSet"), need(kindDictionary, "Font", "XObject"), may(kindDictionary, "ColorSpace"))
-	coreFontShape       = shapeOf(is("Type", "Font"), is("Subtype", "Type1"), need(kindName, "BaseFont"), may(kindName, "Encoding"))
+	resourcesShape      = need(kindDictionary, "Font")
+	fontsShape          = need(kindReference, "F1")
 	compositeFontShape  = shapeOf(is("Type", "Font"), is("Subtype", "Type0"), is("Encoding", "Identity-H"), need(kindName, "BaseFont"), need(kindArray, "DescendantFonts"), need(kindReference, "ToUnicode"))
-	descendantFontShape = shapeOf(is("Type", "Font"), is("Subtype", "CIDFontType2"), need(kindName, "BaseFont"),
-		need(kindReference, "CIDSystemInfo", "FontDescriptor", "CIDToGIDMap"), may(kindInteger, "DW"), need(kindArray, "W"))
+	descendantFontShape = shapeOf(is("Type", "Font"), is("Subtype", "CIDFontType2"), is("CIDToGIDMap", "Identity"), need(kindName, "BaseFont"),
+		need(kindDictionary, "CIDSystemInfo"), need(kindReference, "FontDescriptor"), need(kindInteger, "DW"), need(kindArray, "W"))
 	systemInfoShape = shapeOf(need(kindString, "Registry", "Ordering"), need(kindInteger, "Supplement"))
 	descriptorShape = shapeOf(is("Type", "FontDescriptor"), need(kindName, "FontName"), need(kindArray, "FontBBox"), need(kindReference, "FontFile2"),
-		need(kindInteger, "Ascent", "Descent", "CapHeight", "Flags", "ItalicAngle", "StemV", "MissingWidth"))
+		need(kindInteger, "Ascent", "Descent", "CapHeight", "Flags", "ItalicAngle", "StemV"))
 	fontFileShape = shapeOf(streamShape, need(kindInteger, "Length1"))
 )
 

@@ -7,7 +7,7 @@ import (
 )
 
 // Read takes a signed file apart. It accepts what Prepare and Finish write for
-// a file rendered by fpdf, and refuses everything else with a *FormatError; it
+// a file of licence/render/pdf, and refuses everything else with a *FormatError; it
 // repairs nothing and skips nothing. On error the File is nil.
 //
 // The File refers to file, which must not change afterwards.
@@ -86,8 +86,8 @@ func (d *document) readSignature(base, r *revision) (c Container, err error) {
 		return Container{}, err
 	}
 	c.Page = slices.Index(d.pages, page) + 1
-	if box := d.boxes[c.Page-1]; !within(c.Rect, box) {
-		return Container{}, malformed(CodeField, field.offset, "widget at %v is not on its page, which is %v", c.Rect, box)
+	if !within(c.Rect, d.box) {
+		return Container{}, malformed(CodeField, field.offset, "widget at %v is not on its page, which is %v", c.Rect, d.box)
 	}
 	return c, u.compare(d.file, r)
 }

@@ -1,19 +1,20 @@
 package pdfsig_test
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
-	"codeberg.org/go-pdf/fpdf"
-
 	"elicence/crypto/pdfsig"
+	"elicence/licence/render/pdf"
 )
 
-// draw renders the sample with something more in it.
-func draw(extra func(*fpdf.Fpdf)) func(*testing.T, []byte) []byte {
+// draw renders the sample with something else in it.
+func draw(extra func(*pdf.Document)) func(*testing.T, []byte) []byte {
 	return func(t *testing.T, _ []byte) []byte { return render(t, extra) }
 }
 
-// editRendered edits the sample as fpdf wrote it.
+// editRendered edits the sample as it was written.
 func editRendered(edit change) func(*testing.T, []byte) []byte {
 	return func(t *testing.T, rendered []byte) []byte {
 		e := split(t, rendered)
@@ -23,58 +24,73 @@ func editRendered(edit change) func(*testing.T, []byte) []byte {
 	}
 }
 
+// addRendered writes one more object, and to another object what refers to it.
+func addRendered(object, to, reference string) func(*testing.T, []byte) []byte {
+	return editRendered(func(t *testing.T, e *edited) {
+		n := e.add(0, "%s", object)
+		e.replace(t, 0, to, to+fmt.Sprintf(reference, n))
+	})
+}
+
 // replaceRendered edits one object of the sample.
 func replaceRendered(old, new string) func(*testing.T, []byte) []byte {
 	return editRendered(func(t *testing.T, e *edited) { e.replace(t, 0, old, new) })
 }
 
-// renderingAttacks are renderings that are not ours: what fpdf can do and we do
-// not use, and what somebody could plant for later.
+// renderingAttacks are renderings that are not ours: what PDF can do and we do not
+// use, and what somebody could plant for later.
 var renderingAttacks = []struct {
 	name string
 	file func(t *testing.T, rendered []byte) []byte
 	code string
 }{
-	{"link", draw(func(f *fpdf.Fpdf) { f.LinkString(10, 10, 20, 20, "https://example.org") }), pdfsig.CodeProfile},
-	{"script", draw(func(f *fpdf.Fpdf) { f.SetJavascript("app.alert(1)") }), pdfsig.CodeActiveContent},
-	{"layer", draw(func(f *fpdf.Fpdf) { f.BeginLayer(f.AddLayer("hidden", false)); f.EndLayer() }), pdfsig.CodeOptionalContent},
-	{"open action", draw(func(f *fpdf.Fpdf) { f.SetDisplayMode("fullpage", "") }), pdfsig.CodeActiveContent},
-	{"encryption", draw(func(f *fpdf.Fpdf) { f.SetProtection(0, "a", "b") }), pdfsig.CodeEncrypted},
-	{"form object", draw(func(f *fpdf.Fpdf) {
-		f.UseTemplate(f.CreateTemplate(func(t *fpdf.Tpl) { t.Rect(0, 0, 9, 9, "F") }))
-	}), pdfsig.CodeProfile},
-	{"file annotation", draw(func(f *fpdf.Fpdf) {
-		f.AddAttachmentAnnotation(&fpdf.Attachment{Filename: "x", Content: []byte("x")}, 1, 1, 9, 9)
-	}), pdfsig.CodeSyntax},
-	{"bookmark", draw(func(f *fpdf.Fpdf) { f.Bookmark("x", 0, 0) }), pdfsig.CodeSyntax},
-	{"crop box", draw(func(f *fpdf.Fpdf) { f.SetPageBox("crop", 0, 0, 50, 50) }), pdfsig.CodeProfile},
-	{"spot colour", draw(func(f *fpdf.Fpdf) { f.AddSpotColor("red", 0, 99, 99, 0) }), pdfsig.CodeProfile},
-	{"file name twice", draw(func(f *fpdf.Fpdf) {
-		f.SetAttachments([]fpdf.Attachment{{Filename: "a", Content: []byte("1")}, {Filename: "a", Content: []byte("2")}})
-	}), pdfsig.CodeAttachment},
-	{"file name with a path", draw(func(f *fpdf.Fpdf) {
-		f.SetAttachments([]fpdf.Attachment{{Filename: "../a", Content: []byte("1")}})
-	}), pdfsig.CodeAttachment},
+	{"link", addRendered("<</Type /Annot /Subtype /Link /Rect [0 0 9 9] /A <</S /URI /URI (x)>>>>", "[11 0 R 12 0 R]", " /Annots [%d 0 R]"), pdfsig.CodeProfile},
+	{"script", addRendered("<</S /JavaScript /JS (x)>>", "/Names <<", "/JavaScript <</Names [(x) %d 0 R]>> "), pdfsig.CodeActiveContent},
+	{"layer", addRendered("<</Type /OCG /Name (hidden)>>", "/Type /Catalog ", "/OCProperties <</OCGs [%d 0 R]>> "), pdfsig.CodeOptionalContent},
+	{"layer in the resources", addRendered("<</Type /OCG /Name (hidden)>>", "<</Font <</F1 6 0 R>>", " /Properties <</L1 %d 0 R>>"), pdfsig.CodeOptionalContent},
+	{"open action", replaceRendered("/Type /Catalog ", "/Type /Catalog /OpenAction [13 0 R /Fit] "), pdfsig.CodeActiveContent},
+	{"encryption", editRendered(func(t *testing.T, e *edited) {
+		e.sections[0].trailer = strings.Replace(e.sections[0].trailer, "<<", "<</Encrypt 4 0 R ", 1)
+	}), pdfsig.CodeEncrypted},
+	{"form object", addRendered("<</Type /XObject /Subtype /Form /BBox [0 0 9 9] /Length 0>>\nstream\n\nendstream", "<</Font <</F1 6 0 R>>", " /XObject <</X1 %d 0 R>>"), pdfsig.CodeProfile},
+	{"file annotation", addRendered("<</Type /Annot /Subtype /FileAttachment /Rect [0 0 9 9] /FS 17 0 R>>", "[11 0 R 12 0 R]", " /Annots [%d 0 R]"), pdfsig.CodeProfile},
+	{"bookmark", addRendered("<</Type /Outlines>>", "/Type /Catalog ", "/Outlines %d 0 R "), pdfsig.CodeProfile},
+	{"crop box", replaceRendered("[11 0 R 12 0 R]", "[11 0 R 12 0 R] /CropBox [0 0 50 50]"), pdfsig.CodeProfile},
+	{"spot colour", replaceRendered("<</Font <</F1 6 0 R>>", "<</Font <</F1 6 0 R>> /ColorSpace <</C1 [/Separation /Red /DeviceCMYK]>>"), pdfsig.CodeProfile},
+	{"page turned", replaceRendered("[11 0 R 12 0 R]", "[11 0 R 12 0 R] /Rotate 90"), pdfsig.CodeProfile},
+	{"units of another size", replaceRendered("[11 0 R 12 0 R]", "[11 0 R 12 0 R] /UserUnit 2.0"), pdfsig.CodeProfile},
+	{"second font", addRendered("<</Type /Font /Subtype /Type1 /BaseFont /Helvetica>>", "<</F1 6 0 R", " /F2 %d 0 R"), pdfsig.CodeProfile},
+	{"font of another name", replaceRendered("<</F1 6 0 R", "<</F2 6 0 R"), pdfsig.CodeProfile},
+	{"font of programs", replaceRendered("/Subtype /Type0", "/Subtype /Type3"), pdfsig.CodeProfile},
+	{"glyphs by a map", replaceRendered("/CIDToGIDMap /Identity", "/CIDToGIDMap /Other"), pdfsig.CodeProfile},
+	{"content of no filter", replaceRendered("<</Type /Page /Parent 2 0 R /Resources 5 0 R /Contents [11 0 R 12 0 R]>>",
+		"<</Type /Page /Parent 2 0 R /Resources 5 0 R /Contents [4 0 R 12 0 R]>>"), pdfsig.CodeObject},
+	{"file name twice", draw(func(d *pdf.Document) { d.Attachments[1].Name = d.Attachments[0].Name }), pdfsig.CodeAttachment},
+	{"file name with a path", draw(func(d *pdf.Document) { d.Attachments[1].Name = "../a" }), pdfsig.CodeAttachment},
+	{"no file name", draw(func(d *pdf.Document) { d.Attachments[1].Name = "" }), pdfsig.CodeAttachment},
+	{"no pages", draw(func(d *pdf.Document) { d.Pages = nil }), pdfsig.CodeProfile},
+	{"page without area", draw(func(d *pdf.Document) { d.Width = 0 }), pdfsig.CodeProfile},
 	{"bomb", editRendered(func(t *testing.T, e *edited) { e.attach(t, 1, bomb(t, pdfsig.MaxStream+1), pdfsig.MaxStream+1) }), pdfsig.CodeStream},
 	{"bomb that says it is small", editRendered(func(t *testing.T, e *edited) { e.attach(t, 1, bomb(t, pdfsig.MaxStream), 100) }), pdfsig.CodeStream},
 	{"many bombs", editRendered(func(t *testing.T, e *edited) {
 		e.attach(t, 5, bomb(t, pdfsig.MaxStream), pdfsig.MaxStream)
 	}), pdfsig.CodeStream},
-	{"byte range in the metadata", draw(func(f *fpdf.Fpdf) { f.SetXmpMetadata([]byte("/ByteRange [0 1 2 3]")) }), pdfsig.CodeByteRange},
+	{"byte range in the metadata", draw(func(d *pdf.Document) { d.Metadata = []byte("/ByteRange [0 1 2 3]") }), pdfsig.CodeByteRange},
 	{"signed already", func(t *testing.T, _ []byte) []byte { return sign(t) }, pdfsig.CodeRevisions},
 	{"object nobody uses", editRendered(func(t *testing.T, e *edited) { e.add(0, "<</Type /Font>>") }), pdfsig.CodeObject},
-	{"page tree in a circle", replaceRendered("/Kids [9 0 R", "/Kids [1 0 R"), pdfsig.CodeObject},
-	{"page twice", replaceRendered("/Kids [9 0 R 11 0 R", "/Kids [9 0 R 9 0 R"), pdfsig.CodeObject},
-	{"page tree of two levels", replaceRendered("/Kids [9 0 R", "/Kids [<</Type /Pages>>"), pdfsig.CodeProfile},
+	{"page tree in a circle", replaceRendered("/Kids [13 0 R", "/Kids [2 0 R"), pdfsig.CodeObject},
+	{"page twice", replaceRendered("/Kids [13 0 R 15 0 R", "/Kids [13 0 R 13 0 R"), pdfsig.CodeObject},
+	{"page tree of two levels", replaceRendered("/Kids [13 0 R", "/Kids [<</Type /Pages>>"), pdfsig.CodeProfile},
 	{"pages miscounted", replaceRendered("/Count 2", "/Count 1"), pdfsig.CodeProfile},
-	{"page without parent", replaceRendered("/Parent 1 0 R\n/Resources 2 0 R", "/Parent 2 0 R\n/Resources 2 0 R"), pdfsig.CodeObject},
-	{"content that is the metadata", replaceRendered("/Metadata 21 0 R", "/Metadata 10 0 R"), pdfsig.CodeProfile},
-	{"reference to nothing", replaceRendered("/Metadata 21 0 R", "/Metadata 99 0 R"), pdfsig.CodeObject},
+	{"page without parent", replaceRendered("/Parent 2 0 R /Resources 5 0 R /Contents [11 0 R 12", "/Parent 5 0 R /Resources 5 0 R /Contents [11 0 R 12"), pdfsig.CodeObject},
+	{"content that is the metadata", replaceRendered("/Metadata 4 0 R", "/Metadata 12 0 R"), pdfsig.CodeProfile},
+	{"reference to nothing", replaceRendered("/Metadata 4 0 R", "/Metadata 99 0 R"), pdfsig.CodeObject},
 	{"stream from outside", replaceRendered("/Length1 ", "/F (x) /Length1 "), pdfsig.CodeProfile},
-	{"file size wrong", replaceRendered("/Size 31 ", "/Size 32 "), pdfsig.CodeAttachment},
-	{"file longer than it says", replaceRendered("/Size 31 ", "/Size 30 "), pdfsig.CodeStream},
-	{"second file name", replaceRendered("4 0 obj\n<< /Type /Filespec /F ()", "4 0 obj\n<< /Type /Filespec /F (a)"), pdfsig.CodeAttachment},
-	{"name tree of one", replaceRendered("(Attachement1) ", ""), pdfsig.CodeProfile},
+	{"file size wrong", replaceRendered("/Size 31>", "/Size 32>"), pdfsig.CodeAttachment},
+	{"file longer than it says", replaceRendered("/Size 31>", "/Size 30>"), pdfsig.CodeStream},
+	{"second file name", replaceRendered("/F (licence.json)", "/F (licence.jsom)"), pdfsig.CodeAttachment},
+	{"second file name, empty", replaceRendered("/F (licence.json)", "/F ()"), pdfsig.CodeAttachment},
+	{"name tree of one", replaceRendered("(0000) ", ""), pdfsig.CodeProfile},
 }
 
 func TestPrepareRefuses(t *testing.T) {

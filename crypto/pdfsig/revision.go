@@ -1,8 +1,7 @@
 package pdfsig
 
-// header is the first line and the binary marker of every file of ours. fpdf
-// writes versions 1.3 to 1.5; Prepare raises them, since DocMDP needs 1.5 and
-// the rest is described by 1.7 (ISO 32000-1).
+// header is the first line and the binary marker of every file of ours, PDF 1.7
+// (ISO 32000-1).
 const header = "%PDF-1.7\n%\xc2\xb5\xc2\xb6\n"
 
 // maxSignatures is the number of signature revisions after the rendered one.
@@ -75,7 +74,7 @@ func (p *parser) revision(room int, first bool) (r revision, err error) {
 }
 
 // object reads "n 0 obj … endobj" (7.3.10). The length of a stream stands in
-// its own dictionary, as fpdf writes it.
+// its own dictionary.
 func (p *parser) object() (object, error) {
 	o := object{offset: p.pos}
 	number, err := p.integer()

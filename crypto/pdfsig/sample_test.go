@@ -2,13 +2,14 @@ package pdfsig_test
 
 import (
 	"bytes"
+	"slices"
 	"testing"
 	"time"
 
-	"codeberg.org/go-pdf/fpdf"
 	"golang.org/x/image/font/gofont/goregular"
 
 	"elicence/crypto/pdfsig"
+	"elicence/licence/render/pdf"
 )
 
 var sampleTime = time.Date(2026, 1, 31, 4, 5, 6, 0, time.UTC)
@@ -17,40 +18,36 @@ var sampleTime = time.Date(2026, 1, 31, 4, 5, 6, 0, time.UTC)
 var sampleDER = append([]byte{0x30, 0x82, 0x01, 0x00}, bytes.Repeat([]byte{0xa5, 0x0b, 0x00, 0xff}, 64)...)
 
 // sampleAttachments are what a licence carries.
-var sampleAttachments = []fpdf.Attachment{
-	{Filename: "licence.json", Description: "licence (data)", Content: []byte(`{"format":"elicence-licence/1"}`)},
-	{Filename: "qr.cbor", Description: "QR", Content: bytes.Repeat([]byte{0xa1, 0x01}, 80)},
-	{Filename: "qr-signer.cer", Content: bytes.Repeat([]byte{0x30, 0x03}, 200)},
+var sampleAttachments = []pdf.Attachment{
+	{Name: "licence.json", Description: "licence (data)", Data: []byte(`{"format":"elicence-licence/1"}`)},
+	{Name: "qr.cbor", Description: "QR", Data: bytes.Repeat([]byte{0xa1, 0x01}, 80)},
+	{Name: "qr-signer.cer", Data: bytes.Repeat([]byte{0x30, 0x03}, 200)},
 }
 
-// render draws a small licence with fpdf, using every feature of fpdf that the
-// profile admits. Each extra may change the document before it is written.
-func render(t testing.TB, extras ...func(*fpdf.Fpdf)) []byte {
+// sampleFont shows every glyph of a small font.
+func sampleFont() pdf.Font {
+	f := pdf.Font{Data: goregular.TTF, Ascent: 900, Descent: -200, Box: [4]int{-200, -300, 1200, 1000}}
+	for r := range rune(100) {
+		f.Widths, f.Runes = append(f.Widths, 600), append(f.Runes, r)
+	}
+	return f
+}
+
+// render writes a small licence. Each extra may change it before.
+func render(t testing.TB, extras ...func(*pdf.Document)) []byte {
 	t.Helper()
-	f := fpdf.New("P", "mm", "A4", "")
-	f.SetCatalogSort(true)
-	f.SetCreationDate(sampleTime)
-	f.SetModificationDate(sampleTime)
-	f.SetLang("zh-CN")
-	f.SetTitle("电子证照 (样本)", true)
-	f.SetXmpMetadata([]byte(`<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"/><?xpacket end="r"?>`))
-	f.SetAttachments(append([]fpdf.Attachment(nil), sampleAttachments...))
-	f.AddUTF8FontFromBytes("go", "", goregular.TTF)
-	f.AddPage()
-	f.SetFont("go", "", 12)
-	f.Text(20, 20, "Licence № 1 Лицензия")
-	f.SetFont("Helvetica", "", 12)
-	f.Text(20, 30, "core font")
-	f.AddPageFormat("L", fpdf.SizeType{Wd: 148, Ht: 210})
-	f.Text(20, 20, "second page, of its own size")
+	d := pdf.Document{
+		Width: 595.276, Height: 841.89, Title: "电子证照 (样本)", CreatedAt: sampleTime,
+		Metadata:    []byte(`<?xpacket begin="" id="W5M0MpCehiHzreSzNTczkc9d"?><x:xmpmeta xmlns:x="adobe:ns:meta/"/><?xpacket end="r"?>`),
+		Font:        sampleFont(),
+		Backdrop:    pdf.Deflate([]byte("q 0.9 g 0 0 595 842 re f Q\n")),
+		Pages:       [][]byte{[]byte("BT /F1 12 Tf 60 700 Td <00200021> Tj ET\n"), []byte("BT /F1 12 Tf 60 600 Td <0022> Tj ET\n")},
+		Attachments: slices.Clone(sampleAttachments),
+	}
 	for _, extra := range extras {
-		extra(f)
+		extra(&d)
 	}
-	var out bytes.Buffer
-	if err := f.Output(&out); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return pdf.Write(d)
 }
 
 // sampleOptions is a seal of 42 mm on the first page.

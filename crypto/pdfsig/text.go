@@ -10,8 +10,8 @@ import (
 	"unicode/utf8"
 )
 
-// Text strings (7.9.2.2) are printable ASCII, or UTF-16BE behind a byte order
-// mark. fpdf writes the latter as a literal string, Prepare in hexadecimal.
+// Text strings (7.9.2.2) are printable ASCII in a literal string, or UTF-16BE
+// behind a byte order mark in a hexadecimal one.
 
 // encodeText returns the token of a text string. decodeText undoes it.
 func encodeText(s string) string {
@@ -32,23 +32,17 @@ func encodeText(s string) string {
 	return string(append(out, ')'))
 }
 
-// decodeText reads a text string, refusing what encodeText cannot mean:
-// unpaired surrogates, other encodings.
+// decodeText reads a text string, refusing what encodeText does not write.
 func decodeText(v value) (string, error) {
-	raw := v.text()
-	if v.hex {
-		raw = decodeHex(make([]byte, 0, len(raw)/2), raw)
-	} else if bytes.IndexByte(raw, '\\') >= 0 {
-		raw = unescape(raw)
-	}
-	if !bytes.HasPrefix(raw, []byte("\xfe\xff")) {
-		if !isPrintableASCII(string(raw)) {
-			return "", malformed(CodeSyntax, v.start, "text string is neither ASCII nor UTF-16")
+	if !v.hex {
+		if raw := unescape(v.text()); isPrintableASCII(string(raw)) {
+			return string(raw), nil
 		}
-		return string(raw), nil
+		return "", malformed(CodeSyntax, v.start, "literal text string is not ASCII")
 	}
-	if len(raw)%2 != 0 {
-		return "", malformed(CodeSyntax, v.start, "text string of half a UTF-16 unit")
+	raw := decodeHex(make([]byte, 0, len(v.text())/2), v.text())
+	if !bytes.HasPrefix(raw, []byte("\xfe\xff")) || len(raw)%2 != 0 {
+		return "", malformed(CodeSyntax, v.start, "hexadecimal text string is not UTF-16 behind a byte order mark")
 	}
 	units := make([]uint16, 0, len(raw)/2)
 	for i := 2; i < len(raw); i += 2 {
@@ -67,14 +61,10 @@ func decodeText(v value) (string, error) {
 func unescape(raw []byte) []byte {
 	out := make([]byte, 0, len(raw))
 	for i := 0; i < len(raw); i++ {
-		c := raw[i]
-		if c == '\\' {
+		if raw[i] == '\\' {
 			i++
-			if c = raw[i]; c == 'r' {
-				c = '\r'
-			}
 		}
-		out = append(out, c)
+		out = append(out, raw[i])
 	}
 	return out
 }

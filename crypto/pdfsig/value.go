@@ -238,7 +238,7 @@ func (p *parser) name() (value, error) {
 }
 
 // literal reads a literal string (7.3.4.2) in the one form that we write:
-// parentheses, the backslash and the carriage return escaped, nothing else.
+// parentheses and the backslash escaped, nothing else.
 func (p *parser) literal() (value, error) {
 	start := p.pos
 	for p.pos++; p.pos < len(p.file); p.pos++ {
@@ -250,7 +250,7 @@ func (p *parser) literal() (value, error) {
 			return value{}, malformed(CodeSyntax, p.pos, "unescaped byte in a string")
 		case '\\':
 			p.pos++
-			if c := p.peek(); c != '\\' && c != '(' && c != ')' && c != 'r' {
+			if c := p.peek(); c != '\\' && c != '(' && c != ')' {
 				return value{}, malformed(CodeSyntax, p.pos, "escape that we do not write")
 			}
 		}

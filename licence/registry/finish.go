@@ -114,9 +114,9 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 	s.out, err = r.cfg.Layouts[item.Layout].Render(r.cfg.Fonts, render.Input{
 		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt,
 		Attachments: []render.Attachment{
-			{Name: "licence.json", Description: "Licence data", MIMEType: "application/json", Data: s.rec.Data},
-			{Name: "qr.cbor", Description: "Signed QR message", MIMEType: "application/cose", Data: message},
-			{Name: "qr-signer.cer", Description: "QR signer certificate", MIMEType: "application/pkix-cert", Data: r.cfg.QR.Certificate.Raw},
+			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
+			{Name: "qr.cbor", Description: "Signed QR message", Data: message},
+			{Name: "qr-signer.cer", Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
 		},
 	})
 	if err != nil {

@@ -3,6 +3,8 @@ package render
 import (
 	"fmt"
 	"io/fs"
+
+	"elicence/licence/render/pdf"
 )
 
 // Layout says how the licences of one type are drawn (版式). It is read from a
@@ -21,7 +23,7 @@ type Layout struct {
 	qr     placed
 	seal   sealPlace
 
-	backdrop string // operators for ground and frame, the same on every page
+	backdrop pdf.Stream // operators for ground and frame, the same on every page
 }
 
 // size is a page's width and height.

@@ -36,7 +36,7 @@ func (p *pen) stroke(colour string, width float64) {
 func (p *pen) fill(colour string) { p.buf = fmt.Appendf(p.buf, "%s rg\n", rgb(colour)) }
 
 // drawBackdrop draws ground and frame, once for all licences of the layout.
-func (p *parser) drawBackdrop() string {
+func (p *parser) drawBackdrop() []byte {
 	var d pen
 	d.buf = fmt.Appendf(d.buf, "q %.5f 0 0 %.5f 0 0 cm 1 J 1 j\n", pt/10, pt/10)
 	w, h := p.page.W*10, p.page.H*10
@@ -56,8 +56,8 @@ func (p *parser) drawBackdrop() string {
 		d.rosette(w/2, y, g.RoseR*10, 12, 8)
 	}
 	frames[p.frame.Style](&d, p.page, p.frame)
-	d.buf = append(d.buf, 'Q')
-	return string(d.buf)
+	d.buf = append(d.buf, "Q\n"...)
+	return d.buf
 }
 
 // waves covers the page within the inset with fine level lines, each a little

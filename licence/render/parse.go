@@ -10,9 +10,9 @@ import (
 	"strconv"
 	"strings"
 
-	"elicence/licence/render/typeface"
-
+	"elicence/licence/render/pdf"
 	"elicence/licence/render/qr"
+	"elicence/licence/render/typeface"
 )
 
 // layoutFile is a layout as written.
@@ -62,7 +62,7 @@ func parseLayout(file string, data []byte) (*Layout, error) {
 	if err := p.checkPlaces(); err != nil {
 		return nil, err
 	}
-	p.backdrop = p.drawBackdrop()
+	p.backdrop = pdf.Deflate(p.drawBackdrop())
 	return p.Layout, nil
 }
 

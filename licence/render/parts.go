@@ -1,6 +1,7 @@
 package render
 
 import (
+	"elicence/licence/render/pdf"
 	"elicence/licence/render/qr"
 	"elicence/licence/render/sealpicture"
 	"elicence/licence/render/typeface"
@@ -9,6 +10,8 @@ import (
 // The parts that callers of Render also handle, under the names that say what
 // they are to a licence.
 type (
+	// Attachment is a file embedded in the PDF.
+	Attachment = pdf.Attachment
 	// Fonts holds the fonts that licences are drawn with.
 	Fonts = typeface.Fonts
 	// QRBox is where a symbol is drawn.

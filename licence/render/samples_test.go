@@ -129,9 +129,9 @@ func qrText() licence.QRText {
 func input(lic *licence.Licence) render.Input {
 	data := []byte(`{"format":"elicence-licence/1"}`)
 	return render.Input{Licence: lic, QR: qrText(), CreatedAt: created, Attachments: []render.Attachment{
-		{Name: "licence.json", Description: "Licence data", MIMEType: "application/json", Data: data},
-		{Name: "qr.cbor", Description: "QR payload", MIMEType: "application/cbor", Data: []byte{0xA0}},
-		{Name: "qr-signer.cer", Description: "QR signer's certificate", MIMEType: "application/pkix-cert", Data: []byte{0x30, 0}}}}
+		{Name: "licence.json", Description: "Licence data", Data: data},
+		{Name: "qr.cbor", Description: "QR payload", Data: []byte{0xA0}},
+		{Name: "qr-signer.cer", Description: "QR signer's certificate", Data: []byte{0x30, 0}}}}
 }
 
 func mustRender(t testing.TB, layout string, lic *licence.Licence) render.Output {

@@ -61,7 +61,8 @@ type painter struct {
 	text  [2]float64   // where text is shown
 
 	operands []float64
-	shown    int // bytes of the last string
+	shown    int     // bytes of the last string
+	spacing  float64 // between characters
 }
 
 // graphics is the part of the graphics state that bears on what is seen.
@@ -103,7 +104,7 @@ func (p *painter) read(data []byte) error {
 			if n < 0 {
 				return errors.New("string without end")
 			}
-			data = data[n+1:]
+			p.shown, data = n/2, data[n+1:]
 		case bytes.IndexByte([]byte("<>[]"), c) >= 0:
 			data = data[1:]
 		case c == '/':
@@ -171,7 +172,7 @@ func (p *painter) token(s string) error {
 // known to paint nothing or are handled without operands.
 var arity = map[string]int{
 	"q": 0, "Q": 0, "cm": 6, "re": 4, "m": 2, "l": 2, "c": 6, "h": 0, "f": 0, "f*": 0, "S": 0, "n": 0, "B": 0,
-	"g": 1, "rg": 3, "Td": 2, "Tf": 1, "Tj": 0,
+	"g": 1, "rg": 3, "Td": 2, "Tm": 6, "Tc": 1, "Tf": 1, "Tj": 0,
 	"G": 0, "RG": 0, "w": 0, "J": 0, "j": 0, "d": 0, "BT": 0, "ET": 0, "BDC": 0, "EMC": 0,
 }
 
@@ -208,6 +209,10 @@ func (p *painter) operator(op string) error {
 	case "Td":
 		p.text[0] += v[0]
 		p.text[1] += v[1]
+	case "Tm":
+		p.text = [2]float64{v[4], v[5]}
+	case "Tc":
+		p.spacing = v[0]
 	case "Tj":
 		p.show()
 	default:
@@ -260,7 +265,7 @@ func (p *painter) show() {
 	var e extent
 	x, y, s := p.text[0], p.text[1], p.state.size
 	e.add(p.state.m.apply(x, y))
-	e.add(p.state.m.apply(x+float64(p.shown/2)*s/2, y+s*0.8))
+	e.add(p.state.m.apply(x+float64(p.shown/2)*(s/2+p.spacing), y+s*0.8))
 	p.soil(e)
 }
 

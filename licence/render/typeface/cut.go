@@ -3,22 +3,19 @@ package typeface
 import (
 	"encoding/binary"
 	"fmt"
-	"slices"
+	"math"
 )
 
 // A document carries one font, cut to its characters: TrueType outlines without
-// instructions, gathered from all the fonts of all its faces, because a PDF
-// writer's cost is per font far more than per glyph.
-//
-// A character keeps its own code point when the main face draws it, or when no
-// other face has claimed the code point. Every other drawing (a bold one, or a
-// character above U+FFFF, which format 4 of cmap cannot hold) gets a code point
-// of the private use area, and its text is given by /ActualText instead. Private
-// use characters are refused in input, so the two never meet.
-const (
-	firstPrivate = 0xE000
-	lastPrivate  = 0xF8FF
-)
+// instructions, gathered from all the fonts of all its faces, because a file's
+// cost is per font far more than per glyph. Text is shown by glyph numbers, so the
+// font has no character map, and one character may have several glyphs.
+
+// meaning is a glyph and the character it is drawn for.
+type meaning struct {
+	glyph Glyph
+	r     rune
+}
 
 // drawing is a character in a face.
 type drawing struct {
@@ -29,65 +26,75 @@ type drawing struct {
 // Cut collects the drawings of one document and cuts a font to them. It is for
 // one goroutine.
 type Cut struct {
-	fonts *Fonts
-	codes map[drawing]rune
-	used  map[rune]Glyph
-	next  rune
+	fonts    *Fonts
+	numbers  map[drawing]uint16
+	known    map[meaning]uint16 // faces share glyphs
+	meanings []meaning          // by number
 }
 
-// NewCut is an empty cut.
+// NewCut is an empty cut: its one glyph, number 0, is that of no character.
 func NewCut(fonts *Fonts) *Cut {
-	return &Cut{fonts: fonts, codes: map[drawing]rune{}, used: map[rune]Glyph{}, next: firstPrivate}
+	return &Cut{fonts: fonts, numbers: map[drawing]uint16{}, known: map[meaning]uint16{}, meanings: make([]meaning, 1, 256)}
 }
 
-// Add gives every character of s in the face a code point.
-func (c *Cut) Add(face, s string) error {
-	for _, r := range s {
-		d := drawing{face, r}
-		if _, known := c.codes[d]; known {
-			continue
-		}
-		g, ok, err := c.fonts.Glyph(face, r)
-		if err != nil {
-			return err
-		}
-		if !ok {
-			return fmt.Errorf("no font draws %s", Describe(r))
-		}
-		code := r
-		if held, taken := c.used[r]; r > 0xFFFF || taken && held != g {
-			if c.next > lastPrivate {
-				return fmt.Errorf("more than %d drawings outside the main face", lastPrivate-firstPrivate+1)
-			}
-			code = c.next
-			c.next++
-		}
-		c.codes[d], c.used[code] = code, g
+// Number is the glyph that draws r in the face, which is added when it is new.
+// The error says that no font draws r, that one could not be read, or that the
+// font is full.
+func (c *Cut) Number(face string, r rune) (uint16, error) {
+	d := drawing{face, r}
+	if n, ok := c.numbers[d]; ok {
+		return n, nil
 	}
-	return nil
+	g, ok, err := c.fonts.Glyph(face, r)
+	if err != nil {
+		return 0, err
+	}
+	if !ok {
+		return 0, fmt.Errorf("no font draws %s", Describe(r))
+	}
+	n, ok := c.known[meaning{g, r}]
+	if !ok {
+		if len(c.meanings) > math.MaxUint16 {
+			return 0, fmt.Errorf("more than %d glyphs in one document", math.MaxUint16)
+		}
+		n = uint16(len(c.meanings))
+		c.meanings = append(c.meanings, meaning{g, r})
+		c.known[meaning{g, r}] = n
+	}
+	c.numbers[d] = n
+	return n, nil
 }
 
-// Code is the code point that draws r in the face, after Add.
-func (c *Cut) Code(face string, r rune) rune { return c.codes[drawing{face, r}] }
+// Runes are the characters of the glyphs by number; 0 for glyph 0.
+func (c *Cut) Runes() []rune {
+	out := make([]rune, len(c.meanings))
+	for i, m := range c.meanings {
+		out[i] = m.r
+	}
+	return out
+}
 
-// Bytes is the font file: the tables that fpdf and PDF readers want, without
-// dates, so that the same document gives the same bytes.
+// Widths are the advances of the glyphs by number, in 1/1000 of the font size.
+func (c *Cut) Widths() []int {
+	out := make([]int, len(c.meanings))
+	for i, m := range c.meanings[1:] {
+		out[i+1] = m.glyph.Advance()
+	}
+	return out
+}
+
+// Bytes is the font file: the tables that a composite font needs (ISO 32000-1,
+// 9.9), without dates, so that the same document gives the same bytes.
 func (c *Cut) Bytes() ([]byte, error) {
-	codes := make([]rune, 0, len(c.used))
-	for code := range c.used {
-		codes = append(codes, code)
-	}
-	slices.Sort(codes)
-
-	glyf := make([]byte, 0, 400*len(codes))
-	loca := binary.BigEndian.AppendUint32(make([]byte, 0, 4*len(codes)+8), 0)
-	loca = binary.BigEndian.AppendUint32(loca, 0)                                  // .notdef is empty
-	hmtx := binary.BigEndian.AppendUint32(make([]byte, 0, 4*len(codes)+4), Em<<16) // and one em wide
-	for _, code := range codes {
-		g := c.used[code]
-		outline, err := g.outline()
+	n := len(c.meanings)
+	glyf := make([]byte, 0, 400*n)
+	loca := binary.BigEndian.AppendUint32(make([]byte, 0, 4*n+4), 0)
+	loca = binary.BigEndian.AppendUint32(loca, 0) // .notdef is empty
+	hmtx := make([]byte, 4, 4*n)                  // and has no width
+	for _, m := range c.meanings[1:] {
+		outline, err := m.glyph.outline()
 		if err != nil {
-			return nil, fmt.Errorf("cutting %s: %w", g.src.path, err)
+			return nil, fmt.Errorf("cutting %s: %w", m.glyph.src.path, err)
 		}
 		lsb := uint16(0)
 		if len(outline) > 4 {
@@ -96,14 +103,12 @@ func (c *Cut) Bytes() ([]byte, error) {
 		glyf = append(glyf, outline...)
 		glyf = append(glyf, make([]byte, -len(glyf)&3)...)
 		loca = binary.BigEndian.AppendUint32(loca, uint32(len(glyf)))
-		hmtx = binary.BigEndian.AppendUint16(hmtx, uint16(g.Advance()))
+		hmtx = binary.BigEndian.AppendUint16(hmtx, uint16(m.glyph.Advance()))
 		hmtx = binary.BigEndian.AppendUint16(hmtx, lsb)
 	}
-	n := uint16(len(codes) + 1)
 	return writeTables([]table{
-		{"OS/2", os2Table()}, {"cmap", cmapTable(codes)}, {"glyf", glyf}, {"head", headTable()},
-		{"hhea", hheaTable(n)}, {"hmtx", hmtx}, {"loca", loca}, {"maxp", maxpTable(n)},
-		{"name", []byte{0, 0, 0, 0, 0, 6}}, {"post", append([]byte{0, 3, 0, 0}, make([]byte, 28)...)},
+		{"glyf", glyf}, {"head", headTable()}, {"hhea", hheaTable(n)},
+		{"hmtx", hmtx}, {"loca", loca}, {"maxp", maxpTable(n)},
 	}), nil
 }
 
@@ -184,11 +189,12 @@ type table struct {
 }
 
 // writeTables writes a TrueType file; the tables come sorted by tag. Checksums
-// are left zero: readers of embedded fonts ignore them, and fpdf computes its own.
+// are left zero: readers of embedded fonts ignore them.
 func writeTables(tables []table) []byte {
-	const searchRange, selector = 128, 3 // of 8 to 15 tables
+	const searchRange, selector = 64, 2 // of 4 to 7 tables
 	n := len(tables)
-	out := binary.BigEndian.AppendUint32(nil, 0x00010000)
+	out := make([]byte, 0, 12+16*n+len(tables[0].data)*5/4)
+	out = binary.BigEndian.AppendUint32(out, 0x00010000)
 	for _, v := range []int{n, searchRange, selector, n*16 - searchRange} {
 		out = binary.BigEndian.AppendUint16(out, uint16(v))
 	}
@@ -207,38 +213,6 @@ func writeTables(tables []table) []byte {
 	return out
 }
 
-// cmapTable maps sorted codes to glyphs 1, 2, 3 … in a Unicode subtable of
-// format 4, one segment for each unbroken run of codes.
-func cmapTable(codes []rune) []byte {
-	type segment struct {
-		first, last rune
-		glyph       int
-	}
-	var segments []segment
-	for i, code := range codes {
-		if n := len(segments); n > 0 && segments[n-1].last+1 == code {
-			segments[n-1].last = code
-		} else {
-			segments = append(segments, segment{code, code, i + 1})
-		}
-	}
-	segments = append(segments, segment{0xFFFF, 0xFFFF, 0})
-	n := len(segments)
-	words := []int{0, 1, 3, 1, 0, 12, 4, 16 + 8*n, 0, 2 * n, 0, 0, 0}
-	for _, s := range segments {
-		words = append(words, int(s.last))
-	}
-	words = append(words, 0)
-	for _, s := range segments {
-		words = append(words, int(s.first))
-	}
-	for _, s := range segments {
-		words = append(words, s.glyph-int(s.first))
-	}
-	words = append(words, make([]int, n)...)
-	return pack(words)
-}
-
 // pack writes words as big-endian 16-bit values.
 func pack(words []int) []byte {
 	out := make([]byte, 0, 2*len(words))
@@ -248,30 +222,24 @@ func pack(words []int) []byte {
 	return out
 }
 
-// Ascent and Descent are the vertical measures of every cut font, in 1/1000 of the
-// font size.
+// Ascent and Descent are the vertical measures of every cut font, and Box is left,
+// bottom, right and top of its largest glyphs, all in 1/1000 of the font size.
 const Ascent, Descent = 880, -120
+
+func Box() [4]int { return [4]int{-200, -300, 1200, 1100} }
 
 // headTable has version 1.0, our em, the box of a full character and 32-bit loca.
 func headTable() []byte {
+	box := Box()
 	return pack([]int{1, 0, 1, 0, 0, 0, 0x5F0F, 0x3CF5, 0x000B, Em, 0, 0, 0, 0, 0, 0, 0, 0,
-		-200, -300, 1200, 1100, 0, 3, 2, 1, 0})
+		box[0], box[1], box[2], box[3], 0, 3, 2, 1, 0})
 }
 
-func hheaTable(glyphs uint16) []byte {
-	return pack([]int{1, 0, Ascent, Descent, 0, Em, 0, 0, Em, 1, 0, 0, 0, 0, 0, 0, 0, int(glyphs)})
+func hheaTable(glyphs int) []byte {
+	return pack([]int{1, 0, Ascent, Descent, 0, Em, 0, 0, Em, 1, 0, 0, 0, 0, 0, 0, 0, glyphs})
 }
 
 // maxpTable promises no more than a reader needs: limits are generous.
-func maxpTable(glyphs uint16) []byte {
-	return pack([]int{1, 0, int(glyphs), 2000, 300, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
-}
-
-// os2Table is version 2, regular weight, embeddable, with our ascent.
-func os2Table() []byte {
-	w := make([]int, 48)
-	w[0], w[1], w[2], w[3] = 2, Em, 400, 5
-	w[34], w[35], w[37], w[38] = Ascent, Descent, Ascent, -Descent // typo and win measures
-	w[44] = 733                                                    // height of capitals
-	return pack(w)
+func maxpTable(glyphs int) []byte {
+	return pack([]int{1, 0, glyphs, 2000, 300, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0})
 }

@@ -50,8 +50,7 @@ var faceChains = map[string][]string{
 	"hei-bold":  {"sans-bold", "sans", "serif", "babelstone", "hanamin-a", "hanamin-b"},
 }
 
-// MainFace is the face whose characters keep their own code points in a cut
-// font, so that most text needs no help to be extracted.
+// MainFace is the face of most text, and of what is checked without being drawn.
 const MainFace = "song"
 
 // Fonts holds the fonts that licences are drawn with. Each file is mapped into

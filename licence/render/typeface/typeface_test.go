@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/tdewolff/font"
 
 	"elicence/licence"
 	"elicence/licence/render/typeface"
@@ -41,18 +40,35 @@ func TestOpen(t *testing.T) {
 	}
 }
 
-// TestCut reads a cut font back with the parser of whole fonts: every character
-// has its glyph and its width, in the code points that Code tells.
+// TestCut reads a cut font's tables back: every character has a glyph with its
+// outline and width, and says what it stands for.
 func TestCut(t *testing.T) {
 	f := open(t)
 	cut := typeface.NewCut(f)
-	texts := []struct{ face, text string }{
+	numbers := map[uint16]rune{}
+	for _, x := range []struct{ face, text string }{
 		{"song", "食品经营许可证 A1（）䶮㛃𬭼𠅤𪚥𰻝"}, {"song-bold", "食品𰻝é"}, {"hei", "食"}, {"hei-bold", "食"},
-	}
-	for _, x := range texts {
-		if err := cut.Add(x.face, x.text); err != nil {
-			t.Fatal(err)
+	} {
+		for _, r := range x.text {
+			n, err := cut.Number(x.face, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := cut.Number(x.face, r); err != nil || again != n {
+				t.Errorf("%s %c: glyph %d, then %d, %v", x.face, r, n, again, err)
+			}
+			if got, want := cut.Widths()[n], f.Width(x.face, string(r)); got != want {
+				t.Errorf("%s %c is %d wide, want %d", x.face, r, got, want)
+			}
+			if got := cut.Runes()[n]; got != r {
+				t.Errorf("%s %c stands for %c", x.face, r, got)
+			}
+			numbers[n] = r
 		}
+	}
+	const distinct = 18 + 3 + 2 // plain; bold but 𰻝, which only one font draws; hei
+	if len(numbers) != distinct || len(cut.Runes()) != distinct+1 {
+		t.Errorf("%d glyphs and %d numbers, want %d and .notdef", len(cut.Runes()), len(numbers), distinct)
 	}
 	data, err := cut.Bytes()
 	if err != nil {
@@ -61,41 +77,36 @@ func TestCut(t *testing.T) {
 	if again, err := cut.Bytes(); err != nil || !bytes.Equal(data, again) {
 		t.Errorf("another font the second time, or %v", err)
 	}
-	parsed, err := font.ParseSFNT(data, 0)
-	if err != nil {
-		t.Fatal(err)
+	checkOutlines(t, data, numbers)
+}
+
+// checkOutlines reads loca and glyf as ISO/IEC 14496-22 lays them out.
+func checkOutlines(t *testing.T, data []byte, numbers map[uint16]rune) {
+	t.Helper()
+	tables := map[string][]byte{}
+	for i := range int(binary.BigEndian.Uint16(data[4:])) {
+		entry := data[12+16*i:]
+		from := binary.BigEndian.Uint32(entry[8:])
+		tables[string(entry[:4])] = data[from : from+binary.BigEndian.Uint32(entry[12:])]
 	}
-	seen := map[rune]bool{}
-	for _, x := range texts {
-		for _, r := range x.text {
-			code := cut.Code(x.face, r)
-			if seen[code] && code >= 0xE000 && x.face != "hei-bold" {
-				t.Errorf("code %U drawn twice", code)
-			}
-			seen[code] = true
-			if private := code >= 0xE000 && code <= 0xF8FF; private == (code == r) || private != (r > 0xFFFF || x.face != "song" && r != 'é') {
-				t.Errorf("%s %c has code %U", x.face, r, code)
-			}
-			g := parsed.GlyphIndex(code)
-			if g == 0 || r > ' ' && len(parsed.Glyf.Get(g)) < 12 {
-				t.Errorf("%s %c (%U) is not drawn", x.face, r, code)
-			}
-			if got, want := int(parsed.GlyphAdvance(g)), f.Width(x.face, string(r)); got != want {
-				t.Errorf("%s %c is %d wide, want %d", x.face, r, got, want)
-			}
+	at := func(n uint16) int { return int(binary.BigEndian.Uint32(tables["loca"][4*int(n):])) }
+	for n, r := range numbers {
+		outline := tables["glyf"][at(n):at(n+1)]
+		if empty := len(outline) == 0; empty != (r == ' ') {
+			t.Errorf("%c: outline of %d bytes", r, len(outline))
 		}
 	}
-	if got := binary.BigEndian.Uint32(data); got != 0x00010000 {
-		t.Errorf("begins with %08x", got)
+	if end := at(uint16(len(numbers) + 1)); end != len(tables["glyf"]) {
+		t.Errorf("loca ends at %d, glyf at %d", end, len(tables["glyf"]))
 	}
 }
 
 func TestCutRefuses(t *testing.T) {
 	cut := typeface.NewCut(open(t))
-	if err := cut.Add("song", "क"); err == nil {
+	if n, err := cut.Number("song", 'क'); err == nil || n != 0 {
 		t.Error("a character without glyph was added")
 	}
-	if err := cut.Add("kai", "食"); err == nil {
+	if n, err := cut.Number("kai", '食'); err == nil || n != 0 {
 		t.Error("an unknown face was used")
 	}
 }
@@ -138,8 +149,10 @@ func FuzzCheckText(f *testing.F) {
 		var refused *licence.RequestError
 		switch cut := typeface.NewCut(fonts); {
 		case err == nil:
-			if err := cut.Add(typeface.MainFace, s); err != nil && len(s) < 6000 {
-				t.Fatalf("accepted, but %v", err)
+			for _, r := range s {
+				if _, err := cut.Number(typeface.MainFace, r); err != nil {
+					t.Fatalf("accepted, but %v", err)
+				}
 			}
 			if strings.Join(fonts.Wrap("song", s, 5000), "") != s {
 				t.Fatal("wrapping loses text")
