@@ -112,7 +112,7 @@ func (p *painter) read(data []byte) error {
 			data = data[n:]
 		default:
 			n := max(1, tokenEnd(data))
-			if err := p.token(string(data[:n])); err != nil {
+			if err := p.token(data[:n]); err != nil {
 				return err
 			}
 			data = data[n:]
@@ -128,7 +128,11 @@ func isWhite(c byte) bool {
 // tokenEnd is the length of the token at the head of data.
 func tokenEnd(data []byte) int {
 	for i, c := range data {
-		if isWhite(c) || bytes.IndexByte([]byte("()<>[]/"), c) >= 0 {
+		switch c {
+		case '(', ')', '<', '>', '[', ']', '/':
+			return i
+		}
+		if isWhite(c) {
 			return i
 		}
 	}
@@ -155,17 +159,45 @@ func stringEnd(data []byte) int {
 }
 
 // token takes a number or runs an operator.
-func (p *painter) token(s string) error {
-	if v, err := strconv.ParseFloat(s, 64); err == nil {
-		if len(p.operands) == maxOperands || math.IsInf(v, 0) || math.IsNaN(v) {
-			return errors.New("too many operands or a number out of range")
-		}
-		p.operands = append(p.operands, v)
-		return nil
+func (p *painter) token(s []byte) error {
+	v, ok := number(s)
+	if !ok {
+		err := p.operator(string(s))
+		p.operands = p.operands[:0]
+		return err
 	}
-	err := p.operator(s)
-	p.operands = p.operands[:0]
-	return err
+	if len(p.operands) == maxOperands || math.IsInf(v, 0) || math.IsNaN(v) {
+		return errors.New("too many operands or a number out of range")
+	}
+	p.operands = append(p.operands, v)
+	return nil
+}
+
+// number reads a number; most of a page's are short and whole.
+func number(s []byte) (v float64, ok bool) {
+	if len(s) < 9 {
+		digits := bytes.TrimPrefix(s, []byte("-"))
+		n := 0
+		for _, c := range digits {
+			if c < '0' || c > '9' {
+				n = -1
+				break
+			}
+			n = n*10 + int(c-'0')
+		}
+		switch {
+		case n < 0 || len(digits) == 0:
+		case len(digits) < len(s):
+			return -float64(n), true
+		default:
+			return float64(n), true
+		}
+	}
+	if c := s[0]; c >= 'A' && c <= 'z' {
+		return 0, false // also NaN and Inf, which Go would take
+	}
+	v, err := strconv.ParseFloat(string(s), 64)
+	return v, err == nil
 }
 
 // arity is the operands of the operators that we look at. Those with 0 are
