@@ -23,11 +23,14 @@ func readSearch(r *reader) searchRequest {
 	_, named := r.members["holder"]
 	holder := r.sub("holder")
 	q := searchRequest{own: !named, query: registry.Query{
-		Holder:   licence.Holder{Code: holder.text("code", maxCode), CodeType: holder.codeType()},
-		TypeCode: r.text("type_code", maxType), After: r.cursor("cursor"), Limit: r.integer("limit", 1, registry.MaxPage),
+		Holder: licence.Holder{Code: holder.text("code", maxCode), CodeType: holder.codeType()},
+		After:  r.cursor("cursor"), Limit: r.integer("limit", 1, registry.MaxPage),
 	}}
 	q.use = registry.Use{Purpose: r.text("purpose", maxText), Case: r.text("case_number", maxText),
 		Matter: r.text("matter_code", maxText), Operator: r.text("operator", maxText)}
+	if t := r.text("type_code", maxType); t != "" {
+		q.query.Types = []string{t}
+	}
 	if q.query.Limit == 0 {
 		q.query.Limit = defaultPage
 	}

@@ -129,8 +129,8 @@ func (w *world) register() {
 	must(w.t, json.Unmarshal(sample(w.t, food), &code))
 	market, construction := registrytest.Authorities[foodType], registrytest.Authorities["11100000000013338W901"]
 	for _, c := range []registry.Client{
-		{ID: approval, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: market},
-		{ID: elsewhere, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: construction},
+		{ID: approval, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: market, Types: []string{foodType}},
+		{ID: elsewhere, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: construction, Types: []string{foodType, "11100000000013338W901"}},
 		{ID: partner, Roles: []registry.Role{registry.RolePartner}, Authority: construction},
 		{ID: verifier, Roles: []registry.Role{registry.RoleVerifier}, Authority: construction},
 		{ID: holder, Roles: []registry.Role{registry.RoleHolder}, HolderCode: code.Holder.Code, HolderCodeType: code.Holder.CodeType},

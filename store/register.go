@@ -22,13 +22,13 @@ type reader struct {
 func (r reader) Client(ctx context.Context, id string) (registry.Client, error) {
 	c := registry.Client{ID: id}
 	var (
-		roles, codeType string
-		code            []byte
+		roles, types, codeType string
+		code                   []byte
 	)
 	err := one(ctx, r, `SELECT secret_hash, salt, roles, authority_name, authority_code, division,
-		holder_code, holder_code_type, disabled FROM client WHERE id = $1`, []any{id},
+		holder_code, holder_code_type, disabled, types FROM client WHERE id = $1`, []any{id},
 		&c.SecretHash, &c.Salt, &roles, &c.Authority.Name, &c.Authority.Code, &c.Authority.Division,
-		&code, &codeType, &c.Disabled)
+		&code, &codeType, &c.Disabled, &types)
 	if err != nil {
 		return registry.Client{}, doing("reading client", err)
 	}
@@ -39,6 +39,9 @@ func (r reader) Client(ctx context.Context, id string) (registry.Client, error) 
 	c.HolderCode, c.HolderCodeType = string(value), licence.HolderCodeType(codeType)
 	if err := json.Unmarshal([]byte(roles), &c.Roles); err != nil {
 		return registry.Client{}, doing("reading client.roles", err)
+	}
+	if err := json.Unmarshal([]byte(types), &c.Types); err != nil {
+		return registry.Client{}, doing("reading client.types", err)
 	}
 	return c, nil
 }
@@ -85,12 +88,21 @@ func (r reader) LicenceByFile(ctx context.Context, digest [32]byte) (registry.Re
 func (r reader) Search(ctx context.Context, q registry.Query) ([]registry.Record, error) {
 	records, err := r.secrets.records(ctx, r, selectLicence+`
 		WHERE l.holder_index = $1 AND l.identifier > $2
-		AND ($3 = '' OR l.type_code = $3)
+		AND ($3 = '' OR $3 LIKE '% ' || l.type_code || ' %')
 		AND substr(l.division, 1, length(CAST($4 AS text))) = $4
 		AND (NOT $5 OR l.status NOT IN ('pending', 'voided'))
 		ORDER BY l.identifier LIMIT $6`,
-		r.secrets.holderIndex(q.Holder), string(q.After), q.TypeCode, subtree(q.Division), q.Issued, int64(limit(q.Limit)))
+		r.secrets.holderIndex(q.Holder), string(q.After), typeList(q.Types), subtree(q.Division), q.Issued, int64(limit(q.Limit)))
 	return records, doing("searching licences", err)
+}
+
+// typeList is type codes, which hold no blanks or wildcards, as Search compares
+// them; empty for none.
+func typeList(codes []string) string {
+	if len(codes) == 0 {
+		return ""
+	}
+	return " " + strings.Join(codes, " ") + " "
 }
 
 // subtree is the prefix that the codes of a division and of all below it share

@@ -210,7 +210,7 @@ func (w *walk) register(ctx context.Context, samples []sample) error {
 func demoClients(samples []sample) []registry.Client {
 	var clients []registry.Client
 	for _, a := range demoAuthorities {
-		clients = append(clients, registry.Client{ID: a.client, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: a.issuing()})
+		clients = append(clients, registry.Client{ID: a.client, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: a.issuing(), Types: a.types})
 	}
 	city := licence.IssuingAuthority{Name: "杭州市人力资源和社会保障局", Code: "11330100002490082H", Division: "330100"}
 	holder := samples[slices.IndexFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoType })].asks.Holder

@@ -46,6 +46,9 @@ type Caller struct {
 	Roles     []Role
 	// Authority is whom the caller acts for; its division bounds what is reached.
 	Authority licence.IssuingAuthority
+	// Types are the codes of the licence types that an approval system issues and
+	// reads; with none it reaches nothing.
+	Types []string
 	// Holder is whom a caller of role holder is; zero for others.
 	Holder licence.Holder
 	// RequestID is carried into every log entry of the request.
@@ -141,10 +144,10 @@ func (c Caller) mayAct(a audit.Action) bool {
 	return slices.ContainsFunc(permitted[a], c.has)
 }
 
-// reaches reports whether a caller may read a licence: an authority those of
-// its own division and below, a holder their own (市级统建、分级使用).
+// reaches reports whether a caller may read a licence: an authority those of its
+// own types in its own division and below, a holder their own (市级统建、分级使用).
 func (c Caller) reaches(r *Record) bool {
-	if c.has(RoleApprovalSystem) && Within(r.Division, c.Authority.Division) {
+	if c.has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && Within(r.Division, c.Authority.Division) {
 		return true
 	}
 	return c.has(RoleHolder) && c.Holder.Code != "" &&
@@ -178,7 +181,7 @@ func (c Client) holds(secret string) bool {
 // caller is the client as a caller.
 func (c Client) caller(requestID string) Caller {
 	return Caller{
-		Principal: c.ID, Roles: c.Roles, Authority: c.Authority, RequestID: requestID,
+		Principal: c.ID, Roles: c.Roles, Authority: c.Authority, Types: c.Types, RequestID: requestID,
 		Holder: licence.Holder{Code: c.HolderCode, CodeType: c.HolderCodeType},
 	}
 }

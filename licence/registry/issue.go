@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -94,6 +95,9 @@ func (r *Registry) checkIssue(c Caller, q IssueRequest, a *asked) error {
 	request, aCase, err := licence.ParseRequest(q.Body, r.cfg.Catalogue, c.Authority, r.today())
 	if err != nil {
 		return err
+	}
+	if !slices.Contains(c.Types, request.TypeCode) {
+		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, request.TypeCode)
 	}
 	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
 	if r.cfg.Seals[c.Authority.Code] == nil {

@@ -81,11 +81,11 @@ func (r *Registry) Download(ctx context.Context, c Caller, id licence.Identifier
 const MaxPage = 100
 
 // Search finds the licences of a holder, at most q.Limit (1 to MaxPage), in
-// identifier order after q.After. An authority sees its own division's subtree,
+// identifier order after q.After. An authority sees its own types in its division's subtree,
 // a holder their own licences only.
 func (r *Registry) Search(ctx context.Context, c Caller, q Query, use Use) ([]View, audit.Receipt, error) {
 	receipt, err := r.gate(ctx, c, &access{
-		action: ActionSearch, object: q.TypeCode, use: use, holder: q.Holder,
+		action: ActionSearch, object: strings.Join(q.Types, " "), use: use, holder: q.Holder,
 		check: func() error { return r.checkSearch(c, &q) },
 	})
 	if err != nil {
@@ -106,7 +106,14 @@ func (r *Registry) checkSearch(c Caller, q *Query) error {
 		q.Limit = MaxPage
 	}
 	if c.has(RoleApprovalSystem) {
-		q.Division = c.Authority.Division // else a page could come out short of what there is
+		// Within reach by the query already: a page must not come out short of what there is.
+		q.Division = c.Authority.Division
+		if len(q.Types) == 0 {
+			q.Types = c.Types
+		}
+		if len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(t string) bool { return !slices.Contains(c.Types, t) }) {
+			return fmt.Errorf("%w: the caller does not read licences of this type", ErrForbidden)
+		}
 		return r.checkHolder(q.Holder)
 	}
 	if q.Holder.Code != c.Holder.Code || q.Holder.CodeType != c.Holder.CodeType {
@@ -211,7 +218,7 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest) (Gran
 	if err := grant.permits(q, r.today()); err != nil {
 		return grant, nil, err
 	}
-	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, TypeCode: q.TypeCode, Limit: MaxPage, Issued: true})
+	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, Limit: MaxPage, Issued: true})
 	return grant, records, err
 }
 

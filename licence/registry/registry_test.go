@@ -171,6 +171,8 @@ func TestRefusedIssueReservesNothing(t *testing.T) {
 	}
 	stranger := c
 	stranger.Roles = []registry.Role{registry.RolePartner}
+	otherTypes := c
+	otherTypes.Types = []string{"11100000MB19000005901"}
 	unsealed := c
 	unsealed.Authority.Code = "11100000000013338W"
 	for _, tt := range []struct {
@@ -181,6 +183,7 @@ func TestRefusedIssueReservesNothing(t *testing.T) {
 	}{
 		{"no role", "k", good, stranger, "forbidden"},
 		{"anonymous", "k", good, registry.Anonymous("r"), "forbidden"},
+		{"type that is not the caller's", "k", good, otherTypes, "forbidden"},
 		{"authority without a seal", "k", good, unsealed, "no_seal"},
 		{"no key", "", good, c, "idempotency_key_missing"},
 		{"key with a line break", "a\nb", good, c, "idempotency_key_malformed"},
@@ -317,7 +320,8 @@ func TestStatusChanges(t *testing.T) {
 	s := open(t)
 	issued := issue(t, s, "food-retail.json", "k")
 	_, c := sample(t, "food-retail.json")
-	other := registrytest.Approval("11100000MB19000005901") // the city above: may read, not change
+	other := registrytest.Approval("11100000MB19000005901") // the city above: may read types it has, not change
+	other.Types = c.Types
 	from := size(t, s)
 	ask := func(do func(context.Context, registry.Caller, licence.Identifier, registry.StatusRequest) (registry.StatusChanged, audit.Receipt, error), c registry.Caller, key, reason string) string {
 		t.Helper()
@@ -358,7 +362,7 @@ func TestReads(t *testing.T) {
 	h := doc.(map[string]any)["holder"].(map[string]any)
 	holder := licence.Holder{Code: h["code"].(string), CodeType: licence.HolderCodeType(h["code_type"].(string))}
 	as := func(role registry.Role, division string, holder licence.Holder) registry.Caller {
-		return registry.Caller{Principal: string(role), Roles: []registry.Role{role}, Holder: holder,
+		return registry.Caller{Principal: string(role), Roles: []registry.Role{role}, Holder: holder, Types: own.Types,
 			Authority: licence.IssuingAuthority{Code: "11330100002490082H", Division: division}}
 	}
 	other := licence.Holder{Code: "330102199504080020", CodeType: "111"}
@@ -370,6 +374,16 @@ func TestReads(t *testing.T) {
 	}{
 		{"the issuing authority", own, "", ""},
 		{"its city", as(registry.RoleApprovalSystem, "330100", licence.Holder{}), "", ""},
+		{"its city, for another type", func() registry.Caller {
+			c := as(registry.RoleApprovalSystem, "330100", licence.Holder{})
+			c.Types = []string{"11100000MB19000005901"}
+			return c
+		}(), "not_found", ""},
+		{"its city, for no type", func() registry.Caller {
+			c := as(registry.RoleApprovalSystem, "330100", licence.Holder{})
+			c.Types = nil
+			return c
+		}(), "not_found", "forbidden"},
 		{"another district", as(registry.RoleApprovalSystem, "330105", licence.Holder{}), "not_found", ""},
 		{"another province", as(registry.RoleApprovalSystem, "440000", licence.Holder{}), "not_found", ""},
 		{"the holder", as(registry.RoleHolder, "", holder), "", ""},

@@ -99,6 +99,8 @@ type Client struct {
 	Roles []Role
 	// Authority is whom the client acts for; its division bounds what it reaches.
 	Authority licence.IssuingAuthority
+	// Types are the codes of the licence types that an approval system issues and reads.
+	Types []string
 	// HolderCode and HolderCodeType name the holder that a client of role holder acts for; else empty.
 	HolderCode     string
 	HolderCodeType licence.HolderCodeType
@@ -174,7 +176,7 @@ type Change struct {
 // Query asks for the licences of a holder.
 type Query struct {
 	Holder   licence.Holder // Code and CodeType are used
-	TypeCode string         // empty: all types
+	Types    []string       // type codes; empty: all
 	Division string         // empty, or the division whose subtree is searched
 	After    licence.Identifier
 	Limit    int

@@ -105,7 +105,7 @@ func (s *Service) Move(d time.Duration) {
 // Approval is the caller that issues licences of a type.
 func Approval(typeCode string) registry.Caller {
 	a := Authorities[typeCode]
-	return registry.Caller{Principal: "approval-" + a.Code, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: a, RequestID: "test"}
+	return registry.Caller{Principal: "approval-" + a.Code, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: a, Types: []string{typeCode}, RequestID: "test"}
 }
 
 var fonts struct {

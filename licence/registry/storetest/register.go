@@ -14,8 +14,8 @@ import (
 func testClients(t *testing.T, b Backend) {
 	c := registry.Client{
 		ID: "holder-1", SecretHash: []byte{1, 2, 0}, Salt: []byte{0, 3}, Roles: []registry.Role{registry.RoleHolder, registry.RolePartner},
-		Authority:  licence.IssuingAuthority{Name: "市场监督管理局", Code: authority, Division: "440300"},
-		HolderCode: "11010519491231002X", HolderCodeType: licence.CodeTypeCitizenNumber,
+		Authority: licence.IssuingAuthority{Name: "市场监督管理局", Code: authority, Division: "440300"},
+		Types:     []string{typeCode, "another type"}, HolderCode: "11010519491231002X", HolderCodeType: licence.CodeTypeCitizenNumber,
 	}
 	_, err := b.Client(t.Context(), c.ID)
 	wantError(t, "unknown client", err, licence.ErrNotFound)
@@ -296,7 +296,8 @@ func testSearch(t *testing.T, b Backend) {
 		{"limited", registry.Query{Limit: 2}, []int{0, 1}},
 		{"after", registry.Query{After: identifier(1), Limit: 2}, []int{2, 3}},
 		{"after the last", registry.Query{After: identifier(7)}, nil},
-		{"of a type", registry.Query{TypeCode: "another type"}, []int{4}},
+		{"of a type", registry.Query{Types: []string{"another type"}}, []int{4}},
+		{"of two types", registry.Query{Types: []string{"another type", "no type"}}, []int{4}},
 		{"in a district", registry.Query{Division: "440305"}, []int{0, 1, 2, 4, 7}},
 		{"in a city", registry.Query{Division: "440300"}, []int{0, 1, 2, 4, 7}},
 		{"in another city", registry.Query{Division: "440100"}, []int{3}},
