@@ -214,13 +214,22 @@ func (it *CatalogueItem) checkNumber(f *faults, r Request) {
 		}
 		var ok bool
 		if rest, ok = strings.CutPrefix(rest, want); !ok || err != nil {
-			f.add("number", CodeBadNumber, "does not follow the rule %s of this licence type at byte %d", it.NumberRule, len(before))
+			f.add("number", CodeBadNumber, "does not follow the rule %s of this licence type after %q%s", it.NumberRule, before, it.example(r))
 			return
 		}
 	}
 	if rest != "" {
 		f.add("number", CodeBadNumber, "is longer than the rule %s of this licence type", it.NumberRule)
 	}
+}
+
+// example is a number that the rule could make for r, as the end of a message.
+func (it *CatalogueItem) example(r Request) string {
+	number, err := it.FormatNumber(r, 1)
+	if err != nil {
+		return ""
+	}
+	return "; for example " + number
 }
 
 // mod1110 is the ISO 7064 MOD 11,10 check digit over the digits of s.

@@ -99,7 +99,7 @@ func (r Request) checkDates(f *faults) {
 // checkOwn looks at what the type asks for.
 func (it *CatalogueItem) checkOwn(f *faults, r Request) {
 	if t := r.Holder.CodeType; t.Kind() != "" && !slices.Contains(it.HolderCodeTypes, t) {
-		f.add("holder.code_type", CodeNotAllowed, "must be one of %v for this licence type", it.HolderCodeTypes)
+		f.add("holder.code_type", CodeNotAllowed, "must be one of %s for this licence type", listed(it.HolderCodeTypes))
 	}
 	if r.ExpiresOn.IsZero() && !it.LongTermAllowed {
 		f.add("expires_on", CodeMissing, "is required: this licence type has a last day")

@@ -133,6 +133,7 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"too light", birth, "3280", "-1", "fields.weight_grams out_of_range"},
 		{"weight a text", birth, "3280", `"3280"`, "fields.weight_grams wrong_type"},
 		{"enum", birth, `"sex": "女"`, `"sex": "F"`, "fields.sex not_allowed"},
+		{"time of birth on no day", birth, "2026-03-05T", "2026-02-30T", "fields.born_at bad_format"},
 		{"time of birth", birth, "T08:12", "T25:12", "fields.born_at bad_format"},
 		{"date in a field", driver, `"birth_date": "1988-07-16"`, `"birth_date": "1988-02-30"`, "fields.birth_date bad_format"},
 		{"date in a row", driver, `"valid_until": "2032-05-19"`, `"valid_until": "长期"`, "fields.categories[0].valid_until bad_format"},
@@ -194,7 +195,7 @@ func TestEveryFaultAtOnce(t *testing.T) {
 	want := strings.Join([]string{
 		"authority.code bad_code", "authority.division bad_format", "authority.name missing",
 		"case_number too_short", "colour unknown_field", "effective_on out_of_range",
-		"fields.birth_place control_character", "fields.born_at too_short", "fields.facility wrong_type", "fields.gestation_weeks not_an_integer",
+		"fields.birth_place control_character", "fields.born_at bad_format", "fields.facility wrong_type", "fields.gestation_weeks not_an_integer",
 		"fields.length_cm out_of_range", "fields.mother_address missing", "fields.mystery unknown_field", "fields.newborn_name too_short",
 		"fields.sex not_allowed", "fields.weight_grams wrong_type",
 		"holder.code bad_code", "holder.name zero_width", "holder.x unknown_field",

@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/santhosh-tekuri/jsonschema/v6/kind"
@@ -56,10 +57,31 @@ func compile(b []byte) (*jsonschema.Schema, error) {
 	c := jsonschema.NewCompiler()
 	c.UseLoader(noLoader{})
 	c.AssertFormat()
+	c.RegisterFormat(&jsonschema.Format{Name: formatMinute, Validate: checkMinute})
 	if err := c.AddResource(here, doc); err != nil {
 		return nil, err
 	}
 	return c.Compile(here)
+}
+
+// formatMinute is a format of our own: a time of day in Beijing, to the minute.
+const (
+	formatMinute = "local-minute"
+	minuteLayout = "2006-01-02T15:04"
+)
+
+// checkMinute refuses texts that are no such time, 30 February among them. What is
+// not a text is the type's business.
+func checkMinute(v any) error {
+	s, ok := v.(string)
+	if !ok {
+		return nil
+	}
+	t, err := time.Parse(minuteLayout, s)
+	if err != nil || t.Format(minuteLayout) != s || !DateOf(t).inRange() {
+		return errors.New("is not a time that exists")
+	}
+	return nil
 }
 
 // noLoader loads nothing: a schema never reaches outside its own file.
@@ -94,7 +116,7 @@ func checkSchema(at string, v any) error {
 	switch schema["type"] {
 	case "integer", "boolean":
 	case "string":
-		if !fixed && schema["format"] != "date" && !limited("maxLength", 2000) {
+		if !fixed && schema["format"] != "date" && schema["format"] != formatMinute && !limited("maxLength", 2000) {
 			return fmt.Errorf("%s: a text without a maxLength of at most 2000", at)
 		}
 	case "array":
@@ -172,6 +194,15 @@ func addSchemaFaults(f *faults, e *jsonschema.ValidationError) {
 	}
 }
 
+// listed joins the values of an enumeration for a message.
+func listed[T any](values []T) string {
+	texts := make([]string, len(values))
+	for i, v := range values {
+		texts[i] = fmt.Sprint(v)
+	}
+	return strings.Join(texts, ", ")
+}
+
 // schemaFault is the code and the detail of a fault with one value.
 func schemaFault(k jsonschema.ErrorKind) (code, detail string) {
 	switch k := k.(type) {
@@ -194,9 +225,12 @@ func schemaFault(k jsonschema.ErrorKind) (code, detail string) {
 	case *kind.Pattern:
 		return CodeBadFormat, "does not match the pattern " + k.Want
 	case *kind.Format:
-		return CodeBadFormat, "must be a " + k.Want
+		if k.Want == formatMinute {
+			return CodeBadFormat, "is not a time that exists, written YYYY-MM-DDThh:mm"
+		}
+		return CodeBadFormat, "is not a date that exists, written YYYY-MM-DD"
 	case *kind.Enum:
-		return CodeNotAllowed, fmt.Sprintf("must be one of %v", k.Want)
+		return CodeNotAllowed, "must be one of " + listed(k.Want)
 	}
 	return CodeInvalid, "is not allowed by the schema of this licence type"
 }

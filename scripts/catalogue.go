@@ -87,6 +87,8 @@ func (f field) form() string {
 		return strings.Join(f.Enum, " or ")
 	case f.Format == "date":
 		return "date"
+	case f.Format == "local-minute":
+		return "time in Beijing, YYYY-MM-DDThh:mm"
 	case f.Pattern != "":
 		return fmt.Sprintf("text like `%s`", f.Pattern)
 	}

@@ -91,7 +91,7 @@ func (s *session) openQR(text string) bool {
 		s.set(CheckStructure, "qr_malformed", err.Error())
 		return false
 	}
-	s.set(CheckStructure, "structure_ok", fmt.Sprintf("QR message of %d bytes for %s", len(message), host))
+	s.set(CheckStructure, "qr_structure_ok", fmt.Sprintf("QR message of %d bytes for %s", len(message), host))
 	return true
 }
 

@@ -53,6 +53,8 @@ func fileReason(code string) (reason, bool) {
 	switch code {
 	case "structure_ok":
 		return passed("文件的结构与本系统签发的证照文件一致。", "The file is built as licence files are."), true
+	case "qr_structure_ok":
+		return passed("二维码的内容与本系统签发的证照二维码一致。", "The QR code holds what codes of licences hold."), true
 	case "coverage_ok":
 		return passed("电子印章保护了整个文件，盖章之后没有添加任何内容。", "The seal covers the whole file; nothing was added after sealing."), true
 	case "not_reached":

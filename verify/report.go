@@ -106,6 +106,8 @@ type Report struct {
 	// AsKnownAt is when LicenceState was so: when the register was read, when the
 	// trust list was issued, or the validation time. UTC, never zero.
 	AsKnownAt time.Time `json:"as_known_at"`
+	// CodeAlone says that a QR code was judged and no file was seen.
+	CodeAlone bool `json:"-"`
 	// Checks holds every check of Names in that order.
 	Checks []Check `json:"checks"`
 	// Licence is the licence stated by the file; nil for a QR code, for a file
@@ -132,18 +134,27 @@ func (r *Report) Green() bool {
 	return r.Indication == TotalPassed && r.LicenceState == licence.StatusValid
 }
 
-// Headline returns the first sentence of a report, in Chinese and English.
-func (r *Report) Headline() (zh, en string) {
+// Headline returns the first sentence of a report, in Chinese and English. That of
+// a QR code says nothing of a file or paper: a genuine code can be copied onto a
+// forged one.
+func (r *Report) Headline() (inChinese, inEnglish string) {
+	zh, this, en := "文件", "这份文件", "file"
+	if r.CodeAlone {
+		zh, this, en = "二维码", "这个二维码", "QR code"
+	}
 	switch {
 	case r.Indication == TotalFailed:
-		return "验证不通过：这份文件不能采信", "Failed: do not rely on this file"
+		return "验证不通过：" + this + "不能采信", "Failed: do not rely on this " + en
 	case r.Indication == Indeterminate:
-		return "无法确认：现有依据不足，不能据此认定文件真实", "Undecided: there is not enough at hand to call this file genuine"
+		return "无法确认：现有依据不足，不能据此认定" + zh + "真实", "Undecided: there is not enough at hand to call this " + en + " genuine"
 	case r.LicenceState == licence.StatusUnknown:
-		return "文件真实；证照当前状态未核验", "The file is genuine; the licence's present state was not checked"
+		return zh + "真实；证照当前状态未核验", "The " + en + " is genuine; the licence's present state was not checked"
+	case r.LicenceState == licence.StatusValid && r.CodeAlone:
+		return "二维码真实，证照有效；请核对纸面内容与下列信息是否一致",
+			"The QR code is genuine and the licence is valid; compare what is printed with what follows"
 	case r.LicenceState == licence.StatusValid:
 		return "文件真实，证照有效", "The file is genuine and the licence is valid"
 	}
-	zh, en = stateNames(r.LicenceState)
-	return "文件真实，但证照当前" + zh, "The file is genuine, but the licence is " + en
+	stateZH, stateEN := stateNames(r.LicenceState)
+	return zh + "真实，但证照当前" + stateZH, "The " + en + " is genuine, but the licence is " + stateEN
 }

@@ -85,5 +85,7 @@ func (v *Verifier) VerifyQR(ctx context.Context, text string, at time.Time) *Rep
 		s.checkLookedUpQR()
 		s.checkRegisteredQR()
 	}
-	return s.report()
+	r := s.report()
+	r.CodeAlone = true
+	return r
 }

@@ -17,7 +17,7 @@ type auditCommand struct {
 	Export string `arg:"" help:"Export of the log. 日志导出文件。"`
 }
 
-// Run verifies an export. What is wrong with it is printed as "entry N: reason".
+// Run verifies an export. What is wrong with it is printed first, as "entry N: reason".
 func (c *auditCommand) Run(t terminal) error {
 	text, err := readFile(c.Policy, maxPolicy)
 	if err != nil {
@@ -35,12 +35,12 @@ func (c *auditCommand) Run(t terminal) error {
 	summary, err := audit.VerifyExport(policy, f)
 	switch {
 	case errors.Is(err, audit.ErrBadExport):
-		fmt.Fprintln(t.out, err)
+		fmt.Fprintf(t.out, "%v\n日志不完好，不能采信：%s\n", err, c.Export)
 		return exit(exitBad)
 	case err != nil:
 		return noInputError(fmt.Errorf("reading %s: %w", c.Export, err))
 	}
-	_, err = fmt.Fprintf(t.out, "日志完好：%s 的记录 %d 至 %d\ngood: %s, entries [%d, %d), root %x, from %s to %s, cosigned by %d witnesses\n",
+	_, err = fmt.Fprintf(t.out, "日志完好：%s 的条目 %d 至 %d\ngood: %s, entries [%d, %d), root %x, from %s to %s, cosigned by %d witnesses\n",
 		summary.Origin, summary.From, summary.To-1, summary.Origin, summary.From, summary.To, summary.RootHash,
 		summary.FirstTime.Format(time.RFC3339), summary.LastTime.Format(time.RFC3339), len(summary.Cosigners))
 	return err

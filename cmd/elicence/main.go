@@ -7,11 +7,12 @@
 // Exit codes: 0 good, 1 bad, 2 undecided, 64 wrong usage, 66 a file could not be
 // read, 70 internal fault; the last three win over verdicts, and of several files
 // the worst decides (1 over 2 over 0). A file whose bytes could be read always
-// gets a verdict.
+// gets a verdict, unless anchors or trust list are not what they should be: without
+// the list that was asked for, a revoked licence would pass.
 //
 // Rules of the output: verdicts go to standard output, complaints about the call
-// to standard error. The first line is the verdict in Chinese, which an official
-// can act upon without reading on; what follows says why. With --json there is one
+// to standard error. The first line is the verdict, of a file in Chinese, which an
+// official can act upon without reading on; what follows says why. With --json there is one
 // object a line and nothing else.
 //
 // It links no server code and opens no network connection.

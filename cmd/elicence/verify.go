@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"elicence/crypto/pdfsig"
@@ -108,7 +109,7 @@ func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 		return printJSON(t, line{name, r})
 	}
 	zh, en := r.Headline()
-	_, err := fmt.Fprintf(t.out, "%s: %s\n  %s (%s %s; %s, %s)\n", name, zh, en, r.Indication, r.SubIndication,
+	_, err := fmt.Fprintf(t.out, "%s: %s\n  %s (%s; %s, %s)\n", name, zh, en, strings.TrimSpace(fmt.Sprint(r.Indication, " ", r.SubIndication)),
 		r.LicenceState, r.AsKnownAt.Format(time.RFC3339))
 	for _, check := range r.Checks {
 		fmt.Fprintf(t.out, "  %s %-18s %s [%s]\n", mark(check.Result), check.Name, check.ZH, check.Code)

@@ -70,7 +70,7 @@ func exitCode(err error) int {
 }
 
 // errUsage marks faults of the command line that kong cannot see.
-var errUsage = errors.New("usage")
+var errUsage = errors.New("wrong usage")
 
 // fail prints a fault and ends the process.
 func fail(code int, err error) {

@@ -230,7 +230,7 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 	now := r.now()
 	file := File{Digest: digest, RangeDigest: s.digest, Size: int64(len(s.file)),
 		Timestamped: !s.token.IsZero(), TimestampedAt: s.token, SealedAt: s.sealedAt, CreatedAt: now}
-	issued := s.rec.answer(file)
+	issued := s.rec.answer(s.lic, file)
 	answer, err := json.Marshal(issued)
 	if err != nil {
 		return Issued{}, audit.Receipt{}, err

@@ -274,10 +274,11 @@ func (r *Registry) pending(l *licence.Licence, c Caller, q asked) (Record, error
 	}, nil
 }
 
-// answer is what a request for rec gets once its file is f.
-func (rec Record) answer(f File) Issued {
+// answer is what a request for rec gets once its file is f, with the status that
+// a reader would see at that time.
+func (rec Record) answer(l *licence.Licence, f File) Issued {
 	return Issued{
-		Identifier: rec.Identifier, Number: rec.Number, TypeCode: rec.TypeCode, Status: licence.StatusValid,
+		Identifier: rec.Identifier, Number: rec.Number, TypeCode: rec.TypeCode, Status: l.StatusAt(licence.StatusValid, f.CreatedAt),
 		DataDigest: hex.EncodeToString(rec.DataDigest[:]), FileDigest: hex.EncodeToString(f.Digest[:]),
 		Timestamped: f.Timestamped,
 	}

@@ -245,6 +245,8 @@ func TestRefused(t *testing.T) {
 		{"unassigned plane", holder, "\U0003FFF0", "holder.name", licence.CodeBadCharacter, "U+3FFF0"},
 		{"replacement character", holder, "张\ufffd", "holder.name", licence.CodeBadCharacter, "U+FFFD"},
 		{"no-break space", holder, "张\u00a0三", "holder.name", licence.CodeBadCharacter, "U+00A0"},
+		{"emoji", set("address"), "杭州😀", "fields.address", licence.CodeBadCharacter, "pictograph"},
+		{"dingbat", set("address"), "✂", "fields.address", licence.CodeBadCharacter, "pictograph"},
 		{"combining mark", holder, "e\u0301", "holder.name", render.CodeUndrawable, "U+0301"},
 		{"Devanagari", set("principal"), "刘क", "fields.principal", render.CodeUndrawable, "क (U+0915) at character 2"},
 		{"cuneiform", set("scope"), "𒀀", "fields.scope", render.CodeUndrawable, "U+12000"},

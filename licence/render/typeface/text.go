@@ -14,7 +14,7 @@ import (
 const CodeUndrawable = "undrawable_character"
 
 // CheckText reports whether s can be drawn: valid UTF-8, no control, formatting,
-// private-use or unassigned character, no combining mark (we do no shaping), and
+// private-use or unassigned character, no pictograph, no combining mark (we do no shaping), and
 // every character in some font. The error is a *licence.RequestError that names
 // the first bad character and its code point; any other error means that a font
 // could not be read.
@@ -58,6 +58,8 @@ func badRune(r rune) (code, fault string) {
 		return licence.CodeBadCharacter, "unassigned character"
 	case unicode.Is(unicode.M, r):
 		return CodeUndrawable, "combining mark"
+	case r >= 0x2600 && r <= 0x27BF, r >= 0x1F000 && r <= 0x1FAFF:
+		return licence.CodeBadCharacter, "pictograph"
 	case unicode.Is(unicode.Zs, r) && !IsSpace(r):
 		return licence.CodeBadCharacter, "special space"
 	}
