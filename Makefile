@@ -4,12 +4,13 @@ SHELL := /bin/bash
 export ELICENCE_FONTS ?= $(CURDIR)/fonts
 BIN := bin
 GO ?= go
+LISTEN ?= 127.0.0.1:8080
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-run: fonts build ## build and serve the demo on http://127.0.0.1:8080 (data in ./demo)
-	$(BIN)/elicenced demo --dir demo
+run: fonts build ## build and serve the demo on LISTEN=127.0.0.1:8080 (data in ./demo)
+	$(BIN)/elicenced demo --dir demo --listen $(LISTEN)
 
 build: ## build the binaries into ./bin
 	$(GO) build -o $(BIN)/ ./cmd/...

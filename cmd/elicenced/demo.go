@@ -111,15 +111,14 @@ func (d *demoCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("making keys, certificates and seals in %s\n", d.Dir)
-	var authorities []authority
-	for _, a := range demoAuthorities {
-		authorities = append(authorities, a.authority)
+	prepare := func() error {
+		var authorities []authority
+		for _, a := range demoAuthorities {
+			authorities = append(authorities, a.authority)
+		}
+		return setUp(d.Dir, authorities, fonts, time.Now())
 	}
-	if err := setUp(d.Dir, authorities, fonts, time.Now()); err != nil {
-		return err
-	}
-	return d.serve(ctx, fonts, func(in *instance, baseURL string) error {
+	return d.serve(ctx, fonts, prepare, func(in *instance, baseURL string) error {
 		w := &walk{dir: d.Dir, in: in, file: demoFile{BaseURL: baseURL, TokenURL: baseURL + "/api/v1/oauth/token"}}
 		if err := w.run(ctx); err != nil {
 			return err
@@ -185,12 +184,10 @@ func (w *walk) register(ctx context.Context, samples []sample) error {
 		}
 	}
 	for _, c := range demoClients(samples) {
-		i := slices.IndexFunc(last.Clients, func(d demoClient) bool { return d.ID == c.ID })
-		if i >= 0 {
-			w.file.Clients = append(w.file.Clients, last.Clients[i])
-			continue
-		}
 		secret := rand.Text()
+		if i := slices.IndexFunc(last.Clients, func(d demoClient) bool { return d.ID == c.ID }); i >= 0 {
+			secret = last.Clients[i].Secret // which somebody may be using
+		}
 		c.Salt = []byte(rand.Text())
 		c.SecretHash = registry.HashSecret(c.Salt, secret)
 		if _, err := w.in.registry.PutClient(ctx, registry.System("demo"), c); err != nil {
@@ -416,16 +413,29 @@ func (w *walk) invite() {
 	fmt.Printf(`
 The demo is served at %[1]s until you press Ctrl-C.
 
-  %[2]s/sample-*.pdf          the licences: open one, scan its QR code
+  %[2]s/sample-*.pdf          the licences
   %[1]s/V                     verify a file or a code, as an official would
   %[3]s   the holder's page (one-time link)
   %[2]s/demo.json             clients and secrets for the interface
   %[1]s/openapi.yaml          the interface
 
-Try:
-  elicence verify --anchors %[2]s/anchors.pem --trust %[2]s/trust.json %[2]s/*.pdf
-  elicence audit verify --policy %[2]s/log-policy.txt %[2]s/log-export
+Try (the second ends with code 1, for it holds the revoked licence):
+  %[4]s verify --anchors %[2]s/anchors.pem %[2]s/sample-*.pdf
+  %[4]s verify --anchors %[2]s/anchors.pem --trust %[2]s/trust.json %[2]s/*.pdf
+  %[4]s audit verify --policy %[2]s/log-policy.txt %[2]s/log-export
 
 README.md walks through issue, download, verify, reuse, revoke and the log with curl.
-`, w.file.BaseURL, w.dir, w.file.BaseURL+w.in.server.HolderLink("holder-demo"))
+A phone that is to scan the codes must reach this address: see docs/operation.md.
+`, w.file.BaseURL, w.dir, w.file.BaseURL+w.in.server.HolderLink("holder-demo"), offlineTool())
+}
+
+// offlineTool is how to call elicence: the binary beside this one, if it is there.
+func offlineTool() string {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), "elicence")
+		if _, err := os.Stat(beside); err == nil {
+			return beside
+		}
+	}
+	return "go run ./cmd/elicence"
 }

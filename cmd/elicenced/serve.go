@@ -36,22 +36,25 @@ func (s *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, fonts, func(in *instance, baseURL string) error {
+	return s.serve(ctx, fonts, func() error { return nil }, func(in *instance, baseURL string) error {
 		fmt.Printf("serving %s\n", baseURL)
 		<-ctx.Done()
 		return nil
 	})
 }
 
-// serve opens the instance and its listener, calls use while it is served, and
-// then closes both: requests under way get ten seconds.
-func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, use func(in *instance, baseURL string) error) (err error) {
+// serve opens the listener, prepares and opens the instance, calls use while it is
+// served, and then closes both: requests under way get ten seconds.
+func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func() error, use func(in *instance, baseURL string) error) (err error) {
 	tuneMemory()
 	listener, baseURL, err := s.listen()
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
+	if err := prepare(); err != nil {
+		return err
+	}
 	public := s.PublicURL
 	if public == "" {
 		public = baseURL
@@ -109,7 +112,7 @@ func (s *serveCmd) listen() (net.Listener, string, error) {
 	}
 	listener, err := net.Listen("tcp", s.Listen)
 	if err != nil {
-		return nil, "", err
+		return nil, "", fmt.Errorf("%w; give another address with --listen (port 0 takes a free one)", err)
 	}
 	scheme := "http://"
 	if s.TLSCert != "" {
@@ -138,7 +141,11 @@ func (m *migrateCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(db.Migrate(ctx), db.Close())
+	if err := errors.Join(db.Migrate(ctx), db.Close()); err != nil {
+		return err
+	}
+	fmt.Println("the tables are up to date")
+	return nil
 }
 
 // exportCmd writes the log as stored. It starts nothing and checks nothing, so

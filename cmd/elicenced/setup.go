@@ -55,6 +55,7 @@ func setUp(dir string, authorities []authority, fonts *render.Fonts, now time.Ti
 	if _, err := os.Stat(keys); err == nil {
 		return nil
 	}
+	fmt.Printf("making keys, certificates and seals in %s\n", dir)
 	staging := keys + ".new"
 	if err := errors.Join(os.RemoveAll(staging), os.MkdirAll(staging, 0o700)); err != nil {
 		return err
