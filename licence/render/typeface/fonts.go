@@ -101,6 +101,9 @@ func indexFonts(dir string, found map[string]string) {
 	for _, file := range fontFiles {
 		wanted[file] = true
 	}
+	if real, err := filepath.EvalSymlinks(dir); err == nil {
+		dir = real // WalkDir follows no link, not even its root
+	}
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return nil
