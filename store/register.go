@@ -114,21 +114,33 @@ func subtree(division string) string {
 	return division
 }
 
-// Lapsed implements registry.Store. At most 1,000 licences are returned, the
-// longest lapsed first.
-func (r reader) Lapsed(ctx context.Context, now time.Time, n int) ([]registry.Record, error) {
-	records, err := r.secrets.records(ctx, r, selectLicence+`
-		WHERE l.status = 'pending' AND l.lease_until < $1 ORDER BY l.lease_until, l.identifier LIMIT $2`,
+// Lapsed implements registry.Store. At most 1,000 licences are named, the longest
+// lapsed first.
+func (r reader) Lapsed(ctx context.Context, now time.Time, n int) ([]licence.Identifier, error) {
+	found, err := identifiers(ctx, r, `SELECT identifier FROM licence
+		WHERE status = 'pending' AND lease_until < $1 ORDER BY lease_until, identifier LIMIT $2`,
 		nanos(now), int64(limit(n)))
-	return records, doing("reading lapsed licences", err)
+	return found, doing("reading lapsed licences", err)
 }
 
-// Untimestamped implements registry.Store. At most 1,000 licences are returned.
-func (r reader) Untimestamped(ctx context.Context, n int) ([]registry.Record, error) {
-	records, err := r.secrets.records(ctx, r, selectLicence+`
+// Untimestamped implements registry.Store. At most 1,000 licences are named.
+func (r reader) Untimestamped(ctx context.Context, n int) ([]licence.Identifier, error) {
+	found, err := identifiers(ctx, r, `SELECT l.identifier FROM licence l JOIN licence_file c ON c.digest = l.file_digest
 		WHERE NOT c.timestamped AND c.identifier = l.identifier AND l.status = 'valid'
 		ORDER BY c.id LIMIT $1`, int64(limit(n)))
-	return records, doing("reading licences without timestamp", err)
+	return found, doing("reading licences without timestamp", err)
+}
+
+// identifiers reads a query of one column.
+func identifiers(ctx context.Context, from session, query string, args ...any) ([]licence.Identifier, error) {
+	var found []licence.Identifier
+	err := from.query(ctx, func(scan scan) error {
+		var id string
+		err := scan(&id)
+		found = append(found, licence.Identifier(id))
+		return err
+	}, query, args...)
+	return found, err
 }
 
 // EachStatus implements registry.Store. It reads in pages, outside of any

@@ -6,11 +6,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -80,8 +82,9 @@ type instance struct {
 	server   *api.Server
 	anchors  atomic.Pointer[pki.TrustAnchors]
 	tsa      *http.Server
+	memory   checkpointFile
 	stop     context.CancelFunc
-	idle     chan struct{}
+	idle     sync.WaitGroup
 }
 
 // options are what differs between starts of one instance.
@@ -94,7 +97,7 @@ type options struct {
 
 // open starts everything but the listener of the API.
 func open(ctx context.Context, o options) (_ *instance, err error) {
-	in := &instance{idle: make(chan struct{})}
+	in := &instance{memory: checkpointFile{path: filepath.Join(o.Dir, "checkpoint")}}
 	defer func() {
 		if err != nil {
 			in.close()
@@ -139,11 +142,15 @@ func (in *instance) openStorage(ctx context.Context, o options, s secrets) (err 
 		return err
 	}
 	in.logKey = audit.Signer{Name: in.settings.LogID, Key: key}
+	known, err := in.memory.read()
+	if err != nil {
+		return err
+	}
 	in.log, err = audit.Open(ctx, audit.Config{
-		LogID: in.settings.LogID, Storage: in.database, Signer: in.logKey, Now: time.Now, Rand: rand.Reader,
+		LogID: in.settings.LogID, Storage: in.database, Signer: in.logKey, Now: time.Now, Rand: rand.Reader, Known: known,
 	})
 	if err != nil {
-		return fmt.Errorf("opening the access log: %w", err)
+		return fmt.Errorf("opening the access log, whose newest checkpoint is also in %s (docs/operation.md says what to do): %w", in.memory.path, err)
 	}
 	return nil
 }
@@ -206,6 +213,9 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 		if err != nil {
 			return nil, err
 		}
+		if !s.Lists(cert) {
+			return nil, fmt.Errorf("the seal of %s does not list its signer's certificate", a.Name)
+		}
 		picture, err := render.DrawSeal(fonts, a.design())
 		if err != nil {
 			return nil, fmt.Errorf("drawing the seal of %s: %w", a.Name, err)
@@ -221,10 +231,10 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 
 // timestamper is the outside TSA when a URL is given, else our own, on a
 // listener and with a key of its own.
-func (in *instance) timestamper(url string) (*tsa.Client, error) {
+func (in *instance) timestamper(url string) (registry.Timestamper, error) {
 	client := &tsa.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, Rand: rand.Reader, Timeout: 5 * time.Second}
 	if url != "" {
-		return client, nil
+		return outsideTSA{client, in}, nil
 	}
 	cert, key, err := in.keys.pair("tsa")
 	if err != nil {
@@ -241,6 +251,28 @@ func (in *instance) timestamper(url string) (*tsa.Client, error) {
 	go in.tsa.Serve(listener) // ends with close
 	client.URL, client.Certificate = "http://"+listener.Addr().String()+"/", cert
 	return client, nil
+}
+
+// outsideTSA takes tokens only of an authority that the anchors know: an issue with
+// any other would end in a file that nobody accepts, while one without a token is
+// timestamped later.
+type outsideTSA struct {
+	*tsa.Client
+	in *instance
+}
+
+// Timestamp implements registry.Timestamper.
+func (o outsideTSA) Timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
+	token, err := o.Client.Timestamp(ctx, message)
+	if err != nil {
+		return nil, err
+	}
+	_, err = o.in.anchors.Load().CheckPath(token.Certificate, pki.PathOptions{
+		Intermediates: token.Intermediates, Usage: pki.UsageTimestamp, At: token.Time, Now: time.Now()})
+	if err != nil {
+		return nil, fmt.Errorf("the timestamp authority is not trusted (its anchor and CRL belong into keys/%s): %w", outsideAnchors, err)
+	}
+	return token, nil
 }
 
 // tsaPolicy names the policy of our own TSA, under the same private arc as the
@@ -284,7 +316,7 @@ func (in *instance) refreshTrust() error {
 	if err := refreshCRLs(in.keys, time.Now()); err != nil {
 		return err
 	}
-	text, err := os.ReadFile(in.keys.path("anchors.pem"))
+	text, err := in.anchorText()
 	if err != nil {
 		return err
 	}
@@ -296,25 +328,47 @@ func (in *instance) refreshTrust() error {
 	return nil
 }
 
+// anchorText is our own anchors and those from outside as one file.
+func (in *instance) anchorText() ([]byte, error) {
+	own, err := os.ReadFile(in.keys.path(ownAnchors))
+	if err != nil {
+		return nil, err
+	}
+	outside, err := os.ReadFile(in.keys.path(outsideAnchors))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return append(append(own, '\n'), outside...), nil
+}
+
 // startUpkeep runs what must happen again and again until the instance closes:
 // unfinished licences, missing timestamps, revocation lists. A fault is logged
 // and tried again on the next round.
 func (in *instance) startUpkeep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	in.stop = cancel
-	go func() {
-		defer close(in.idle)
-		tick := time.NewTicker(registry.Lease / 3)
+	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
+	in.every(ctx, time.Second, func() {
+		if err := in.memory.keep(ctx, in.log); err != nil {
+			slog.Error("checkpoint not kept", "file", in.memory.path, "fault", err)
+		}
+	})
+}
+
+// every runs do now and then at each interval, until ctx ends.
+func (in *instance) every(ctx context.Context, interval time.Duration, do func()) {
+	in.idle.Go(func() {
+		tick := time.NewTicker(interval)
 		defer tick.Stop()
 		for {
-			in.upkeep(ctx)
+			do()
 			select {
 			case <-ctx.Done():
 				return
 			case <-tick.C:
 			}
 		}
-	}()
+	})
 }
 
 func (in *instance) upkeep(ctx context.Context) {
@@ -335,13 +389,13 @@ func (in *instance) close() error {
 	var errs []error
 	if in.stop != nil {
 		in.stop()
-		<-in.idle
+		in.idle.Wait()
 	}
 	if in.server != nil {
 		in.server.Close()
 	}
 	if in.log != nil {
-		errs = append(errs, in.log.Close())
+		errs = append(errs, in.log.Close(), in.memory.keep(context.Background(), in.log))
 	}
 	if in.tsa != nil {
 		errs = append(errs, in.tsa.Close())

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/pbkdf2"
 	"crypto/rand"
@@ -29,14 +30,27 @@ func readPassphrase(file string) ([]byte, error) {
 	if p := os.Getenv("ELICENCE_PASSPHRASE"); p != "" {
 		return []byte(p), nil
 	}
-	b, err := os.ReadFile(file)
+	b, err := readPrivate(file)
 	if err != nil {
 		return nil, fmt.Errorf("reading the passphrase (set ELICENCE_PASSPHRASE or --passphrase-file): %w", err)
 	}
-	if len(b) < 16 {
+	if b = bytes.TrimRight(b, "\r\n"); len(b) < 16 {
 		return nil, fmt.Errorf("passphrase file %s: shorter than 16 bytes", file)
 	}
 	return b, nil
+}
+
+// readPrivate reads a file that is nobody else's business, and refuses one that
+// others than owner and group can read or write.
+func readPrivate(file string) ([]byte, error) {
+	st, err := os.Stat(file)
+	if err != nil {
+		return nil, err
+	}
+	if st.Mode()&0o007 != 0 {
+		return nil, fmt.Errorf("%s is open to every user of this machine: chmod o= %s", file, file)
+	}
+	return os.ReadFile(file)
 }
 
 func (k keyring) path(name string) string { return filepath.Join(k.dir, name) }
@@ -52,7 +66,7 @@ func (k keyring) saveKey(name string, key crypto.Signer) error {
 
 // key reads a private key.
 func (k keyring) key(name string) (crypto.Signer, error) {
-	text, err := os.ReadFile(k.path(name + ".key.pem"))
+	text, err := readPrivate(k.path(name + ".key.pem"))
 	if err != nil {
 		return nil, err
 	}
@@ -135,7 +149,7 @@ func (k keyring) newSecrets() error {
 
 // secrets reads the symmetric keys.
 func (k keyring) secrets() (secrets, error) {
-	b, err := os.ReadFile(k.path(secretsFile))
+	b, err := readPrivate(k.path(secretsFile))
 	if err != nil {
 		return secrets{}, err
 	}

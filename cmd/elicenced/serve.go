@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -55,9 +56,9 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	if err := prepare(); err != nil {
 		return err
 	}
-	public := s.PublicURL
-	if public == "" {
-		public = baseURL
+	public, err := s.public(baseURL)
+	if err != nil {
+		return err
 	}
 	in, err := open(ctx, options{location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, behindProxy: s.BehindProxy, fonts: fonts})
 	if err != nil {
@@ -78,6 +79,20 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	defer cancel()
 	return errors.Join(err, server.Shutdown(last))
 }
+
+// public is where QR codes lead: scheme and host, for a payload takes the rest of the
+// symbol.
+func (s *serveCmd) public(baseURL string) (string, error) {
+	if s.PublicURL == "" {
+		return baseURL, nil
+	}
+	if !publicURL.MatchString(s.PublicURL) {
+		return "", fmt.Errorf("%w: --public-url %q is not http or https with a host and nothing else", errUsage, s.PublicURL)
+	}
+	return s.PublicURL, nil
+}
+
+var publicURL = regexp.MustCompile(`^https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?$`)
 
 // tuneMemory trades memory for speed, within bounds: drawing a licence allocates
 // some megabytes that are garbage at once, and collecting after every few costs a

@@ -5,6 +5,8 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -135,6 +137,20 @@ func (a *TrustAnchors) addCRL(list *crl) error {
 // Certificates returns the anchors in the order of the file. The caller must not
 // change them.
 func (a *TrustAnchors) Certificates() []*Certificate { return a.certs }
+
+// Revoked returns what the CRLs say that an anchor revoked, in the order of serial
+// numbers, so that its next CRL can say so too.
+func (a *TrustAnchors) Revoked(issuer *Certificate) []Revoked {
+	lines := map[string]Revoked{}
+	for _, list := range a.crls[string(issuer.RawSubjectPublicKeyInfo)] {
+		for serial, r := range list.revoked {
+			if old, twice := lines[serial]; !twice || r.Effective().Before(old.Effective()) {
+				lines[serial] = *r
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Values(lines), func(x, y Revoked) int { return x.SerialNumber.Cmp(y.SerialNumber) })
+}
 
 // MarshalTrustAnchors writes what ParseTrustAnchors reads: the certificates, then
 // the CRLs (DER).

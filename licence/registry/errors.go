@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"elicence/licence"
 )
@@ -26,14 +27,17 @@ var (
 	ErrPurposeMissing = errors.New("purpose, case_number, matter_code and operator are all required")
 	// ErrLog: the access log could not commit; the operation has not happened.
 	ErrLog = errors.New("access log unavailable")
-	// ErrNoSeal: the authority has no seal in use.
-	ErrNoSeal = errors.New("the issuing authority has no seal")
+	// ErrNoSeal: the authority has no seal that can be used now.
+	ErrNoSeal = errors.New("the issuing authority has no seal that can be used")
 	// ErrUnfinished: number and identifier are reserved, but the licence could not be
 	// finished now; it will be, and a repeat with the same key gets it.
 	ErrUnfinished = errors.New("the licence is reserved but not finished yet; repeat the request with the same Idempotency-Key")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )
+
+// errOutOfReach is what a caller meets who must not know whether a licence exists.
+var errOutOfReach = fmt.Errorf("%w: out of reach", licence.ErrNotFound)
 
 // codes gives each error its stable code; the first match counts.
 var codes = []struct {

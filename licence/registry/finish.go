@@ -253,23 +253,37 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 
 // Upgrade fetches tokens for files issued while the TSA was away and replaces
 // /Contents in place, in the room kept for it: the sealed bytes stay the same,
-// both files stay on record. It returns how many were upgraded; an error is the
-// TSA's or the store's, and the next run goes on.
-func (r *Registry) Upgrade(ctx context.Context) (int, error) {
-	records, err := r.cfg.Store.Untimestamped(ctx, 100)
+// both files stay on record. It returns how many were upgraded; the error joins
+// those of files that it had to leave. When the TSA itself does not answer it stops:
+// the next run goes on.
+func (r *Registry) Upgrade(ctx context.Context) (upgraded int, err error) {
+	pending, err := r.cfg.Store.Untimestamped(ctx, upkeepPage)
 	if err != nil {
 		return 0, fmt.Errorf("finding files without a timestamp: %w", err)
 	}
-	for i, rec := range records {
-		if err := r.upgrade(ctx, rec); err != nil {
-			return i, fmt.Errorf("timestamping %s: %w", rec.Identifier, err)
+	for _, id := range pending {
+		fault := r.upgrade(ctx, id)
+		if fault == nil {
+			upgraded++
+			continue
+		}
+		err = errors.Join(err, fmt.Errorf("timestamping %s: %w", id, fault))
+		if errors.Is(fault, errTSA) {
+			break
 		}
 	}
-	return len(records), nil
+	return upgraded, err
 }
 
+// errTSA marks a fault of the TSA, which every other file would meet too.
+var errTSA = errors.New("the timestamp authority gave no token")
+
 // upgrade timestamps one file.
-func (r *Registry) upgrade(ctx context.Context, rec Record) error {
+func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
+	rec, err := r.cfg.Store.Licence(ctx, id)
+	if err != nil {
+		return err
+	}
 	old, err := r.cfg.Files.Get(ctx, rec.File.Digest)
 	if err != nil {
 		return err
@@ -305,7 +319,7 @@ func (r *Registry) timestamped(ctx context.Context, file []byte) ([]byte, time.T
 	}
 	token, err := r.cfg.TSA.Timestamp(ctx, signature.SignatureValue)
 	if err != nil {
-		return nil, time.Time{}, err
+		return nil, time.Time{}, fmt.Errorf("%w: %w", errTSA, err)
 	}
 	if signature, err = signature.WithTimestamp(token.Raw); err != nil {
 		return nil, time.Time{}, err

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
+	"unicode"
 
 	"elicence/audit"
 	"elicence/licence"
@@ -79,16 +81,25 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 
 // refuse logs a refusal and returns its cause.
 func (r *Registry) refuse(ctx context.Context, c Caller, a *access, cause error) (audit.Receipt, error) {
-	receipt, err := r.refused(ctx, c, a, Code(cause))
+	code := Code(cause)
+	if errors.Is(cause, errOutOfReach) {
+		code = "out_of_reach" // for the log alone
+	}
+	receipt, err := r.refused(ctx, c, a, code)
 	if err != nil {
 		return receipt, err
 	}
 	return receipt, cause
 }
 
-// refused logs a refusal. What was refused may be anything, so its texts are cut
-// to what an entry holds.
+// refusalTime bounds how long a refusal waits for its entry.
+const refusalTime = 10 * time.Second
+
+// refused logs a refusal, even of a caller who has hung up: else probing could be
+// hidden. What was refused may be anything, so its texts are made what an entry holds.
 func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string) (audit.Receipt, error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalTime)
+	defer cancel()
 	e := a.entry(c)
 	e.Result, e.Code = audit.ResultRefused, code
 	for text, most := range map[*string]int{&e.Object: 256, &e.Purpose: 512, &e.Case: 128, &e.Matter: 256} {
@@ -101,12 +112,16 @@ func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string
 	return receipt, logError(err)
 }
 
-// clip makes a text valid UTF-8 of at most so many bytes.
+// clip makes a text what an entry may hold: valid UTF-8 of at most so many bytes, a
+// replacement character for each that is not seen.
 func clip(text string, most int) string {
-	if len(text) > most {
-		text = text[:most]
-	}
-	return strings.ToValidUTF8(text, "")
+	text = strings.Map(func(c rune) rune {
+		if unprintable(c) {
+			return unicode.ReplacementChar
+		}
+		return c
+	}, text[:min(len(text), most)])
+	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
 // entry is the log entry of an allowed operation.

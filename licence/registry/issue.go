@@ -100,8 +100,8 @@ func (r *Registry) checkIssue(c Caller, q IssueRequest, a *asked) error {
 		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, request.TypeCode)
 	}
 	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
-	if r.cfg.Seals[c.Authority.Code] == nil {
-		return fmt.Errorf("%w: %s", ErrNoSeal, c.Authority.Code)
+	if err := r.cfg.Seals[c.Authority.Code].usable(r.now()); err != nil {
+		return err
 	}
 	item, err := r.cfg.Catalogue.Item(request.TypeCode)
 	if err != nil {
@@ -286,23 +286,26 @@ func (rec Record) answer(l *licence.Licence, f File) Issued {
 
 // Recover finishes pending licences whose lease lapsed, as a retry of their
 // request would, or voids those that can never be finished, with the reason. It
-// returns how many it finished and voided. The server runs it at start and then
-// every Lease.
+// returns how many it finished and voided; the error joins those of licences that
+// it had to leave. The server runs it at start and then every Lease.
 func (r *Registry) Recover(ctx context.Context) (finished, voided int, err error) {
-	records, err := r.cfg.Store.Lapsed(ctx, r.now(), 100)
+	lapsed, err := r.cfg.Store.Lapsed(ctx, r.now(), upkeepPage)
 	if err != nil {
 		return 0, 0, fmt.Errorf("finding pending licences: %w", err)
 	}
 	c := System("recovery-" + r.now().Format(time.RFC3339))
-	for _, rec := range records {
-		done, gone, err := r.recoverOne(ctx, c, rec.Identifier)
-		if err != nil {
-			return finished, voided, err
-		}
+	for _, id := range lapsed {
+		done, gone, fault := r.recoverOne(ctx, c, id)
 		finished, voided = finished+done, voided+gone
+		if fault != nil {
+			err = errors.Join(err, fmt.Errorf("recovering %s: %w", id, fault))
+		}
 	}
-	return finished, voided, nil
+	return finished, voided, err
 }
+
+// upkeepPage is how many licences one round of upkeep takes on.
+const upkeepPage = 1000
 
 // recoverOne takes over one pending licence and finishes or voids it. Somebody
 // else's lease, and a step that failed for the time being, leave it pending.

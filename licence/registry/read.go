@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -46,7 +47,7 @@ func (r *Registry) admit(ctx context.Context, c Caller, action audit.Action, id 
 				return found
 			}
 			if !c.reaches(&rec) {
-				return fmt.Errorf("%w: the licence is out of reach", licence.ErrNotFound)
+				return errOutOfReach
 			}
 			return nil
 		},
@@ -81,22 +82,47 @@ func (r *Registry) Download(ctx context.Context, c Caller, id licence.Identifier
 const MaxPage = 100
 
 // Search finds the licences of a holder, at most q.Limit (1 to MaxPage), in
-// identifier order after q.After. An authority sees its own types in its division's subtree,
-// a holder their own licences only.
+// identifier order after q.After. An authority sees its own types in its division's
+// subtree, a holder their own licences only. Every licence it shows is one log entry;
+// a search that finds nothing is one too. The receipt is that of the last entry.
 func (r *Registry) Search(ctx context.Context, c Caller, q Query, use Use) ([]View, audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionSearch, object: strings.Join(q.Types, " "), use: use, holder: q.Holder,
-		check: func() error { return r.checkSearch(c, &q) },
-	})
+	a := &access{action: ActionSearch, object: strings.Join(q.Types, " "), use: use, holder: q.Holder}
+	records, err := r.searchable(ctx, c, q)
+	a.check = func() error { return err }
+	receipt, err := r.show(ctx, c, a, records)
 	if err != nil {
 		return nil, receipt, err
+	}
+	views, err := r.views(records)
+	return views, receipt, err
+}
+
+// show logs that the caller is shown each of some licences, or that there is none.
+func (r *Registry) show(ctx context.Context, c Caller, a *access, records []Record) (receipt audit.Receipt, err error) {
+	if len(records) == 0 {
+		return r.gate(ctx, c, a)
+	}
+	for _, rec := range records {
+		a.object, a.digest = string(rec.Identifier), rec.File.Digest[:]
+		if receipt, err = r.gate(ctx, c, a); err != nil {
+			return receipt, err
+		}
+	}
+	return receipt, nil
+}
+
+// searchable decides a search and finds its licences; nothing of them is shown
+// before the gate has logged it. A caller whose role does not permit a search is
+// left to the gate.
+func (r *Registry) searchable(ctx context.Context, c Caller, q Query) ([]Record, error) {
+	if !c.mayAct(ActionSearch) {
+		return nil, nil
+	}
+	if err := r.checkSearch(c, &q); err != nil {
+		return nil, err
 	}
 	records, err := r.cfg.Store.Search(ctx, q)
-	if err != nil {
-		return nil, receipt, err
-	}
-	views, err := r.views(records, c.reachesPtr)
-	return views, receipt, err
+	return slices.DeleteFunc(records, func(rec Record) bool { return !c.reaches(&rec) }), err
 }
 
 // checkSearch bounds a search to what the caller reaches.
@@ -130,18 +156,12 @@ func (r *Registry) checkHolder(h licence.Holder) error {
 	return nil
 }
 
-// reachesPtr is reaches as a filter.
-func (c Caller) reachesPtr(rec *Record) bool { return c.reaches(rec) }
-
-// views turns the records that keep accepts into views at the present time.
-func (r *Registry) views(records []Record, keep func(*Record) bool) ([]View, error) {
+// views turns records into views at the present time.
+func (r *Registry) views(records []Record) ([]View, error) {
 	now := r.now()
 	views := make([]View, 0, len(records))
-	for i := range records {
-		if !keep(&records[i]) {
-			continue
-		}
-		v, err := view(records[i], now)
+	for _, rec := range records {
+		v, err := view(rec, now)
 		if err != nil {
 			return nil, err
 		}
@@ -174,28 +194,20 @@ func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reuse
 	a := &access{action: ActionReuse, object: q.TypeCode, use: q.Use, holder: q.Holder}
 	grant, records, err := r.reusable(ctx, c, q)
 	a.check = func() error { return err }
-	if err != nil || len(records) == 0 {
-		receipt, err := r.gate(ctx, c, a)
+	receipt, err := r.show(ctx, c, a, records)
+	if err != nil {
 		return nil, receipt, err
 	}
 	fields := q.Fields
 	if len(fields) == 0 {
 		fields = grant.Fields
 	}
-	var receipt audit.Receipt
-	answer := make([]Reused, 0, len(records))
-	for _, rec := range records {
-		a.object = string(rec.Identifier)
-		if receipt, err = r.gate(ctx, c, a); err != nil {
-			return nil, receipt, err
-		}
-		v, err := view(rec, r.now())
-		if err != nil {
-			return nil, receipt, err
-		}
+	views, err := r.views(records)
+	answer := make([]Reused, 0, len(views))
+	for _, v := range views {
 		answer = append(answer, Reused{v.Identifier, v.Status, v.pick(fields)})
 	}
-	return answer, receipt, nil
+	return answer, receipt, err
 }
 
 // reusable decides a reuse and finds its licences; nothing of them is shown
@@ -212,8 +224,11 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest) (Gran
 		return Grant{}, nil, err
 	}
 	grant, err := r.cfg.Store.Grant(ctx, c.Principal, q.TypeCode)
-	if err != nil {
+	if errors.Is(err, licence.ErrNotFound) {
 		return grant, nil, fmt.Errorf("%w: no grant for this type", ErrForbidden)
+	}
+	if err != nil {
+		return grant, nil, err
 	}
 	if err := grant.permits(q, r.today()); err != nil {
 		return grant, nil, err

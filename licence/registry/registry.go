@@ -63,6 +63,21 @@ type SealKey struct {
 	Appearance pdfsig.Appearance
 }
 
+// usable says why nothing can be sealed at a time, with ErrNoSeal; nil when it can.
+func (k *SealKey) usable(at time.Time) error {
+	switch {
+	case k == nil:
+		return ErrNoSeal
+	case !k.Seal.Lists(k.Certificate):
+		return fmt.Errorf("%w: the seal does not list its signer's certificate", ErrNoSeal)
+	case !k.Seal.ValidAt(at):
+		return fmt.Errorf("%w: the seal is out of its validity", ErrNoSeal)
+	case at.Before(k.Certificate.NotBefore) || at.After(k.Certificate.NotAfter):
+		return fmt.Errorf("%w: the signer's certificate is out of its validity", ErrNoSeal)
+	}
+	return nil
+}
+
 // QRKey signs QR payloads.
 type QRKey struct {
 	Certificate *pki.Certificate

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"elicence/audit"
 	"elicence/crypto/pki"
@@ -274,6 +275,99 @@ func TestVoid(t *testing.T) {
 	wantTrail(t, s, from, "issue allowed", "reserved allowed", "sealing allowed", "issued allowed")
 	if before := trail(t, s, from-1); before[0] != "voided allowed" {
 		t.Errorf("before: %v", before)
+	}
+}
+
+// TestSearchNamesWhatItShows: whose licence was seen stands in the log.
+func TestSearchNamesWhatItShows(t *testing.T) {
+	s := open(t)
+	want := map[string]bool{string(issue(t, s, "food-retail.json", "1").Identifier): true, string(issue(t, s, "food-retail.json", "2").Identifier): true}
+	body, c := sample(t, "food-retail.json")
+	request, _, err := licence.ParseRequest(body, s.Config.Catalogue, c.Authority, licence.DateOf(s.Now()))
+	must(t, err)
+	from := size(t, s)
+	found, receipt, err := s.Search(t.Context(), c, registry.Query{Holder: request.Holder}, registry.Use{})
+	must(t, err)
+	if len(found) != 2 || receipt.Index != from+1 {
+		t.Errorf("found %d, receipt for entry %d", len(found), receipt.Index)
+	}
+	for _, e := range entries(t, s, from) {
+		if !want[e.Entry.Object] {
+			t.Errorf("entry for %q", e.Entry.Object)
+		}
+		delete(want, e.Entry.Object)
+	}
+	if len(want) != 0 {
+		t.Errorf("shown but not logged: %v", want)
+	}
+}
+
+// TestUnusableSeals: what cannot be sealed is refused before a number is used.
+func TestUnusableSeals(t *testing.T) {
+	s := open(t)
+	body, c := sample(t, "food-retail.json")
+	from := size(t, s)
+	s.Move(100 * 365 * 24 * time.Hour)
+	_, _, err := s.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body})
+	if !errors.Is(err, registry.ErrNoSeal) || !strings.Contains(err.Error(), "validity") {
+		t.Errorf("after the end of the seal: %v", err)
+	}
+	wantTrail(t, s, from, "issue refused no_seal")
+}
+
+// TestUpkeepGoesOn leaves what it cannot mend and mends the rest.
+func TestUpkeepGoesOn(t *testing.T) {
+	s := open(t)
+	away := s.Config
+	away.TSA = awayTSA{}
+	r, err := registry.New(away)
+	must(t, err)
+	body, c := sample(t, "food-retail.json")
+	var last registry.Issued
+	for i := range 3 {
+		last, _, err = r.Issue(t.Context(), c, registry.IssueRequest{Key: fmt.Sprint("k", i), Body: body})
+		must(t, err)
+	}
+	broken := s.Config
+	broken.Files = &oneMissing{Files: s.Config.Files}
+	if r, err = registry.New(broken); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.Upgrade(t.Context()); n != 2 || err == nil || !strings.Contains(err.Error(), "gone") {
+		t.Errorf("upgraded %d of 3 with one file gone: %v", n, err)
+	}
+	file, _, err := s.Download(t.Context(), c, last.Identifier, registry.Use{})
+	must(t, err)
+	must(t, stranger(s.PKI.Anchors)(t.Context(), file, s.Now()))
+}
+
+// oneMissing is a file store that lost the first file asked for.
+type oneMissing struct {
+	registry.Files
+	lost *[32]byte
+}
+
+func (f *oneMissing) Get(ctx context.Context, digest [32]byte) ([]byte, error) {
+	if f.lost == nil {
+		f.lost = &digest
+	}
+	if digest == *f.lost {
+		return nil, errors.New("the file is gone")
+	}
+	return f.Files.Get(ctx, digest)
+}
+
+// TestRefusalsAreLogged even when the caller has hung up, and whatever they sent.
+func TestRefusalsAreLogged(t *testing.T) {
+	s := open(t)
+	from := size(t, s)
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	_, _, err := s.Get(gone, registry.Anonymous("r"), "x", registry.Use{Purpose: "a\u202eb\u200b\x00c\xff" + strings.Repeat("长", 300)})
+	wantCode(t, "get", err, "forbidden")
+	wantTrail(t, s, from, "read refused forbidden")
+	if e := entries(t, s, from)[0].Entry; !utf8.ValidString(e.Purpose) || strings.ContainsAny(e.Purpose, "\u202e\u200b\x00") || len(e.Purpose) > 512 {
+		t.Errorf("the log holds %q", e.Purpose)
 	}
 }
 

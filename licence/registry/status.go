@@ -77,7 +77,7 @@ func mayChange(c Caller, rec *Record, found error, q StatusRequest) error {
 	case found != nil:
 		return found
 	case !c.reaches(rec):
-		return fmt.Errorf("%w: the licence is out of reach", licence.ErrNotFound)
+		return errOutOfReach
 	case rec.AuthorityCode != c.Authority.Code:
 		return fmt.Errorf("%w: only the authority that issued a licence changes it", ErrForbidden)
 	case q.Reason == "":

@@ -27,10 +27,12 @@ type Store interface {
 	LicenceByFile(ctx context.Context, digest [32]byte) (Record, File, error)
 	// Search returns the licences of a holder in ascending identifier order, after q.After.
 	Search(ctx context.Context, q Query) ([]Record, error)
-	// Lapsed returns at most limit pending licences whose lease ended before now.
-	Lapsed(ctx context.Context, now time.Time, limit int) ([]Record, error)
-	// Untimestamped returns at most limit valid licences whose current file has no token.
-	Untimestamped(ctx context.Context, limit int) ([]Record, error)
+	// Lapsed names at most limit pending licences whose lease ended before now. It
+	// reads no more of them, so that one damaged row does not hide the others.
+	Lapsed(ctx context.Context, now time.Time, limit int) ([]licence.Identifier, error)
+	// Untimestamped names, in the same way, at most limit valid licences whose
+	// current file has no token.
+	Untimestamped(ctx context.Context, limit int) ([]licence.Identifier, error)
 	// EachStatus calls fn with the status of every licence, in ascending identifier
 	// order. Pending and voided ones are among them: a trust list must name whatever
 	// is not valid, even a file that never left the house.
