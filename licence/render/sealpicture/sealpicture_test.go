@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"elicence/licence"
@@ -15,10 +16,12 @@ import (
 	"elicence/licence/render/typeface"
 )
 
-// fonts opens the project's fonts.
-func fonts(t *testing.T) *typeface.Fonts {
+var openFonts = sync.OnceValues(func() (*typeface.Fonts, error) { return typeface.Open("../../../fonts") })
+
+// fonts opens the project's fonts, once.
+func fonts(t testing.TB) *typeface.Fonts {
 	t.Helper()
-	f, err := typeface.Open("../../../fonts")
+	f, err := openFonts()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,6 +115,25 @@ func TestDrawRefused(t *testing.T) {
 		{"undrawable", sealpicture.Design{Name: "杭州海关𒀀", DiameterMM: 42}, "name", typeface.CodeUndrawable},
 		{"no diameter", sealpicture.Design{Name: "杭州海关"}, "diameter_mm", licence.CodeOutOfRange},
 		{"huge", sealpicture.Design{Name: "杭州海关", DiameterMM: 1 << 30}, "diameter_mm", licence.CodeOutOfRange},
+		{"61 mm", sealpicture.Design{Name: "杭州海关", DiameterMM: 61}, "diameter_mm", licence.CodeOutOfRange},
+		{"triangle", sealpicture.Design{Shape: "triangle", Name: "杭州海关", DiameterMM: 42}, "shape", licence.CodeNotAllowed},
+		{"oval of a diameter", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", DiameterMM: 42}, "width_mm", licence.CodeOutOfRange},
+		{"oval on end", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 38, HeightMM: 45}, "height_mm", licence.CodeOutOfRange},
+		{"oval like a line", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 45, HeightMM: 10}, "height_mm", licence.CodeOutOfRange},
+		{"round oval", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 40, HeightMM: 40}, "height_mm", licence.CodeOutOfRange},
+		{"wide rectangle", sealpicture.Design{Shape: sealpicture.Rectangle, Name: "杭州海关", WidthMM: 80, HeightMM: 20}, "width_mm", licence.CodeOutOfRange},
+		{"low rectangle", sealpicture.Design{Shape: sealpicture.Rectangle, Name: "杭州海关", WidthMM: 50, HeightMM: 5}, "height_mm", licence.CodeOutOfRange},
+		{"flower", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Centre: "flower"}, "centre", licence.CodeNotAllowed},
+		{"star on a rectangle", sealpicture.Design{Shape: sealpicture.Rectangle, Name: "杭州海关", WidthMM: 50, HeightMM: 20, Centre: sealpicture.Star}, "centre", licence.CodeNotAllowed},
+		{"star on a line", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 45, HeightMM: 30, Centre: sealpicture.Star, Middle: "1"}, "centre", licence.CodeNotAllowed},
+		{"star on an emblem", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Centre: sealpicture.Star, Emblem: gear(t)}, "centre", licence.CodeNotAllowed},
+		{"emblem on an oval", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 45, HeightMM: 30, Emblem: gear(t)}, "emblem", licence.CodeNotAllowed},
+		{"middle of a round seal", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Middle: "1"}, "middle", licence.CodeNotAllowed},
+		{"long middle", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 45, HeightMM: 30, Middle: strings.Repeat("1", 19)}, "middle", licence.CodeTooLong},
+		{"arc of a rectangle", sealpicture.Design{Shape: sealpicture.Rectangle, Name: "杭州海关", WidthMM: 50, HeightMM: 20, Arc: "1"}, "arc", licence.CodeNotAllowed},
+		{"long arc", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Arc: strings.Repeat("1", 19)}, "arc", licence.CodeTooLong},
+		{"arc with a control", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Arc: "1\u202e"}, "arc", licence.CodeBidiControl},
+		{"arc and name meet", sealpicture.Design{Name: strings.Repeat("局", 30), DiameterMM: 42, Arc: strings.Repeat("章", 18)}, "name", licence.CodeTooLong},
 	} {
 		p, err := sealpicture.Draw(fonts(t), c.d)
 		var refused *licence.RequestError
