@@ -112,7 +112,7 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 		return err
 	}
 	s.out, err = r.cfg.Layouts[item.Layout].Render(r.cfg.Fonts, render.Input{
-		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt,
+		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.key.Picture,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
 			{Name: "qr.cbor", Description: "Signed QR message", Data: message},

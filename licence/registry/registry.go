@@ -61,6 +61,8 @@ type SealKey struct {
 	Key         crypto.Signer
 	// Appearance is what the widget shows: drawn and deflated once, not per licence.
 	Appearance pdfsig.Appearance
+	// Picture is the same as drawn: licences of several pages take slices of it.
+	Picture *render.SealPicture
 }
 
 // usable says why nothing can be sealed at a time, with ErrNoSeal; nil when it can.
