@@ -6,6 +6,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"math"
 
 	"golang.org/x/image/draw"
 
@@ -34,8 +35,9 @@ const (
 // Import makes a seal's picture of a PNG with transparency, such as the one an
 // authority has registered, and of its true size. It keeps the shape, in one ink
 // of the file's mean colour and no finer than 300 dpi, and drops all else: what
-// else a file can hold nobody sees when it is sealed. The error is a
-// *licence.RequestError with the fields "file", "width_mm" and "height_mm".
+// else a file can hold nobody sees when it is sealed. The PNG of a Picture, taken in
+// again, gives the same PNG: so a seal's own data are enough to draw it from. The
+// error is a *licence.RequestError with the fields "file", "width_mm" and "height_mm".
 func Import(file []byte, widthMM, heightMM int) (p Picture, warnings []string, err error) {
 	mask, ink, err := decode(file, widthMM, heightMM)
 	if err != nil {
@@ -71,6 +73,7 @@ func decode(file []byte, widthMM, heightMM int) (*image.Alpha, tally, error) {
 	if err := ink.check(mask.Rect); err != nil {
 		return nil, tally{}, err
 	}
+	ink.full(mask)
 	if w, h := pixels(widthMM), pixels(heightMM); mask.Rect.Dx() > w {
 		fine := mask
 		mask = image.NewAlpha(image.Rect(0, 0, w, h))
@@ -127,7 +130,7 @@ func inkOf(img image.Image) (*image.Alpha, tally) {
 	for y := range b.Dy() {
 		for x := range b.Dx() {
 			c := color.NRGBAModel.Convert(img.At(b.Min.X+x, b.Min.Y+y)).(color.NRGBA)
-			ink := uint8(int(c.A) * int(255-min(c.R, c.G, c.B)) / 255)
+			ink := uint8((int(c.A)*int(255-min(c.R, c.G, c.B)) + 127) / 255)
 			mask.Pix[y*mask.Stride+x] = ink
 			t.add(x, y, c, ink)
 		}
@@ -153,7 +156,18 @@ func (t *tally) add(x, y int, c color.NRGBA, ink uint8) {
 
 // mean is the ink's mean colour.
 func (t tally) mean() color.NRGBA {
-	return color.NRGBA{R: uint8(t.r / t.weight), G: uint8(t.g / t.weight), B: uint8(t.b / t.weight), A: 255}
+	part := func(sum float64) uint8 { return uint8(math.Round(sum / t.weight)) }
+	return color.NRGBA{R: part(t.r), G: part(t.g), B: part(t.b), A: 255}
+}
+
+// full scales a mask so that the mean colour covers the paper wholly, whatever
+// white is in it. A picture that Import made comes out of it as it was.
+func (t tally) full(mask *image.Alpha) {
+	c := t.mean()
+	most := 255 - int(min(c.R, c.G, c.B))
+	for i, v := range mask.Pix {
+		mask.Pix[i] = uint8(min(255, (int(v)*255+most/2)/most))
+	}
 }
 
 // check refuses a picture without transparency or ink, and one with a margin: its

@@ -142,3 +142,64 @@ func TestDrawRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestMeasures measures drawn seals of every size with a ruler, in mm of one of 42:
+// ring of 1.2, star with its tips on a circle of 14.
+func TestMeasures(t *testing.T) {
+	for diameter := 38; diameter <= 60; diameter += 2 {
+		p, err := sealpicture.Draw(fonts(t), sealpicture.Design{Name: "杭州图书馆", DiameterMM: diameter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		img := decoded(t, p.PNG)
+		size := img.Bounds().Dx()
+		mm := func(dots int) float64 { return float64(dots) / float64(size) * 42 }
+		at := func(y int) bool { return inked(img, size/2, y) }
+		outer, inner, below := 0, size-1, size-1
+		for !at(outer) {
+			outer++
+		}
+		for at(inner) {
+			inner--
+		}
+		for below = inner; !at(below); below-- {
+		}
+		tip := size / 2
+		for at(tip) {
+			tip--
+		}
+		if ring := mm(size - 1 - inner); outer > 1 || math.Abs(ring-1.2) > 0.1 {
+			t.Errorf("%d mm: the ring begins at %.2f and is %.2f wide", diameter, mm(outer), ring)
+		}
+		if radius := mm(size/2 - tip); math.Abs(radius-7) > 0.25 || mm(size/2-below) > -2 {
+			t.Errorf("%d mm: the tip of the star is at %.2f, its notch at %.2f", diameter, radius, mm(size/2-below))
+		}
+	}
+}
+
+// TestSymmetric: the first and the last character stand at the same height, and a
+// short name is not spread over the whole arc.
+func TestSymmetric(t *testing.T) {
+	for n, most := range map[int]float64{4: 62, 5: 80, 7: 112, 12: 145, 20: 152, 30: 152} {
+		p, err := sealpicture.Draw(fonts(t), sealpicture.Design{Name: strings.Repeat("田", n), DiameterMM: 42})
+		if err != nil {
+			t.Fatal(err)
+		}
+		img := decoded(t, p.PNG)
+		half := float64(img.Bounds().Dx()) / 2
+		reach := func(side float64) float64 { // degrees from the top
+			for a := 170.0; a > 0; a -= 0.25 {
+				for r := 14.0; r < 18.5; r += 0.25 {
+					sin, cos := math.Sincos(a * math.Pi / 180)
+					if inked(img, int(half+side*r*sin*half/21), int(half-r*cos*half/21)) {
+						return a
+					}
+				}
+			}
+			return 0
+		}
+		if left, right := reach(-1), reach(1); math.Abs(left-right) > 1.5 || left > most || left < most-15 {
+			t.Errorf("%d characters reach %.1f° to the left and %.1f° to the right, want %.0f° at most", n, left, right, most)
+		}
+	}
+}
