@@ -2,6 +2,8 @@ package registry_test
 
 import (
 	"bytes"
+	"maps"
+	"strings"
 	"testing"
 
 	"elicence/crypto/pdfsig"
@@ -28,5 +30,20 @@ func TestRidingSeal(t *testing.T) {
 		if found != slices || len(f.Signatures) != 1 {
 			t.Errorf("%s: %d slices on %d pages, %d signatures", name, found, f.Pages, len(f.Signatures))
 		}
+	}
+}
+
+// TestRidingSealWithoutPicture: a registry that could not draw one does not start.
+func TestRidingSealWithoutPicture(t *testing.T) {
+	c := open(t).Config
+	c.Seals = maps.Clone(c.Seals)
+	for code, key := range c.Seals {
+		bare := *key
+		bare.Picture = nil
+		c.Seals[code] = &bare
+		break
+	}
+	if r, err := registry.New(c); r != nil || err == nil || !strings.Contains(err.Error(), "no picture") {
+		t.Errorf("got %v, %v", r, err)
 	}
 }

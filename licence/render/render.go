@@ -89,6 +89,10 @@ func (l *Layout) SealPlacement() Placement {
 		Width: s.Diameter * pt, Height: s.Diameter * pt}
 }
 
+// RidingSeal reports whether Render needs the picture of a riding seal as soon as a
+// licence has several pages.
+func (l *Layout) RidingSeal() bool { return l.riding }
+
 // Render draws the licence. It refuses what Check refuses, with the same error,
 // and a QR text too long for a symbol of version 13.
 func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {

@@ -15,6 +15,7 @@ import (
 type Emblem struct {
 	width, height float64
 	steps         []step
+	fills         int
 }
 
 // step is one operator of an emblem: m, l, c, h or f, or R for a rectangle.
@@ -38,47 +39,53 @@ var operands = map[string]int{"m": 2, "l": 2, "c": 6, "h": 0, "f": 0}
 // upwards within that box, all filled (non-zero winding) in the seal's ink. The
 // error is a *licence.RequestError with the field "emblem".
 func ParseEmblem(file []byte) (*Emblem, error) {
-	wrong := func(format string, args ...any) (*Emblem, error) {
-		return nil, typeface.Refused("emblem", licence.CodeBadFormat, format, args...)
-	}
 	if len(file) > maxEmblemFile {
 		return nil, typeface.Refused("emblem", licence.CodeTooLarge, "must be of %d bytes or fewer", maxEmblemFile)
 	}
 	words := bytes.Fields(file)
-	if len(words) < 3 {
-		return wrong("must begin with its width and height")
-	}
 	e := &Emblem{}
-	var ok bool
-	if e.width, ok = coordinate(words[0], 1e5); !ok || e.width < 1 {
-		return wrong("must begin with its width, 1 or more")
+	if len(words) < 3 || !e.size(words[0], words[1]) {
+		return nil, typeface.Refused("emblem", licence.CodeBadFormat, "must begin with its width and height, 1 or more")
 	}
-	if e.height, ok = coordinate(words[1], 1e5); !ok || e.height < 1 {
-		return wrong("must begin with its width and height, 1 or more")
-	}
-	most := max(e.width, e.height)
 	var points []float64
-	fills := 0
 	for i, word := range words[2:] {
-		if v, ok := coordinate(word, most); ok && len(points) < 6 {
+		v, ok := coordinate(word, max(e.width, e.height))
+		switch {
+		case ok && len(points) < 6:
 			points = append(points, v)
-			continue
+		case !e.add(string(word), points):
+			return nil, typeface.Refused("emblem", licence.CodeBadFormat, "has an unexpected %.20q at word %d", word, i+3)
+		default:
+			points = points[:0]
 		}
-		n, known := operands[string(word)]
-		if !known || n != len(points) || len(e.steps) == maxEmblemSteps || !e.follows(word[0]) {
-			return wrong("has an unexpected %.20q at word %d", word, i+3)
-		}
-		if fills += bytes.Count(word, []byte("f")); fills > maxEmblemFills {
-			return wrong("is filled more than %d times", maxEmblemFills)
-		}
-		s := step{op: word[0]}
-		copy(s.points[:], points)
-		e.steps, points = append(e.steps, s), points[:0]
 	}
 	if len(e.steps) == 0 || e.last() != 'f' || len(points) > 0 {
-		return wrong("must end with a filled path")
+		return nil, typeface.Refused("emblem", licence.CodeBadFormat, "must end with a filled path")
 	}
 	return e, nil
+}
+
+// size reads width and height.
+func (e *Emblem) size(width, height []byte) bool {
+	w, okWidth := coordinate(width, 1e5)
+	h, okHeight := coordinate(height, 1e5)
+	e.width, e.height = w, h
+	return okWidth && okHeight && w >= 1 && h >= 1
+}
+
+// add adds an operator with its operands, if it may come here.
+func (e *Emblem) add(op string, points []float64) bool {
+	n, known := operands[op]
+	if !known || n != len(points) || len(e.steps) == maxEmblemSteps || !e.follows(op[0]) {
+		return false
+	}
+	if op == "f" {
+		e.fills++
+	}
+	s := step{op: op[0]}
+	copy(s.points[:], points)
+	e.steps = append(e.steps, s)
+	return e.fills <= maxEmblemFills
 }
 
 // coordinate reads a number from 0 to most.

@@ -155,14 +155,16 @@ func TestMeasures(t *testing.T) {
 		size := img.Bounds().Dx()
 		mm := func(dots int) float64 { return float64(dots) / float64(size) * 42 }
 		at := func(y int) bool { return inked(img, size/2, y) }
-		outer, inner, below := 0, size-1, size-1
+		outer, inner := 0, size-1
 		for !at(outer) {
 			outer++
 		}
 		for at(inner) {
 			inner--
 		}
-		for below = inner; !at(below); below-- {
+		below := inner
+		for !at(below) {
+			below--
 		}
 		tip := size / 2
 		for at(tip) {
