@@ -213,7 +213,9 @@ func registerReason(code string) (r reason, ok bool) {
 	case "state_not_judged":
 		r = notChecked("文件没有通过验证，不对证照状态作判断。", "The file failed, so nothing is said of the licence.")
 	case "trust_list_expired":
-		r = notChecked("信任列表已过期，不能据此判断证照状态。请更新信任列表，或在线查验。", "The trust list is out of date and says nothing of the state. Update it, or verify online.")
+		r = notChecked("信任列表已过期，不能据此判断证照当前状态。请更新信任列表，或在线查验。", "The trust list is out of date and does not tell the present state. Update it, or verify online.")
+	case "trust_list_other_authority":
+		r = notChecked("信任列表不包括这张证照的颁发机构，不能说明证照状态。请使用颁发机构所在平台的信任列表，或在线查验。", "The trust list does not speak for this licence's issuing authority, so it does not tell the state. Use the list of that authority's platform, or verify online.")
 	case "trust_list_older":
 		r = notChecked("没有证据证明证照在信任列表发布之前已签发，列表不能说明其状态。请更新信任列表，或在线查验。", "Nothing proves that the licence was issued before the trust list was, so the list does not tell its state. Update it, or verify online.")
 	case "state_valid":

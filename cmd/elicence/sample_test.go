@@ -32,19 +32,23 @@ func writeSamples(t testing.TB, dir string) {
 	p := cryptotest.New(t)
 	good, revoked := sampleLicence(t, "2026000001"), sampleLicence(t, "2026000002")
 	goodFile := makeFile(t, p, good, true)
+	suspended := sampleLicence(t, "2026000003")
 	list := verify.TrustList{Counter: 3, IssuedAt: p.Now.Add(time.Hour), ExpiresAt: p.Now.Add(9 * time.Hour),
-		QRSigners: []*pki.Certificate{p.QR.Certificate},
-		States:    map[[32]byte]licence.Status{verify.IdentifierDigest(revoked.Identifier): licence.StatusRevoked}}
-	trust := signList(t, p, list)
-	list.ExpiresAt = p.Now.Add(2 * time.Hour)
+		Authorities: []string{cryptotest.USCC}, QRSigners: []*pki.Certificate{p.QR.Certificate},
+		States: map[[32]byte]licence.Status{verify.IdentifierDigest(revoked.Identifier): licence.StatusRevoked,
+			verify.IdentifierDigest(suspended.Identifier): licence.StatusSuspended}}
+	trust, elsewhere, expired := signList(t, p, list), list, list
+	elsewhere.Authorities = []string{otherUSCC}
+	expired.ExpiresAt = p.Now.Add(2 * time.Hour)
 	sig := bytes.Index(goodFile, []byte("/Contents <"))
 	policy, export, edited := mustLog(t)
 	for name, data := range map[string][]byte{
-		"good.pdf": goodFile, "revoked.pdf": makeFile(t, p, revoked, true), "pending.pdf": makeFile(t, p, good, false),
+		"good.pdf": goodFile, "revoked.pdf": makeFile(t, p, revoked, true), "suspended.pdf": makeFile(t, p, suspended, true), "pending.pdf": makeFile(t, p, good, false),
 		"altered.pdf": flip(goodFile, sig-60), "appended.pdf": append(bytes.Clone(goodFile), '\n'), "empty.pdf": {},
 		"token-altered.pdf": alterToken(t, goodFile),
 		"anchors.pem":       p.AnchorsPEM, "other-anchors.pem": cryptotest.New(t).AnchorsPEM,
-		"trust.json": trust, "trust-expired.json": signList(t, p, list),
+		"trust.json": trust, "trust-expired.json": signList(t, p, expired), "trust-elsewhere.json": signList(t, p, elsewhere),
+		"trust-unscoped.json": unscoped(t, p, trust),
 		"other-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, otherUSCC)), "no-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, "")),
 		"trust-altered.json": bytes.Replace(trust, []byte(`"counter":3`), []byte(`"counter":4`), 1),
 		"seal.der":           p.Seal.Raw,
@@ -80,6 +84,24 @@ func signList(t testing.TB, p *cryptotest.PKI, list verify.TrustList) []byte {
 		t.Fatal("a trust list is not JSON")
 	}
 	return b
+}
+
+// unscoped signs the list anew without its scope.
+func unscoped(t testing.TB, p *cryptotest.PKI, list []byte) []byte {
+	t.Helper()
+	var file struct {
+		Body        json.RawMessage `json:"body"`
+		Certificate []byte          `json:"certificate"`
+		Signature   []byte          `json:"signature"`
+	}
+	must(t, json.Unmarshal(list, &file))
+	file.Body = bytes.Replace(file.Body, []byte(`"authorities":["`+cryptotest.USCC+`"],`), nil, 1)
+	var err error
+	file.Signature, err = pki.SignMessage(rand.Reader, p.TrustList.Key, file.Body)
+	must(t, err)
+	b, err := json.Marshal(file)
+	must(t, err)
+	return append(b, '\n')
 }
 
 // otherUSCC is the code of an authority that issued none of the samples.
