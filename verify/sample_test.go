@@ -28,8 +28,9 @@ var (
 	sealedAt = now.Add(-time.Hour)
 )
 
-// uscc is the code of the issuing authority in the sample licence.
-const uscc = "11330105002500287C"
+// uscc is the code of the issuing authority in the sample licence, otherUSCC that of
+// another authority.
+const uscc, otherUSCC = cryptotest.USCC, "11330106002504122C"
 
 // recipe says how a licence file is made. A test changes what it wants wrong.
 type recipe struct {
@@ -221,15 +222,26 @@ func mustToken(t testing.TB, leaf cryptotest.Leaf, message []byte, at time.Time)
 	return token.Raw
 }
 
-// mustIssue makes a leaf of the issuing CA that is valid between two instants.
+// mustIssue makes a leaf of the issuing CA that is valid between two instants; a
+// seal signer's is the sample authority's.
 func mustIssue(t testing.TB, p *cryptotest.PKI, usage pki.Usage, from, to time.Time) cryptotest.Leaf {
+	t.Helper()
+	code := ""
+	if usage == pki.UsageSealSigner {
+		code = uscc
+	}
+	return mustIssueFor(t, p, code, usage, from, to)
+}
+
+// mustIssueFor makes a leaf that states a unified social credit code; empty: none.
+func mustIssueFor(t testing.TB, p *cryptotest.PKI, code string, usage pki.Usage, from, to time.Time) cryptotest.Leaf {
 	t.Helper()
 	key, err := pki.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cert, err := p.Issuing.Issue(rand.Reader, pki.CertificateRequest{Subject: p.SealSigner.Certificate.Subject,
-		PublicKey: key.Public(), Usage: usage, NotBefore: from, NotAfter: to})
+		PublicKey: key.Public(), Usage: usage, NotBefore: from, NotAfter: to, USCC: code})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,6 +205,9 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 		if err != nil {
 			return nil, err
 		}
+		if err := a.checkSigner(cert); err != nil {
+			return nil, err
+		}
 		der, err := os.ReadFile(in.keys.path("seal-" + a.Code + ".esl"))
 		if err != nil {
 			return nil, err
