@@ -91,6 +91,7 @@ func TestEveryByteAppendedFails(t *testing.T) {
 func FuzzRead(f *testing.F) {
 	f.Add(small(f))
 	f.Add(sign(f))
+	f.Add(signed(f, 3))
 	f.Add([]byte("%PDF-1.7\n%µ¶\n1 0 obj\n<</A [1 0 R (x) <00> -1.5]>>\nendobj\nxref\n0 2\n"))
 	for _, bad := range []string{"/Contents null", "/Contents <>", "/OC 2 0 R"} {
 		f.Add(bytes.Replace(small(f), []byte("/Contents "), []byte(bad+" "), 1))
