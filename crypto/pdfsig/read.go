@@ -44,8 +44,10 @@ type signatures struct {
 // bytes that it must have: it redefines the next field and adds what that points
 // to, nothing else.
 func readSignatures(file []byte, revisions []revision) (*document, *signatures, error) {
-	if err := checkByteRanges(file, len(revisions)-1); err != nil {
-		return nil, nil, err
+	if len(revisions) == 2 {
+		if err := checkByteRanges(file, 1); err != nil {
+			return nil, nil, err
+		}
 	}
 	d, err := newDocument(file, revisions[:2])
 	if err != nil {
@@ -53,6 +55,12 @@ func readSignatures(file []byte, revisions []revision) (*document, *signatures, 
 	}
 	s, err := d.readFirst(&revisions[0], &revisions[1])
 	if err != nil {
+		return nil, nil, err
+	}
+	if more := len(revisions) - 2; more > len(s.waiting) {
+		return nil, nil, malformed(CodeRevisions, revisions[2+len(s.waiting)].start, "revision after the last signature")
+	}
+	if err := checkByteRanges(file, len(revisions)-1); err != nil {
 		return nil, nil, err
 	}
 	for i := 2; i < len(revisions); i++ {
@@ -125,9 +133,6 @@ func (d *document) readFirst(base, r *revision) (*signatures, error) {
 
 // readLater reads a revision that signs the next field.
 func (s *signatures) readLater(file []byte, before, r *revision, box [4]float64) error {
-	if len(s.waiting) == 0 {
-		return malformed(CodeRevisions, r.start, "revision after the last signature")
-	}
 	u := &update{field: s.waiting[0], last: len(s.waiting) == 1}
 	u.setBefore(before, s.page)
 	fieldObject, signature, err := u.laterObjects(r)

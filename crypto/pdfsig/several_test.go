@@ -150,7 +150,7 @@ var laterAttacks = []struct {
 }{
 	{"revision in between taken out", func(_ *testing.T, e *edited) { e.sections = append(e.sections[:2], e.sections[3]) }, pdfsig.CodeUpdate},
 	{"revisions swapped", func(_ *testing.T, e *edited) { e.sections[2], e.sections[3] = e.sections[3], e.sections[2] }, pdfsig.CodeUpdate},
-	{"last one twice", func(_ *testing.T, e *edited) { e.sections = append(e.sections, e.sections[3]) }, pdfsig.CodeByteRange},
+	{"last one twice", func(_ *testing.T, e *edited) { e.sections = append(e.sections, e.sections[3]) }, pdfsig.CodeRevisions},
 	{"first permits changes of any kind", inSection(1, "/P 2 /V", "/P 3 /V"), pdfsig.CodeUpdate},
 	{"first forbids what follows", inSection(1, "/P 2 /V", "/P 1 /V"), pdfsig.CodeUpdate},
 	{"last locks nothing", inSection(3, " /Lock <</Type /SigFieldLock /Action /All /P 1>>", ""), pdfsig.CodeUpdate},
