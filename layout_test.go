@@ -25,6 +25,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"migrations", ""},
 	{"crypto/pki", ""},
 	{"crypto/pdfsig", ""},
+	{"crypto/pdfsig/pades", ""},
 	{"crypto/tsa", "crypto/pki"},
 	{"crypto/seal", "crypto/pki"},
 	{"crypto/cryptotest", "crypto/pki crypto/tsa crypto/seal"},
