@@ -40,7 +40,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/registry", "licence licence/render audit crypto/pki crypto/pdfsig crypto/tsa crypto/seal"},
 	{"licence/registry/storetest", "licence licence/registry audit"},
 	{"licence/registry/registrytest", "licence licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
-	{"verify", "licence audit crypto/pki crypto/pdfsig crypto/tsa crypto/seal"},
+	{"verify", "licence audit crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"store", "licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},
