@@ -61,8 +61,6 @@ func fileReason(code string) (reason, bool) {
 		return notChecked("因为其他检查没有通过，这一项没有进行。", "Not done, because another check did not pass."), true
 	case "not_in_qr":
 		return notChecked("只查验了二维码，没有文件可供此项检查。要核对文件请上传原件。", "Only a QR code was given; upload the file to check this."), true
-	case "signature_count":
-		return failed(FormatFailure, "文件应当只有一个电子印章签名，实际数量不符。"+downloadZH, "The file should hold exactly one seal signature and does not. "+downloadEN), true
 	case "foreign_signature":
 		return failed(FormatFailure, "文件带有其他软件的数字签名，不是本系统签发的证照文件，这里无法判断真伪。请用签署该文件的系统验证，或向颁发机构核实。",
 			"The file is signed by other software; it is not a licence file and cannot be judged here. Verify it with the system that signed it, or ask the issuing authority."), true
@@ -97,6 +95,8 @@ func sealReason(code string) (r reason, ok bool) {
 		r = failed(FormatFailure, "电子印章的数据格式错误。"+downloadZH, "The seal signature's data is malformed. "+downloadEN)
 	case "seal_signature_wrong":
 		r = failed(SigCryptoFailure, "电子印章的签名不正确，不是所示签章单位盖的章，或盖章后被改动。"+askZH, "The seal signature is wrong: the named signer did not make it, or it was altered. "+askEN)
+	case "pades_wrong":
+		r = failed(SigCryptoFailure, "文件中供国际阅读器核对的数字签名不正确，文件可能被改动。"+askZH, "The signature for readers without SM2 is wrong; the file may have been altered. "+askEN)
 	case "seal_ok":
 		r = passed("电子印章由制章单位制发、在有效期内，签章人有权使用。", "The seal was made by its maker, is within its validity, and the signer may use it.")
 	case "seal_foreign_version":

@@ -90,10 +90,15 @@ func mustDate(t testing.TB, s string) licence.Date {
 // make follows the recipe.
 func (r *recipe) make(t testing.TB) []byte {
 	t.Helper()
-	prepared, err := pdfsig.Prepare(r.render(t), pdfsig.Options{
-		FieldName: "Seal1", Page: 1, X: 300, Y: 100, SignerName: "测试市市场监督管理局", ClaimedTime: r.claimed, Reserve: 6000,
-		Appearance: pdfsig.Appearance{Width: 113.386, Height: 113.386, Content: []byte("1 0 0 RG 3 w 5 5 100 100 re S\n")},
-	})
+	return r.sealOn(t, r.render(t), pdfsig.Options{Page: 1, X: 300, Y: 100})
+}
+
+// sealOn seals a file, in a place that the options say.
+func (r *recipe) sealOn(t testing.TB, file []byte, o pdfsig.Options) []byte {
+	t.Helper()
+	o.FieldName, o.SignerName, o.ClaimedTime, o.Reserve = "Seal1", "测试市市场监督管理局", r.claimed, 6000
+	o.Appearance = pdfsig.Appearance{Width: 113.386, Height: 113.386, Content: []byte("1 0 0 RG 3 w 5 5 100 100 re S\n")}
+	prepared, err := pdfsig.Prepare(file, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +116,7 @@ func (r *recipe) make(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 	}
-	file, err := prepared.Finish(sig.Raw)
+	file, err = prepared.Finish(sig.Raw)
 	if err != nil {
 		t.Fatal(err)
 	}

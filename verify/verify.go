@@ -67,6 +67,7 @@ func (v *Verifier) VerifyFile(ctx context.Context, file []byte, at time.Time) *R
 		s.checkSeal()
 		s.checkCertificates()
 		s.checkDocumentDigest()
+		s.checkEarlier()
 		s.checkAttachedData()
 		s.checkSignerAuthority()
 		s.checkQR()
