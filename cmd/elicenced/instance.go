@@ -181,6 +181,10 @@ func (in *instance) openRegistry(o options, s secrets) error {
 	if err != nil {
 		return err
 	}
+	padesKey, err := in.keys.pades()
+	if err != nil {
+		return err
+	}
 	stamper, err := in.timestamper(o.tsaURL)
 	if err != nil {
 		return err
@@ -188,7 +192,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 	in.registry, err = registry.New(registry.Config{
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
-		QR: registry.QRKey{Certificate: qr, Key: qrKey}, TSA: stamper, Check: in.check,
+		QR: registry.QRKey{Certificate: qr, Key: qrKey}, PAdES: padesKey, TSA: stamper, Check: in.check,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
 			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)

@@ -107,6 +107,11 @@ func (r *Registry) checkIssue(c Caller, q IssueRequest, a *asked) error {
 	if err != nil {
 		return err
 	}
+	if item.PAdES {
+		if err := r.cfg.PAdES.usable(r.now()); err != nil {
+			return err
+		}
+	}
 	return r.checkDrawable(item, request)
 }
 
