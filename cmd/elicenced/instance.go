@@ -122,6 +122,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if err = in.openRegistry(o, secrets); err != nil {
 		return in, err
 	}
+	if err = in.registry.RegisterSeals(ctx, registry.System("set-up")); err != nil {
+		return in, err
+	}
 	if err = in.openServer(o, secrets); err != nil {
 		return in, err
 	}

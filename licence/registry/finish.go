@@ -175,6 +175,9 @@ func (r *Registry) prepare(_ context.Context, s *sealing) (err error) {
 // permitSeal ends step 3: the entry with the digest to be sealed is durable
 // before the seal key is touched.
 func (r *Registry) permitSeal(ctx context.Context, c Caller, s *sealing) error {
+	if err := r.sealInUse(ctx, s.key); err != nil {
+		return err // suspended since step 1: the licence waits
+	}
 	_, err := r.step(ctx, c, &access{action: ActionSeal, object: string(s.rec.Identifier), digest: s.digest[:], use: Use{Case: s.rec.CaseNumber}})
 	return err
 }
