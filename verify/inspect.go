@@ -2,7 +2,6 @@ package verify
 
 import (
 	"errors"
-	"fmt"
 
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
@@ -38,14 +37,12 @@ func Inspect(file []byte) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(f.Signatures) != 1 {
-		return nil, fmt.Errorf("verify: %d signatures where a licence file has one", len(f.Signatures))
-	}
-	sig, err := seal.ParseSignature(f.Signatures[0].Contents)
+	last := len(f.Signatures) - 1 // the main seal
+	sig, err := seal.ParseSignature(f.Signatures[last].Contents)
 	if err != nil {
 		return nil, err
 	}
-	p := &Parts{Container: f.Signatures[0], SignedBytes: f.SignedBytes(0), Digest: f.Digest(0), Attachments: f.Attachments}
+	p := &Parts{Container: f.Signatures[last], SignedBytes: f.SignedBytes(last), Digest: f.Digest(last), Attachments: f.Attachments}
 	if err := p.setSignature(sig); err != nil {
 		return nil, err
 	}

@@ -49,7 +49,7 @@ func (c *inspectCommand) Run(t terminal) error {
 	}
 	parts, err := parse(file)
 	if err != nil {
-		return &exitError{exitBad, fmt.Errorf("inspecting %s: %w", c.File, err)}
+		return &exitError{exitBad, fmt.Errorf("inspecting %s: %w", visible(c.File), err)}
 	}
 	if c.Extract != "" {
 		if err := extract(c.Extract, parts); err != nil {
@@ -88,7 +88,7 @@ func inspect(p *verify.Parts) inspection {
 }
 
 func printInspection(t terminal, i inspection) error {
-	_, err := fmt.Fprintf(t.out, "印章版本 version: %d\n制章者 maker: %s\n签章者 signer: %s\n", i.Version, i.Maker, i.Signer)
+	_, err := fmt.Fprintf(t.out, "印章版本 version: %d\n制章者 maker: %s\n签章者 signer: %s\n", i.Version, visible(i.Maker), visible(i.Signer))
 	fmt.Fprintf(t.out, "印章有效期 seal valid: %s – %s\n", i.Dates.SealValidFrom.Format(time.RFC3339), i.Dates.SealValidTo.Format(time.RFC3339))
 	if !i.Dates.SigningTime.IsZero() {
 		fmt.Fprintf(t.out, "自称签章时间 claimed signing time: %s\n", i.Dates.SigningTime.Format(time.RFC3339))
@@ -110,11 +110,11 @@ func printInspection(t terminal, i inspection) error {
 // from the file.
 func extract(dir string, p *verify.Parts) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return noInputError(err)
+		return fileError(err)
 	}
 	for _, part := range append(sealParts(p.Seal), fileParts(p)...) {
 		if err := os.WriteFile(filepath.Join(dir, part.name), part.data, 0o644); err != nil {
-			return noInputError(err)
+			return fileError(err)
 		}
 	}
 	return nil

@@ -106,6 +106,8 @@ type Config struct {
 	// Seals holds the seal of each issuing authority, by its USCC.
 	Seals map[string]*SealKey
 	QR    QRKey
+	// PAdES signs licences of the types that ask for it; nil when there is no key.
+	PAdES *PAdESKey
 	TSA   Timestamper
 	// Check verifies a finished file as a stranger would, offline, against the
 	// pinned anchors; an error keeps the file from being issued.

@@ -85,6 +85,7 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 	}
 	s.Registry, err = registry.New(s.Config)
 	must(t, err)
+	must(t, s.RegisterSeals(t.Context(), registry.System("test")))
 	return s
 }
 
