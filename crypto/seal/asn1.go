@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"elicence/crypto/pki"
-
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
@@ -16,9 +14,12 @@ import (
 // established: its tags are those that deployed implementations write. Where the
 // standard and such a file might differ ([0] is EXPLICIT here), the file decided.
 
-// oidSM2WithSM3 is the only signature algorithm (GB/T 33560-2017 App. A). The
-// misprint 1.2.156.10197.501 found in some products is not accepted.
-var oidSM2WithSM3 = asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 501}
+// oidSM2WithSM3 is the only signature algorithm (GB/T 33560-2017 App. A);
+// oidSM2WithSM3Alias is how some products misspell it (SignatureOIDAlias).
+var (
+	oidSM2WithSM3      = asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 501}
+	oidSM2WithSM3Alias = asn1.ObjectIdentifier{1, 2, 156, 10197, 501}
+)
 
 const headerID = "ES"
 
@@ -38,7 +39,7 @@ type sesSealInfo struct {
 	EsID     string `asn1:"ia5"`
 	Property sesPropertyInfo
 	Picture  sesPictureInfo
-	ExtDatas []extData `asn1:"optional"`
+	ExtDatas []Extension `asn1:"optional"`
 }
 
 // SES_ESPropertyInfo ::= SEQUENCE { type INTEGER, name UTF8String,
@@ -64,15 +65,6 @@ type sesPictureInfo struct {
 	Width, Height int
 }
 
-// ExtData ::= SEQUENCE { extnID OBJECT IDENTIFIER, critical BOOLEAN DEFAULT FALSE,
-//
-//	extnValue OCTET STRING }
-type extData struct {
-	ExtnID    asn1.ObjectIdentifier
-	Critical  bool `asn1:"optional"`
-	ExtnValue []byte
-}
-
 // SESeal ::= SEQUENCE { eSealInfo SES_SealInfo, cert OCTET STRING,
 //
 //	signAlgID OBJECT IDENTIFIER, signedValue BIT STRING,
@@ -83,16 +75,6 @@ type sesSeal struct {
 	SignAlgID   asn1.ObjectIdentifier
 	SignedValue asn1.BitString
 	TimeStamp   asn1.BitString `asn1:"optional,explicit,tag:0"`
-}
-
-// certDigestObj is an element of the other arm of SES_CertList:
-//
-//	SES_CertList  ::= CHOICE { certs SEQUENCE OF OCTET STRING,
-//	                           certDigestList SEQUENCE OF CertDigestObj }
-//	CertDigestObj ::= SEQUENCE { type PrintableString, value OCTET STRING }
-type certDigestObj struct {
-	Type  string `asn1:"printable"`
-	Value []byte
 }
 
 // SES_Signature ::= SEQUENCE { toSign TBS_Sign, cert OCTET STRING,
@@ -116,53 +98,12 @@ type tbsSign struct {
 	Eseal        asn1.RawValue
 	TimeInfo     time.Time `asn1:"generalized"`
 	DataHash     asn1.BitString
-	PropertyInfo string    `asn1:"ia5"`
-	ExtDatas     []extData `asn1:"optional,explicit,tag:0"`
+	PropertyInfo string      `asn1:"ia5"`
+	ExtDatas     []Extension `asn1:"optional,explicit,tag:0"`
 }
 
-// Version 1, GM/T 0031-2014: SESeal ::= SEQUENCE { esealInfo SES_SealInfo, signInfo SES_SignInfo }
-type sesSealV1 struct {
-	ESealInfo asn1.RawValue
-	SignInfo  sesSignInfoV1
-}
-
-// SES_SignInfo ::= SEQUENCE { cert OCTET STRING, signatureAlgorithm OBJECT IDENTIFIER,
-//
-//	signData BIT STRING }
-type sesSignInfoV1 struct {
-	Cert               []byte
-	SignatureAlgorithm asn1.ObjectIdentifier
-	SignData           asn1.BitString
-}
-
-// sesSignedV1 is what the maker of a version 1 seal signs (GM/T 0031-2014 §6.1.1).
-type sesSignedV1 struct {
-	ESealInfo          asn1.RawValue
-	Cert               []byte
-	SignatureAlgorithm asn1.ObjectIdentifier
-}
-
-// Version 1 of SES_SealInfo: extDatas is tagged.
-type sesSealInfoV1 struct {
-	Header   sesHeader
-	EsID     string `asn1:"ia5"`
-	Property sesPropertyInfoV1
-	Picture  sesPictureInfo
-	ExtDatas []extData `asn1:"optional,explicit,tag:0"`
-}
-
-// Version 1 of SES_ESPropertyInfo: no certListType, and UTCTime.
-type sesPropertyInfoV1 struct {
-	Type       int
-	Name       string `asn1:"utf8"`
-	CertList   []asn1.RawValue
-	CreateDate time.Time `asn1:"utc"`
-	ValidStart time.Time `asn1:"utc"`
-	ValidEnd   time.Time `asn1:"utc"`
-}
-
-// sealVersion looks ahead to header.version, which decides the rest. Both
-// structures begin SEQUENCE { SEQUENCE { SES_Header, … } … }.
+// sealVersion looks ahead to header.version, which decides the rest. All SESeal
+// begin SEQUENCE { SEQUENCE { SES_Header, … } … }.
 func sealVersion(der []byte) (version int, err error) {
 	var outer, info, header cryptobyte.String
 	var id []byte
@@ -178,45 +119,31 @@ func sealVersion(der []byte) (version int, err error) {
 	return version, nil
 }
 
-// parseCertList reads the arm of SES_CertList that certListType picks.
-func parseCertList(kind int, list asn1.RawValue) ([][]byte, error) {
-	switch kind {
-	case ListsCertificates:
-		certs, err := pki.UnmarshalDER[[][]byte](list.FullBytes, "")
-		if err != nil {
-			return nil, fmt.Errorf("certList: %w", err)
-		}
-		return certs, nil
-	case ListsDigests:
-		objects, err := pki.UnmarshalDER[[]certDigestObj](list.FullBytes, "")
-		if err != nil {
-			return nil, fmt.Errorf("certDigestList: %w", err)
-		}
-		digests := make([][]byte, len(objects))
-		for i, o := range objects {
-			digests[i] = o.Value
-		}
-		return digests, nil
-	}
-	return nil, fmt.Errorf("certListType %d is neither 1 nor 2", kind)
+// signatureVersion looks ahead to the version that every SES_Signature begins
+// with: SEQUENCE { SEQUENCE { INTEGER, … } … }.
+func signatureVersion(der []byte) (version int, ok bool) {
+	var outer, tbs cryptobyte.String
+	input := cryptobyte.String(der)
+	ok = input.ReadASN1(&outer, cbasn1.SEQUENCE) && outer.ReadASN1(&tbs, cbasn1.SEQUENCE) && tbs.ReadASN1Integer(&version)
+	return version, ok
 }
 
-// certBytesV1 takes an element of a version 1 list, which some makers wrap in an
-// OCTET STRING and others do not.
-func certBytesV1(v asn1.RawValue) []byte {
-	if v.Class == asn1.ClassUniversal && v.Tag == asn1.TagOctetString {
-		return v.Bytes
-	}
-	return v.FullBytes
+// IsSignature reports whether a DER value is built like a SES_Signature and not
+// like a SESeal, as far as its first element goes.
+func IsSignature(der []byte) bool {
+	_, ok := signatureVersion(der)
+	return ok
 }
 
-func checkExtensions(extensions []extData) error {
-	for _, e := range extensions {
-		if e.Critical {
-			return fmt.Errorf("critical extension %s is not supported", e.ExtnID)
-		}
+// algorithm lets SM2 with SM3 pass, by its misspelt name as a deviation.
+func (r *reading) algorithm(oid asn1.ObjectIdentifier) error {
+	switch {
+	case oid.Equal(oidSM2WithSM3):
+		return nil
+	case oid.Equal(oidSM2WithSM3Alias):
+		return r.meet(SignatureOIDAlias, "signature algorithm "+oid.String())
 	}
-	return nil
+	return fmt.Errorf("signature algorithm %s is not SM2 with SM3", oid)
 }
 
 // byteString insists on a BIT STRING of whole bytes that is not empty.
@@ -233,13 +160,29 @@ func optionalToken(b asn1.BitString) ([]byte, error) {
 		return nil, nil
 	}
 	token, err := byteString(b)
+	if err == nil {
+		token, err = checkToken(token)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("timeStamp: %w", err)
 	}
-	if len(token) > maxTimestamp {
-		return nil, errors.New("timeStamp is over 64 KiB")
+	return token, nil
+}
+
+// checkToken bounds a timestamp token, into which this package does not look.
+func checkToken(token []byte) ([]byte, error) {
+	if len(token) == 0 || len(token) > maxTimestamp {
+		return nil, fmt.Errorf("token of %d bytes, not 1 to %d", len(token), maxTimestamp)
 	}
 	return token, nil
+}
+
+// tokenBits is the inverse of optionalToken.
+func tokenBits(token []byte) (b asn1.BitString) {
+	if token != nil {
+		b = wholeBytes(token)
+	}
+	return b
 }
 
 func wholeBytes(b []byte) asn1.BitString { return asn1.BitString{Bytes: b, BitLength: 8 * len(b)} }
