@@ -4,7 +4,10 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+
+	"elicence/crypto/pki"
 
 	"golang.org/x/crypto/cryptobyte"
 	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
@@ -102,6 +105,111 @@ type tbsSign struct {
 	ExtDatas     []Extension `asn1:"optional,explicit,tag:0"`
 }
 
+// signedParts are the four or five elements of a SESeal and of a SES_Signature of
+// version 4 and 5, as they stand in the input.
+type signedParts struct {
+	content   []byte // SES_SealInfo or TBS_Sign, DER
+	cert      []byte
+	algorithm asn1.ObjectIdentifier
+	value     []byte
+	timestamp []byte // nil: none
+}
+
+// Pictures are large, so what holds one is read in place here, and only the small
+// parts go through pki.UnmarshalDER. cryptobyte is as strict: definite lengths in the
+// fewest octets, minimal integers and object identifiers.
+
+// readSigned reads a SESeal or a SES_Signature.
+func readSigned(der []byte) (p signedParts, err error) {
+	var body, content, cert, tagged cryptobyte.String
+	var dated bool
+	input := cryptobyte.String(der)
+	switch {
+	case !input.ReadASN1(&body, cbasn1.SEQUENCE) || !input.Empty():
+		return p, errors.New("not one SEQUENCE")
+	case !body.ReadASN1Element(&content, cbasn1.SEQUENCE) || !body.ReadASN1(&cert, cbasn1.OCTET_STRING) ||
+		!body.ReadASN1ObjectIdentifier(&p.algorithm):
+		return p, errors.New("not SEQUENCE, OCTET STRING, OBJECT IDENTIFIER")
+	case !body.ReadASN1BitStringAsBytes(&p.value) || len(p.value) == 0:
+		return p, errors.New("signature value is not a BIT STRING of whole bytes")
+	case !body.ReadOptionalASN1(&tagged, &dated, contextTag) || !body.Empty():
+		return p, errors.New("something stands behind the signature value")
+	}
+	p.content, p.cert = content, cert
+	if !dated {
+		return p, nil
+	}
+	if !tagged.ReadASN1BitStringAsBytes(&p.timestamp) || !tagged.Empty() {
+		return p, errors.New("timeStamp is not a BIT STRING of whole bytes")
+	}
+	if p.timestamp, err = checkToken(p.timestamp); err != nil {
+		return p, fmt.Errorf("timeStamp: %w", err)
+	}
+	return p, nil
+}
+
+// contextTag is [0], constructed.
+var contextTag = cbasn1.Tag(0).Constructed().ContextSpecific()
+
+// readSealInfo reads SES_SealInfo. The picture's bytes are those of the input.
+func readSealInfo(der []byte) (info sesSealInfo, err error) {
+	var body, header, property, picture cryptobyte.String
+	input := cryptobyte.String(der)
+	if !input.ReadASN1(&body, cbasn1.SEQUENCE) || !input.Empty() || !body.ReadASN1Element(&header, cbasn1.SEQUENCE) ||
+		!readIA5(&body, &info.EsID) || !body.ReadASN1Element(&property, cbasn1.SEQUENCE) || !body.ReadASN1(&picture, cbasn1.SEQUENCE) {
+		return info, errors.New("not header, esID, property and picture")
+	}
+	if info.Header, err = pki.UnmarshalDER[sesHeader](header, ""); err != nil {
+		return info, fmt.Errorf("header: %w", err)
+	}
+	if info.Property, err = pki.UnmarshalDER[sesPropertyInfo](property, ""); err != nil {
+		return info, fmt.Errorf("property: %w", err)
+	}
+	p := &info.Picture
+	if !readIA5(&picture, &p.Type) || !picture.ReadASN1Bytes(&p.Data, cbasn1.OCTET_STRING) ||
+		!picture.ReadASN1Integer(&p.Width) || !picture.ReadASN1Integer(&p.Height) || !picture.Empty() {
+		return info, errors.New("picture is not type, data, width and height")
+	}
+	if !body.Empty() {
+		info.ExtDatas, err = pki.UnmarshalDER[[]Extension](body, "")
+	}
+	return info, err
+}
+
+// readTBS reads TBS_Sign. The seal's bytes are those of the input.
+func readTBS(der []byte) (tbs tbsSign, err error) {
+	var body, inner, at, extensions cryptobyte.String
+	var digest []byte
+	var extended bool
+	input := cryptobyte.String(der)
+	if !input.ReadASN1(&body, cbasn1.SEQUENCE) || !input.Empty() || !body.ReadASN1Integer(&tbs.Version) ||
+		!body.ReadASN1Element(&inner, cbasn1.SEQUENCE) || !body.ReadASN1Element(&at, cbasn1.GeneralizedTime) {
+		return tbs, errors.New("not version, eseal and timeInfo")
+	}
+	if !body.ReadASN1BitStringAsBytes(&digest) || !readIA5(&body, &tbs.PropertyInfo) ||
+		!body.ReadOptionalASN1(&extensions, &extended, contextTag) || !body.Empty() {
+		return tbs, errors.New("not dataHash, propertyInfo and perhaps extDatas after timeInfo")
+	}
+	tbs.Eseal.FullBytes, tbs.DataHash = inner, wholeBytes(digest)
+	if tbs.TimeInfo, err = pki.UnmarshalDER[time.Time](at, "generalized"); err != nil {
+		return tbs, fmt.Errorf("timeInfo: %w", err)
+	}
+	if extended {
+		tbs.ExtDatas, err = pki.UnmarshalDER[[]Extension](extensions, "")
+	}
+	return tbs, err
+}
+
+// readIA5 reads an IA5String, which is ASCII.
+func readIA5(s *cryptobyte.String, out *string) bool {
+	var b cryptobyte.String
+	if !s.ReadASN1(&b, cbasn1.IA5String) {
+		return false
+	}
+	*out = string(b)
+	return strings.IndexFunc(*out, func(r rune) bool { return r >= 0x80 }) < 0
+}
+
 // sealVersion looks ahead to header.version, which decides the rest. All SESeal
 // begin SEQUENCE { SEQUENCE { SES_Header, … } … }.
 func sealVersion(der []byte) (version int, err error) {
@@ -154,21 +262,6 @@ func byteString(b asn1.BitString) ([]byte, error) {
 	return b.Bytes, nil
 }
 
-// optionalToken reads timeStamp; absent is nil.
-func optionalToken(b asn1.BitString) ([]byte, error) {
-	if b.Bytes == nil {
-		return nil, nil
-	}
-	token, err := byteString(b)
-	if err == nil {
-		token, err = checkToken(token)
-	}
-	if err != nil {
-		return nil, fmt.Errorf("timeStamp: %w", err)
-	}
-	return token, nil
-}
-
 // checkToken bounds a timestamp token, into which this package does not look.
 func checkToken(token []byte) ([]byte, error) {
 	if len(token) == 0 || len(token) > maxTimestamp {
@@ -177,7 +270,7 @@ func checkToken(token []byte) ([]byte, error) {
 	return token, nil
 }
 
-// tokenBits is the inverse of optionalToken.
+// tokenBits is timeStamp; nil is left out.
 func tokenBits(token []byte) (b asn1.BitString) {
 	if token != nil {
 		b = wholeBytes(token)

@@ -32,7 +32,12 @@ func Deviations() []Deviation {
 }
 
 // reading is what one call of a parser may meet and has met.
-type reading struct{ allowed, found []Deviation }
+type reading struct {
+	allowed, found []Deviation
+	// known is a signature whose certificate and seal have been parsed already, so
+	// that what is made need not parse them again; nil: none.
+	known *Signature
+}
 
 // meet records a deviation, or refuses one that is not allowed.
 func (r *reading) meet(d Deviation, detail string) error {

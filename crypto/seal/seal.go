@@ -107,19 +107,15 @@ func parseSeal(der []byte, allowed []Deviation) (s *Seal, err error) {
 }
 
 func (r *reading) sealV4(der []byte, version int) (*Seal, error) {
-	outer, err := pki.UnmarshalDER[sesSeal](der, "")
+	outer, err := readSigned(der)
 	if err != nil {
 		return nil, err
 	}
-	info, err := pki.UnmarshalDER[sesSealInfo](outer.ESealInfo.FullBytes, "")
+	info, err := readSealInfo(outer.content)
 	if err != nil {
 		return nil, fmt.Errorf("SES_SealInfo: %w", err)
 	}
-	token, err := optionalToken(outer.TimeStamp)
-	if err != nil {
-		return nil, err
-	}
-	if version < 5 && token != nil {
+	if version < 5 && outer.timestamp != nil {
 		return nil, errors.New("a timestamp needs version 5")
 	}
 	p := info.Property
@@ -128,24 +124,21 @@ func (r *reading) sealV4(der []byte, version int) (*Seal, error) {
 		return nil, err
 	}
 	s := &Seal{
-		Raw: der, InfoRaw: outer.ESealInfo.FullBytes, SignedRaw: outer.ESealInfo.FullBytes,
+		Raw: der, InfoRaw: outer.content, SignedRaw: outer.content,
 		Version: version, ID: info.EsID, Vendor: info.Header.Vid, Name: p.Name, Type: p.Type,
 		CertListType: p.CertListType, CertList: list,
 		CreatedAt: p.CreateDate, ValidFrom: p.ValidStart, ValidTo: p.ValidEnd,
-		Picture: Picture(info.Picture), Extensions: info.ExtDatas, Timestamp: token,
+		Picture: Picture(info.Picture), Extensions: info.ExtDatas, SignatureValue: outer.value, Timestamp: outer.timestamp,
 	}
-	return s, r.maker(s, outer.Cert, outer.SignAlgID, outer.SignedValue)
+	return s, r.maker(s, outer.cert, outer.algorithm)
 }
 
 // maker takes the parts that all versions share and holds the seal to the bounds.
-func (r *reading) maker(s *Seal, cert []byte, algorithm asn1.ObjectIdentifier, value asn1.BitString) (err error) {
+func (r *reading) maker(s *Seal, cert []byte, algorithm asn1.ObjectIdentifier) (err error) {
 	if err := r.algorithm(algorithm); err != nil {
 		return err
 	}
 	s.Algorithm = algorithm
-	if s.SignatureValue, err = byteString(value); err != nil {
-		return fmt.Errorf("signedValue: %w", err)
-	}
 	if s.Type > TypePerson {
 		if err := r.meet(TypeAboveTwo, fmt.Sprintf("type %d", s.Type)); err != nil {
 			return err

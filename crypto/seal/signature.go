@@ -108,7 +108,11 @@ func (s *Signature) finish() (*Signature, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encoding SES_Signature: %w", err)
 	}
-	return ParseSignature(der, s.Deviations...)
+	made, err := parseSignature(der, reading{allowed: s.Deviations, known: s})
+	if err != nil {
+		return nil, fmt.Errorf("seal: a SES_Signature would be malformed: %w", err)
+	}
+	return made, nil
 }
 
 // marshalTBS encodes TBS_Sign, with the seal as given, from the signature's fields.
@@ -139,14 +143,14 @@ func (s *Signature) marshal(tbs []byte) ([]byte, error) {
 // neither of which may deviate from its standard but as allowed. It checks form and
 // bounds only: see CheckSignature, and Seal.CheckSignature for the seal.
 func ParseSignature(der []byte, allowed ...Deviation) (*Signature, error) {
-	s, err := parseSignature(der, allowed)
+	s, err := parseSignature(der, reading{allowed: allowed})
 	if err != nil {
 		return nil, fmt.Errorf("seal: malformed SES_Signature: %w", err)
 	}
 	return s, nil
 }
 
-func parseSignature(der []byte, allowed []Deviation) (s *Signature, err error) {
+func parseSignature(der []byte, r reading) (s *Signature, err error) {
 	if len(der) > maxSignature {
 		return nil, errors.New("over its limit")
 	}
@@ -154,7 +158,6 @@ func parseSignature(der []byte, allowed []Deviation) (s *Signature, err error) {
 	if !ok {
 		return nil, errors.New("no version")
 	}
-	r := reading{allowed: allowed}
 	switch version {
 	case 1:
 		s, err = r.signatureV1(der)
@@ -171,56 +174,41 @@ func parseSignature(der []byte, allowed []Deviation) (s *Signature, err error) {
 }
 
 func (r *reading) signatureV4(der []byte) (*Signature, error) {
-	outer, err := pki.UnmarshalDER[sesSignature](der, "")
+	outer, err := readSigned(der)
 	if err != nil {
 		return nil, err
 	}
-	tbs, err := pki.UnmarshalDER[tbsSign](outer.ToSign.FullBytes, "")
+	tbs, err := readTBS(outer.content)
 	if err != nil {
 		return nil, fmt.Errorf("TBS_Sign: %w", err)
 	}
 	if err := checkExtensions(tbs.ExtDatas); err != nil {
 		return nil, err
 	}
-	token, err := optionalToken(outer.TimeStamp)
-	if err != nil {
-		return nil, err
-	}
 	s := &Signature{
-		Raw: der, TBSRaw: outer.ToSign.FullBytes, Version: tbs.Version, SigningTime: tbs.TimeInfo,
-		PropertyInfo: tbs.PropertyInfo, Extensions: tbs.ExtDatas, Timestamp: token,
+		Raw: der, TBSRaw: outer.content, Version: tbs.Version, SigningTime: tbs.TimeInfo, DocumentDigest: tbs.DataHash.Bytes,
+		PropertyInfo: tbs.PropertyInfo, Extensions: tbs.ExtDatas, SignatureValue: outer.value, Timestamp: outer.timestamp,
 	}
-	return s, r.signer(s, signedParts{tbs.Eseal, tbs.DataHash, outer.Cert, outer.SignatureAlgID, outer.Signature})
-}
-
-// signedParts are the parts of a seal signature that all versions share.
-type signedParts struct {
-	seal      asn1.RawValue
-	dataHash  asn1.BitString
-	cert      []byte
-	algorithm asn1.ObjectIdentifier
-	value     asn1.BitString
+	return s, r.signer(s, tbs.Eseal.FullBytes, outer.cert, outer.algorithm)
 }
 
 // signer takes the parts that all versions share.
-func (r *reading) signer(s *Signature, p signedParts) (err error) {
-	if len(s.PropertyInfo) > maxText {
+func (r *reading) signer(s *Signature, sealDER, cert []byte, algorithm asn1.ObjectIdentifier) (err error) {
+	switch {
+	case len(s.PropertyInfo) > maxText:
 		return errors.New("propertyInfo is over 1 KiB")
-	}
-	if err := r.algorithm(p.algorithm); err != nil {
-		return err
-	}
-	s.Algorithm = p.algorithm
-	if s.DocumentDigest, err = byteString(p.dataHash); err != nil || len(s.DocumentDigest) != sm3.Size {
+	case len(s.DocumentDigest) != sm3.Size:
 		return errors.New("dataHash is not an SM3 digest")
 	}
-	if s.SignatureValue, err = byteString(p.value); err != nil {
-		return fmt.Errorf("signature: %w", err)
-	}
-	if s.Certificate, err = pki.ParseCertificate(p.cert); err != nil {
+	if err := r.algorithm(algorithm); err != nil {
 		return err
 	}
-	if s.Seal, err = parseSeal(p.seal.FullBytes, r.allowed); err != nil {
+	s.Algorithm = algorithm
+	if known := r.known; known != nil && bytes.Equal(cert, known.Certificate.Raw) && bytes.Equal(sealDER, known.Seal.Raw) {
+		s.Certificate, s.Seal = known.Certificate, known.Seal
+	} else if s.Certificate, err = pki.ParseCertificate(cert); err != nil {
+		return err
+	} else if s.Seal, err = parseSeal(sealDER, r.allowed); err != nil {
 		return fmt.Errorf("SESeal: %w", err)
 	}
 	if slices.Contains(r.allowed, DigestWithZA) && s.Seal.ListsWithZA(s.Certificate) {

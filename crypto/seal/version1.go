@@ -87,6 +87,10 @@ func (r *reading) sealV1(der []byte) (*Seal, error) {
 	if err != nil {
 		return nil, err
 	}
+	value, err := byteString(outer.SignInfo.SignData)
+	if err != nil {
+		return nil, fmt.Errorf("signData: %w", err)
+	}
 	p := info.Property
 	list, err := r.certList(ListsCertificates, p.CertList.FullBytes)
 	if err != nil {
@@ -97,9 +101,9 @@ func (r *reading) sealV1(der []byte) (*Seal, error) {
 		Version: 1, ID: info.EsID, Vendor: info.Header.Vid, Name: p.Name, Type: p.Type,
 		CertListType: ListsCertificates, CertList: list,
 		CreatedAt: p.CreateDate, ValidFrom: p.ValidStart, ValidTo: p.ValidEnd,
-		Picture: Picture(info.Picture), Extensions: info.ExtDatas,
+		Picture: Picture(info.Picture), Extensions: info.ExtDatas, SignatureValue: value,
 	}
-	return s, r.maker(s, outer.SignInfo.Cert, outer.SignInfo.SignatureAlgorithm, outer.SignInfo.SignData)
+	return s, r.maker(s, outer.SignInfo.Cert, outer.SignInfo.SignatureAlgorithm)
 }
 
 // signatureV1 reads a seal signature. Certificate and algorithm are signed with it.
@@ -112,11 +116,18 @@ func (r *reading) signatureV1(der []byte) (*Signature, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TBS_Sign: %w", err)
 	}
-	s := &Signature{Raw: der, TBSRaw: outer.ToSign.FullBytes, Version: tbs.Version, PropertyInfo: tbs.PropertyInfo}
+	value, err := byteString(outer.Signature)
+	if err != nil {
+		return nil, fmt.Errorf("signature: %w", err)
+	}
+	s := &Signature{Raw: der, TBSRaw: outer.ToSign.FullBytes, Version: tbs.Version, PropertyInfo: tbs.PropertyInfo, SignatureValue: value}
 	if err := s.setTimeInfo(tbs.TimeInfo); err != nil {
 		return nil, fmt.Errorf("timeInfo: %w", err)
 	}
-	return s, r.signer(s, signedParts{tbs.Eseal, tbs.DataHash, tbs.Cert, tbs.SignatureAlgorithm, outer.Signature})
+	if s.DocumentDigest, err = byteString(tbs.DataHash); err != nil {
+		return nil, fmt.Errorf("dataHash: %w", err)
+	}
+	return s, r.signer(s, tbs.Eseal.FullBytes, tbs.Cert, tbs.SignatureAlgorithm)
 }
 
 // setTimeInfo reads the DER inside timeInfo.
