@@ -151,28 +151,40 @@ func readSigned(der []byte) (p signedParts, err error) {
 // contextTag is [0], constructed.
 var contextTag = cbasn1.Tag(0).Constructed().ContextSpecific()
 
+// sealInfo is SES_SealInfo, in which property differs from version to version.
+type sealInfo struct {
+	header     sesHeader
+	esID       string
+	property   []byte // DER
+	picture    Picture
+	extensions []Extension
+}
+
 // readSealInfo reads SES_SealInfo. The picture's bytes are those of the input.
-func readSealInfo(der []byte) (info sesSealInfo, err error) {
+func readSealInfo(der []byte, version int) (info sealInfo, err error) {
 	var body, header, property, picture cryptobyte.String
 	input := cryptobyte.String(der)
 	if !input.ReadASN1(&body, cbasn1.SEQUENCE) || !input.Empty() || !body.ReadASN1Element(&header, cbasn1.SEQUENCE) ||
-		!readIA5(&body, &info.EsID) || !body.ReadASN1Element(&property, cbasn1.SEQUENCE) || !body.ReadASN1(&picture, cbasn1.SEQUENCE) {
+		!readIA5(&body, &info.esID) || !body.ReadASN1Element(&property, cbasn1.SEQUENCE) || !body.ReadASN1(&picture, cbasn1.SEQUENCE) {
 		return info, errors.New("not header, esID, property and picture")
 	}
-	if info.Header, err = pki.UnmarshalDER[sesHeader](header, ""); err != nil {
+	info.property = property
+	if info.header, err = pki.UnmarshalDER[sesHeader](header, ""); err != nil {
 		return info, fmt.Errorf("header: %w", err)
 	}
-	if info.Property, err = pki.UnmarshalDER[sesPropertyInfo](property, ""); err != nil {
-		return info, fmt.Errorf("property: %w", err)
-	}
-	p := &info.Picture
+	p := &info.picture
 	if !readIA5(&picture, &p.Type) || !picture.ReadASN1Bytes(&p.Data, cbasn1.OCTET_STRING) ||
 		!picture.ReadASN1Integer(&p.Width) || !picture.ReadASN1Integer(&p.Height) || !picture.Empty() {
 		return info, errors.New("picture is not type, data, width and height")
 	}
-	if !body.Empty() {
-		info.ExtDatas, err = pki.UnmarshalDER[[]Extension](body, "")
+	if body.Empty() {
+		return info, nil
 	}
+	extensions := body
+	if version == 1 && (!body.ReadASN1(&extensions, contextTag) || !body.Empty()) {
+		return info, errors.New("what stands behind the picture is not extDatas")
+	}
+	info.extensions, err = readExtensions(extensions)
 	return info, err
 }
 
@@ -195,9 +207,21 @@ func readTBS(der []byte) (tbs tbsSign, err error) {
 		return tbs, fmt.Errorf("timeInfo: %w", err)
 	}
 	if extended {
-		tbs.ExtDatas, err = pki.UnmarshalDER[[]Extension](extensions, "")
+		tbs.ExtDatas, err = readExtensions(extensions)
 	}
 	return tbs, err
+}
+
+// countElements returns the number of elements in a list, and whether they are well
+// formed and no more than limit: what is counted first costs nothing to refuse.
+func countElements(list cryptobyte.String, limit int) (n int, ok bool) {
+	for ; !list.Empty(); n++ {
+		var element cryptobyte.String
+		if n == limit || !list.ReadAnyASN1Element(&element, new(cbasn1.Tag)) {
+			return 0, false
+		}
+	}
+	return n, true
 }
 
 // readIA5 reads an IA5String, which is ASCII.

@@ -53,14 +53,10 @@ func (r *reading) certList(kind int, der []byte) ([]Listed, error) {
 	if !input.ReadASN1(&list, cbasn1.SEQUENCE) || !input.Empty() {
 		return nil, errors.New("certList is not a SEQUENCE")
 	}
-	n := 0
-	for rest := list; !rest.Empty(); n++ {
-		var element cryptobyte.String
-		if !rest.ReadAnyASN1Element(&element, new(cbasn1.Tag)) || n == maxSigners {
-			return nil, fmt.Errorf("certList is malformed or has over %d entries", maxSigners)
-		}
-	}
+	n, ok := countElements(list, maxSigners)
 	switch {
+	case !ok:
+		return nil, fmt.Errorf("certList is malformed or has over %d entries", maxSigners)
 	case n == 0:
 		return nil, errors.New("certList is empty")
 	case kind == ListsCertificates:

@@ -19,7 +19,12 @@ func remake(t testing.TB, p *cryptotest.PKI, alter func(*seal.SESSealInfo), oid 
 	_, err := asn1.Unmarshal(p.Seal.InfoRaw, &info)
 	must(t, err)
 	alter(&info)
-	der := mustMarshal(t, info)
+	return sealV4(t, p, mustMarshal(t, info), oid)
+}
+
+// sealV4 signs any SES_SealInfo as version 4 does.
+func sealV4(t testing.TB, p *cryptotest.PKI, der []byte, oid asn1.ObjectIdentifier) []byte {
+	t.Helper()
 	return mustMarshal(t, seal.SESeal{ESealInfo: raw(der), Cert: p.SealMaker.Certificate.Raw, SignAlgID: oid, SignedValue: bits(mustValue(t, p.SealMaker, der))})
 }
 

@@ -4,6 +4,11 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+
+	"elicence/crypto/pki"
+
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 const maxExtensions = 64
@@ -20,18 +25,30 @@ type Extension struct {
 	Value    []byte
 }
 
+// readExtensions reads ExtensionDatas, nothing but which der is.
+func readExtensions(der []byte) ([]Extension, error) {
+	var list cryptobyte.String
+	input := cryptobyte.String(der)
+	if !input.ReadASN1(&list, cbasn1.SEQUENCE) || !input.Empty() {
+		return nil, errors.New("extDatas is not a SEQUENCE")
+	}
+	if _, ok := countElements(list, maxExtensions); !ok {
+		return nil, fmt.Errorf("extDatas is malformed or has over %d extensions", maxExtensions)
+	}
+	extensions, err := pki.UnmarshalDER[[]Extension](der, "")
+	if err != nil {
+		return nil, fmt.Errorf("extDatas: %w", err)
+	}
+	return extensions, checkExtensions(extensions)
+}
+
 // checkExtensions refuses what X.509 refuses of its extensions (RFC 5280 §4.2):
 // one twice, and a critical one that is not understood, which here is any. That
 // the same holds for extDatas is inferred from their form.
 func checkExtensions(extensions []Extension) error {
-	if len(extensions) > maxExtensions {
-		return fmt.Errorf("%d extensions, over %d", len(extensions), maxExtensions)
-	}
 	seen := make(map[string]bool, len(extensions))
 	for _, e := range extensions {
 		switch id := e.ID.String(); {
-		case len(e.ID) == 0:
-			return errors.New("extension without an identifier")
 		case seen[id]:
 			return fmt.Errorf("extension %s twice", id)
 		case e.Critical:

@@ -154,17 +154,60 @@ func replaced(der []byte, at int, b byte) []byte {
 	return out
 }
 
+// TestElementTooMany puts one more element behind SES_SealInfo, with
+// extensions before it and without, and has the whole signed.
+func TestElementTooMany(t *testing.T) {
+	p := cryptotest.New(t)
+	with := p.Template(p.Seal.Picture)
+	with.Extensions = []seal.Extension{extension(1, false)}
+	oneWith, err := seal.ParseSeal(makeV1(t, p, func(i *seal.SESSealInfoV1) { i.ExtDatas = with.Extensions }, seal.SM2WithSM3))
+	must(t, err)
+	one, err := seal.ParseSeal(makeV1(t, p, asIs, seal.SM2WithSM3))
+	must(t, err)
+	for name, s := range map[string]*seal.Seal{"4": p.Seal, "4 with extensions": mustMake(t, p, with), "1": one, "1 with extensions": oneWith} {
+		again := sealV4
+		if s.Version == 1 {
+			again = sealV1
+		}
+		if _, err := seal.ParseSeal(again(t, p, s.InfoRaw, seal.SM2WithSM3)); err != nil {
+			t.Errorf("version %s as it is: %v", name, err)
+		}
+		for _, more := range [][]byte{{2, 1, 0}, {0x30, 0}, {0xa0, 2, 0x30, 0}, {0}} {
+			if got, err := seal.ParseSeal(again(t, p, longer(t, s.InfoRaw, more), seal.SM2WithSM3), seal.Deviations()...); (err == nil || got != nil) && !lawful(s, more) {
+				t.Errorf("version %s with %x behind: taken in", name, more)
+			}
+		}
+	}
+}
+
+// lawful reports whether more is an empty list of extensions in its right place.
+func lawful(s *seal.Seal, more []byte) bool {
+	return s.Extensions == nil && (s.Version == 4 && more[0] == 0x30 || s.Version == 1 && more[0] == 0xa0)
+}
+
+// longer puts more at the end of a SEQUENCE.
+func longer(t *testing.T, der, more []byte) []byte {
+	t.Helper()
+	var v asn1.RawValue
+	_, err := asn1.Unmarshal(der, &v)
+	must(t, err)
+	return mustMarshal(t, asn1.RawValue{Tag: v.Tag, IsCompound: true, Bytes: slices.Concat(v.Bytes, more)})
+}
+
 // TestBounds: what is large is refused before it costs anything.
 func TestBounds(t *testing.T) {
 	p := cryptotest.New(t)
 	list := raw(mustMarshal(t, slices.Repeat([]seal.CertDigest{{Type: "SM3", Value: digest("")}}, 10_000)))
 	picture := slices.Repeat([]byte{7}, 513<<10)
+	many := slices.Repeat([]seal.Extension{extension(1, false)}, 50_000)
 	for name, der := range map[string][]byte{
 		"list of 10,000": remake(t, p, func(i *seal.SESSealInfo) { i.Property.CertListType, i.Property.CertList = 2, list }, seal.SM2WithSM3),
 		"list of 10,000 in version 1": makeV1(t, p, func(i *seal.SESSealInfoV1) {
 			i.Property.CertList = raw(mustMarshal(t, slices.Repeat([][]byte{{0x30, 0}}, 10_000)))
 		}, seal.SM2WithSM3),
-		"picture of 513 KiB": remake(t, p, func(i *seal.SESSealInfo) { i.Picture.Type, i.Picture.Data = "OFD", picture }, seal.SM2WithSM3),
+		"50,000 extensions":              remake(t, p, func(i *seal.SESSealInfo) { i.ExtDatas = many }, seal.SM2WithSM3),
+		"50,000 extensions in version 1": makeV1(t, p, func(i *seal.SESSealInfoV1) { i.ExtDatas = many }, seal.SM2WithSM3),
+		"picture of 513 KiB":             remake(t, p, func(i *seal.SESSealInfo) { i.Picture.Type, i.Picture.Data = "OFD", picture }, seal.SM2WithSM3),
 	} {
 		start := time.Now()
 		allocated := testing.AllocsPerRun(10, func() {

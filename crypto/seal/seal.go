@@ -111,24 +111,27 @@ func (r *reading) sealV4(der []byte, version int) (*Seal, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := readSealInfo(outer.content)
+	info, err := readSealInfo(outer.content, version)
 	if err != nil {
 		return nil, fmt.Errorf("SES_SealInfo: %w", err)
 	}
 	if version < 5 && outer.timestamp != nil {
 		return nil, errors.New("a timestamp needs version 5")
 	}
-	p := info.Property
+	p, err := pki.UnmarshalDER[sesPropertyInfo](info.property, "")
+	if err != nil {
+		return nil, fmt.Errorf("property: %w", err)
+	}
 	list, err := r.certList(p.CertListType, p.CertList.FullBytes)
 	if err != nil {
 		return nil, err
 	}
 	s := &Seal{
 		Raw: der, InfoRaw: outer.content, SignedRaw: outer.content,
-		Version: version, ID: info.EsID, Vendor: info.Header.Vid, Name: p.Name, Type: p.Type,
+		Version: version, ID: info.esID, Vendor: info.header.Vid, Name: p.Name, Type: p.Type,
 		CertListType: p.CertListType, CertList: list,
 		CreatedAt: p.CreateDate, ValidFrom: p.ValidStart, ValidTo: p.ValidEnd,
-		Picture: Picture(info.Picture), Extensions: info.ExtDatas, SignatureValue: outer.value, Timestamp: outer.timestamp,
+		Picture: info.picture, Extensions: info.extensions, SignatureValue: outer.value, Timestamp: outer.timestamp,
 	}
 	return s, r.maker(s, outer.cert, outer.algorithm)
 }
@@ -157,9 +160,6 @@ func (s *Seal) check() error {
 		return errors.New("a name is over 1 KiB")
 	case s.Type < 1:
 		return fmt.Errorf("type %d is not positive", s.Type)
-	}
-	if err := checkExtensions(s.Extensions); err != nil {
-		return err
 	}
 	return s.Picture.check()
 }

@@ -182,9 +182,6 @@ func (r *reading) signatureV4(der []byte) (*Signature, error) {
 	if err != nil {
 		return nil, fmt.Errorf("TBS_Sign: %w", err)
 	}
-	if err := checkExtensions(tbs.ExtDatas); err != nil {
-		return nil, err
-	}
 	s := &Signature{
 		Raw: der, TBSRaw: outer.content, Version: tbs.Version, SigningTime: tbs.TimeInfo, DocumentDigest: tbs.DataHash.Bytes,
 		PropertyInfo: tbs.PropertyInfo, Extensions: tbs.ExtDatas, SignatureValue: outer.value, Timestamp: outer.timestamp,

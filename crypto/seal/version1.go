@@ -79,7 +79,7 @@ func (r *reading) sealV1(der []byte) (*Seal, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err := pki.UnmarshalDER[sesSealInfoV1](outer.ESealInfo.FullBytes, "")
+	info, err := readSealInfo(outer.ESealInfo.FullBytes, 1)
 	if err != nil {
 		return nil, fmt.Errorf("SES_SealInfo: %w", err)
 	}
@@ -91,17 +91,20 @@ func (r *reading) sealV1(der []byte) (*Seal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("signData: %w", err)
 	}
-	p := info.Property
+	p, err := pki.UnmarshalDER[sesPropertyInfoV1](info.property, "")
+	if err != nil {
+		return nil, fmt.Errorf("property: %w", err)
+	}
 	list, err := r.certList(ListsCertificates, p.CertList.FullBytes)
 	if err != nil {
 		return nil, err
 	}
 	s := &Seal{
 		Raw: der, InfoRaw: outer.ESealInfo.FullBytes, SignedRaw: signed,
-		Version: 1, ID: info.EsID, Vendor: info.Header.Vid, Name: p.Name, Type: p.Type,
+		Version: 1, ID: info.esID, Vendor: info.header.Vid, Name: p.Name, Type: p.Type,
 		CertListType: ListsCertificates, CertList: list,
 		CreatedAt: p.CreateDate, ValidFrom: p.ValidStart, ValidTo: p.ValidEnd,
-		Picture: Picture(info.Picture), Extensions: info.ExtDatas, SignatureValue: value,
+		Picture: info.picture, Extensions: info.extensions, SignatureValue: value,
 	}
 	return s, r.maker(s, outer.SignInfo.Cert, outer.SignInfo.SignatureAlgorithm)
 }

@@ -35,7 +35,13 @@ func makeV1(t testing.TB, p *cryptotest.PKI, alter func(*seal.SESSealInfoV1), oi
 	}}
 	info.Header.Version = 1
 	alter(&info)
-	infoRaw, maker := raw(mustMarshal(t, info)), p.SealMaker.Certificate.Raw
+	return sealV1(t, p, mustMarshal(t, info), oid)
+}
+
+// sealV1 signs any SES_SealInfo as version 1 does.
+func sealV1(t testing.TB, p *cryptotest.PKI, info []byte, oid asn1.ObjectIdentifier) []byte {
+	t.Helper()
+	infoRaw, maker := raw(info), p.SealMaker.Certificate.Raw
 	value := mustValue(t, p.SealMaker, mustMarshal(t, seal.SESSignedV1{ESealInfo: infoRaw, Cert: maker, SignatureAlgorithm: oid}))
 	return mustMarshal(t, seal.SESSealV1{ESealInfo: infoRaw, SignInfo: seal.SESSignInfoV1{Cert: maker, SignatureAlgorithm: oid, SignData: bits(value)}})
 }
