@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -42,7 +43,8 @@ func writeSamples(t testing.TB, dir string) {
 	expired.ExpiresAt = p.Now.Add(2 * time.Hour)
 	sig := bytes.Index(goodFile, []byte("/Contents <"))
 	policy, export, edited := mustLog(t)
-	for name, data := range map[string][]byte{
+	files := sealFiles(t, p)
+	maps.Copy(files, map[string][]byte{
 		"good.pdf": goodFile, "revoked.pdf": makeFile(t, p, revoked, true), "suspended.pdf": makeFile(t, p, suspended, true), "pending.pdf": makeFile(t, p, good, false),
 		"altered.pdf": flip(goodFile, sig-60), "appended.pdf": append(bytes.Clone(goodFile), '\n'), "empty.pdf": {},
 		"token-altered.pdf": alterToken(t, goodFile),
@@ -51,9 +53,9 @@ func writeSamples(t testing.TB, dir string) {
 		"trust-unscoped.json": unscoped(t, p, trust),
 		"other-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, otherUSCC)), "no-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, "")),
 		"trust-altered.json": bytes.Replace(trust, []byte(`"counter":3`), []byte(`"counter":4`), 1),
-		"seal.der":           p.Seal.Raw,
 		"policy":             policy, "export": export, "export-edited": edited, "export-cut": export[:len(export)-100],
-	} {
+	})
+	for name, data := range files {
 		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
 	}
 }

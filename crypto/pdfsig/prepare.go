@@ -1,6 +1,7 @@
 package pdfsig
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -74,7 +75,7 @@ func Prepare(file []byte, o Options) (*Prepared, error) {
 	if len(file) > MaxFileSize || len(file) < len(header) {
 		return nil, malformed(CodeFileSize, len(file), "file of %d bytes", len(file))
 	}
-	base := make([]byte, 0, len(file)+2*o.Reserve+len(o.Appearance.Content)+4096)
+	base := make([]byte, 0, len(file)+2*o.Reserve+len(u.appearance)+4096)
 	base = append(base, file...)
 	revisions, err := readRevisions(base)
 	if err != nil {
@@ -136,13 +137,11 @@ func ReplaceContents(file, der []byte) ([]byte, error) {
 }
 
 func replaceContents(file []byte, gap [2]int, der []byte) ([]byte, error) {
-	out := make([]byte, 0, len(file))
-	out = append(out, file[:gap[0]+1]...)
-	out, err := appendContents(out, der, (gap[1]-gap[0]-2)/2)
-	if err != nil {
+	out := bytes.Clone(file) // which, unlike make, clears nothing first
+	if _, err := appendContents(out[:gap[0]+1], der, (gap[1]-gap[0]-2)/2); err != nil {
 		return nil, err
 	}
-	return append(out, file[gap[1]-1:]...), nil
+	return out, nil
 }
 
 // newUpdate checks the options that need no file.
