@@ -234,7 +234,7 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 		if err != nil {
 			return nil, err
 		}
-		seals[a.Code] = &registry.SealKey{Seal: s, Certificate: cert, Key: key, Appearance: appearance}
+		seals[a.Code] = &registry.SealKey{Seal: s, Certificate: cert, Key: key, Appearance: appearance, Picture: &picture}
 	}
 	return seals, nil
 }

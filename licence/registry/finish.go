@@ -114,7 +114,7 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 		return err
 	}
 	s.out, err = r.cfg.Layouts[s.item.Layout].Render(r.cfg.Fonts, render.Input{
-		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt,
+		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.key.Picture,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
 			{Name: "qr.cbor", Description: "Signed QR message", Data: message},
