@@ -24,6 +24,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"testdata/requests", ""},
 	{"migrations", ""},
 	{"crypto/pki", ""},
+	{"crypto/pki/csr", "crypto/pki"},
 	{"crypto/pdfsig", ""},
 	{"crypto/tsa", "crypto/pki"},
 	{"crypto/seal", "crypto/pki"},
