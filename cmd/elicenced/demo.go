@@ -366,7 +366,7 @@ func (w *walk) downloadOne(ctx context.Context, c *apiClient, l *demoLicence) er
 
 // exports writes what an outsider needs to check the service without it.
 func (w *walk) exports(ctx context.Context, _ []sample) error {
-	anchors, err := w.in.anchorText()
+	anchors, err := w.in.keys.anchorText()
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -81,10 +80,14 @@ type instance struct {
 	registry *registry.Registry
 	server   *api.Server
 	anchors  atomic.Pointer[pki.TrustAnchors]
-	tsa      *http.Server
-	memory   checkpointFile
-	stop     context.CancelFunc
-	idle     sync.WaitGroup
+	// trusted and untrusted are the anchor files as loaded and the fault reported last;
+	// for open, then for the goroutine of watchTrust alone.
+	trusted   anchorStamp
+	untrusted string
+	tsa       *http.Server
+	memory    checkpointFile
+	stop      context.CancelFunc
+	idle      sync.WaitGroup
 }
 
 // options are what differs between starts of one instance.
@@ -311,34 +314,39 @@ func (in *instance) check(ctx context.Context, file []byte, at time.Time) error 
 	return fmt.Errorf("%s/%s", report.Indication, report.SubIndication)
 }
 
-// refreshTrust renews the CRLs when they are a day old, and loads the anchors.
+// trustInterval is how soon a changed anchor file is noticed: at the latest so long
+// after "ca revoke" nothing more is sealed with what it revoked.
+const trustInterval = 2 * time.Second
+
+// refreshTrust renews the CRLs when they are a day old, and loads the anchors when a
+// file of theirs changed. While one cannot be read, those loaded before stay.
 func (in *instance) refreshTrust() error {
 	if err := refreshCRLs(in.keys, time.Now()); err != nil {
 		return err
 	}
-	text, err := in.anchorText()
+	stamp := in.keys.anchorStamp()
+	if in.anchors.Load() != nil && stamp == in.trusted {
+		return nil
+	}
+	anchors, err := in.keys.anchors()
 	if err != nil {
 		return err
 	}
-	anchors, err := pki.ParseTrustAnchors(text)
-	if err != nil {
-		return fmt.Errorf("reading the trust anchors: %w", err)
-	}
 	in.anchors.Store(anchors)
+	in.trusted = stamp
 	return nil
 }
 
-// anchorText is our own anchors and those from outside as one file.
-func (in *instance) anchorText() ([]byte, error) {
-	own, err := os.ReadFile(in.keys.path(ownAnchors))
+// watchTrust refreshes the trust, and reports a fault when it is another than the last.
+func (in *instance) watchTrust() {
+	err := in.refreshTrust()
+	if err != nil && err.Error() != in.untrusted {
+		slog.Error("trust anchors or revocation lists not renewed", "fault", err)
+	}
+	in.untrusted = ""
 	if err != nil {
-		return nil, err
+		in.untrusted = err.Error()
 	}
-	outside, err := os.ReadFile(in.keys.path(outsideAnchors))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	return append(append(own, '\n'), outside...), nil
 }
 
 // startUpkeep runs what must happen again and again until the instance closes:
@@ -348,6 +356,7 @@ func (in *instance) startUpkeep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	in.stop = cancel
 	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
+	in.every(ctx, trustInterval, in.watchTrust)
 	in.every(ctx, time.Second, func() {
 		if err := in.memory.keep(ctx, in.log); err != nil {
 			slog.Error("checkpoint not kept", "file", in.memory.path, "fault", err)
@@ -378,9 +387,6 @@ func (in *instance) upkeep(ctx context.Context) {
 	}
 	if n, err := in.registry.Upgrade(ctx); n > 0 || err != nil {
 		slog.Info("missing timestamps", "added", n, "fault", err)
-	}
-	if err := in.refreshTrust(); err != nil {
-		slog.Error("revocation lists not renewed", "fault", err)
 	}
 }
 

@@ -221,56 +221,6 @@ func (s *setup) saveSettings(authorities []authority) error {
 	return os.WriteFile(s.path("instance.json"), b, 0o644)
 }
 
-// ownAnchors and outsideAnchors are the two parts of what an instance trusts: the
-// first it writes itself, the second, if there, holds what its operator adds, such as
-// the anchor and CRLs of an outside timestamp authority.
-const (
-	ownAnchors     = "anchors.pem"
-	outsideAnchors = "outside-anchors.pem"
-)
-
-// refreshCRLs makes new revocation lists of both CAs and the anchor file, when the
-// present ones are older than a day. What was revoked stays revoked. The file is
-// replaced in one step.
-func refreshCRLs(k keyring, now time.Time) error {
-	file := k.path(ownAnchors)
-	if st, err := os.Stat(file); err == nil && now.Sub(st.ModTime()) < crlRenewal {
-		return nil
-	}
-	before, err := readAnchors(file)
-	if err != nil {
-		return err
-	}
-	var certs []*pki.Certificate
-	var lists [][]byte
-	for _, name := range []string{"root", "issuing"} {
-		cert, key, err := k.pair(name)
-		if err != nil {
-			return err
-		}
-		list, err := (&pki.CA{Certificate: cert, Key: key}).CRL(rand.Reader, now.Unix(), before.Revoked(cert), now.Add(-time.Minute), now.Add(crlLife))
-		if err != nil {
-			return fmt.Errorf("making the CRL of %s: %w", name, err)
-		}
-		certs, lists = append(certs, cert), append(lists, list)
-	}
-	return replaceFile(file, pki.MarshalTrustAnchors(certs, lists))
-}
-
-// readAnchors reads trust anchors; a file that is not there holds none. One that
-// cannot be read stops whoever wants to replace it: its revocations would be lost.
-func readAnchors(file string) (*pki.TrustAnchors, error) {
-	text, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	anchors, err := pki.ParseTrustAnchors(text)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
-	}
-	return anchors, nil
-}
-
 // replaceFile writes a file beside the old one and renames it into place, durably:
 // after a crash there is the old file or the new one, whole.
 func replaceFile(file string, content []byte) error {
