@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"elicence/crypto/pki"
+	"elicence/licence/registry"
 )
 
 // run runs a command on the site's folder.
@@ -171,5 +172,54 @@ func TestRevokeTogether(t *testing.T) {
 	}
 	if after := number(); after < before+12 {
 		t.Errorf("12 lists, and the number went from %d to %d", before, after)
+	}
+}
+
+// TestRevokeWhileServing revokes a seal signer under a running server: it stops within
+// seconds and says why, other authorities go on, and what was sealed before still counts.
+func TestRevokeWhileServing(t *testing.T) {
+	s := newSite(t, "")
+	r := s.serve(t)
+	defer r.stop(t)
+	if _, err := s.issueOne(t, r, "before"); err != nil {
+		t.Fatal(err)
+	}
+	samples, err := loadSamples()
+	must(t, err)
+	code := issuerOf(samples[0].asks.TypeCode).Code
+	time.Sleep(1100 * time.Millisecond) // a revocation counts from the whole second on
+	s.mustRun(t, "keyCompromise", "ca", "revoke", filepath.Join(s.Dir, "keys", "seal-"+code+".cer.pem"), "--reason", "keyCompromise")
+	start := time.Now()
+	for n := 0; ; n++ {
+		_, err = s.issueOne(t, r, fmt.Sprint("after-", n))
+		if err != nil || time.Since(start) > 10*time.Second {
+			break
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	if err == nil || !strings.Contains(err.Error(), "signer_not_usable") || !strings.Contains(err.Error(), "revoked: keyCompromise") {
+		t.Fatalf("after the revocation: %v", err)
+	}
+	if took := time.Since(start); took > trustInterval+2*time.Second {
+		t.Errorf("sealing stopped after %s", took)
+	}
+	for _, sample := range samples {
+		if client := clientFor(sample); client != clientFor(samples[0]) {
+			var issued registry.Issued
+			must(t, s.as(t, r, client).post(t.Context(), "/licences", "others", sample.body, &issued))
+			break
+		}
+	}
+	anybody := &apiClient{base: r.baseURL}
+	ready, err := anybody.get(t.Context(), "/readyz")
+	if err != nil || !strings.Contains(string(ready), `"authority":"`+code+`","reason":"signer_revoked"`) {
+		t.Errorf("%s, %v", ready, err)
+	}
+	var report struct{ Indication string }
+	file, err := os.ReadFile(filepath.Join(s.Dir, s.demo.Licences[0].File))
+	must(t, err)
+	must(t, anybody.send(t.Context(), "POST", "/api/v1/verifications", "application/pdf", "", file, &report))
+	if report.Indication != "TotalPassed" {
+		t.Errorf("sealed before: %s", report.Indication)
 	}
 }

@@ -95,6 +95,7 @@ type options struct {
 	location
 	passphraseFile, publicURL, tsaURL string
 	behindProxy                       bool
+	sealMargin                        time.Duration
 	fonts                             *render.Fonts
 }
 
@@ -192,6 +193,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
 		QR: registry.QRKey{Certificate: qr, Key: qrKey}, TSA: stamper, Check: in.check,
+		Trusted: in.trusts, SealMargin: o.sealMargin,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
 			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)
@@ -237,7 +239,7 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 func (in *instance) timestamper(url string) (registry.Timestamper, error) {
 	client := &tsa.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, Rand: rand.Reader, Timeout: 5 * time.Second}
 	if url != "" {
-		return outsideTSA{client, in}, nil
+		return trustedTSA{client, in}, nil
 	}
 	cert, key, err := in.keys.pair("tsa")
 	if err != nil {
@@ -253,19 +255,19 @@ func (in *instance) timestamper(url string) (registry.Timestamper, error) {
 	}
 	go in.tsa.Serve(listener) // ends with close
 	client.URL, client.Certificate = "http://"+listener.Addr().String()+"/", cert
-	return client, nil
+	return trustedTSA{client, in}, nil
 }
 
-// outsideTSA takes tokens only of an authority that the anchors know: an issue with
-// any other would end in a file that nobody accepts, while one without a token is
-// timestamped later.
-type outsideTSA struct {
+// trustedTSA takes tokens only of an authority that the anchors know and that was not
+// revoked: an issue with any other would end in a file that nobody accepts, while one
+// without a token is timestamped later.
+type trustedTSA struct {
 	*tsa.Client
 	in *instance
 }
 
 // Timestamp implements registry.Timestamper.
-func (o outsideTSA) Timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
+func (o trustedTSA) Timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
 	token, err := o.Client.Timestamp(ctx, message)
 	if err != nil {
 		return nil, err
@@ -273,7 +275,7 @@ func (o outsideTSA) Timestamp(ctx context.Context, message []byte) (*tsa.Token, 
 	_, err = o.in.anchors.Load().CheckPath(token.Certificate, pki.PathOptions{
 		Intermediates: token.Intermediates, Usage: pki.UsageTimestamp, At: token.Time, Now: time.Now()})
 	if err != nil {
-		return nil, fmt.Errorf("the timestamp authority is not trusted (its anchor and CRL belong into keys/%s): %w", outsideAnchors, err)
+		return nil, fmt.Errorf("the timestamp authority is not trusted (those of an outside one: anchor and CRL belong into keys/%s): %w", outsideAnchors, err)
 	}
 	return token, nil
 }
@@ -299,6 +301,12 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 	return err
 }
 
+// trusts implements registry.Config.Trusted.
+func (in *instance) trusts(cert *pki.Certificate, usage pki.Usage, at time.Time) error {
+	_, err := in.anchors.Load().CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: at})
+	return err
+}
+
 // check verifies a finished file as a stranger with the anchors would.
 func (in *instance) check(ctx context.Context, file []byte, at time.Time) error {
 	v := verify.Verifier{Anchors: in.anchors.Load()}
@@ -316,7 +324,7 @@ func (in *instance) check(ctx context.Context, file []byte, at time.Time) error 
 
 // trustInterval is how soon a changed anchor file is noticed: at the latest so long
 // after "ca revoke" nothing more is sealed with what it revoked.
-const trustInterval = 2 * time.Second
+const trustInterval = time.Second
 
 // refreshTrust renews the CRLs when they are a day old, and loads the anchors when a
 // file of theirs changed. While one cannot be read, those loaded before stay.
