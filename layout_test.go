@@ -25,6 +25,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"migrations", ""},
 	{"crypto/pki", ""},
 	{"crypto/pki/csr", "crypto/pki"},
+	{"crypto/pki/ocsp", "crypto/pki"},
 	{"crypto/pdfsig", ""},
 	{"crypto/tsa", "crypto/pki"},
 	{"crypto/seal", "crypto/pki"},
