@@ -154,6 +154,15 @@ func (a *TrustAnchors) Revoked(issuer *Certificate) []Revoked {
 	return slices.SortedFunc(maps.Values(lines), func(x, y Revoked) int { return x.SerialNumber.Cmp(y.SerialNumber) })
 }
 
+// RevokedSerial returns what the CRLs say that an anchor revoked under a serial number;
+// nil when they say nothing.
+func (a *TrustAnchors) RevokedSerial(issuer *Certificate, serial *big.Int) (r *Revoked) {
+	for _, list := range a.crls[string(issuer.RawSubjectPublicKeyInfo)] {
+		r = earlier(r, list.revoked[serial.String()])
+	}
+	return r
+}
+
 // CRL is a list that trust anchors hold.
 type CRL struct {
 	Raw                    []byte // DER; not to be changed

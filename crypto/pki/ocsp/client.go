@@ -105,8 +105,8 @@ func (c *Client) post(ctx context.Context, url string, request []byte) ([]byte, 
 
 // Check returns what the response says of the certificate id, when issuer, or a signer
 // that issuer certified for OCSP, signed it and it is current at now: thisUpdate ≤ now ≤
-// nextUpdate, the first within a minute of clock difference, the second ten minutes
-// after thisUpdate when it is left out.
+// nextUpdate. The Status says so with a minute's allowance for clocks before
+// thisUpdate, and ten minutes after it where nextUpdate is left out.
 func (r *Response) Check(id CertID, issuer *pki.Certificate, now time.Time) (*pki.Status, error) {
 	if !id.isOf(issuer) {
 		return nil, errors.New("ocsp: certificate is not of this issuer")
@@ -130,9 +130,7 @@ func (r *Response) Check(id CertID, issuer *pki.Certificate, now time.Time) (*pk
 	if s.NextUpdate.IsZero() {
 		s.NextUpdate = s.ThisUpdate.Add(freshFor)
 	}
-	if ahead := s.ThisUpdate.Sub(now); ahead > 0 && ahead <= clockSkew {
-		s.ThisUpdate = now
-	}
+	s.ThisUpdate = s.ThisUpdate.Add(-clockSkew) // the caller's "now" may also be from before the question
 	if now.Before(s.ThisUpdate) || now.After(s.NextUpdate) {
 		return nil, fmt.Errorf("ocsp: response is not current: from %s to %s", s.ThisUpdate.Format(time.RFC3339), s.NextUpdate.Format(time.RFC3339))
 	}
