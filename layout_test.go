@@ -46,7 +46,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},
 	{"cmd/elicence", "licence verify audit crypto/pki crypto/seal crypto/pdfsig"},
-	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pdfsig crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.

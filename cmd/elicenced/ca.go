@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/pem"
 	"errors"
 	"fmt"
@@ -12,28 +13,32 @@ import (
 	"time"
 
 	"elicence/crypto/pki"
+
+	"github.com/emmansun/gmsm/sm3"
 )
 
 // caCommands look after certificates. docs/certificates.md tells how they go together.
 type caCommands struct {
-	Revoke caRevokeCmd `cmd:"" help:"Revoke a certificate of this instance, at once and for good."`
-	CRL    caCRLCmd    `cmd:"" name:"crl" help:"Write the newest revocation list of a CA, DER."`
+	CSR     caCSRCmd     `cmd:"" name:"csr" help:"Ask another CA to certify a key of this instance."`
+	Install caInstallCmd `cmd:"" help:"Take in the certificate that a CA gave for a key of this instance."`
+	Issue   caIssueCmd   `cmd:"" help:"Certify somebody's key."`
+	Revoke  caRevokeCmd  `cmd:"" help:"Revoke a certificate of this instance, at once and for good."`
+	CRL     caCRLCmd     `cmd:"" name:"crl" help:"Write the newest revocation list of a CA, DER."`
 }
 
 // keyFolder says where the keys of an instance lie; every ca command takes it.
 type keyFolder struct {
-	Dir            string `help:"Folder of the instance." default:"demo" type:"path"`
+	location
 	PassphraseFile string `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
 }
 
 // open finds the instance and opens its keyring.
 func (f keyFolder) open() (keyring, settings, error) {
-	at := location{Dir: f.Dir}
-	s, err := at.settings()
+	s, err := f.settings()
 	if err != nil {
 		return keyring{}, s, err
 	}
-	k, err := at.keys(f.PassphraseFile)
+	k, err := f.keys(f.PassphraseFile)
 	return k, s, err
 }
 
@@ -47,8 +52,9 @@ type caRevokeCmd struct {
 	Since       string `help:"Since when the lost key is not to be trusted, RFC 3339 (default: now). Only with keyCompromise, cACompromise and aACompromise."`
 }
 
-// Run revokes: new lists of both CAs replace the old ones in one durable step.
-func (c *caRevokeCmd) Run() error {
+// Run revokes: new lists of both CAs replace the old ones in one durable step. The
+// entry in the access log comes after it, for nothing may keep a lost key in use.
+func (c *caRevokeCmd) Run(ctx context.Context) error {
 	now := time.Now().UTC().Truncate(time.Second)
 	line, err := c.line(now)
 	if err != nil {
@@ -76,6 +82,19 @@ func (c *caRevokeCmd) Run() error {
 	}
 	fmt.Printf("revoked %x of %s: %s, counting from %s\n", serial, issuer.Subject.CommonName, line.Reason, line.Effective().Format(time.RFC3339))
 	fmt.Println("a running server notices within seconds; give out the anchors anew to whoever verifies offline")
+	return c.log(ctx, k, issuer, serial)
+}
+
+// log says in the access log which list now holds the revocation.
+func (c *caRevokeCmd) log(ctx context.Context, k keyring, issuer *pki.Certificate, serial *big.Int) error {
+	anchors, err := readAnchors(k.path(ownAnchors))
+	if err != nil {
+		return err
+	}
+	list, _ := anchors.CRL(issuer)
+	if err := c.appendLog(ctx, k, actionRevokeCertificate, "certificate/"+serial.Text(16), sm3.Sum(list.Raw)); err != nil {
+		return fmt.Errorf("the certificate is revoked, but the log lacks its entry %s: %w", actionRevokeCertificate, err)
+	}
 	return nil
 }
 

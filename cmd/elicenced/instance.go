@@ -19,6 +19,7 @@ import (
 	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
+	"elicence/crypto/pki/ocsp"
 	"elicence/crypto/seal"
 	"elicence/crypto/tsa"
 	"elicence/licence"
@@ -80,6 +81,7 @@ type instance struct {
 	registry *registry.Registry
 	server   *api.Server
 	anchors  atomic.Pointer[pki.TrustAnchors]
+	evidence *ocsp.Evidence
 	// trusted and untrusted are the anchor files as loaded and the fault reported last;
 	// for open, then for the goroutine of watchTrust alone.
 	trusted   anchorStamp
@@ -102,6 +104,7 @@ type options struct {
 // open starts everything but the listener of the API.
 func open(ctx context.Context, o options) (_ *instance, err error) {
 	in := &instance{memory: checkpointFile{path: filepath.Join(o.Dir, "checkpoint")}}
+	in.evidence = &ocsp.Evidence{Client: &ocsp.Client{Rand: rand.Reader, Now: time.Now}}
 	defer func() {
 		if err != nil {
 			in.close()
@@ -129,6 +132,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if err = in.openServer(o, secrets); err != nil {
 		return in, err
 	}
+	first, cancel := context.WithTimeout(ctx, evidenceInterval)
+	defer cancel()
+	in.refreshEvidence(first) // so that the first request is not refused for want of it
 	in.startUpkeep()
 	return in, nil
 }
@@ -273,7 +279,7 @@ func (o trustedTSA) Timestamp(ctx context.Context, message []byte) (*tsa.Token, 
 		return nil, err
 	}
 	_, err = o.in.anchors.Load().CheckPath(token.Certificate, pki.PathOptions{
-		Intermediates: token.Intermediates, Usage: pki.UsageTimestamp, At: token.Time, Now: time.Now()})
+		Intermediates: token.Intermediates, Usage: pki.UsageTimestamp, At: token.Time, Now: time.Now(), Status: o.in.evidence.Known})
 	if err != nil {
 		return nil, fmt.Errorf("the timestamp authority is not trusted (those of an outside one: anchor and CRL belong into keys/%s): %w", outsideAnchors, err)
 	}
@@ -286,7 +292,7 @@ const tsaPolicy = pki.PrivateArc + ".2.1"
 
 // openServer makes the HTTP interface.
 func (in *instance) openServer(o options, s secrets) (err error) {
-	qr, err := in.keys.certificate("qr")
+	qr, err := in.keys.qrCertificates()
 	if err != nil {
 		return err
 	}
@@ -295,7 +301,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 		Ready: in.database.Ready, BehindProxy: o.behindProxy,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
-			return &verify.Verifier{Anchors: in.anchors.Load(), Register: r, QRSigners: []*pki.Certificate{qr}}
+			return &verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}
 		},
 	})
 	return err
@@ -303,13 +309,14 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 
 // trusts implements registry.Config.Trusted.
 func (in *instance) trusts(cert *pki.Certificate, usage pki.Usage, at time.Time) error {
-	_, err := in.anchors.Load().CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: at})
+	_, err := in.anchors.Load().CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: at, Status: in.evidence.Known})
 	return err
 }
 
-// check verifies a finished file as a stranger with the anchors would.
+// check verifies a finished file as a stranger with the anchors would, and what OCSP
+// evidence is at hand.
 func (in *instance) check(ctx context.Context, file []byte, at time.Time) error {
-	v := verify.Verifier{Anchors: in.anchors.Load()}
+	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
 	report := v.VerifyFile(ctx, file, at)
 	if report.Indication == verify.TotalPassed {
 		return nil
@@ -365,6 +372,7 @@ func (in *instance) startUpkeep() {
 	in.stop = cancel
 	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
 	in.every(ctx, trustInterval, in.watchTrust)
+	in.every(ctx, evidenceInterval, func() { in.refreshEvidence(ctx) })
 	in.every(ctx, time.Second, func() {
 		if err := in.memory.keep(ctx, in.log); err != nil {
 			slog.Error("checkpoint not kept", "file", in.memory.path, "fault", err)

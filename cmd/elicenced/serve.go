@@ -67,6 +67,9 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	}
 	defer func() { err = errors.Join(err, in.close()) }()
 	server := in.server.HTTPServer()
+	if server.Handler, err = in.withStatus(server.Handler); err != nil {
+		return err
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.accept(server, listener) }()
 	used := make(chan error, 1)
