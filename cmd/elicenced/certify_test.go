@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"elicence/audit"
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pki"
 	"elicence/crypto/pki/csr"
@@ -243,7 +244,7 @@ func TestStatusService(t *testing.T) {
 		t.Errorf("addresses %q", got)
 	}
 	r := s.serve(t)
-	defer r.stop(t)
+	defer func() { r.stop(t) }()
 	logged := func() string {
 		export := filepath.Join(t.TempDir(), "log")
 		s.mustRun(t, "", "log", "export", "-o", export)
@@ -315,6 +316,12 @@ func TestStatusService(t *testing.T) {
 	if err != nil || st.Revoked == nil || st.Revoked.Reason != pki.Superseded {
 		t.Errorf("after the revocation: %+v, %v", st, err)
 	}
+	s.mustRun(t, "", "ca", "revoke", keys.path("ocsp.cer.pem"), "--reason", "keyCompromise")
+	r.stop(t)
+	r = s.serve(t)
+	if st, err = client.Status(t.Context(), r.baseURL+"/pki/ocsp", qr, issuing); err != nil || st.Revoked == nil {
+		t.Errorf("with its own signer revoked: %+v, %v", st, err)
+	}
 }
 
 // TestStatusServiceLimit: beyond its rate it refuses, and the API goes on.
@@ -357,4 +364,29 @@ func TestCertificatesSession(t *testing.T) {
 			t.Errorf("the session does not say %q:\n%s", want, out)
 		}
 	}
+	logged := s.actions(t)
+	for _, action := range []audit.Action{actionIssueCertificate, actionInstallCertificate, actionRevokeCertificate} {
+		if logged[action] != 1 {
+			t.Errorf("the access log has %d entries %s", logged[action], action)
+		}
+	}
+}
+
+// actions counts the entries of the access log.
+func (s *site) actions(t testing.TB) map[audit.Action]int {
+	t.Helper()
+	set, err := s.settings()
+	must(t, err)
+	db, err := s.openDatabase(t.Context(), secrets{storage: make([]byte, 16), index: make([]byte, 32)})
+	must(t, err)
+	defer db.Close()
+	head, err := db.Head(t.Context(), set.LogID)
+	must(t, err)
+	count := map[audit.Action]int{}
+	must(t, db.Rows(t.Context(), set.LogID, 0, head.Size, func(row audit.Row) error {
+		r, err := audit.ParseRecord(row.Record)
+		count[r.Entry.Action]++
+		return err
+	}))
+	return count
 }

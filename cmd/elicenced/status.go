@@ -68,10 +68,10 @@ func (in *instance) withStatus(next http.Handler) (http.Handler, error) {
 }
 
 // openResponder answers with the certificate that set-up made for it. In an instance
-// that is older than that, or where it expired, the CA signs itself.
+// that is older than that, or where it expired or was revoked, the CA signs itself.
 func (s *statusService) openResponder(issuer *pki.Certificate) error {
 	cert, key, err := s.in.keys.pair("ocsp")
-	if errors.Is(err, fs.ErrNotExist) || err == nil && time.Now().After(cert.NotAfter) {
+	if errors.Is(err, fs.ErrNotExist) || err == nil && s.spent(cert, issuer) {
 		cert, key, err = s.in.keys.pair("issuing")
 	}
 	if err != nil {
@@ -88,6 +88,11 @@ func (s *statusService) openResponder(issuer *pki.Certificate) error {
 		},
 	}
 	return nil
+}
+
+// spent reports whether a certificate signs no more answers.
+func (s *statusService) spent(cert, issuer *pki.Certificate) bool {
+	return time.Now().After(cert.NotAfter) || s.in.anchors.Load().RevokedSerial(issuer, cert.SerialNumber) != nil
 }
 
 // ServeHTTP implements http.Handler for what lies under /pki/.

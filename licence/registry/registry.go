@@ -4,8 +4,9 @@
 // # The order of issue
 //
 //  1. authorise the caller; check the request against the catalogue item, every
-//     character against the fonts and every text against its box; log the
-//     attempt, allowed or not. Nothing is reserved yet.
+//     character against the fonts and every text against its box, and whether
+//     the seal and its certificates can be used now; log the attempt, allowed or
+//     not. Nothing is reserved yet.
 //  2. one transaction: identifier and number reserved, licence pending,
 //     idempotency key bound, digest of the licence data, log entry "reserved",
 //     which permits the QR signature.
@@ -30,6 +31,7 @@
 //   - no status "valid" without a file and a log entry "issued", committed together
 //   - no answer, refusals included, before its log entry is durable
 //   - no key is used before the entry that permits it is durable
+//   - nothing is sealed with what is expired, revoked, or not known to be unrevoked
 //
 // The registry does no HTTP and writes no SQL. Time, randomness, keys and trust
 // come in by Config.
