@@ -94,7 +94,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(), uploads: make(chan struct{}, maxUploads)}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}), uploads: make(chan struct{}, maxUploads)}
 	s.verifications = newLimiter(verificationRate, s.logLimited(registry.ActionVerify))
 	s.strangers = newLimiter(strangerRate, s.logLimited(registry.ActionAuthenticate))
 	s.engine.HandleMethodNotAllowed = true

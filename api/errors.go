@@ -69,6 +69,7 @@ var statuses = map[string]struct {
 	"number_taken":              {409, "Number taken"},
 	"wrong_status":              {409, "Wrong status"},
 	"no_seal":                   {409, "No seal"},
+	"signer_not_usable":         {409, "Certificate not usable"},
 	"too_large":                 {413, "Body too large"},
 	"unsupported_media_type":    {415, "Media type not accepted"},
 	"body_unreadable":           {400, "Body unreadable"},
@@ -156,6 +157,7 @@ var details = map[string]string{
 	"number_taken":              "another licence of this type and authority has this number",
 	"wrong_status":              "the licence's status does not permit this change",
 	"no_seal":                   registry.ErrNoSeal.Error(),
+	"signer_not_usable":         registry.ErrSigner.Error(),
 	"invalid_request":           "fields of the request are wrong; errors names each",
 	"malformed_json":            errMalformed.detail,
 	"purpose_missing":           registry.ErrPurposeMissing.Error(),
@@ -173,6 +175,10 @@ func detailOf(err error, code string) string {
 	var r *refusal
 	if errors.As(err, &r) {
 		return r.detail
+	}
+	var fault *registry.SealFault
+	if errors.As(err, &fault) && code == registry.Code(fault) {
+		return fault.Error()
 	}
 	return details[code]
 }

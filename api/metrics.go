@@ -18,13 +18,13 @@ type metrics struct {
 	logSize   atomic.Uint64
 }
 
-func newMetrics() *metrics {
+func newMetrics(seals sealGauges) *metrics {
 	m := &metrics{durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "elicence_http_request_duration_seconds", Help: "Time to answer, by route, method and status.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route", "method", "status"})}
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.durations, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	r.MustRegister(m.durations, seals, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "elicence_log_size", Help: "Entries of the access log, by the newest receipt this process gave; 0 before the first.",
 		}, func() float64 { return float64(m.logSize.Load()) }))
@@ -62,7 +62,8 @@ func (x *exchange) showMetrics() { x.metrics.handler.ServeHTTP(x.w, x.r) }
 // health says that the process answers, and nothing more.
 func (x *exchange) health() { x.json(http.StatusOK, map[string]string{"status": "ok"}) }
 
-// ready says whether storage and log can be reached.
+// ready says whether storage and log can be reached, and which seals cannot be used:
+// reads go on without them.
 func (x *exchange) ready() {
 	if x.cfg.Ready != nil {
 		if err := x.cfg.Ready(x.r.Context()); err != nil {
@@ -71,5 +72,5 @@ func (x *exchange) ready() {
 			return
 		}
 	}
-	x.json(http.StatusOK, map[string]string{"status": "ready"})
+	x.json(http.StatusOK, readiness{"ready", unusable(x.cfg.Registry.SealStates())})
 }

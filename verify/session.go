@@ -173,7 +173,7 @@ func (s *session) follow(cert *pki.Certificate, usage pki.Usage, at time.Time, p
 	if s.verifier.Anchors == nil {
 		return certificatePath{fault: "untrusted", text: describe(cert) + "; no trust anchors given"}
 	}
-	path, err := s.verifier.Anchors.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: s.at, Intermediates: between})
+	path, err := s.verifier.Anchors.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: s.at, Intermediates: between, Status: s.verifier.Status})
 	if err == nil {
 		return certificatePath{path: path, fault: "trusted", text: describe(cert) + "; path of " + pathText(path) + " at " + instant(at)}
 	}

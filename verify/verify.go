@@ -29,7 +29,7 @@
 // What it does not do: it does not read the page, neither its text, which is what
 // the sealed bytes show and is not compared with the data, nor the drawn QR symbol
 // (that it equals the attached payload is proved when a licence is issued); and it
-// fetches nothing from a network. Its callers are cmd/elicence, api and
+// fetches nothing from a network (a Status that it is given may). Its callers are cmd/elicence, api and
 // cmd/elicenced, and a browser by way of GOOS=js.
 package verify
 
@@ -46,6 +46,9 @@ type Verifier struct {
 	// Anchors are the certificates and CRLs trusted. With nil no path can be
 	// followed and no file is TotalPassed.
 	Anchors *pki.TrustAnchors
+	// Status is asked about certificates that no current CRL covers (see
+	// pki.PathOptions); nil: CRLs alone count, as offline.
+	Status func(cert, issuer *pki.Certificate) *pki.Status
 	// Trust is the signed list of QR signers and licence states; nil when there is none.
 	Trust *TrustList
 	// QRSigners are further certificates whose QR payloads VerifyQR can look up by

@@ -27,7 +27,8 @@ import (
 // continues, because every request carries the same Idempotency-Key.
 type demoCmd struct {
 	serveCmd
-	Once bool `help:"Exit when the samples are made, instead of serving."`
+	PKIURL string `name:"pki-url" help:"Scheme and host that a new instance writes into its certificates, for CRL and OCSP (default: none)."`
+	Once   bool   `help:"Exit when the samples are made, instead of serving."`
 }
 
 // demoAuthority is an issuing authority of the demo, with the client of its
@@ -111,12 +112,15 @@ func (d *demoCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if d.PKIURL != "" && !publicURL.MatchString(d.PKIURL) {
+		return fmt.Errorf("%w: --pki-url %q is not http or https with a host and nothing else", errUsage, d.PKIURL)
+	}
 	prepare := func() error {
 		var authorities []authority
 		for _, a := range demoAuthorities {
 			authorities = append(authorities, a.authority)
 		}
-		return setUp(d.Dir, authorities, fonts, time.Now())
+		return setUp(d.Dir, settings{PKIURL: d.PKIURL, Authorities: authorities}, fonts, time.Now())
 	}
 	return d.serve(ctx, fonts, prepare, func(in *instance, baseURL string) error {
 		w := &walk{dir: d.Dir, in: in, file: demoFile{BaseURL: baseURL, TokenURL: baseURL + "/api/v1/oauth/token"}}
@@ -366,7 +370,7 @@ func (w *walk) downloadOne(ctx context.Context, c *apiClient, l *demoLicence) er
 
 // exports writes what an outsider needs to check the service without it.
 func (w *walk) exports(ctx context.Context, _ []sample) error {
-	anchors, err := w.in.anchorText()
+	anchors, err := w.in.keys.anchorText()
 	if err != nil {
 		return err
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
@@ -20,6 +19,7 @@ import (
 	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
+	"elicence/crypto/pki/ocsp"
 	"elicence/crypto/seal"
 	"elicence/crypto/tsa"
 	"elicence/licence"
@@ -81,10 +81,15 @@ type instance struct {
 	registry *registry.Registry
 	server   *api.Server
 	anchors  atomic.Pointer[pki.TrustAnchors]
-	tsa      *http.Server
-	memory   checkpointFile
-	stop     context.CancelFunc
-	idle     sync.WaitGroup
+	evidence *ocsp.Evidence
+	// trusted and untrusted are the anchor files as loaded and the fault reported last;
+	// for open, then for the goroutine of watchTrust alone.
+	trusted   anchorStamp
+	untrusted string
+	tsa       *http.Server
+	memory    checkpointFile
+	stop      context.CancelFunc
+	idle      sync.WaitGroup
 }
 
 // options are what differs between starts of one instance.
@@ -92,12 +97,14 @@ type options struct {
 	location
 	passphraseFile, publicURL, tsaURL string
 	behindProxy                       bool
+	sealMargin                        time.Duration
 	fonts                             *render.Fonts
 }
 
 // open starts everything but the listener of the API.
 func open(ctx context.Context, o options) (_ *instance, err error) {
 	in := &instance{memory: checkpointFile{path: filepath.Join(o.Dir, "checkpoint")}}
+	in.evidence = &ocsp.Evidence{Client: &ocsp.Client{Rand: rand.Reader, Now: time.Now}}
 	defer func() {
 		if err != nil {
 			in.close()
@@ -128,6 +135,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if err = in.openServer(o, secrets); err != nil {
 		return in, err
 	}
+	first, cancel := context.WithTimeout(ctx, evidenceInterval)
+	defer cancel()
+	in.refreshEvidence(first) // so that the first request is not refused for want of it
 	in.startUpkeep()
 	return in, nil
 }
@@ -196,6 +206,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
 		QR: registry.QRKey{Certificate: qr, Key: qrKey}, PAdES: padesKey, TSA: stamper, Check: in.check,
+		Trusted: in.trusts, SealMargin: o.sealMargin,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
 			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)
@@ -244,7 +255,7 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 func (in *instance) timestamper(url string) (registry.Timestamper, error) {
 	client := &tsa.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, Rand: rand.Reader, Timeout: 5 * time.Second}
 	if url != "" {
-		return outsideTSA{client, in}, nil
+		return trustedTSA{client, in}, nil
 	}
 	cert, key, err := in.keys.pair("tsa")
 	if err != nil {
@@ -260,27 +271,27 @@ func (in *instance) timestamper(url string) (registry.Timestamper, error) {
 	}
 	go in.tsa.Serve(listener) // ends with close
 	client.URL, client.Certificate = "http://"+listener.Addr().String()+"/", cert
-	return client, nil
+	return trustedTSA{client, in}, nil
 }
 
-// outsideTSA takes tokens only of an authority that the anchors know: an issue with
-// any other would end in a file that nobody accepts, while one without a token is
-// timestamped later.
-type outsideTSA struct {
+// trustedTSA takes tokens only of an authority that the anchors know and that was not
+// revoked: an issue with any other would end in a file that nobody accepts, while one
+// without a token is timestamped later.
+type trustedTSA struct {
 	*tsa.Client
 	in *instance
 }
 
 // Timestamp implements registry.Timestamper.
-func (o outsideTSA) Timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
+func (o trustedTSA) Timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
 	token, err := o.Client.Timestamp(ctx, message)
 	if err != nil {
 		return nil, err
 	}
 	_, err = o.in.anchors.Load().CheckPath(token.Certificate, pki.PathOptions{
-		Intermediates: token.Intermediates, Usage: pki.UsageTimestamp, At: token.Time, Now: time.Now()})
+		Intermediates: token.Intermediates, Usage: pki.UsageTimestamp, At: token.Time, Now: time.Now(), Status: o.in.evidence.Known})
 	if err != nil {
-		return nil, fmt.Errorf("the timestamp authority is not trusted (its anchor and CRL belong into keys/%s): %w", outsideAnchors, err)
+		return nil, fmt.Errorf("the timestamp authority is not trusted (those of an outside one: anchor and CRL belong into keys/%s): %w", outsideAnchors, err)
 	}
 	return token, nil
 }
@@ -291,7 +302,7 @@ const tsaPolicy = pki.PrivateArc + ".2.1"
 
 // openServer makes the HTTP interface.
 func (in *instance) openServer(o options, s secrets) (err error) {
-	qr, err := in.keys.certificate("qr")
+	qr, err := in.keys.qrCertificates()
 	if err != nil {
 		return err
 	}
@@ -300,15 +311,22 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 		Ready: in.database.Ready, BehindProxy: o.behindProxy,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
-			return &verify.Verifier{Anchors: in.anchors.Load(), Register: r, QRSigners: []*pki.Certificate{qr}}
+			return &verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}
 		},
 	})
 	return err
 }
 
-// check verifies a finished file as a stranger with the anchors would.
+// trusts implements registry.Config.Trusted.
+func (in *instance) trusts(cert *pki.Certificate, usage pki.Usage, at time.Time) error {
+	_, err := in.anchors.Load().CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: at, Status: in.evidence.Known})
+	return err
+}
+
+// check verifies a finished file as a stranger with the anchors would, and what OCSP
+// evidence is at hand.
 func (in *instance) check(ctx context.Context, file []byte, at time.Time) error {
-	v := verify.Verifier{Anchors: in.anchors.Load()}
+	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
 	report := v.VerifyFile(ctx, file, at)
 	if report.Indication == verify.TotalPassed {
 		return nil
@@ -321,34 +339,39 @@ func (in *instance) check(ctx context.Context, file []byte, at time.Time) error 
 	return fmt.Errorf("%s/%s", report.Indication, report.SubIndication)
 }
 
-// refreshTrust renews the CRLs when they are a day old, and loads the anchors.
+// trustInterval is how soon a changed anchor file is noticed: at the latest so long
+// after "ca revoke" nothing more is sealed with what it revoked.
+const trustInterval = time.Second
+
+// refreshTrust renews the CRLs when they are a day old, and loads the anchors when a
+// file of theirs changed. While one cannot be read, those loaded before stay.
 func (in *instance) refreshTrust() error {
 	if err := refreshCRLs(in.keys, time.Now()); err != nil {
 		return err
 	}
-	text, err := in.anchorText()
+	stamp := in.keys.anchorStamp()
+	if in.anchors.Load() != nil && stamp == in.trusted {
+		return nil
+	}
+	anchors, err := in.keys.anchors()
 	if err != nil {
 		return err
 	}
-	anchors, err := pki.ParseTrustAnchors(text)
-	if err != nil {
-		return fmt.Errorf("reading the trust anchors: %w", err)
-	}
 	in.anchors.Store(anchors)
+	in.trusted = stamp
 	return nil
 }
 
-// anchorText is our own anchors and those from outside as one file.
-func (in *instance) anchorText() ([]byte, error) {
-	own, err := os.ReadFile(in.keys.path(ownAnchors))
+// watchTrust refreshes the trust, and reports a fault when it is another than the last.
+func (in *instance) watchTrust() {
+	err := in.refreshTrust()
+	if err != nil && err.Error() != in.untrusted {
+		slog.Error("trust anchors or revocation lists not renewed", "fault", err)
+	}
+	in.untrusted = ""
 	if err != nil {
-		return nil, err
+		in.untrusted = err.Error()
 	}
-	outside, err := os.ReadFile(in.keys.path(outsideAnchors))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	return append(append(own, '\n'), outside...), nil
 }
 
 // startUpkeep runs what must happen again and again until the instance closes:
@@ -358,6 +381,8 @@ func (in *instance) startUpkeep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	in.stop = cancel
 	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
+	in.every(ctx, trustInterval, in.watchTrust)
+	in.every(ctx, evidenceInterval, func() { in.refreshEvidence(ctx) })
 	in.every(ctx, time.Second, func() {
 		if err := in.memory.keep(ctx, in.log); err != nil {
 			slog.Error("checkpoint not kept", "file", in.memory.path, "fault", err)
@@ -388,9 +413,6 @@ func (in *instance) upkeep(ctx context.Context) {
 	}
 	if n, err := in.registry.Upgrade(ctx); n > 0 || err != nil {
 		slog.Info("missing timestamps", "added", n, "fault", err)
-	}
-	if err := in.refreshTrust(); err != nil {
-		slog.Error("revocation lists not renewed", "fault", err)
 	}
 }
 

@@ -40,6 +40,7 @@ type commands struct {
 	Log     struct {
 		Export exportCmd `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
 	} `cmd:"" help:"The access log."`
+	CA caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
 }
 
 func main() {

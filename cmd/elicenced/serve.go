@@ -21,14 +21,15 @@ import (
 // serveCmd serves an instance that exists.
 type serveCmd struct {
 	location
-	PassphraseFile string `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
-	Listen         string `help:"Address to listen on." default:"127.0.0.1:8080"`
-	PublicURL      string `name:"public-url" help:"Scheme and host that QR codes lead to (default: the address listened on)."`
-	TSAURL         string `name:"tsa-url" help:"An outside timestamp authority (default: our own, on a loopback listener)."`
-	Fonts          string `help:"Folder of the fonts." type:"path"`
-	TLSCert        string `name:"tls-cert" help:"Certificate chain for TLS, PEM." type:"path"`
-	TLSKey         string `name:"tls-key" help:"Private key for TLS, PEM." type:"path"`
-	BehindProxy    bool   `help:"A proxy in front ends TLS or TLCP; allow a non-loopback address without TLS."`
+	PassphraseFile string        `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
+	Listen         string        `help:"Address to listen on." default:"127.0.0.1:8080"`
+	PublicURL      string        `name:"public-url" help:"Scheme and host that QR codes lead to (default: the address listened on)."`
+	TSAURL         string        `name:"tsa-url" help:"An outside timestamp authority (default: our own, on a loopback listener)."`
+	Fonts          string        `help:"Folder of the fonts." type:"path"`
+	TLSCert        string        `name:"tls-cert" help:"Certificate chain for TLS, PEM." type:"path"`
+	TLSKey         string        `name:"tls-key" help:"Private key for TLS, PEM." type:"path"`
+	SealMargin     time.Duration `help:"Seal nothing more so long before a seal or its signer's certificate ends; 0 seals to the last moment." default:"168h"`
+	BehindProxy    bool          `help:"A proxy in front ends TLS or TLCP; allow a non-loopback address without TLS."`
 }
 
 // Run serves until the context ends.
@@ -60,12 +61,15 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	if err != nil {
 		return err
 	}
-	in, err := open(ctx, options{location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, behindProxy: s.BehindProxy, fonts: fonts})
+	in, err := open(ctx, options{location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, sealMargin: s.SealMargin, behindProxy: s.BehindProxy, fonts: fonts})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.close()) }()
 	server := in.server.HTTPServer()
+	if server.Handler, err = in.withStatus(server.Handler); err != nil {
+		return err
+	}
 	served := make(chan error, 1)
 	go func() { served <- s.accept(server, listener) }()
 	used := make(chan error, 1)

@@ -23,6 +23,9 @@ import (
 type settings struct {
 	// LogID names the access log for ever.
 	LogID string `json:"log_id"`
+	// PKIURL is the scheme and host at which CRLs and OCSP are reached; it goes into
+	// certificates. Empty: they name no addresses.
+	PKIURL string `json:"pki_url,omitempty"`
 	// Authorities are those with a seal in this instance.
 	Authorities []authority `json:"authorities"`
 }
@@ -63,7 +66,7 @@ const (
 // setUp makes a new instance in dir, unless there is one. Everything is made in
 // a folder beside it and renamed into place last, so that a crash leaves either
 // a whole instance or none.
-func setUp(dir string, authorities []authority, fonts *render.Fonts, now time.Time) error {
+func setUp(dir string, holds settings, fonts *render.Fonts, now time.Time) error {
 	keys := filepath.Join(dir, "keys")
 	if _, err := os.Stat(keys); err == nil {
 		return nil
@@ -77,8 +80,8 @@ func setUp(dir string, authorities []authority, fonts *render.Fonts, now time.Ti
 	if err != nil {
 		return err
 	}
-	s := &setup{keyring: keyring{staging, passphrase}, now: now.UTC().Truncate(time.Second), fonts: fonts}
-	if err := s.make(authorities); err != nil {
+	s := &setup{keyring: keyring{staging, passphrase}, settings: holds, now: now.UTC().Truncate(time.Second), fonts: fonts}
+	if err := s.make(); err != nil {
 		return fmt.Errorf("setting up %s: %w", dir, err)
 	}
 	return os.Rename(staging, keys)
@@ -99,13 +102,14 @@ func ensurePassphrase(file string) ([]byte, error) {
 // setup makes the keys, certificates and seals of one instance.
 type setup struct {
 	keyring
+	settings
 	now     time.Time
 	fonts   *render.Fonts
 	root    *pki.CA
 	issuing *pki.CA
 }
 
-func (s *setup) make(authorities []authority) error {
+func (s *setup) make() error {
 	if err := s.authoritiesOfTrust(); err != nil {
 		return err
 	}
@@ -117,12 +121,13 @@ func (s *setup) make(authorities []authority) error {
 		{"qr", "市电子证照库 二维码签名", pki.UsageQR},
 		{"tsa", "市电子证照库 时间戳服务", pki.UsageTimestamp},
 		{"trust-list", "市电子证照库 信任列表", pki.UsageTrustList},
+		{"ocsp", "市电子证照库 证书状态服务", pki.UsageOCSP},
 	} {
 		if _, _, err := s.leaf(leaf.name, pkix.Name{CommonName: leaf.common}, leaf.usage, ""); err != nil {
 			return err
 		}
 	}
-	for _, a := range authorities {
+	for _, a := range s.Authorities {
 		if err := s.sealOf(a); err != nil {
 			return fmt.Errorf("making the seal of %s: %w", a.Name, err)
 		}
@@ -136,7 +141,7 @@ func (s *setup) make(authorities []authority) error {
 	if err := refreshCRLs(s.keyring, s.now); err != nil {
 		return err
 	}
-	return s.saveSettings(authorities)
+	return s.saveSettings()
 }
 
 // authoritiesOfTrust makes the root and the issuing CA.
@@ -171,16 +176,24 @@ func (s *setup) issue(ca *pki.CA, subject pkix.Name, usage pki.Usage, uscc strin
 	if err != nil {
 		return nil, nil, err
 	}
-	cert, err := ca.Issue(rand.Reader, s.request(subject, key, usage, uscc, life))
+	r := s.request(subject, key, usage, uscc, life)
+	if usage == pki.UsageCA {
+		r.CRLURL, r.OCSPURL = s.statusURLs("root")
+	}
+	cert, err := ca.Issue(rand.Reader, r)
 	return cert, key, err
 }
 
 func (s *setup) request(subject pkix.Name, key crypto.Signer, usage pki.Usage, uscc string, life time.Duration) pki.CertificateRequest {
 	subject.Country = []string{"CN"}
-	return pki.CertificateRequest{
+	r := pki.CertificateRequest{
 		Subject: subject, PublicKey: key.Public(), Usage: usage, USCC: uscc,
 		NotBefore: s.now.Add(-time.Minute), NotAfter: s.now.Add(life),
 	}
+	if usage != pki.UsageCA { // a leaf is the issuing CA's
+		r.CRLURL, r.OCSPURL = s.statusURLs("issuing")
+	}
+	return r
 }
 
 func (s *setup) save(name string, cert *pki.Certificate, key crypto.Signer) error {
@@ -224,64 +237,15 @@ func (s *setup) logKey() error {
 	return s.saveKey("log", key)
 }
 
-func (s *setup) saveSettings(authorities []authority) error {
+func (s *setup) saveSettings() error {
 	var id [4]byte
 	rand.Read(id[:])
-	b, err := json.MarshalIndent(settings{LogID: "elicence/" + hex.EncodeToString(id[:]), Authorities: authorities}, "", "  ")
+	s.LogID = "elicence/" + hex.EncodeToString(id[:])
+	b, err := json.MarshalIndent(s.settings, "", "  ")
 	if err != nil {
 		return err
 	}
 	return os.WriteFile(s.path("instance.json"), b, 0o644)
-}
-
-// ownAnchors and outsideAnchors are the two parts of what an instance trusts: the
-// first it writes itself, the second, if there, holds what its operator adds, such as
-// the anchor and CRLs of an outside timestamp authority.
-const (
-	ownAnchors     = "anchors.pem"
-	outsideAnchors = "outside-anchors.pem"
-)
-
-// refreshCRLs makes new revocation lists of both CAs and the anchor file, when the
-// present ones are older than a day. What was revoked stays revoked. The file is
-// replaced in one step.
-func refreshCRLs(k keyring, now time.Time) error {
-	file := k.path(ownAnchors)
-	if st, err := os.Stat(file); err == nil && now.Sub(st.ModTime()) < crlRenewal {
-		return nil
-	}
-	before, err := readAnchors(file)
-	if err != nil {
-		return err
-	}
-	var certs []*pki.Certificate
-	var lists [][]byte
-	for _, name := range []string{"root", "issuing"} {
-		cert, key, err := k.pair(name)
-		if err != nil {
-			return err
-		}
-		list, err := (&pki.CA{Certificate: cert, Key: key}).CRL(rand.Reader, now.Unix(), before.Revoked(cert), now.Add(-time.Minute), now.Add(crlLife))
-		if err != nil {
-			return fmt.Errorf("making the CRL of %s: %w", name, err)
-		}
-		certs, lists = append(certs, cert), append(lists, list)
-	}
-	return replaceFile(file, pki.MarshalTrustAnchors(certs, lists))
-}
-
-// readAnchors reads trust anchors; a file that is not there holds none. One that
-// cannot be read stops whoever wants to replace it: its revocations would be lost.
-func readAnchors(file string) (*pki.TrustAnchors, error) {
-	text, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	anchors, err := pki.ParseTrustAnchors(text)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
-	}
-	return anchors, nil
 }
 
 // replaceFile writes a file beside the old one and renames it into place, durably:

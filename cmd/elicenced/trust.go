@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"time"
 
-	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/verify"
@@ -14,7 +13,7 @@ import (
 // trustList signs the states of all licences that are not simply valid. It speaks
 // for the authorities of this instance, every licence of which is in its register.
 func (in *instance) trustList(ctx context.Context, now time.Time) ([]byte, error) {
-	qr, err := in.keys.certificate("qr")
+	qr, err := in.keys.qrCertificates()
 	if err != nil {
 		return nil, err
 	}
@@ -23,7 +22,7 @@ func (in *instance) trustList(ctx context.Context, now time.Time) ([]byte, error
 		return nil, err
 	}
 	list := &verify.TrustList{Counter: now.Unix(), IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour),
-		QRSigners: []*pki.Certificate{qr}, States: map[[32]byte]licence.Status{}}
+		QRSigners: qr, States: map[[32]byte]licence.Status{}}
 	for _, a := range in.settings.Authorities {
 		list.Authorities = append(list.Authorities, a.Code)
 	}

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/big"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/emmansun/gmsm/smx509"
@@ -150,6 +152,32 @@ func (a *TrustAnchors) Revoked(issuer *Certificate) []Revoked {
 		}
 	}
 	return slices.SortedFunc(maps.Values(lines), func(x, y Revoked) int { return x.SerialNumber.Cmp(y.SerialNumber) })
+}
+
+// RevokedSerial returns what the CRLs say that an anchor revoked under a serial number;
+// nil when they say nothing.
+func (a *TrustAnchors) RevokedSerial(issuer *Certificate, serial *big.Int) (r *Revoked) {
+	for _, list := range a.crls[string(issuer.RawSubjectPublicKeyInfo)] {
+		r = earlier(r, list.revoked[serial.String()])
+	}
+	return r
+}
+
+// CRL is a list that trust anchors hold.
+type CRL struct {
+	Raw                    []byte // DER; not to be changed
+	Number                 *big.Int
+	ThisUpdate, NextUpdate time.Time
+}
+
+// CRL returns an anchor's list with the highest number; false when there is none.
+func (a *TrustAnchors) CRL(issuer *Certificate) (CRL, bool) {
+	lists := a.crls[string(issuer.RawSubjectPublicKeyInfo)]
+	if len(lists) == 0 {
+		return CRL{}, false
+	}
+	c := newest(lists)
+	return CRL{c.raw, c.number, c.thisUpdate, c.nextUpdate}, true
 }
 
 // MarshalTrustAnchors writes what ParseTrustAnchors reads: the certificates, then

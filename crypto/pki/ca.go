@@ -7,22 +7,34 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"net/url"
+	"strings"
 	"time"
 
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/emmansun/gmsm/smx509"
 )
 
-var oidExtendedKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+var (
+	oidExtendedKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
+	// A delegated OCSP signer need not be looked up itself (RFC 6960 §4.2.2.2.1).
+	oidOCSPNoCheck = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 48, 1, 5}
+)
 
 // CA is a certification authority: a certificate that may sign others, and its key.
+//
+// What it issues follows RFC 5280 and, as far as its text is known, GB/T 20518: key
+// usage (critical), basic constraints (critical), the key identifiers of subject and
+// issuer (the leading 20 bytes of SM3 over the public key point), one extended key
+// usage, and where they are given the addresses of CRL and OCSP and the subject's
+// unified social credit code.
 type CA struct {
 	Certificate *Certificate
 	Key         crypto.Signer
 }
 
-// CertificateRequest says what a new certificate holds. All fields but USCC and
-// CRLURL are required.
+// CertificateRequest says what a new certificate holds. All fields but USCC and the
+// addresses are required.
 type CertificateRequest struct {
 	Subject   pkix.Name
 	PublicKey crypto.PublicKey // SM2
@@ -30,7 +42,8 @@ type CertificateRequest struct {
 	NotBefore time.Time // inclusive; whole seconds
 	NotAfter  time.Time // inclusive; never after the issuing CA's own
 	USCC      string    // unified social credit code of the subject; empty: left out
-	CRLURL    string    // where the CRL that covers this certificate lies; empty: left out
+	CRLURL    string    // http or https: where the CRL that covers this certificate lies; empty: left out
+	OCSPURL   string    // http or https: who answers for this certificate by OCSP; empty: left out
 }
 
 // NewRootCA makes a self-signed root whose path may hold one subordinate CA. The
@@ -42,6 +55,7 @@ func NewRootCA(rand io.Reader, key crypto.Signer, r CertificateRequest) (*CA, er
 		return nil, err
 	}
 	template.MaxPathLen, template.MaxPathLenZero = 1, false
+	template.AuthorityKeyId = template.SubjectKeyId
 	cert, err := createCertificate(rand, template, template, key, r.PublicKey)
 	if err != nil {
 		return nil, err
@@ -93,13 +107,28 @@ func certificateTemplate(rand io.Reader, r CertificateRequest) (*Certificate, er
 		SubjectKeyId:          keyDigest[:20],
 		BasicConstraintsValid: true,
 	}
-	if r.CRLURL != "" {
-		template.CRLDistributionPoints = []string{r.CRLURL}
+	if template.CRLDistributionPoints, err = address(r.CRLURL); err != nil {
+		return nil, err
+	}
+	if template.OCSPServer, err = address(r.OCSPURL); err != nil {
+		return nil, err
 	}
 	if err := addUsage(template, r.Usage); err != nil {
 		return nil, err
 	}
 	return template, addUSCC(template, r.USCC)
+}
+
+// address holds an address that goes into a certificate to what everybody can use.
+func address(text string) ([]string, error) {
+	if text == "" {
+		return nil, nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || strings.ContainsFunc(text, func(c rune) bool { return c <= ' ' || c > '~' }) {
+		return nil, fmt.Errorf("pki: %q is no http or https address", text)
+	}
+	return []string{text}, nil
 }
 
 // newSerialNumber draws 127 random bits, so that a serial number is unique
@@ -134,5 +163,8 @@ func addUsage(template *Certificate, u Usage) error {
 		Critical: u == UsageTimestamp, // RFC 3161 §2.3
 		Value:    value,
 	})
+	if u == UsageOCSP {
+		template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oidOCSPNoCheck, Value: asn1.NullBytes})
+	}
 	return nil
 }

@@ -22,6 +22,9 @@ type PathOptions struct {
 	Usage         Usage          // what the leaf must be good for
 	At            time.Time      // proven time: validity and revocation are judged here
 	Now           time.Time      // validation time: CRLs must be current here
+	// Status is asked for links that no current CRL covers and whose issuer is an
+	// anchor. It returns nil when it knows nothing. A nil Status: CRLs alone count.
+	Status func(cert, issuer *Certificate) *Status
 }
 
 // Path is a good path from a leaf to as far up as the anchors go (证书链).
@@ -45,7 +48,7 @@ const (
 	NotYetValid       PathReason = "not_yet_valid"      // At is before a link's validity
 	Expired           PathReason = "expired"            // At is after a link's validity
 	RevokedLink       PathReason = "revoked"            // a link was revoked at or before At
-	RevocationUnknown PathReason = "revocation_unknown" // no CRL of a link's issuer is current at Now
+	RevocationUnknown PathReason = "revocation_unknown" // no CRL of a link's issuer, or other Status, is current at Now
 )
 
 // PathError is the error of CheckPath.
@@ -225,20 +228,45 @@ func (s *search) judge(chain []*Certificate) (Path, *PathError) {
 	return path, nil
 }
 
-// checkRevocation looks cert up in its issuer's newest CRL. A list that is no
-// longer current still proves a revocation; it only cannot prove the absence.
+// checkRevocation looks cert up in its issuer's newest CRL, and asks o.Status when no
+// CRL is current. A list that is no longer current still proves a revocation; it only
+// cannot prove the absence.
 func (s *search) checkRevocation(cert, issuer *Certificate) (later *Revoked, fault *PathError) {
 	lists := s.anchors.crls[string(issuer.RawSubjectPublicKeyInfo)]
-	if len(lists) == 0 {
+	if len(lists) > 0 {
+		later = newest(lists).revoked[cert.SerialNumber.String()]
+	}
+	known := slices.ContainsFunc(lists, func(c *crl) bool { return current(s.options.Now, c.thisUpdate, c.nextUpdate) })
+	if !known {
+		if status := s.status(cert, issuer); status != nil {
+			known, later = true, earlier(later, status.Revoked)
+		}
+	}
+	switch {
+	case later != nil && !later.Effective().After(s.options.At):
+		return nil, &PathError{Reason: RevokedLink, Certificate: cert, Detail: later.Reason.String(), RevokedAt: later.Effective()}
+	case known:
+		return later, nil
+	case len(lists) == 0:
 		return nil, &PathError{Reason: RevocationUnknown, Certificate: cert, Detail: "no CRL of its issuer"}
 	}
-	newest := slices.MaxFunc(lists, func(x, y *crl) int { return x.number.Cmp(y.number) })
-	if later = newest.revoked[cert.SerialNumber.String()]; later != nil && !later.Effective().After(s.options.At) {
-		return nil, &PathError{Reason: RevokedLink, Certificate: cert, Detail: later.Reason.String(), RevokedAt: later.Effective()}
+	return nil, &PathError{Reason: RevocationUnknown, Certificate: cert, Detail: "the CRL of its issuer is not current"}
+}
+
+// status is what o.Status knows at Now. What an issuer that is no anchor says of its
+// certificates is not asked for: its address would come from a stranger's file.
+func (s *search) status(cert, issuer *Certificate) *Status {
+	if s.options.Status == nil || !s.anchors.isAnchor(issuer) {
+		return nil
 	}
-	current := func(c *crl) bool { return !s.options.Now.Before(c.thisUpdate) && !s.options.Now.After(c.nextUpdate) }
-	if !slices.ContainsFunc(lists, current) {
-		return nil, &PathError{Reason: RevocationUnknown, Certificate: cert, Detail: "the CRL of its issuer is not current"}
+	status := s.options.Status(cert, issuer)
+	if status == nil || !current(s.options.Now, status.ThisUpdate, status.NextUpdate) {
+		return nil
 	}
-	return later, nil
+	return status
+}
+
+// current reports whether now lies within an issuer's statement, both ends included.
+func current(now, thisUpdate, nextUpdate time.Time) bool {
+	return !now.Before(thisUpdate) && !now.After(nextUpdate)
 }

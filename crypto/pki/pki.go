@@ -11,12 +11,14 @@
 //   - ParseCertificate accepts exactly one encoding of what a CA's signature
 //     does not cover, so a certificate cannot be altered unnoticed.
 //   - A path is judged at a proven time given by the caller. Without a current
-//     CRL the answer is RevocationUnknown, never "good".
+//     CRL or OCSP answer the result is RevocationUnknown, never "good".
 //   - TrustAnchors are immutable once parsed and safe for concurrent use.
 //
 // It is used by the packages that make and check seals, timestamp tokens, QR
 // payloads and log checkpoints. It knows nothing of licences, reads no clock and
-// no file, and fetches nothing: OCSP and certificate download are left out.
+// no file, and fetches nothing: certification requests (PKCS#10) are in pki/csr, OCSP
+// is in pki/ocsp, and comes into a path by PathOptions.Status. Certificates are never
+// downloaded.
 package pki
 
 import (

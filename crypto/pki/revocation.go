@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"slices"
 	"time"
 
 	"github.com/emmansun/gmsm/smx509"
@@ -27,6 +28,27 @@ const (
 	PrivilegeWithdrawn   RevocationReason = 9
 	AACompromise         RevocationReason = 10
 )
+
+// ParseRevocationReason reads a name of RFC 5280, such as "keyCompromise".
+func ParseRevocationReason(name string) (RevocationReason, error) {
+	for r := Unspecified; r <= AACompromise; r++ {
+		if r.Known() && r.String() == name {
+			return r, nil
+		}
+	}
+	return 0, fmt.Errorf("pki: %q is no reason of RFC 5280", name)
+}
+
+// Known reports whether r is a reason of RFC 5280 for which a certificate is revoked:
+// 7 is not used, and 8 (removeFromCRL) takes a revocation back.
+func (r RevocationReason) Known() bool {
+	return r >= Unspecified && r <= AACompromise && r != 7 && r != 8
+}
+
+// LostKey reports whether the reason says that somebody else may have the key.
+func (r RevocationReason) LostKey() bool {
+	return r == KeyCompromise || r == CACompromise || r == AACompromise
+}
 
 // String gives the name of RFC 5280, such as "keyCompromise".
 func (r RevocationReason) String() string {
@@ -53,6 +75,21 @@ func (r RevocationReason) String() string {
 	return fmt.Sprintf("reason %d", int(r))
 }
 
+// Status is an issuer's word on one certificate, given otherwise than by a CRL
+// (OCSP, RFC 6960).
+type Status struct {
+	Revoked                *Revoked // nil: not revoked
+	ThisUpdate, NextUpdate time.Time
+}
+
+// earlier is the revocation that took effect first; nil when there is none.
+func earlier(x, y *Revoked) *Revoked {
+	if x == nil || y != nil && y.Effective().Before(x.Effective()) {
+		return y
+	}
+	return x
+}
+
 // Revoked is one line of a CRL.
 type Revoked struct {
 	SerialNumber   *big.Int
@@ -65,8 +102,7 @@ type Revoked struct {
 // is the InvalidityDate where one is stated and earlier: whoever holds the key
 // could sign before the loss was noticed (RFC 5280 §5.3.2).
 func (r *Revoked) Effective() time.Time {
-	lost := r.Reason == KeyCompromise || r.Reason == CACompromise || r.Reason == AACompromise
-	if lost && !r.InvalidityDate.IsZero() && r.InvalidityDate.Before(r.At) {
+	if r.Reason.LostKey() && !r.InvalidityDate.IsZero() && r.InvalidityDate.Before(r.At) {
 		return r.InvalidityDate
 	}
 	return r.At
@@ -111,6 +147,7 @@ func (ca *CA) CRL(rand io.Reader, number int64, revoked []Revoked, thisUpdate, n
 
 // crl is a parsed CRL with its lines by serial number.
 type crl struct {
+	raw                    []byte // DER
 	issuer                 []byte // DER name
 	number                 *big.Int
 	thisUpdate, nextUpdate time.Time
@@ -137,17 +174,21 @@ func parseCRL(der []byte) (*crl, error) {
 	if err := checkCritical(list.Extensions, oidCRLNumber, oidAuthorityKeyID); err != nil {
 		return nil, fmt.Errorf("pki: CRL: %w", err)
 	}
-	c := &crl{list.RawIssuer, list.Number, list.ThisUpdate, list.NextUpdate, map[string]*Revoked{}, list}
+	c := &crl{der, list.RawIssuer, list.Number, list.ThisUpdate, list.NextUpdate, map[string]*Revoked{}, list}
 	for _, entry := range list.RevokedCertificateEntries {
 		r, err := parseRevoked(entry)
 		if err != nil {
 			return nil, fmt.Errorf("pki: CRL entry %s: %w", entry.SerialNumber, err)
 		}
-		if old := c.revoked[r.SerialNumber.String()]; old == nil || r.Effective().Before(old.Effective()) {
-			c.revoked[r.SerialNumber.String()] = r
-		}
+		serial := r.SerialNumber.String()
+		c.revoked[serial] = earlier(c.revoked[serial], r)
 	}
 	return c, nil
+}
+
+// newest is the list with the highest number.
+func newest(lists []*crl) *crl {
+	return slices.MaxFunc(lists, func(x, y *crl) int { return x.number.Cmp(y.number) })
 }
 
 func parseRevoked(entry smx509.RevocationListEntry) (*Revoked, error) {

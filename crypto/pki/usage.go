@@ -21,6 +21,7 @@ const (
 	UsageQR         Usage = "qr"          // signs QR payloads
 	UsageTimestamp  Usage = "timestamp"   // signs timestamp tokens (RFC 3161 §2.3)
 	UsageTrustList  Usage = "trust_list"  // signs the trust list
+	UsageOCSP       Usage = "ocsp"        // signs OCSP answers for its issuer (RFC 6960 §4.2.2.2)
 )
 
 // The extended key usages of this project. No authority assigned them: the arc
@@ -44,6 +45,7 @@ var (
 	oidQR           = asn1.ObjectIdentifier{2, 25, 561737094, 3}
 	oidTrustList    = asn1.ObjectIdentifier{2, 25, 561737094, 4}
 	oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8} // RFC 5280 §4.2.1.12
+	oidOCSPSigning  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 9}
 )
 
 // purpose gives the extended key usage of a leaf of usage u.
@@ -59,9 +61,15 @@ func (u Usage) purpose() (asn1.ObjectIdentifier, error) {
 		return oidTrustList, nil
 	case UsageTimestamp:
 		return oidTimeStamping, nil
+	case UsageOCSP:
+		return oidOCSPSigning, nil
 	}
 	return nil, fmt.Errorf("pki: usage %q has no leaf certificates", string(u))
 }
+
+// CheckUsage tells why a certificate does not say itself that it serves a usage, or
+// nil. It judges neither path nor time.
+func CheckUsage(cert *Certificate, u Usage) error { return allowedFor(cert, u, false) }
 
 // allowedFor reports whether cert may serve as a leaf for usage u. A pinned leaf
 // is one that is itself an anchor: whoever put it there vouches for its use, so

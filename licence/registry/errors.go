@@ -29,6 +29,8 @@ var (
 	ErrLog = errors.New("access log unavailable")
 	// ErrNoSeal: the authority has no seal that can be used now.
 	ErrNoSeal = errors.New("the issuing authority has no seal that can be used")
+	// ErrSigner: the seal is there, but a certificate that it needs cannot be used now.
+	ErrSigner = errors.New("a certificate of the issuing authority's seal cannot be used")
 	// ErrUnfinished: number and identifier are reserved, but the licence could not be
 	// finished now; it will be, and a repeat with the same key gets it.
 	ErrUnfinished = errors.New("the licence is reserved but not finished yet; repeat the request with the same Idempotency-Key")
@@ -54,6 +56,7 @@ var codes = []struct {
 	{ErrReasonMissing, "reason_missing"},
 	{ErrLog, "log_unavailable"},
 	{ErrNoSeal, "no_seal"},
+	{ErrSigner, "signer_not_usable"},
 	{ErrUnfinished, "unfinished"},
 	{ErrSealTaken, "seal_taken"},
 	{licence.ErrNotFound, "not_found"},

@@ -103,8 +103,9 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 	if s.item, err = r.cfg.Catalogue.Item(s.lic.TypeCode); err != nil {
 		return fmt.Errorf("finding the catalogue item: %w", err)
 	}
-	if s.key = r.cfg.Seals[s.rec.AuthorityCode]; s.key == nil {
-		return ErrNoSeal
+	s.key = r.cfg.Seals[s.rec.AuthorityCode]
+	if err := r.usable(s.key, 0); err != nil {
+		return err // no key is used; the licence waits for a seal that can be
 	}
 	message, err := r.signQR(s)
 	if err != nil {

@@ -54,7 +54,7 @@ var errClaimed = errors.New("idempotency key is already claimed")
 
 // Issue issues a licence, or repeats the answer of the first request with the
 // same key. Errors: *licence.RequestError, ErrForbidden, ErrKeyReused,
-// ErrRunning, ErrNoSeal, licence.ErrNumberTaken, ErrUnfinished, ErrLog.
+// ErrRunning, *SealFault, licence.ErrNumberTaken, ErrUnfinished, ErrLog.
 func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued, audit.Receipt, error) {
 	a := asked{key: q.Key, body: sm3.Sum(q.Body)}
 	attempt := access{action: ActionIssue, digest: a.body[:]}
@@ -100,7 +100,7 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, request.TypeCode)
 	}
 	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
-	if err := r.cfg.Seals[c.Authority.Code].usable(r.now()); err != nil {
+	if err := r.usable(r.cfg.Seals[c.Authority.Code], r.cfg.SealMargin); err != nil {
 		return err
 	}
 	if err := r.sealInUse(ctx, r.cfg.Seals[c.Authority.Code]); err != nil {

@@ -4,8 +4,9 @@
 // # The order of issue
 //
 //  1. authorise the caller; check the request against the catalogue item, every
-//     character against the fonts and every text against its box; log the
-//     attempt, allowed or not. Nothing is reserved yet.
+//     character against the fonts and every text against its box, and whether
+//     the seal and its certificates can be used now; log the attempt, allowed or
+//     not. Nothing is reserved yet.
 //  2. one transaction: identifier and number reserved, licence pending,
 //     idempotency key bound, digest of the licence data, log entry "reserved",
 //     which permits the QR signature.
@@ -30,6 +31,7 @@
 //   - no status "valid" without a file and a log entry "issued", committed together
 //   - no answer, refusals included, before its log entry is durable
 //   - no key is used before the entry that permits it is durable
+//   - nothing is sealed with what is expired, revoked, or not known to be unrevoked
 //
 // The registry does no HTTP and writes no SQL. Time, randomness, keys and trust
 // come in by Config.
@@ -43,9 +45,7 @@ import (
 	"time"
 
 	"elicence/audit"
-	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
-	"elicence/crypto/seal"
 	"elicence/crypto/tsa"
 	"elicence/licence"
 	"elicence/licence/render"
@@ -53,33 +53,6 @@ import (
 
 // Lease is how long one attempt at an issue may take before another may finish it.
 const Lease = 30 * time.Second
-
-// SealKey is the seal of one authority with the key that signs with it.
-type SealKey struct {
-	Seal        *seal.Seal
-	Certificate *pki.Certificate
-	Key         crypto.Signer
-	// Appearance is what the widget shows: drawn and deflated once, not per licence.
-	Appearance pdfsig.Appearance
-	// Picture is the same as drawn, for layouts with riding seals, which cut slices
-	// of it.
-	Picture *render.SealPicture
-}
-
-// usable says why nothing can be sealed at a time, with ErrNoSeal; nil when it can.
-func (k *SealKey) usable(at time.Time) error {
-	switch {
-	case k == nil:
-		return ErrNoSeal
-	case !k.Seal.Lists(k.Certificate):
-		return fmt.Errorf("%w: the seal does not list its signer's certificate", ErrNoSeal)
-	case !k.Seal.ValidAt(at):
-		return fmt.Errorf("%w: the seal is out of its validity", ErrNoSeal)
-	case at.Before(k.Certificate.NotBefore) || at.After(k.Certificate.NotAfter):
-		return fmt.Errorf("%w: the signer's certificate is out of its validity", ErrNoSeal)
-	}
-	return nil
-}
 
 // QRKey signs QR payloads.
 type QRKey struct {
@@ -109,6 +82,13 @@ type Config struct {
 	// PAdES signs licences of the types that ask for it; nil when there is no key.
 	PAdES *PAdESKey
 	TSA   Timestamper
+	// Trusted says why a certificate cannot be relied on for a usage at a time, as a
+	// *pki.PathError; nil when it can. It is asked for every issue, so it must not wait
+	// for a network. A nil Trusted: validity alone counts.
+	Trusted func(cert *pki.Certificate, usage pki.Usage, at time.Time) error
+	// SealMargin is how long before its end a seal, or its signer's certificate, takes
+	// no new licences. Zero: to the last moment.
+	SealMargin time.Duration
 	// Check verifies a finished file as a stranger would, offline, against the
 	// pinned anchors; an error keeps the file from being issued.
 	Check func(ctx context.Context, file []byte, at time.Time) error

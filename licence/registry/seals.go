@@ -187,17 +187,25 @@ func (r *Registry) RegisterSeals(ctx context.Context, c Caller) error {
 func (r *Registry) enterSeal(ctx context.Context, c Caller, authority string, k *SealKey) (again bool, err error) {
 	const reason = "set-up"
 	id := k.Seal.ID
+	old, err := r.predecessor(ctx, authority, k)
+	if err != nil {
+		return false, err
+	}
 	s, err := r.cfg.Store.Seal(ctx, id)
 	switch {
 	case errors.Is(err, licence.ErrNotFound):
-		_, err = r.ApplySeal(ctx, c, SealRecord{ID: id, Authority: authority, Name: k.Seal.Name, Reason: reason})
+		_, err = r.ApplySeal(ctx, c, SealRecord{ID: id, Authority: authority, Name: k.Seal.Name, Replaces: old.ID, Reason: reason})
 	case err != nil:
 	case s.Status == SealApplied:
 		_, err = r.AcceptSeal(ctx, c, id, k.Seal.Raw, reason)
 	case s.Status == SealMade:
 		_, err = r.PutSealOnRecord(ctx, c, id, id, reason)
+	case s.Status == SealRecorded && old.Status == SealSuspended:
+		return false, nil // a seal made anew does not end a suspension
 	case s.Status == SealRecorded:
 		_, err = r.ChangeSeal(ctx, c, id, SealInUse, reason)
+	case s.Status == SealInUse && s.Replaces != "" && s.Replaces == old.ID:
+		_, err = r.ChangeSeal(ctx, c, old.ID, SealRevoked, "replaced by "+id)
 	case s.Status == SealInUse && !bytes.Equal(s.DER, k.Seal.Raw):
 		_, err = r.RemakeSeal(ctx, c, id, k.Seal.Raw, "made anew")
 	default:
@@ -206,19 +214,31 @@ func (r *Registry) enterSeal(ctx context.Context, c Caller, authority string, k 
 	return err == nil, err
 }
 
-// sealInUse says why a seal may not be used by the register, with ErrNoSeal; nil when
+// sealInUse says why a seal may not be used by the register, as a *SealFault; nil when
 // it may. It is asked before a number is used, and again before the key is.
 func (r *Registry) sealInUse(ctx context.Context, k *SealKey) error {
 	s, err := r.cfg.Store.Seal(ctx, k.Seal.ID)
 	switch {
 	case errors.Is(err, licence.ErrNotFound):
-		return fmt.Errorf("%w: the seal %s is not in the register", ErrNoSeal, k.Seal.ID)
+		return &SealFault{"seal_unregistered", "the seal " + k.Seal.ID + " is not in the register", ErrNoSeal}
 	case err != nil:
 		return err
 	case s.Status != SealInUse:
-		return fmt.Errorf("%w: the seal %s is %s (%s)", ErrNoSeal, s.ID, s.Status, s.Reason)
+		return &SealFault{"seal_" + string(s.Status), fmt.Sprintf("the seal %s is %s (%s)", s.ID, s.Status, s.Reason), ErrNoSeal}
 	case !bytes.Equal(s.DER, k.Seal.Raw):
-		return fmt.Errorf("%w: the seal %s is not the one in the register", ErrNoSeal, s.ID)
+		return &SealFault{"seal_unregistered", "the seal " + s.ID + " is not the one in the register", ErrNoSeal}
 	}
 	return nil
+}
+
+// predecessor is the seal of the same authority and name that a new one takes the
+// place of; the zero record when there is none.
+func (r *Registry) predecessor(ctx context.Context, authority string, k *SealKey) (SealRecord, error) {
+	seals, err := r.cfg.Store.Seals(ctx)
+	for _, s := range seals {
+		if s.Authority == authority && s.Name == k.Seal.Name && s.ID != k.Seal.ID && (s.Status == SealInUse || s.Status == SealSuspended) {
+			return s, nil
+		}
+	}
+	return SealRecord{}, err
 }

@@ -66,8 +66,8 @@ func TestSealLife(t *testing.T) {
 	}
 }
 
-// TestSealRefusals is a table of seals that the register does not take.
-func TestSealRefusals(t *testing.T) {
+// TestSealRecordRefusals is a table of seals that the register does not take.
+func TestSealRecordRefusals(t *testing.T) {
 	s := open(t)
 	_, c := sample(t, "food-retail.json")
 	system := registry.System("test")

@@ -57,13 +57,14 @@ type Service struct {
 	LogKey  audit.Signer
 	mu      sync.Mutex
 	now     time.Time
+	trust   *pki.TrustAnchors
 }
 
 // New opens a registry over backend and files, with check as its self-check.
 func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.TrustAnchors) func(context.Context, []byte, time.Time) error) *Service {
 	t.Helper()
 	p := cryptotest.New(t)
-	s := &Service{PKI: p, Backend: backend, now: p.Now}
+	s := &Service{PKI: p, Backend: backend, now: p.Now, trust: p.Anchors}
 	p.Authority.Now = s.Now
 	logKey, err := pki.GenerateKey(rand.Reader)
 	must(t, err)
@@ -80,7 +81,7 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 		Store: backend, Log: log, LogID: LogID, LogReader: backend, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: fonts, Seals: seals(t, p, fonts),
 		QR:  registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
-		TSA: p.Client, Check: check(p.Anchors), PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
+		TSA: p.Client, Trusted: s.trusted, Check: check(p.Anchors), PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) { t.Logf("%s stopped at %s: %v", id, step, err) },
 	}
 	s.Registry, err = registry.New(s.Config)
@@ -101,6 +102,20 @@ func (s *Service) Move(d time.Duration) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.now = s.now.Add(d)
+}
+
+// Trust replaces what the service relies on before it seals, as when a CRL came in.
+func (s *Service) Trust(anchors *pki.TrustAnchors) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.trust = anchors
+}
+
+func (s *Service) trusted(cert *pki.Certificate, usage pki.Usage, at time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	_, err := s.trust.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: at})
+	return err
 }
 
 // Approval is the caller that issues licences of a type.

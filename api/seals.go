@@ -1,0 +1,60 @@
+package api
+
+import (
+	"time"
+
+	"elicence/licence/registry"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Status string `json:"status"`
+	// UnusableSeals names the authorities for which nothing is issued now, and why.
+	UnusableSeals []unusableSeal `json:"unusable_seals,omitempty"`
+}
+
+type unusableSeal struct {
+	Authority string `json:"authority"`
+	Reason    string `json:"reason"`
+	Detail    string `json:"detail"`
+}
+
+func unusable(states []registry.SealState) (seals []unusableSeal) {
+	for _, s := range states {
+		if s.Fault != nil {
+			seals = append(seals, unusableSeal{s.Authority, s.Fault.Reason, s.Fault.Detail})
+		}
+	}
+	return seals
+}
+
+// sealGauges shows the state of every seal when metrics are asked for.
+type sealGauges struct {
+	states func() []registry.SealState
+	now    func() time.Time
+}
+
+var (
+	sealUsable = prometheus.NewDesc("elicence_seal_usable",
+		"1 when licences can be issued with the authority's seal, else 0; /readyz says why.", []string{"authority"}, nil)
+	sealDays = prometheus.NewDesc("elicence_seal_expiry_days",
+		"Days until the authority's seal or its signer's certificate ends; negative when it did.", []string{"authority"}, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (g sealGauges) Describe(ch chan<- *prometheus.Desc) { ch <- sealUsable; ch <- sealDays }
+
+// Collect implements prometheus.Collector.
+func (g sealGauges) Collect(ch chan<- prometheus.Metric) {
+	now := g.now()
+	for _, s := range g.states() {
+		usable := 1.0
+		if s.Fault != nil {
+			usable = 0
+		}
+		ch <- prometheus.MustNewConstMetric(sealUsable, prometheus.GaugeValue, usable, s.Authority)
+		ch <- prometheus.MustNewConstMetric(sealDays, prometheus.GaugeValue, s.ExpiresAt.Sub(now).Hours()/24, s.Authority)
+	}
+}
