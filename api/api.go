@@ -9,9 +9,11 @@
 //
 //   - Every operation goes through registry, which authorises and logs it; what
 //     is refused here, before registry sees it, is logged by Registry.Refused.
-//     The exception is a rate limit: its refusals become one entry a minute.
-//   - Nothing is read from a body before its size is bounded, and nothing from
-//     outside reaches the log unbounded.
+//     The exception is what may come in masses: refusals over a rate limit or for
+//     want of room become one entry a minute.
+//   - Nothing is read from a body before its size is bounded, memory is given to
+//     what arrives and not to what is claimed, and nothing from outside reaches the
+//     log unbounded.
 //   - Holder codes travel in bodies, never in addresses.
 //   - Only errors.go turns an error into a status; a cause never leaves the server.
 //   - Every answer that touched the log carries its receipt (see receipt.go).
@@ -67,15 +69,14 @@ type Server struct {
 	// verifications bounds anonymous verifications, strangers failed
 	// authentications, both by remote address.
 	verifications, strangers *limiter
-	// uploads has a place for each upload held in memory at once.
-	uploads chan struct{}
+	// open is for verifications of anybody, reserved for those with a token.
+	open, reserved *room
+	// crowded counts what was refused for want of room.
+	crowded *tally
 }
 
 // minTokenKey is the least length of Config.TokenKey in bytes.
 const minTokenKey = 32
-
-// maxUploads bounds the uploads in memory to maxUploads × MaxFile bytes.
-const maxUploads = 16
 
 // releaseMode keeps gin from printing its routes; the mode is gin's global, so
 // it is set once.
@@ -94,9 +95,10 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(), uploads: make(chan struct{}, maxUploads)}
-	s.verifications = newLimiter(verificationRate, s.logLimited(registry.ActionVerify))
-	s.strangers = newLimiter(strangerRate, s.logLimited(registry.ActionAuthenticate))
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(), open: newRoom(openEach), reserved: newRoom(reservedEach)}
+	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
+	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
+	s.crowded = s.newTally(registry.ActionVerify, errBusy.code)
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	s.engine.ForwardedByClientIP = false
@@ -107,11 +109,12 @@ func New(c Config) (*Server, error) {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// Close logs the refusals of rate limits that are still to be logged. The server
-// must have stopped answering before.
+// Close logs the refusals that are still to be logged in sum. The server must
+// have stopped answering before.
 func (s *Server) Close() {
-	s.verifications.flush()
-	s.strangers.flush()
+	for _, t := range []*tally{s.verifications.refused, s.strangers.refused, s.crowded} {
+		t.close()
+	}
 }
 
 // routes is the whole interface: what is served where, and as which action a
@@ -156,11 +159,11 @@ func (s *Server) routes() {
 }
 
 // HTTPServer returns an http.Server for s with limits fit for the open network:
-// headers of at most 32 KiB within 5 s, a body within a minute. The log export
-// extends its own deadline. Address, TLS and the error log are the caller's.
+// headers of at most 32 KiB within 5 s, a body that keeps coming (see paced). The
+// log export extends its own deadline. Address, TLS and the error log are the caller's.
 func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
-		Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute,
+		Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: portionTime,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 }

@@ -259,7 +259,7 @@ func TestNowhere(t *testing.T) {
 // TestRequestID: a client may name its request, within bounds.
 func TestRequestID(t *testing.T) {
 	w := open(t)
-	for given, kept := range map[string]bool{"abc-1._Z": true, strings.Repeat("x", 64): true, strings.Repeat("x", 65): false, "a b": false, "中": false, "": false} {
+	for given, kept := range map[string]bool{"abc-1._Z": true, strings.Repeat("x", 64): true, strings.Repeat("x", 65): false, "a b": false, "中": false, "": false, "elicence:summed": false} {
 		a := w.do(ask{method: "GET", path: "/healthz", header: map[string]string{"X-Request-Id": given}})
 		got := a.Header.Get("X-Request-Id")
 		if (got == given) != kept || !kept && len(got) != 32 {
@@ -280,7 +280,7 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	got := (&api.Server{}).HTTPServer()
-	if diff := cmp.Diff([]any{5 * time.Second, time.Minute, 32 << 10}, []any{got.ReadHeaderTimeout, got.ReadTimeout, got.MaxHeaderBytes}); diff != "" {
+	if diff := cmp.Diff([]any{5 * time.Second, api.PortionTime, 32 << 10}, []any{got.ReadHeaderTimeout, got.ReadTimeout, got.MaxHeaderBytes}); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -81,7 +81,7 @@ const maxSignIn = 4 << 10
 func (x *exchange) signIn() {
 	x.page = true
 	if crossOrigin.Check(x.r) != nil {
-		x.refuse(errCrossOrigin)
+		x.refuse(x.stranger(errCrossOrigin))
 		return
 	}
 	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxSignIn)

@@ -132,7 +132,7 @@ var errCrossOrigin = &refusal{code: "forbidden", detail: "the form was sent from
 func (x *exchange) verificationForm() {
 	x.page = true
 	if crossOrigin.Check(x.r) != nil {
-		x.refuse(errCrossOrigin)
+		x.refuse(x.stranger(errCrossOrigin))
 		return
 	}
 	if report := x.verified(x.upload); report != nil {

@@ -109,7 +109,7 @@ type tokenError struct {
 // HTTP Basic or in the form.
 func (x *exchange) token() {
 	if wait := x.strangers.wait(x.remote(), x.now()); wait > 0 {
-		x.limited(x.strangers, wait)
+		x.fail(x.summed(x.strangers.refused, errLimited(wait)))
 		return
 	}
 	id, secret, code := x.credentials()
@@ -145,7 +145,7 @@ func (x *exchange) tokenFail(code string, err error) {
 	case err != nil:
 		p := problemOf(err, x.requestID)
 		status, code = p.Status, "temporarily_unavailable"
-		x.report(err)
+		x.fault(err)
 		x.announce(err, p)
 	case status == http.StatusUnauthorized:
 		x.w.Header().Set("WWW-Authenticate", `Basic realm="elicence", charset="UTF-8"`)

@@ -69,40 +69,6 @@ func TestInternal(t *testing.T) {
 	}
 }
 
-// TestBusy: uploads are held in memory only so many at once.
-func TestBusy(t *testing.T) {
-	w := open(t)
-	w.token(verifier)
-	var wait sync.WaitGroup
-	reading := make(chan struct{}, api.MaxUploads)
-	var hold []*io.PipeWriter
-	for range api.MaxUploads {
-		body, writer := io.Pipe()
-		hold = append(hold, writer)
-		wait.Go(func() {
-			r := httptest.NewRequest("POST", "/api/v1/verifications", io.TeeReader(body, signal(reading)))
-			r.Header.Set("Content-Type", "application/pdf")
-			w.server.ServeHTTP(httptest.NewRecorder(), r)
-		})
-	}
-	for _, writer := range hold {
-		_, err := writer.Write([]byte("%PDF"))
-		must(t, err)
-		<-reading
-	}
-	one := ask{method: "POST", path: "/api/v1/verifications", as: verifier, mediaType: "application/pdf", body: []byte("x")}
-	if p := problemIn(t, w.do(one)); p.Status != 503 || p.Code != "busy" {
-		t.Errorf("with every place taken: %+v", p)
-	}
-	for _, writer := range hold {
-		must(t, writer.Close())
-	}
-	wait.Wait()
-	if a := w.do(one); a.StatusCode != http.StatusOK {
-		t.Errorf("afterwards: %d", a.StatusCode)
-	}
-}
-
 // TestBrokenBody: a body that ends early is refused, and the refusal logged.
 func TestBrokenBody(t *testing.T) {
 	w := open(t)
@@ -120,14 +86,6 @@ func TestBrokenBody(t *testing.T) {
 	if p := problemIn(t, a); p.Code != "too_large" {
 		t.Errorf("an upload over 20 MiB: %+v", p)
 	}
-}
-
-// signal says that something was read.
-type signal chan struct{}
-
-func (s signal) Write(b []byte) (int, error) {
-	s <- struct{}{}
-	return len(b), nil
 }
 
 // TestLongTexts: the longest texts that a request may hold fit the log.
