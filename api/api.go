@@ -66,8 +66,8 @@ type Server struct {
 	pages   *template.Template
 	metrics *metrics
 	links   links
-	// verifications bounds anonymous verifications, strangers failed
-	// authentications, both by remote address.
+	// verifications bounds anonymous verifications by address, strangers failed
+	// authentications; see guesser.
 	verifications, strangers *limiter
 	// open is for verifications of anybody, reserved for those with a token.
 	open, reserved *room

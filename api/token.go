@@ -108,22 +108,27 @@ type tokenError struct {
 // token is the token endpoint: the client credentials grant, with the secret in
 // HTTP Basic or in the form.
 func (x *exchange) token() {
-	if wait := x.strangers.wait(x.remote(), x.now()); wait > 0 {
+	id, secret, code := x.credentials()
+	guesser, err := x.guesser(id)
+	if err != nil {
+		x.tokenFail("", err)
+		return
+	}
+	if wait := x.strangers.wait(guesser, x.now()); wait > 0 {
 		x.fail(x.summed(x.strangers.refused, errLimited(wait)))
 		return
 	}
-	id, secret, code := x.credentials()
 	if code != "" {
 		receipt, err := x.logRefused(code)
 		x.receipt(receipt)
-		x.strangers.take(x.remote(), x.now())
+		x.strangers.take(guesser, x.now())
 		x.tokenFail(code, err)
 		return
 	}
 	c, receipt, err := x.cfg.Registry.Authenticate(x.r.Context(), id, secret, x.requestID)
 	x.receipt(receipt)
 	if errors.Is(err, registry.ErrUnauthenticated) {
-		x.strangers.take(x.remote(), x.now())
+		x.strangers.take(guesser, x.now())
 		x.tokenFail("invalid_client", nil)
 		return
 	}
@@ -135,6 +140,17 @@ func (x *exchange) token() {
 		"access_token": mint(x.cfg.TokenKey, useBearer, c.Principal, x.now()),
 		"token_type":   "Bearer", "expires_in": int(useBearer.life() / time.Second),
 	})
+}
+
+// guesser is whom a failed token request counts against: the address and the
+// client, so that nobody else there can lock the client out. Where no such client
+// is registered it is the address alone: else made-up names could fill the log.
+func (x *exchange) guesser(client string) (string, error) {
+	_, err := x.cfg.Registry.CallerFor(x.r.Context(), client, x.requestID)
+	if errors.Is(err, registry.ErrUnauthenticated) {
+		return x.remote(), nil
+	}
+	return x.remote() + " " + client, err
 }
 
 // tokenFail answers with an error of RFC 6749 §5.2; err, when set, means that the

@@ -62,10 +62,23 @@ func TestInternal(t *testing.T) {
 	if len(w.failed) != 1 || !strings.Contains(w.failed[0].Error(), "secret cause") {
 		t.Errorf("told: %v", w.failed)
 	}
+	link := w.server.HolderLink(holder)
 	must(t, w.Backend.(io.Closer).Close())
 	a = w.do(ask{method: "GET", path: "/api/v1/licences/" + string(otherIdentifier(t)), as: approval})
 	if p := problemIn(t, a); p.Code != "internal" || strings.Contains(string(a.body), "sql") || len(w.failed) != 2 {
 		t.Errorf("closed database: %s, told %v", a.body, w.failed)
+	}
+	// Who somebody is cannot be found out: that is no refusal of theirs.
+	session := map[string]string{"Cookie": "elicence_session=" + api.Mint(bytes.Repeat([]byte{7}, 32), 2, holder, w.Now())}
+	for _, q := range []ask{
+		{method: "POST", path: "/api/v1/oauth/token", mediaType: "application/x-www-form-urlencoded", body: []byte("grant_type=client_credentials&client_id=" + approval + "&client_secret=" + approval)},
+		{method: "POST", path: "/api/v1/verifications", as: approval, body: []byte(`{"qr":"x"}`)},
+		{method: "GET", path: "/holder", header: session},
+		{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(strings.TrimPrefix(link, "/holder/sign-in?"))},
+	} {
+		if a := w.do(q); a.StatusCode != http.StatusInternalServerError {
+			t.Errorf("closed database: %s: %d", q.path, a.StatusCode)
+		}
 	}
 }
 

@@ -300,6 +300,35 @@ func TestStrangers(t *testing.T) {
 	}
 }
 
+// TestGuessing: guessing a client's secret is bounded at an address, and so are
+// made-up names; no other client is locked out there, and the client nowhere else.
+func TestGuessing(t *testing.T) {
+	w := open(t)
+	token := func(remote, id, secret string) int {
+		return w.do(ask{method: "POST", path: "/api/v1/oauth/token", mediaType: "application/x-www-form-urlencoded", remote: remote + ":1",
+			body: []byte("grant_type=client_credentials&client_id=" + id + "&client_secret=" + secret)}).StatusCode
+	}
+	const there, elsewhere = "203.0.113.9", "203.0.113.10"
+	before := w.size()
+	guessed, madeUp := map[int]int{}, map[int]int{}
+	for i := range 50 {
+		guessed[token(there, partner, "x")]++
+		madeUp[token(there, "nobody-"+strconv.Itoa(i), "x")]++
+	}
+	want := map[int]int{401: 20, 429: 30}
+	if diff := cmp.Diff([]map[int]int{want, want}, []map[int]int{guessed, madeUp}); diff != "" || w.size() != before+40 {
+		t.Errorf("%s\n%d entries", diff, w.size()-before)
+	}
+	for _, c := range []struct {
+		remote, id string
+		status     int
+	}{{there, approval, 200}, {there, partner, 429}, {elsewhere, partner, 200}, {there, "nobody", 429}} {
+		if got := token(c.remote, c.id, c.id); got != c.status {
+			t.Errorf("%s at %s: %d", c.id, c.remote, got)
+		}
+	}
+}
+
 // TestForeignForms: forms of other sites fill the log only so far.
 func TestForeignForms(t *testing.T) {
 	w := open(t)
