@@ -18,8 +18,9 @@
 //   - Only errors.go turns an error into a status; a cause never leaves the server.
 //   - Every answer that touched the log carries its receipt (see receipt.go).
 //
-// It decides nothing about licences, keeps no state but rate limits and one-time
-// links, and ends no TLS. gin stays inside this package.
+// It decides nothing about licences, keeps no state but rate limits, one-time
+// links and the sessions that were signed out of, and ends no TLS. gin stays
+// inside this package.
 package api
 
 import (
@@ -65,7 +66,9 @@ type Server struct {
 	engine  *gin.Engine
 	pages   *template.Template
 	metrics *metrics
-	links   links
+	// links are the sign-in links that nobody has used yet, ended the sessions that
+	// were signed out of.
+	links, ended codes
 	// verifications bounds anonymous verifications by address, strangers failed
 	// authentications; see guesser.
 	verifications, strangers *limiter

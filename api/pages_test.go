@@ -136,6 +136,36 @@ func TestHolderPage(t *testing.T) {
 	}
 }
 
+// TestSignOut ends one session for good: not another one of the same holder, and
+// not when another site asks for it.
+func TestSignOut(t *testing.T) {
+	w := open(t)
+	signIn := func() map[string]string {
+		code := strings.TrimPrefix(w.server.HolderLink(holder), "/holder/sign-in?")
+		c := w.do(ask{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(code)}).Cookies()[0]
+		return map[string]string{"Cookie": c.Name + "=" + c.Value}
+	}
+	list := func(session map[string]string) int {
+		return w.do(ask{method: "GET", path: "/holder", header: session}).StatusCode
+	}
+	one := signIn()
+	w.Move(time.Millisecond)
+	other := signIn()
+	before := w.size()
+	foreign := map[string]string{"Cookie": one["Cookie"], "Sec-Fetch-Site": "cross-site"}
+	if a := w.do(ask{method: "POST", path: "/holder/sign-out", header: foreign}); a.StatusCode != 403 || len(a.Cookies()) != 0 || w.size() != before {
+		t.Errorf("from another site: %d %v", a.StatusCode, a.Cookies())
+	}
+	if got := list(one); got != 200 {
+		t.Errorf("after that: %d", got)
+	}
+	w.do(ask{method: "POST", path: "/holder/sign-out", header: one})
+	w.Move(time.Minute)
+	if a, b := list(one), list(other); a != 401 || b != 200 {
+		t.Errorf("signed out: %d, the other session: %d", a, b)
+	}
+}
+
 // TestStaleLink: a link lasts 15 minutes, works on the server that made it only,
 // and not for a client that is gone.
 func TestStaleLink(t *testing.T) {

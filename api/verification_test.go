@@ -335,11 +335,11 @@ func TestForeignForms(t *testing.T) {
 	before := w.size()
 	statuses := map[int]int{}
 	for range 20 {
-		for _, path := range []string{"/V", "/holder/sign-in"} {
+		for _, path := range []string{"/V", "/holder/sign-in", "/holder/sign-out"} {
 			statuses[w.do(ask{method: "POST", path: path, mediaType: "application/x-www-form-urlencoded", header: map[string]string{"Sec-Fetch-Site": "cross-site"}}).StatusCode]++
 		}
 	}
-	if diff := cmp.Diff(map[int]int{403: 20, 429: 20}, statuses); diff != "" || w.size() != before+20 {
+	if diff := cmp.Diff(map[int]int{403: 40, 429: 20}, statuses); diff != "" || w.size() != before+20 {
 		t.Errorf("%s\n%d entries", diff, w.size()-before)
 	}
 }
