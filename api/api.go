@@ -31,6 +31,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"elicence/licence/registry"
@@ -74,8 +75,11 @@ type Server struct {
 	verifications, strangers *limiter
 	// open is for verifications of anybody, reserved for those with a token.
 	open, reserved *room
-	// crowded counts what was refused for want of room.
-	crowded *tally
+	// crowded counts what was refused for want of room, unlogged what was refused
+	// because the log could not record it.
+	crowded, unlogged *tally
+	// unready says that the last probe of readiness failed.
+	unready atomic.Bool
 }
 
 // minTokenKey is the least length of Config.TokenKey in bytes.
@@ -102,6 +106,7 @@ func New(c Config) (*Server, error) {
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
 	s.crowded = s.newTally(registry.ActionVerify, errBusy.code)
+	s.unlogged = s.newTally(actionAppend, "log_unavailable")
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	s.engine.ForwardedByClientIP = false
@@ -115,7 +120,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // Close logs the refusals that are still to be logged in sum. The server must
 // have stopped answering before.
 func (s *Server) Close() {
-	for _, t := range []*tally{s.verifications.refused, s.strangers.refused, s.crowded} {
+	for _, t := range []*tally{s.verifications.refused, s.strangers.refused, s.crowded, s.unlogged} {
 		t.close()
 	}
 }

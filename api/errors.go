@@ -212,11 +212,21 @@ func (x *exchange) fail(err error) {
 	x.write(p.Status, "application/problem+json", p)
 }
 
-// fault reports an error that is the server's own, which a refusal is not.
+// actionAppend stands in the entry that sums up the requests that were refused
+// because the log could not record them.
+const actionAppend audit.Action = "append_log"
+
+// fault reports an error that is the server's own, which a refusal is not. One of
+// the log is counted: until the log has recorded the count, the server is not ready.
 func (x *exchange) fault(err error) {
 	var r *refusal
-	if !errors.As(err, &r) {
-		x.report(err)
+	if errors.As(err, &r) {
+		return
+	}
+	x.report(err)
+	withdrawn := x.r.Context().Err() != nil // by a caller who went away
+	if errors.Is(err, registry.ErrLog) && !errors.Is(err, audit.ErrInvalidEntry) && !withdrawn {
+		x.unlogged.add()
 	}
 }
 
