@@ -152,6 +152,7 @@ func (s *Server) routes() {
 	for _, path := range []string{"/V", "/v"} { // QR codes print capitals, people type small letters
 		s.engine.GET(path, s.handle("", (*exchange).verificationPage))
 		s.engine.POST(path, s.handle(registry.ActionVerify, (*exchange).verificationForm))
+		s.engine.GET(path+"/", s.handle("", func(x *exchange) { x.redirect(http.StatusPermanentRedirect, "/V") }))
 	}
 	s.engine.GET("/holder", s.handle(registry.ActionSearch, (*exchange).holderPage))
 	s.engine.GET("/holder/sign-in", s.handle("", (*exchange).signInPage))
@@ -162,8 +163,8 @@ func (s *Server) routes() {
 		s.engine.GET("/pages/"+name, s.handle("", func(x *exchange) { x.asset(name) }))
 	}
 
-	s.engine.NoRoute(s.handle("", func(x *exchange) { x.fail(errNoRoute) }))
-	s.engine.NoMethod(s.handle("", func(x *exchange) { x.fail(errNoMethod) }))
+	s.engine.NoRoute(s.handle("", func(x *exchange) { x.nowhere(errNoRoute) }))
+	s.engine.NoMethod(s.handle("", func(x *exchange) { x.nowhere(errNoMethod) }))
 }
 
 // HTTPServer returns an http.Server for s with limits fit for the open network:

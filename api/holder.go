@@ -108,14 +108,14 @@ func (x *exchange) signIn() {
 	}
 	if x.settle(receipt, err) {
 		x.setSession(mint(x.cfg.TokenKey, useSession, caller.Principal, x.now()))
-		x.redirect("/holder")
+		x.redirect(http.StatusSeeOther, "/holder")
 	}
 }
 
-// redirect answers a form with another page.
-func (x *exchange) redirect(path string) {
+// redirect answers with another page.
+func (x *exchange) redirect(status int, path string) {
 	x.w.Header().Set("Location", path)
-	x.w.WriteHeader(http.StatusSeeOther)
+	x.w.WriteHeader(status)
 	x.w.WriteHeaderNow()
 }
 
@@ -130,7 +130,7 @@ func (x *exchange) signOut() {
 		x.ended.add(session, x.now())
 	}
 	x.setSession("")
-	x.redirect("/holder")
+	x.redirect(http.StatusSeeOther, "/holder")
 }
 
 // cookie is the session of the cookie and its client, if it still lasts.
