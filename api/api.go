@@ -9,15 +9,18 @@
 //
 //   - Every operation goes through registry, which authorises and logs it; what
 //     is refused here, before registry sees it, is logged by Registry.Refused.
-//     The exception is a rate limit: its refusals become one entry a minute.
-//   - Nothing is read from a body before its size is bounded, and nothing from
-//     outside reaches the log unbounded.
+//     The exception is what may come in masses: refusals over a rate limit or for
+//     want of room become one entry a minute.
+//   - Nothing is read from a body before its size is bounded, memory is given to
+//     what arrives and not to what is claimed, and nothing from outside reaches the
+//     log unbounded.
 //   - Holder codes travel in bodies, never in addresses.
 //   - Only errors.go turns an error into a status; a cause never leaves the server.
 //   - Every answer that touched the log carries its receipt (see receipt.go).
 //
-// It decides nothing about licences, keeps no state but rate limits and one-time
-// links, and ends no TLS. gin stays inside this package.
+// It decides nothing about licences, keeps no state but rate limits, one-time
+// links and the sessions that were signed out of, and ends no TLS. gin stays
+// inside this package.
 package api
 
 import (
@@ -28,6 +31,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"elicence/licence/registry"
@@ -63,19 +67,23 @@ type Server struct {
 	engine  *gin.Engine
 	pages   *template.Template
 	metrics *metrics
-	links   links
-	// verifications bounds anonymous verifications, strangers failed
-	// authentications, both by remote address.
+	// links are the sign-in links that nobody has used yet, ended the sessions that
+	// were signed out of.
+	links, ended codes
+	// verifications bounds anonymous verifications by address, strangers failed
+	// authentications; see guesser.
 	verifications, strangers *limiter
-	// uploads has a place for each upload held in memory at once.
-	uploads chan struct{}
+	// open is for verifications of anybody, reserved for those with a token.
+	open, reserved *room
+	// crowded counts what was refused for want of room, unlogged what was refused
+	// because the log could not record it.
+	crowded, unlogged *tally
+	// unready says that the last probe of readiness failed.
+	unready atomic.Bool
 }
 
 // minTokenKey is the least length of Config.TokenKey in bytes.
 const minTokenKey = 32
-
-// maxUploads bounds the uploads in memory to maxUploads × MaxFile bytes.
-const maxUploads = 16
 
 // releaseMode keeps gin from printing its routes; the mode is gin's global, so
 // it is set once.
@@ -94,9 +102,11 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}), uploads: make(chan struct{}, maxUploads)}
-	s.verifications = newLimiter(verificationRate, s.logLimited(registry.ActionVerify))
-	s.strangers = newLimiter(strangerRate, s.logLimited(registry.ActionAuthenticate))
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach)}
+	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
+	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
+	s.crowded = s.newTally(registry.ActionVerify, errBusy.code)
+	s.unlogged = s.newTally(actionAppend, "log_unavailable")
 	s.engine.HandleMethodNotAllowed = true
 	s.engine.RedirectTrailingSlash = false
 	s.engine.ForwardedByClientIP = false
@@ -107,11 +117,12 @@ func New(c Config) (*Server, error) {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// Close logs the refusals of rate limits that are still to be logged. The server
-// must have stopped answering before.
+// Close logs the refusals that are still to be logged in sum. The server must
+// have stopped answering before.
 func (s *Server) Close() {
-	s.verifications.flush()
-	s.strangers.flush()
+	for _, t := range []*tally{s.verifications.refused, s.strangers.refused, s.crowded, s.unlogged} {
+		t.close()
+	}
 }
 
 // routes is the whole interface: what is served where, and as which action a
@@ -141,6 +152,7 @@ func (s *Server) routes() {
 	for _, path := range []string{"/V", "/v"} { // QR codes print capitals, people type small letters
 		s.engine.GET(path, s.handle("", (*exchange).verificationPage))
 		s.engine.POST(path, s.handle(registry.ActionVerify, (*exchange).verificationForm))
+		s.engine.GET(path+"/", s.handle("", func(x *exchange) { x.redirect(http.StatusPermanentRedirect, "/V") }))
 	}
 	s.engine.GET("/holder", s.handle(registry.ActionSearch, (*exchange).holderPage))
 	s.engine.GET("/holder/sign-in", s.handle("", (*exchange).signInPage))
@@ -151,16 +163,16 @@ func (s *Server) routes() {
 		s.engine.GET("/pages/"+name, s.handle("", func(x *exchange) { x.asset(name) }))
 	}
 
-	s.engine.NoRoute(s.handle("", func(x *exchange) { x.fail(errNoRoute) }))
-	s.engine.NoMethod(s.handle("", func(x *exchange) { x.fail(errNoMethod) }))
+	s.engine.NoRoute(s.handle("", func(x *exchange) { x.nowhere(errNoRoute) }))
+	s.engine.NoMethod(s.handle("", func(x *exchange) { x.nowhere(errNoMethod) }))
 }
 
 // HTTPServer returns an http.Server for s with limits fit for the open network:
-// headers of at most 32 KiB within 5 s, a body within a minute. The log export
-// extends its own deadline. Address, TLS and the error log are the caller's.
+// headers of at most 32 KiB within 5 s, a body that keeps coming (see paced). The
+// log export extends its own deadline. Address, TLS and the error log are the caller's.
 func (s *Server) HTTPServer() *http.Server {
 	return &http.Server{
-		Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: time.Minute,
+		Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: portionTime,
 		WriteTimeout: 2 * time.Minute, IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 32 << 10,
 	}
 }

@@ -251,6 +251,26 @@ func TestNowhere(t *testing.T) {
 			t.Errorf("%s %s: no Allow", c.method, c.path)
 		}
 	}
+	for _, c := range []struct{ accept, mediaType string }{
+		{"text/html,application/xhtml+xml,*/*;q=0.8", "text/html; charset=utf-8"},
+		{"application/json", "application/problem+json"},
+		{"*/*", "application/problem+json"},
+	} {
+		for path, status := range map[string]int{"/nowhere": 404, "/holder/sign-out": 405} {
+			a := w.do(ask{method: "GET", path: path, header: map[string]string{"Accept": c.accept}})
+			if a.StatusCode != status || a.Header.Get("Content-Type") != c.mediaType {
+				t.Errorf("%s for %s: %d %s", path, c.accept, a.StatusCode, a.Header.Get("Content-Type"))
+			}
+			if page := string(a.body); strings.HasPrefix(c.mediaType, "text/html") && (!strings.Contains(page, `<html lang="zh-CN">`) || !strings.Contains(page, `href="/V"`)) {
+				t.Errorf("%s: %s", path, page)
+			}
+		}
+	}
+	for _, path := range []string{"/V/", "/v/"} { // the code's payload stays: it is in the fragment
+		if a := w.do(ask{method: "GET", path: path}); a.StatusCode != http.StatusPermanentRedirect || a.Header.Get("Location") != "/V" {
+			t.Errorf("%s: %d %v", path, a.StatusCode, a.Header)
+		}
+	}
 	if w.size() != before {
 		t.Error("the log grew")
 	}
@@ -259,7 +279,7 @@ func TestNowhere(t *testing.T) {
 // TestRequestID: a client may name its request, within bounds.
 func TestRequestID(t *testing.T) {
 	w := open(t)
-	for given, kept := range map[string]bool{"abc-1._Z": true, strings.Repeat("x", 64): true, strings.Repeat("x", 65): false, "a b": false, "中": false, "": false} {
+	for given, kept := range map[string]bool{"abc-1._Z": true, strings.Repeat("x", 64): true, strings.Repeat("x", 65): false, "a b": false, "中": false, "": false, "elicence:summed": false} {
 		a := w.do(ask{method: "GET", path: "/healthz", header: map[string]string{"X-Request-Id": given}})
 		got := a.Header.Get("X-Request-Id")
 		if (got == given) != kept || !kept && len(got) != 32 {
@@ -280,7 +300,7 @@ func TestConfig(t *testing.T) {
 		}
 	}
 	got := (&api.Server{}).HTTPServer()
-	if diff := cmp.Diff([]any{5 * time.Second, time.Minute, 32 << 10}, []any{got.ReadHeaderTimeout, got.ReadTimeout, got.MaxHeaderBytes}); diff != "" {
+	if diff := cmp.Diff([]any{5 * time.Second, api.PortionTime, 32 << 10}, []any{got.ReadHeaderTimeout, got.ReadTimeout, got.MaxHeaderBytes}); diff != "" {
 		t.Error(diff)
 	}
 }

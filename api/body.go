@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -132,24 +131,70 @@ func (x *exchange) read(mediaType string, limit int64) ([]byte, error) {
 	if err != nil || given != mediaType || x.r.Header.Get("Content-Encoding") != "" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, errMediaType
 	}
-	return x.readAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+	return readAll(http.MaxBytesReader(x.w, x.r.Body, limit))
 }
 
-// readAll reads r, which ends with a *http.MaxBytesError when it is too long.
-func (x *exchange) readAll(r io.Reader) ([]byte, error) {
-	var b bytes.Buffer
-	if x.r.ContentLength > 0 {
-		b.Grow(int(min(x.r.ContentLength, MaxFile)) + bytes.MinRead)
+// readAll reads r, which ends with a *http.MaxBytesError when it is too long. The
+// Content-Length is only a claim, so memory is taken as bytes arrive.
+func readAll(r io.Reader) ([]byte, error) {
+	b, err := io.ReadAll(r)
+	if err != nil {
+		return nil, bodyFault(err, errUnreadable)
 	}
-	_, err := b.ReadFrom(r)
+	return b, nil
+}
+
+// bodyFault is why a body could not be read: a refusal that was met on the way, or otherwise.
+func bodyFault(err error, otherwise *refusal) error {
 	var tooLarge *http.MaxBytesError
+	var met *refusal
 	switch {
 	case errors.As(err, &tooLarge):
-		return nil, errTooLarge
-	case err != nil:
-		return nil, errUnreadable
+		return errTooLarge
+	case errors.As(err, &met):
+		return met
 	}
-	return b.Bytes(), nil
+	return otherwise
+}
+
+// A body must keep coming: each portion of it within portionTime, the whole within
+// bodyTime, which leaves the server's WriteTimeout some room for the answer.
+const (
+	portion     = 64 << 10
+	portionTime = 10 * time.Second
+	bodyTime    = 90 * time.Second
+)
+
+// paced is a body that must keep coming.
+type paced struct {
+	io.ReadCloser
+	deadline func(time.Time) error
+	last     time.Time // when the whole must have come
+	due      int       // bytes of the present portion that have not
+}
+
+// pace makes the request's body a paced one.
+func (x *exchange) pace() {
+	x.r.Body = &paced{
+		ReadCloser: x.r.Body, last: time.Now().Add(bodyTime),
+		deadline: http.NewResponseController(x.w).SetReadDeadline,
+	}
+}
+
+// Read moves the deadline on with each portion that has come. With the body's end
+// net/http takes it away, so that it ends no work on the answer.
+func (p *paced) Read(b []byte) (int, error) {
+	if p.due == 0 {
+		next := time.Now().Add(portionTime)
+		if next.After(p.last) {
+			next = p.last
+		}
+		_ = p.deadline(next) // a writer without deadlines, as in a test, has none to move
+		p.due = portion
+	}
+	n, err := p.ReadCloser.Read(b[:min(len(b), p.due)])
+	p.due -= n
+	return n, err
 }
 
 // extend gives a long answer more time than the server's WriteTimeout.

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -34,11 +35,12 @@ var (
 	errNoSession    = &refusal{code: "not_signed_in", detail: "sign in first"}
 	errTooLarge     = &refusal{code: "too_large", detail: "the body is larger than is accepted here"}
 	errMediaType    = &refusal{code: "unsupported_media_type", detail: "the Content-Type, or Content-Encoding, is not accepted here"}
-	errUnreadable   = &refusal{code: "body_unreadable", detail: "the body ended early or could not be read"}
+	errUnreadable   = &refusal{code: "body_unreadable", detail: "the body ended early, came too slowly or could not be read"}
 	errMalformed    = &refusal{code: "malformed_json", detail: "the body is not JSON"}
 	errBadUpload    = &refusal{code: "malformed_upload", detail: "the upload is not one multipart part named file"}
 	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
 	errBusy         = &refusal{code: "busy", detail: "too many uploads at once", after: 5 * time.Second}
+	errCrowd        = &refusal{code: "rate_limited", detail: "too many uploads at once from this address or client", after: 5 * time.Second}
 	errNotReady     = &refusal{code: "not_ready", detail: "storage or the access log cannot be reached", after: 5 * time.Second}
 )
 
@@ -206,7 +208,7 @@ func fieldsOf(err error, code string) []problemField {
 func (x *exchange) fail(err error) {
 	p := problemOf(err, x.requestID)
 	if p.Status >= 500 {
-		x.report(err)
+		x.fault(err)
 	}
 	x.announce(err, p)
 	if x.page {
@@ -214,6 +216,24 @@ func (x *exchange) fail(err error) {
 		return
 	}
 	x.write(p.Status, "application/problem+json", p)
+}
+
+// actionAppend stands in the entry that sums up the requests that were refused
+// because the log could not record them.
+const actionAppend audit.Action = "append_log"
+
+// fault reports an error that is the server's own, which a refusal is not. One of
+// the log is counted: until the log has recorded the count, the server is not ready.
+func (x *exchange) fault(err error) {
+	var r *refusal
+	if errors.As(err, &r) {
+		return
+	}
+	x.report(err)
+	withdrawn := x.r.Context().Err() != nil // by a caller who went away
+	if errors.Is(err, registry.ErrLog) && !errors.Is(err, audit.ErrInvalidEntry) && !withdrawn {
+		x.unlogged.add()
+	}
 }
 
 // announce sets the headers that go with a problem.
@@ -251,11 +271,12 @@ func (x *exchange) refuse(err error) {
 	x.fail(err)
 }
 
-// logRefused writes one refusal to the access log.
+// logRefused writes one refusal to the access log, even if the caller went away:
+// a body that could not be read is often one who did.
 func (x *exchange) logRefused(code string) (audit.Receipt, error) {
 	object := x.identifier
 	if len(object) > 160 || !identifierForm.MatchString(object) {
 		object = ""
 	}
-	return x.cfg.Registry.Refused(x.r.Context(), x.caller, x.action, object, code, 1)
+	return x.cfg.Registry.Refused(context.WithoutCancel(x.r.Context()), x.caller, x.action, object, code, 1)
 }

@@ -34,16 +34,20 @@ type exchange struct {
 	page bool
 }
 
-// requestIDForm is what a client may call its request.
+// requestIDForm is what a client may call its request. It has no colon: what this
+// package calls entries of its own has one.
 var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 
 // handle makes a handler of gin's of h. It is the only place where gin's context is seen.
 func (s *Server) handle(action audit.Action, h func(*exchange)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &exchange{Server: s, w: c.Writer, r: c.Request, action: action, identifier: c.Param("identifier")}
+		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier")}
+		// A copy: net/http looks at the body of its own, to know what is left of it.
+		x.r = c.Request.WithContext(c.Request.Context())
 		x.requestID = s.nameRequest(c.Request.Header.Values("X-Request-Id"))
 		x.caller = registry.Anonymous(x.requestID)
 		x.secure()
+		x.pace()
 		began := time.Now() // a duration, not a date: the monotonic clock is meant
 		defer func() {
 			x.recover(recover())
@@ -60,7 +64,7 @@ func (s *Server) nameRequest(given []string) string {
 	}
 	var b [16]byte
 	if _, err := io.ReadFull(s.cfg.Rand, b[:]); err != nil {
-		return "unnamed" // the operation itself will find out that there is no randomness
+		return "elicence:unnamed" // the operation itself will find out that there is no randomness
 	}
 	return hex.EncodeToString(b[:])
 }
@@ -98,9 +102,12 @@ func (x *exchange) recover(cause any) {
 }
 
 // report tells the operator what an answer must not say.
-func (x *exchange) report(err error) {
-	if x.cfg.Failed != nil {
-		x.cfg.Failed(x.requestID, err)
+func (x *exchange) report(err error) { x.tell(x.requestID, err) }
+
+// tell tells the operator what went wrong with a request.
+func (s *Server) tell(requestID string, err error) {
+	if s.cfg.Failed != nil {
+		s.cfg.Failed(requestID, err)
 	}
 }
 

@@ -16,8 +16,20 @@ func (s *Server) Routes() iter.Seq2[string, string] {
 	}
 }
 
-// MaxUploads is maxUploads.
-const MaxUploads = maxUploads
+// The bounds on bodies of verifications.
+const (
+	OpenEach    = openEach
+	MaxPlaces   = maxPlaces
+	Portion     = portion
+	PortionTime = portionTime
+	BodyTime    = bodyTime
+)
+
+// Narrow leaves anonymous verifications room for so many bytes.
+func (s *Server) Narrow(bytes int) { s.open.bytes = bytes }
+
+// Held is how many bytes of bodies are held in either room.
+func (s *Server) Held() int { return s.open.held + s.reserved.held }
 
 // Mint and Redeem are the tokens, by the number of their use.
 func Mint(key []byte, use byte, client string, now time.Time) string {
@@ -42,19 +54,25 @@ func ParseChange(b []byte) error { _, err := parseChange(b); return err }
 type Limiter struct{ l *limiter }
 
 // NewLimiter returns one.
-func NewLimiter(log func(int)) Limiter { return Limiter{newLimiter(verificationRate, log)} }
+func NewLimiter() Limiter { return Limiter{newLimiter(verificationRate, nil)} }
 
 // Take counts one for a remote address, and reports whether it may.
 func (l Limiter) Take(remote string, now time.Time) bool { return l.l.take(remote, now) == 0 }
 
-// Remotes is how many addresses are kept.
-func (l Limiter) Remotes() int { return len(l.l.remotes) }
+// Senders is how many senders are kept.
+func (l Limiter) Senders() int { return len(l.l.senders) }
 
-// MaxRemotes is maxRemotes.
-const MaxRemotes = maxRemotes
+// MaxSenders is maxSenders.
+const MaxSenders = maxSenders
 
-// Refuse counts a refusal.
-func (l Limiter) Refuse() { l.l.refuse() }
+// Tally is a tally that logs by a function.
+type Tally struct{ t *tally }
+
+// NewTally returns one.
+func NewTally(log func(int) error, failed func(error)) Tally { return Tally{newTally(log, failed)} }
+
+// Add counts a refusal.
+func (t Tally) Add() { t.t.add() }
 
 // Statuses is the status of each code.
 func Statuses() map[string]int {

@@ -11,34 +11,43 @@ import (
 	"elicence/licence/registry"
 )
 
-// links are the one-time sign-in links that nobody has used yet. They are lost
-// when the process ends, which only means that a new one has to be made.
-type links struct {
-	mu     sync.Mutex           // guards unused
-	unused map[string]time.Time // by code; when it was made
+// codes are links and sessions to be remembered as long as they last. They are
+// lost when the process ends: a link has to be made anew then, and a session that
+// was signed out of works again for what is left of its 15 minutes.
+type codes struct {
+	mu   sync.Mutex           // guards kept
+	kept map[string]time.Time // since when
 }
 
 // add keeps a code, and forgets those that have expired.
-func (l *links) add(code string, now time.Time) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.unused == nil {
-		l.unused = map[string]time.Time{}
+func (c *codes) add(code string, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.kept == nil {
+		c.kept = map[string]time.Time{}
 	}
-	for old, made := range l.unused {
-		if now.Sub(made) > useLink.life() {
-			delete(l.unused, old)
+	for old, since := range c.kept {
+		if now.Sub(since) > max(useLink.life(), useSession.life()) {
+			delete(c.kept, old)
 		}
 	}
-	l.unused[code] = now
+	c.kept[code] = now
 }
 
-// spend reports whether code was unused, which it then no longer is.
-func (l *links) spend(code string) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	_, ok := l.unused[code]
-	delete(l.unused, code)
+// has reports whether code is kept.
+func (c *codes) has(code string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.kept[code]
+	return ok
+}
+
+// spend reports whether code was kept, which it then no longer is.
+func (c *codes) spend(code string) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, ok := c.kept[code]
+	delete(c.kept, code)
 	return ok
 }
 
@@ -81,7 +90,7 @@ const maxSignIn = 4 << 10
 func (x *exchange) signIn() {
 	x.page = true
 	if crossOrigin.Check(x.r) != nil {
-		x.refuse(errCrossOrigin)
+		x.refuse(x.stranger(errCrossOrigin))
 		return
 	}
 	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxSignIn)
@@ -99,33 +108,50 @@ func (x *exchange) signIn() {
 	}
 	if x.settle(receipt, err) {
 		x.setSession(mint(x.cfg.TokenKey, useSession, caller.Principal, x.now()))
-		x.redirect("/holder")
+		x.redirect(http.StatusSeeOther, "/holder")
 	}
 }
 
-// redirect answers a form with another page.
-func (x *exchange) redirect(path string) {
+// redirect answers with another page.
+func (x *exchange) redirect(status int, path string) {
 	x.w.Header().Set("Location", path)
-	x.w.WriteHeader(http.StatusSeeOther)
+	x.w.WriteHeader(status)
 	x.w.WriteHeaderNow()
 }
 
-// signOut ends the session in this browser.
+// signOut ends the session, in this browser and for whoever copied its cookie.
 func (x *exchange) signOut() {
+	x.page = true
+	if crossOrigin.Check(x.r) != nil {
+		x.refuse(errCrossOrigin)
+		return
+	}
+	if session, _, err := x.cookie(); err == nil {
+		x.ended.add(session, x.now())
+	}
 	x.setSession("")
-	x.redirect("/holder")
+	x.redirect(http.StatusSeeOther, "/holder")
+}
+
+// cookie is the session of the cookie and its client, if it still lasts.
+func (x *exchange) cookie() (session, client string, err error) {
+	cookie, err := x.r.Cookie(sessionCookie)
+	if err != nil {
+		return "", "", errNoSession
+	}
+	client, err = redeem(x.cfg.TokenKey, useSession, cookie.Value, x.now())
+	if err != nil || x.ended.has(cookie.Value) {
+		return "", "", errNoSession
+	}
+	return cookie.Value, client, nil
 }
 
 // session sets the caller from the session cookie.
 func (x *exchange) session() error {
-	cookie, err := x.r.Cookie(sessionCookie)
-	if err != nil {
-		return errNoSession
-	}
-	client, err := redeem(x.cfg.TokenKey, useSession, cookie.Value, x.now())
+	_, client, err := x.cookie()
 	if err != nil {
 		x.setSession("")
-		return errNoSession
+		return err
 	}
 	return x.become(client)
 }

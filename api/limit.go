@@ -1,7 +1,9 @@
 package api
 
 import (
+	"container/list"
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"strings"
@@ -28,123 +30,177 @@ var (
 	strangerRate = limits{3 * time.Second, 20}
 )
 
-// maxRemotes bounds the addresses kept at once; all further ones share one limit.
-const maxRemotes = 10_000
+// maxSenders bounds the senders kept at once: the one not heard of for longest is
+// forgotten for a new one. Whoever has more addresses than that is not bounded by
+// a limiter, but still by the open room.
+const maxSenders = 10_000
 
-// limiter counts what remote addresses do, and what it refused them.
+// limiter counts what senders do: remote addresses, or clients at an address.
 type limiter struct {
 	limits
-	// log writes one entry for a number of refusals.
-	log func(count int)
+	refused *tally
 
 	mu      sync.Mutex // guards what follows
-	remotes map[string]*rate.Limiter
-	refused int
-	timer   *time.Timer // runs while refused > 0
+	senders map[string]*list.Element
+	order   *list.List // of *limited; the one heard of last is in front
 }
 
-func newLimiter(l limits, log func(int)) *limiter {
-	return &limiter{limits: l, log: log, remotes: map[string]*rate.Limiter{}}
+// limited is a sender with what it may still do.
+type limited struct {
+	sender string
+	*rate.Limiter
 }
 
-// of is the limit of one remote address. Callers hold mu.
-func (l *limiter) of(remote string, now time.Time) *rate.Limiter {
-	if r, ok := l.remotes[remote]; ok {
-		return r
+func newLimiter(l limits, refused *tally) *limiter {
+	return &limiter{limits: l, refused: refused, senders: map[string]*list.Element{}, order: list.New()}
+}
+
+// of is the limit of one sender. Callers hold mu.
+func (l *limiter) of(sender string) *rate.Limiter {
+	if e, ok := l.senders[sender]; ok {
+		l.order.MoveToFront(e)
+		return e.Value.(*limited).Limiter
 	}
-	if len(l.remotes) >= maxRemotes {
-		l.sweep(now)
-	}
-	if len(l.remotes) >= maxRemotes {
-		remote = "" // the shared one
-		if r, ok := l.remotes[remote]; ok {
-			return r
-		}
+	if len(l.senders) == maxSenders {
+		oldest := l.order.Remove(l.order.Back()).(*limited)
+		delete(l.senders, oldest.sender)
 	}
 	r := rate.NewLimiter(rate.Every(l.every), l.burst)
-	l.remotes[remote] = r
+	l.senders[sender] = l.order.PushFront(&limited{sender, r})
 	return r
 }
 
-// sweep forgets the addresses that have their whole burst again.
-func (l *limiter) sweep(now time.Time) {
-	for remote, r := range l.remotes {
-		if r.TokensAt(now) >= float64(l.burst) {
-			delete(l.remotes, remote)
-		}
-	}
-}
-
 // take counts one and returns 0, or how long to wait when the limit is reached.
-func (l *limiter) take(remote string, now time.Time) time.Duration {
+func (l *limiter) take(sender string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.of(remote, now).AllowN(now, 1) {
+	if l.of(sender).AllowN(now, 1) {
 		return 0
 	}
 	return l.every
 }
 
 // wait returns 0, or how long to wait, and counts nothing.
-func (l *limiter) wait(remote string, now time.Time) time.Duration {
+func (l *limiter) wait(sender string, now time.Time) time.Duration {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.of(remote, now).TokensAt(now) >= 1 {
+	if _, known := l.senders[sender]; !known || l.of(sender).TokensAt(now) >= 1 {
 		return 0
 	}
 	return l.every
 }
 
-// refuse counts a refusal; a minute after the first of them they are logged as one.
-func (l *limiter) refuse() {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.refused++; l.refused == 1 {
-		l.timer = time.AfterFunc(time.Minute, l.flush)
+// tally counts refusals, and a minute after the first of them has them logged as
+// one. While that fails it tries again every minute.
+type tally struct {
+	log func(count int) error
+	// failed is told when that did not succeed.
+	failed func(error)
+
+	flushing sync.Mutex // held while log runs
+
+	mu    sync.Mutex // guards what follows
+	count int
+	timer *time.Timer // runs while count > 0
+}
+
+func newTally(log func(count int) error, failed func(error)) *tally {
+	return &tally{log: log, failed: failed}
+}
+
+// add counts one refusal.
+func (t *tally) add() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.count++; t.count == 1 {
+		t.timer = time.AfterFunc(time.Minute, t.run)
 	}
 }
 
-// flush logs the refusals counted so far.
-func (l *limiter) flush() {
-	l.mu.Lock()
-	count := l.refused
-	if l.refused = 0; l.timer != nil {
-		l.timer.Stop()
-	}
-	l.mu.Unlock()
-	if count > 0 {
-		l.log(count)
+// run flushes on nobody's behalf.
+func (t *tally) run() {
+	if err := t.flush(); err != nil {
+		t.failed(err)
 	}
 }
 
-// logLimited is how a limiter logs: one entry for all addresses, which are not
-// kept, because an address may be a person's.
-func (s *Server) logLimited(action audit.Action) func(int) {
-	return func(count int) {
+// errFlushing says that a tally is being logged, and nobody knows yet how that ends.
+var errFlushing = errors.New("api: refusals are being logged")
+
+// flush logs the refusals counted so far; nil when none are left.
+func (t *tally) flush() error {
+	if t.pending() == 0 {
+		return nil
+	}
+	if !t.flushing.TryLock() {
+		return errFlushing
+	}
+	defer t.flushing.Unlock()
+	count := t.pending()
+	if count == 0 {
+		return nil
+	}
+	err := t.log(count)
+	if err != nil {
+		count = 0
+	}
+	t.settle(count)
+	return err
+}
+
+// pending is how many refusals are still to be logged.
+func (t *tally) pending() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.count
+}
+
+// settle takes what was logged off the count, and keeps the timer for what is left.
+func (t *tally) settle(logged int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.timer.Stop()
+	if t.count -= logged; t.count > 0 {
+		t.timer.Reset(time.Minute)
+	}
+}
+
+// close flushes for the last time.
+func (t *tally) close() {
+	t.run()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.timer != nil {
+		t.timer.Stop()
+	}
+}
+
+// newTally makes a tally whose refusals are logged as one entry of an action and
+// code, without the addresses: they may be people's.
+func (s *Server) newTally(action audit.Action, code string) *tally {
+	return newTally(func(count int) error {
 		ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 		defer cancel()
-		_, err := s.cfg.Registry.Refused(ctx, registry.Anonymous(limitedRequestID), action, "", "rate_limited", count)
-		if err != nil && s.cfg.Failed != nil {
-			s.cfg.Failed(limitedRequestID, err)
-		}
-	}
+		_, err := s.cfg.Registry.Refused(ctx, registry.Anonymous(summedRequestID), action, "", code, count)
+		return err
+	}, func(err error) { s.tell(summedRequestID, err) })
 }
 
-// limitedRequestID stands in the entries that sum up refusals of many requests.
-const limitedRequestID = "rate-limit"
+// summedRequestID stands in the entries that sum up refusals of many requests. No
+// request from outside can have a colon in its name.
+const summedRequestID = "elicence:summed"
 
-// limited refuses a request over a limit; it is logged with the others of its minute.
-func (x *exchange) limited(l *limiter, wait time.Duration) {
-	l.refuse()
-	x.fail(errLimited(wait))
+// summed counts a refusal in a tally, instead of logging it by itself.
+func (x *exchange) summed(t *tally, err *refusal) error {
+	t.add()
+	x.action = ""
+	return err
 }
 
 // stranger is a failed authentication: err, or a refusal of the rate limit.
 func (x *exchange) stranger(err *refusal) error {
 	if wait := x.strangers.take(x.remote(), x.now()); wait > 0 {
-		x.strangers.refuse()
-		x.action = "" // logged with the others of its minute, not by itself
-		return errLimited(wait)
+		return x.summed(x.strangers.refused, errLimited(wait))
 	}
 	return err
 }

@@ -62,15 +62,20 @@ func (x *exchange) showMetrics() { x.metrics.handler.ServeHTTP(x.w, x.r) }
 // health says that the process answers, and nothing more.
 func (x *exchange) health() { x.json(http.StatusOK, map[string]string{"status": "ok"}) }
 
-// ready says whether storage and log can be reached, and which seals cannot be used:
-// reads go on without them.
+// ready says whether storage can be reached, and the log written where it could
+// not be before; and which seals cannot be used: reads go on without them. The
+// operator is told once, not by every probe.
 func (x *exchange) ready() {
-	if x.cfg.Ready != nil {
-		if err := x.cfg.Ready(x.r.Context()); err != nil {
-			x.report(err)
-			x.fail(errNotReady)
-			return
-		}
+	err := x.unlogged.flush()
+	if err == nil && x.cfg.Ready != nil {
+		err = x.cfg.Ready(x.r.Context())
+	}
+	if before := x.unready.Swap(err != nil); err != nil && !before {
+		x.report(err)
+	}
+	if err != nil {
+		x.fail(errNotReady)
+		return
 	}
 	x.json(http.StatusOK, readiness{"ready", unusable(x.cfg.Registry.SealStates())})
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	"elicence/licence"
@@ -132,7 +133,7 @@ var errCrossOrigin = &refusal{code: "forbidden", detail: "the form was sent from
 func (x *exchange) verificationForm() {
 	x.page = true
 	if crossOrigin.Check(x.r) != nil {
-		x.refuse(errCrossOrigin)
+		x.refuse(x.stranger(errCrossOrigin))
 		return
 	}
 	if report := x.verified(x.upload); report != nil {
@@ -140,8 +141,17 @@ func (x *exchange) verificationForm() {
 	}
 }
 
+// nowhere answers where nothing is: a browser with a page, a program with a
+// problem document.
+func (x *exchange) nowhere(err *refusal) {
+	x.page = strings.Contains(x.r.Header.Get("Accept"), "text/html")
+	x.fail(err)
+}
+
 // problemWords are what a page says of a problem, and what to do next.
 var problemWords = map[string]struct{ Title, Next string }{
+	"no_such_route":          {"没有这个页面", "网址可能不完整，或者已经失效。请从下面的链接重新进入。"},
+	"no_such_method":         {"不能这样打开这个网址", "请从下面的链接重新进入。"},
 	"not_signed_in":          {"请先登录", "请使用发给您的一次性登录链接进入本页。"},
 	"link_spent":             {"登录链接已失效", "一次性登录链接只能使用一次，且有时间限制。请索取新的链接。"},
 	"not_found":              {"没有找到这份证照", "请返回“我的证照”，从列表中重新打开。"},

@@ -1,14 +1,19 @@
 package api_test
 
 import (
+	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"elicence/api"
+	"elicence/audit"
 )
 
 // TestHeaders: every answer carries the security headers, and no page holds a
@@ -137,6 +142,36 @@ func TestHolderPage(t *testing.T) {
 	}
 }
 
+// TestSignOut ends one session for good: not another one of the same holder, and
+// not when another site asks for it.
+func TestSignOut(t *testing.T) {
+	w := open(t)
+	signIn := func() map[string]string {
+		code := strings.TrimPrefix(w.server.HolderLink(holder), "/holder/sign-in?")
+		c := w.do(ask{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(code)}).Cookies()[0]
+		return map[string]string{"Cookie": c.Name + "=" + c.Value}
+	}
+	list := func(session map[string]string) int {
+		return w.do(ask{method: "GET", path: "/holder", header: session}).StatusCode
+	}
+	one := signIn()
+	w.Move(time.Millisecond)
+	other := signIn()
+	before := w.size()
+	foreign := map[string]string{"Cookie": one["Cookie"], "Sec-Fetch-Site": "cross-site"}
+	if a := w.do(ask{method: "POST", path: "/holder/sign-out", header: foreign}); a.StatusCode != 403 || len(a.Cookies()) != 0 || w.size() != before {
+		t.Errorf("from another site: %d %v", a.StatusCode, a.Cookies())
+	}
+	if got := list(one); got != 200 {
+		t.Errorf("after that: %d", got)
+	}
+	w.do(ask{method: "POST", path: "/holder/sign-out", header: one})
+	w.Move(time.Minute)
+	if a, b := list(one), list(other); a != 401 || b != 200 {
+		t.Errorf("signed out: %d, the other session: %d", a, b)
+	}
+}
+
 // TestStaleLink: a link lasts 15 minutes, works on the server that made it only,
 // and not for a client that is gone.
 func TestStaleLink(t *testing.T) {
@@ -152,6 +187,67 @@ func TestStaleLink(t *testing.T) {
 		if got := use(link); got != http.StatusUnauthorized {
 			t.Errorf("%s: %d", name, got)
 		}
+	}
+}
+
+// flaky is a storage of the log that cannot commit while it is away.
+type flaky struct {
+	audit.Storage
+	away bool
+}
+
+func (f *flaky) Batch(ctx context.Context, fn func(audit.Tx) error) error {
+	if f.away {
+		return errors.New("disk I/O error")
+	}
+	return f.Storage.Batch(ctx, fn)
+}
+
+// TestReadiness: a server whose log cannot be written is not ready until it can,
+// which it finds out by logging once what it had to refuse.
+func TestReadiness(t *testing.T) {
+	w := open(t)
+	disk := &flaky{Storage: w.Backend}
+	s := w.serveOver(disk, func(*api.Config) {})
+	ready := func() int { return w.do(ask{method: "GET", path: "/readyz", handler: s}).StatusCode }
+	verify := ask{method: "POST", path: "/api/v1/verifications", body: []byte(`{"qr":"x"}`), handler: s}
+
+	gone, cancel := context.WithCancel(t.Context())
+	cancel()
+	before := w.size()
+	for range 10 {
+		q := httptest.NewRequestWithContext(gone, "POST", verify.path, bytes.NewReader(verify.body))
+		q.Header.Set("Content-Type", "application/json")
+		s.ServeHTTP(httptest.NewRecorder(), q)
+	}
+	if got := ready(); got != 200 || w.size() != before {
+		t.Errorf("after callers who went away: %d, %d entries", got, w.size()-before)
+	}
+	w.failed = nil
+	disk.away = true
+	if got := ready(); got != 200 {
+		t.Errorf("before anybody found out: %d", got)
+	}
+	for range 3 {
+		w.do(verify)
+	}
+	for range 5 {
+		if got := ready(); got != 503 {
+			t.Errorf("while the log cannot be written: %d", got)
+		}
+	}
+	if len(w.failed) != 3+1 {
+		t.Errorf("the operator was told %v", w.failed)
+	}
+	disk.away = false
+	before = w.size()
+	for range 5 {
+		if got := ready(); got != 200 {
+			t.Errorf("afterwards: %d", got)
+		}
+	}
+	if e := w.since(before); len(e) != 1 || e[0].Action != "append_log" || e[0].Code != "log_unavailable*3" || e[0].Result != audit.ResultRefused {
+		t.Errorf("log: %+v", e)
 	}
 }
 

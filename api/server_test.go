@@ -100,6 +100,21 @@ func (w *world) serve(change func(*api.Config)) *api.Server {
 	return s
 }
 
+// serveOver makes an interface like serve, with a log of its own over a storage.
+func (w *world) serveOver(storage audit.Storage, change func(*api.Config)) *api.Server {
+	w.t.Helper()
+	parts := w.Config
+	var err error
+	parts.Log, err = audit.Open(w.t.Context(), audit.Config{LogID: registrytest.LogID, Storage: storage, Signer: w.LogKey, Now: w.Now, Rand: rand.Reader})
+	must(w.t, err)
+	r, err := registry.New(parts)
+	must(w.t, err)
+	return w.serve(func(c *api.Config) {
+		c.Registry = r
+		change(c)
+	})
+}
+
 // stranger verifies a file with the anchors alone.
 func stranger(anchors *pki.TrustAnchors) func(context.Context, []byte, time.Time) error {
 	return func(ctx context.Context, file []byte, at time.Time) error {

@@ -108,22 +108,27 @@ type tokenError struct {
 // token is the token endpoint: the client credentials grant, with the secret in
 // HTTP Basic or in the form.
 func (x *exchange) token() {
-	if wait := x.strangers.wait(x.remote(), x.now()); wait > 0 {
-		x.limited(x.strangers, wait)
+	id, secret, code := x.credentials()
+	guesser, err := x.guesser(id)
+	if err != nil {
+		x.tokenFail("", err)
 		return
 	}
-	id, secret, code := x.credentials()
+	if wait := x.strangers.wait(guesser, x.now()); wait > 0 {
+		x.fail(x.summed(x.strangers.refused, errLimited(wait)))
+		return
+	}
 	if code != "" {
 		receipt, err := x.logRefused(code)
 		x.receipt(receipt)
-		x.strangers.take(x.remote(), x.now())
+		x.strangers.take(guesser, x.now())
 		x.tokenFail(code, err)
 		return
 	}
 	c, receipt, err := x.cfg.Registry.Authenticate(x.r.Context(), id, secret, x.requestID)
 	x.receipt(receipt)
 	if errors.Is(err, registry.ErrUnauthenticated) {
-		x.strangers.take(x.remote(), x.now())
+		x.strangers.take(guesser, x.now())
 		x.tokenFail("invalid_client", nil)
 		return
 	}
@@ -137,6 +142,17 @@ func (x *exchange) token() {
 	})
 }
 
+// guesser is whom a failed token request counts against: the address and the
+// client, so that nobody else there can lock the client out. Where no such client
+// is registered it is the address alone: else made-up names could fill the log.
+func (x *exchange) guesser(client string) (string, error) {
+	_, err := x.cfg.Registry.CallerFor(x.r.Context(), client, x.requestID)
+	if errors.Is(err, registry.ErrUnauthenticated) {
+		return x.remote(), nil
+	}
+	return x.remote() + " " + client, err
+}
+
 // tokenFail answers with an error of RFC 6749 §5.2; err, when set, means that the
 // server could not answer.
 func (x *exchange) tokenFail(code string, err error) {
@@ -145,7 +161,7 @@ func (x *exchange) tokenFail(code string, err error) {
 	case err != nil:
 		p := problemOf(err, x.requestID)
 		status, code = p.Status, "temporarily_unavailable"
-		x.report(err)
+		x.fault(err)
 		x.announce(err, p)
 	case status == http.StatusUnauthorized:
 		x.w.Header().Set("WWW-Authenticate", `Basic realm="elicence", charset="UTF-8"`)

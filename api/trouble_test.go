@@ -62,44 +62,23 @@ func TestInternal(t *testing.T) {
 	if len(w.failed) != 1 || !strings.Contains(w.failed[0].Error(), "secret cause") {
 		t.Errorf("told: %v", w.failed)
 	}
+	link := w.server.HolderLink(holder)
 	must(t, w.Backend.(io.Closer).Close())
 	a = w.do(ask{method: "GET", path: "/api/v1/licences/" + string(otherIdentifier(t)), as: approval})
 	if p := problemIn(t, a); p.Code != "internal" || strings.Contains(string(a.body), "sql") || len(w.failed) != 2 {
 		t.Errorf("closed database: %s, told %v", a.body, w.failed)
 	}
-}
-
-// TestBusy: uploads are held in memory only so many at once.
-func TestBusy(t *testing.T) {
-	w := open(t)
-	w.token(verifier)
-	var wait sync.WaitGroup
-	reading := make(chan struct{}, api.MaxUploads)
-	var hold []*io.PipeWriter
-	for range api.MaxUploads {
-		body, writer := io.Pipe()
-		hold = append(hold, writer)
-		wait.Go(func() {
-			r := httptest.NewRequest("POST", "/api/v1/verifications", io.TeeReader(body, signal(reading)))
-			r.Header.Set("Content-Type", "application/pdf")
-			w.server.ServeHTTP(httptest.NewRecorder(), r)
-		})
-	}
-	for _, writer := range hold {
-		_, err := writer.Write([]byte("%PDF"))
-		must(t, err)
-		<-reading
-	}
-	one := ask{method: "POST", path: "/api/v1/verifications", as: verifier, mediaType: "application/pdf", body: []byte("x")}
-	if p := problemIn(t, w.do(one)); p.Status != 503 || p.Code != "busy" {
-		t.Errorf("with every place taken: %+v", p)
-	}
-	for _, writer := range hold {
-		must(t, writer.Close())
-	}
-	wait.Wait()
-	if a := w.do(one); a.StatusCode != http.StatusOK {
-		t.Errorf("afterwards: %d", a.StatusCode)
+	// Who somebody is cannot be found out: that is no refusal of theirs.
+	session := map[string]string{"Cookie": "elicence_session=" + api.Mint(bytes.Repeat([]byte{7}, 32), 2, holder, w.Now())}
+	for _, q := range []ask{
+		{method: "POST", path: "/api/v1/oauth/token", mediaType: "application/x-www-form-urlencoded", body: []byte("grant_type=client_credentials&client_id=" + approval + "&client_secret=" + approval)},
+		{method: "POST", path: "/api/v1/verifications", as: approval, body: []byte(`{"qr":"x"}`)},
+		{method: "GET", path: "/holder", header: session},
+		{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(strings.TrimPrefix(link, "/holder/sign-in?"))},
+	} {
+		if a := w.do(q); a.StatusCode != http.StatusInternalServerError {
+			t.Errorf("closed database: %s: %d", q.path, a.StatusCode)
+		}
 	}
 }
 
@@ -120,14 +99,6 @@ func TestBrokenBody(t *testing.T) {
 	if p := problemIn(t, a); p.Code != "too_large" {
 		t.Errorf("an upload over 20 MiB: %+v", p)
 	}
-}
-
-// signal says that something was read.
-type signal chan struct{}
-
-func (s signal) Write(b []byte) (int, error) {
-	s <- struct{}{}
-	return len(b), nil
 }
 
 // TestLongTexts: the longest texts that a request may hold fit the log.

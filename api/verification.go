@@ -3,11 +3,9 @@ package api
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"mime"
 	"net/http"
-	"slices"
 	"time"
 
 	"elicence/audit"
@@ -142,33 +140,36 @@ func (x *exchange) verification() {
 // verified reads a subject, verifies it and logs that. It is nil when the answer
 // was a problem, which is then written.
 func (x *exchange) verified(read func() (subject, error)) *reportJSON {
-	if slices.Contains(x.caller.Roles, registry.RoleAnonymous) {
+	if x.anonymous() {
 		if wait := x.verifications.take(x.remote(), x.now()); wait > 0 {
-			x.limited(x.verifications, wait)
+			x.refuse(x.summed(x.verifications.refused, errLimited(wait)))
 			return nil
 		}
 	}
-	select {
-	case x.uploads <- struct{}{}:
-		defer func() { <-x.uploads }()
-	default:
-		x.refuse(errBusy)
-		return nil
-	}
-	s, err := read()
+	in, sender := x.room()
+	body := &lodger{ReadCloser: x.r.Body, room: in}
+	x.r.Body = body
+	defer func() { in.free(body.size) }()
+	s, err := x.receive(in, sender, read)
 	if err != nil {
 		x.refuse(err)
 		return nil
 	}
-	report, receipt, err := x.judge(s)
+	report, receipt, err := x.judge(in, s)
 	if !x.settle(receipt, err) {
 		return nil
 	}
 	return newReport(report)
 }
 
-// judge verifies a subject behind the gate.
-func (x *exchange) judge(s subject) (report *verify.Report, receipt audit.Receipt, err error) {
+// judge verifies a subject behind the gate, as soon as the room has a place for it.
+func (x *exchange) judge(in *room, s subject) (report *verify.Report, receipt audit.Receipt, err error) {
+	select {
+	case in.places <- struct{}{}:
+		defer func() { <-in.places }()
+	case <-x.r.Context().Done():
+		return nil, receipt, x.r.Context().Err()
+	}
 	digest := sm3.Sum(s.file)
 	if s.qr != "" {
 		digest = sm3.Sum([]byte(s.qr))
@@ -234,23 +235,14 @@ func (x *exchange) upload() (subject, error) {
 	}
 	part, err := form.NextPart()
 	if err != nil || part.FormName() != "file" {
-		return subject{}, uploadFault(err)
+		return subject{}, bodyFault(err, errBadUpload)
 	}
-	file, err := x.readAll(http.MaxBytesReader(x.w, part, MaxFile))
+	file, err := readAll(http.MaxBytesReader(x.w, part, MaxFile))
 	if err != nil {
 		return subject{}, err
 	}
 	if _, err := form.NextPart(); !errors.Is(err, io.EOF) {
-		return subject{}, uploadFault(err)
+		return subject{}, bodyFault(err, errBadUpload)
 	}
 	return subject{file: file}, nil
-}
-
-// uploadFault is errBadUpload, unless the upload is only too large.
-func uploadFault(err error) error {
-	var tooLarge *http.MaxBytesError
-	if errors.As(err, &tooLarge) {
-		return errTooLarge
-	}
-	return fmt.Errorf("%w", errBadUpload)
 }

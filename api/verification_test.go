@@ -3,11 +3,13 @@ package api_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime/multipart"
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,55 +163,89 @@ func TestRateLimit(t *testing.T) {
 	}
 	before = w.size()
 	w.server.Close()
-	if e := w.since(before); len(e) != 1 || e[0].Code != "rate_limited*10" || e[0].Principal != "anonymous" || e[0].Action != "verify" {
+	if e := w.since(before); len(e) != 1 || e[0].Code != "rate_limited*10" || e[0].Principal != "anonymous" || e[0].Action != "verify" || e[0].RequestID != "elicence:summed" {
 		t.Errorf("log after a minute: %+v", e)
 	}
 }
 
-// TestLimitIsLoggedEachMinute runs the minute itself.
-func TestLimitIsLoggedEachMinute(t *testing.T) {
+// TestTally runs the minutes: refusals are logged as one a minute after the first
+// of them, and where that fails, a minute later with those that came since.
+func TestTally(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		logged := make(chan int, 9)
-		l := api.NewLimiter(func(count int) { logged <- count })
-		for range 3 {
-			l.Refuse()
+		var at sync.Mutex // guards what follows
+		var logged, told []string
+		away := false
+		l := api.NewTally(func(count int) error {
+			at.Lock()
+			defer at.Unlock()
+			if away {
+				return errors.New("away")
+			}
+			logged = append(logged, strconv.Itoa(count))
+			return nil
+		}, func(err error) {
+			at.Lock()
+			defer at.Unlock()
+			told = append(told, err.Error())
+		})
+		seen := func() (string, string) {
+			at.Lock()
+			defer at.Unlock()
+			return strings.Join(logged, " "), strings.Join(told, " ")
 		}
-		synctest.Wait()
-		if len(logged) != 0 {
-			t.Fatal("logged before the minute was over")
-		}
-		minute := func() {
+		for i, step := range []struct {
+			add          int
+			away         bool
+			logged, told string
+		}{
+			{3, false, "3", ""}, {1, false, "3 1", ""}, {0, false, "3 1", ""},
+			{2, true, "3 1", "away"}, {4, true, "3 1", "away away"}, {0, false, "3 1 6", "away away"},
+		} {
+			before, _ := seen()
+			at.Lock()
+			away = step.away
+			at.Unlock()
+			for range step.add {
+				l.Add()
+			}
+			synctest.Wait()
+			if now, _ := seen(); now != before {
+				t.Fatal("logged before the minute was over")
+			}
 			time.Sleep(time.Minute + time.Second)
 			synctest.Wait()
-		}
-		minute()
-		l.Refuse()
-		minute()
-		minute()
-		if a, b := <-logged, <-logged; a != 3 || b != 1 || len(logged) != 0 {
-			t.Errorf("logged %d, %d and %d more", a, b, len(logged))
+			if logged, told := seen(); logged != step.logged || told != step.told {
+				t.Errorf("after %d minutes: logged %s, told %s", i+1, logged, told)
+			}
 		}
 	})
 }
 
-// TestManyRemotes: addresses are kept only so many at once; what comes on top
-// shares one limit, until others have been quiet for a while.
-func TestManyRemotes(t *testing.T) {
-	l, now := api.NewLimiter(func(int) {}), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
-	for i := range api.MaxRemotes {
+// TestManySenders: senders are kept only so many at once, and the one not heard of
+// for longest makes place for a new one, who has a limit of their own.
+func TestManySenders(t *testing.T) {
+	l, now := api.NewLimiter(), time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)
+	exhaust := func(sender string) (allowed int) {
+		for range 40 {
+			if l.Take(sender, now) {
+				allowed++
+			}
+		}
+		return allowed
+	}
+	exhaust("oldest")
+	exhaust("old")
+	for i := range api.MaxSenders - 2 {
 		l.Take(strconv.Itoa(i), now)
 	}
-	allowed := 0
+	l.Take("oldest", now) // which makes old the oldest
 	for i := range 100 {
-		if l.Take("more "+strconv.Itoa(i), now) {
-			allowed++
+		if n := exhaust("more " + strconv.Itoa(i)); n != 30 {
+			t.Fatalf("%d of 40 allowed to new sender %d", n, i)
 		}
 	}
-	if allowed != 30 || l.Remotes() != api.MaxRemotes+1 {
-		t.Errorf("%d of 100 more addresses allowed, %d kept", allowed, l.Remotes())
-	}
-	if now = now.Add(2 * time.Minute); !l.Take("later", now) || l.Remotes() != 1 {
-		t.Errorf("%d kept after two quiet minutes", l.Remotes())
+	if l.Take("oldest", now) || !l.Take("old", now) || l.Senders() != api.MaxSenders {
+		t.Errorf("the wrong one was forgotten, or none: %d kept", l.Senders())
 	}
 }
 
@@ -261,6 +297,50 @@ func TestStrangers(t *testing.T) {
 	w.server.Close()
 	if e := w.since(before); len(e) != 1 || e[0].Code != "rate_limited*31" || e[0].Action != "authenticate" {
 		t.Errorf("log: %+v", e)
+	}
+}
+
+// TestGuessing: guessing a client's secret is bounded at an address, and so are
+// made-up names; no other client is locked out there, and the client nowhere else.
+func TestGuessing(t *testing.T) {
+	w := open(t)
+	token := func(remote, id, secret string) int {
+		return w.do(ask{method: "POST", path: "/api/v1/oauth/token", mediaType: "application/x-www-form-urlencoded", remote: remote + ":1",
+			body: []byte("grant_type=client_credentials&client_id=" + id + "&client_secret=" + secret)}).StatusCode
+	}
+	const there, elsewhere = "203.0.113.9", "203.0.113.10"
+	before := w.size()
+	guessed, madeUp := map[int]int{}, map[int]int{}
+	for i := range 50 {
+		guessed[token(there, partner, "x")]++
+		madeUp[token(there, "nobody-"+strconv.Itoa(i), "x")]++
+	}
+	want := map[int]int{401: 20, 429: 30}
+	if diff := cmp.Diff([]map[int]int{want, want}, []map[int]int{guessed, madeUp}); diff != "" || w.size() != before+40 {
+		t.Errorf("%s\n%d entries", diff, w.size()-before)
+	}
+	for _, c := range []struct {
+		remote, id string
+		status     int
+	}{{there, approval, 200}, {there, partner, 429}, {elsewhere, partner, 200}, {there, "nobody", 429}} {
+		if got := token(c.remote, c.id, c.id); got != c.status {
+			t.Errorf("%s at %s: %d", c.id, c.remote, got)
+		}
+	}
+}
+
+// TestForeignForms: forms of other sites fill the log only so far.
+func TestForeignForms(t *testing.T) {
+	w := open(t)
+	before := w.size()
+	statuses := map[int]int{}
+	for range 20 {
+		for _, path := range []string{"/V", "/holder/sign-in", "/holder/sign-out"} {
+			statuses[w.do(ask{method: "POST", path: path, mediaType: "application/x-www-form-urlencoded", header: map[string]string{"Sec-Fetch-Site": "cross-site"}}).StatusCode]++
+		}
+	}
+	if diff := cmp.Diff(map[int]int{403: 40, 429: 20}, statuses); diff != "" || w.size() != before+20 {
+		t.Errorf("%s\n%d entries", diff, w.size()-before)
 	}
 }
 
