@@ -24,6 +24,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"testdata/requests", ""},
 	{"migrations", ""},
 	{"crypto/pki", ""},
+	{"crypto/sdf", "crypto/pki"},
 	{"crypto/pdfsig", ""},
 	{"crypto/tsa", "crypto/pki"},
 	{"crypto/seal", "crypto/pki"},
@@ -44,7 +45,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},
 	{"cmd/elicence", "licence verify audit crypto/pki crypto/seal crypto/pdfsig"},
-	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pdfsig crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pdfsig crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.
