@@ -58,7 +58,7 @@ func (l location) keys(passphraseFile string) (keyring, error) {
 		passphraseFile = filepath.Join(l.Dir, "passphrase")
 	}
 	passphrase, err := readPassphrase(passphraseFile)
-	return keyring{filepath.Join(l.Dir, "keys"), passphrase}, err
+	return keyring{filepath.Join(l.Dir, "keys"), passphrase, new(devices)}, err
 }
 
 // settings reads instance.json.
@@ -403,5 +403,6 @@ func (in *instance) close() error {
 	if in.database != nil {
 		errs = append(errs, in.database.Close())
 	}
+	in.keys.devices.close()
 	return errors.Join(errs...)
 }

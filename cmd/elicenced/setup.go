@@ -64,7 +64,7 @@ func setUp(dir string, authorities []authority, fonts *render.Fonts, now time.Ti
 	if err != nil {
 		return err
 	}
-	s := &setup{keyring: keyring{staging, passphrase}, now: now.UTC().Truncate(time.Second), fonts: fonts}
+	s := &setup{keyring: keyring{staging, passphrase, nil}, now: now.UTC().Truncate(time.Second), fonts: fonts}
 	if err := s.make(authorities); err != nil {
 		return fmt.Errorf("setting up %s: %w", dir, err)
 	}
