@@ -52,13 +52,18 @@ func (l location) openDatabase(ctx context.Context, s secrets) (database, error)
 	return store.OpenSQLite(ctx, filepath.Join(l.Dir, "elicence.db"), at)
 }
 
-// keys is the keyring of the location, opened with its passphrase.
+// keys is the keyring of the location, opened with its passphrase. It first finishes
+// a rotation that was cut short.
 func (l location) keys(passphraseFile string) (keyring, error) {
 	if passphraseFile == "" {
 		passphraseFile = filepath.Join(l.Dir, "passphrase")
 	}
 	passphrase, err := readPassphrase(passphraseFile)
-	return keyring{filepath.Join(l.Dir, "keys"), passphrase, new(devices)}, err
+	if err != nil {
+		return keyring{}, err
+	}
+	dir := filepath.Join(l.Dir, "keys")
+	return keyring{dir, passphrase, new(devices)}, finishRotation(dir)
 }
 
 // settings reads instance.json.
@@ -281,7 +286,7 @@ const tsaPolicy = pki.PrivateArc + ".2.1"
 
 // openServer makes the HTTP interface.
 func (in *instance) openServer(o options, s secrets) (err error) {
-	qr, err := in.keys.certificate("qr")
+	qr, err := in.keys.qrCertificates()
 	if err != nil {
 		return err
 	}
@@ -290,7 +295,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 		Ready: in.database.Ready, BehindProxy: o.behindProxy,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
-			return &verify.Verifier{Anchors: in.anchors.Load(), Register: r, QRSigners: []*pki.Certificate{qr}}
+			return &verify.Verifier{Anchors: in.anchors.Load(), Register: r, QRSigners: qr}
 		},
 	})
 	return err

@@ -38,6 +38,9 @@ type commands struct {
 	Log     struct {
 		Export exportCmd `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
 	} `cmd:"" help:"The access log."`
+	Keys struct {
+		Rotate rotateCmd `cmd:"" help:"Give a certificate a new key, in a file or in a device."`
+	} `cmd:"" help:"The keys of an instance."`
 }
 
 func main() {

@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"time"
 
-	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/verify"
@@ -13,7 +12,7 @@ import (
 
 // trustList signs the states of all licences that are not simply valid.
 func (in *instance) trustList(ctx context.Context, now time.Time) ([]byte, error) {
-	qr, err := in.keys.certificate("qr")
+	qr, err := in.keys.qrCertificates()
 	if err != nil {
 		return nil, err
 	}
@@ -22,7 +21,7 @@ func (in *instance) trustList(ctx context.Context, now time.Time) ([]byte, error
 		return nil, err
 	}
 	list := &verify.TrustList{Counter: now.Unix(), IssuedAt: now, ExpiresAt: now.Add(24 * time.Hour),
-		QRSigners: []*pki.Certificate{qr}, States: map[[32]byte]licence.Status{}}
+		QRSigners: qr, States: map[[32]byte]licence.Status{}}
 	_, err = in.registry.States(ctx, registry.System("trust-list"), func(id licence.Identifier, s licence.Status, _ time.Time) error {
 		if s != licence.StatusValid {
 			list.States[verify.IdentifierDigest(id)] = s
