@@ -288,7 +288,9 @@ func TestRefusedRotations(t *testing.T) {
 	must(t, os.Rename(filepath.Join(s.Dir, "elsewhere.db"), filepath.Join(s.Dir, "elicence.db")))
 	s.run(t, device("2", d.password)...)
 	s.refuses(t, "present one", device("2", d.password)...)
-	s.run(t, "keys", "rotate", name) // and back into a file
+	d.set(t, "removed")
+	s.run(t, "keys", "rotate", name) // back into a file, even without the device
+	s.serve(t).stop(t)
 }
 
 // readTree is the content of every file below a folder.
