@@ -198,6 +198,8 @@ func TestBadContents(t *testing.T) {
 	s := newSite(t, "")
 	keys, err := s.keys("")
 	must(t, err)
+	whole, err := keys.content()
+	must(t, err)
 	for _, c := range []struct {
 		name, says string
 		spoil      func(c *backupContent)
@@ -216,8 +218,7 @@ func TestBadContents(t *testing.T) {
 		{"a retired key missing", "retired", func(c *backupContent) { c.Files["retired/qr-00.cer.pem"] = c.Files["qr.cer.pem"] }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			content, err := keys.content()
-			must(t, err)
+			content := backupContent{whole.Passphrase, maps.Clone(whole.Files)}
 			c.spoil(&content)
 			archive, shares, err := sealBackup(content, 2)
 			must(t, err)

@@ -205,9 +205,10 @@ func TestKeyInDevice(t *testing.T) {
 }
 
 // TestRotation gives every key that can be rotated a new one, beside the running
-// service, and some of them twice.
+// service, and some of them twice. It is on PostgreSQL; TestBackup works beside a
+// service on SQLite.
 func TestRotation(t *testing.T) {
-	s := newSite(t, "")
+	s := newSite(t, backends["PostgreSQL"](t))
 	r := s.serve(t)
 	files := map[string][]byte{"before all": s.issueFile(t, r, "before")}
 	rotated := []string{sealName(t), "maker", "qr", "tsa", "trust-list", "qr", sealName(t)}
