@@ -26,6 +26,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"crypto/pki", ""},
 	{"crypto/sdf", "crypto/pki"},
 	{"crypto/pdfsig", ""},
+	{"crypto/pdfsig/pades", ""},
 	{"crypto/tsa", "crypto/pki"},
 	{"crypto/seal", "crypto/pki"},
 	{"crypto/cryptotest", "crypto/pki crypto/tsa crypto/seal"},
@@ -37,15 +38,15 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/render/qr", "licence"},
 	{"licence/render/sealpicture", "licence licence/render/typeface"},
 	{"licence/render", "licence licence/render/pdf licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
-	{"licence/registry", "licence licence/render audit crypto/pki crypto/pdfsig crypto/tsa crypto/seal"},
+	{"licence/registry", "licence licence/render audit crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"licence/registry/storetest", "licence licence/registry audit"},
 	{"licence/registry/registrytest", "licence licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
-	{"verify", "licence audit crypto/pki crypto/pdfsig crypto/tsa crypto/seal"},
+	{"verify", "licence audit crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"store", "licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},
 	{"cmd/elicence", "licence verify audit crypto/pki crypto/seal crypto/pdfsig"},
-	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pdfsig crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.

@@ -40,6 +40,9 @@ type CatalogueItem struct {
 	NumberCodes map[string]map[string]string `json:"number_codes"`
 	// FieldOrder lists the type's own fields in the order of the paper licence.
 	FieldOrder []string `json:"field_order"`
+	// PAdES says that licences of the type also bear a signature for PDF readers that
+	// know no SM2, below their seal.
+	PAdES bool `json:"pades"`
 	// Remarks say, in Chinese, what is known of the code and of the number rule.
 	Remarks string `json:"remarks"`
 

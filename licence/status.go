@@ -43,6 +43,16 @@ func CheckTransition(from, to Status) error {
 	return nil
 }
 
+// Final reports whether a licence with this stored status keeps it for ever. A
+// status that is derived, or that does not exist, is never final.
+func (s Status) Final() bool {
+	switch s {
+	case StatusVoided, StatusRevoked, StatusWithdrawn, StatusCancelled, StatusSuperseded:
+		return true
+	}
+	return false
+}
+
 // StatusAt is the status of l at the instant t when the stored one is stored: a
 // licence that is valid, or whose stored status is unknown, is not yet valid
 // before its first day and expired after the end of its last. Every other stored

@@ -32,6 +32,30 @@ func TestCheckTransition(t *testing.T) {
 	}
 }
 
+// TestFinal holds Final to the transitions: what is stored and final changes to
+// nothing, and what may change is not final.
+func TestFinal(t *testing.T) {
+	stored := map[licence.Status]bool{
+		"pending": false, "voided": true, "valid": false, "suspended": false,
+		"revoked": true, "withdrawn": true, "cancelled": true, "superseded": true,
+	}
+	for from, final := range stored {
+		for to := range stored {
+			if final && licence.CheckTransition(from, to) == nil {
+				t.Errorf("%s is final and changes to %s", from, to)
+			}
+		}
+		if from.Final() != final {
+			t.Errorf("%s: final %t", from, from.Final())
+		}
+	}
+	for _, s := range []licence.Status{"expired", "not_yet_valid", "unknown", "", "REVOKED"} {
+		if s.Final() {
+			t.Errorf("%q is final", s)
+		}
+	}
+}
+
 func TestStatusAt(t *testing.T) {
 	l := licence.Licence{IssuedOn: date("2026-02-26"), EffectiveOn: date("2026-03-01"), ExpiresOn: date("2031-02-28")}
 	forever := l

@@ -7,7 +7,7 @@ time=${ELICENCE_BENCH_TIME:-30s} count=${ELICENCE_BENCH_COUNT:-5}
 echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GB", $2/1e6}' /proc/meminfo), $(awk -F': ' '/model name/ {print $2; exit}' /proc/cpuinfo)"
 go version
 echo "== parts, one core: render, seal and embed, verify"
-go test -run '^$' -bench 'Render|SealAndEmbed|VerifyFile|Read|Sign|Verify' -cpu 1 -count 5 -benchmem \
+go test -run '^$' -bench 'Render|SealAndEmbed|CheckWithChain|VerifyFile|Read|Sign|Verify' -cpu 1 -count 5 -benchmem \
 	./licence/render ./crypto/seal ./crypto/pdfsig ./verify ./crypto/pki
 echo "== issue over HTTP, 32 clients"
 go test -run '^$' -bench IssueHTTP -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced

@@ -180,30 +180,78 @@ func TestRegister(t *testing.T) {
 func TestTrustListStates(t *testing.T) {
 	const state = verify.CheckState
 	half := now.Add(-30 * time.Minute)
-	list := func(b *bench, issued, expires time.Time, states map[[32]byte]licence.Status) {
-		b.v.Trust = mustTrustList(b.t, b.pki, &verify.TrustList{Counter: 1, IssuedAt: issued, ExpiresAt: expires, States: states})
+	list := func(b *bench, issued, expires time.Time, status licence.Status, authorities ...string) {
+		l := &verify.TrustList{Counter: 1, IssuedAt: issued, ExpiresAt: expires, Authorities: authorities}
+		if authorities == nil {
+			l.Authorities = []string{uscc}
+		}
+		if status != "" {
+			l.States = map[[32]byte]licence.Status{verify.IdentifierDigest(sampleLicence(t).Identifier): status}
+		}
+		b.v.Trust = mustTrustList(b.t, b.pki, l)
 	}
-	listed := map[[32]byte]licence.Status{verify.IdentifierDigest(sampleLicence(t).Identifier): licence.StatusRevoked}
-	run(t, []fileCase{
+	cases := []fileCase{
 		{name: "listed", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
-			set: func(b *bench) { list(b, half, now.Add(time.Hour), listed) }},
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "revoked") }},
 		{name: "listed, sealed after the list", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
-			set: func(b *bench) { list(b, sealedAt.Add(-time.Hour), now.Add(time.Hour), listed) }},
+			set: func(b *bench) { list(b, sealedAt.Add(-time.Hour), now.Add(time.Hour), "revoked") }},
 		{name: "not listed, sealed before the list", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
-			set: func(b *bench) { list(b, half, now.Add(time.Hour), nil) }},
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "") }},
 		{name: "not listed, sealed in the second of the list", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
-			set: func(b *bench) { list(b, sealedAt, now.Add(time.Hour), nil) }},
+			set: func(b *bench) { list(b, sealedAt, now.Add(time.Hour), "") }},
 		{name: "not listed, sealed a second after the list", want: verify.TotalPassed, check: state, code: "trust_list_older",
-			set: func(b *bench) { list(b, sealedAt.Add(-time.Second), now.Add(time.Hour), nil) }},
+			set: func(b *bench) { list(b, sealedAt.Add(-time.Second), now.Add(time.Hour), "") }},
 		{name: "not listed, sealed after the list", want: verify.TotalPassed, check: state, code: "trust_list_older",
-			set: func(b *bench) { list(b, sealedAt.Add(-time.Hour), now.Add(time.Hour), nil) }},
+			set: func(b *bench) { list(b, sealedAt.Add(-time.Hour), now.Add(time.Hour), "") }},
 		{name: "not listed, no token", want: verify.TotalPassed, check: state, code: "trust_list_older",
-			set: func(b *bench) { b.r.token = nil; list(b, half, now.Add(time.Hour), nil) }},
-		{name: "list expired", want: verify.TotalPassed, check: state, code: "trust_list_expired",
-			set: func(b *bench) { list(b, half, now, listed) }},
+			set: func(b *bench) { b.r.token = nil; list(b, half, now.Add(time.Hour), "") }},
 		{name: "register before list", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
-			set: func(b *bench) { list(b, half, now.Add(time.Hour), listed); registered(b, "valid", nil) }},
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "revoked"); registered(b, "valid", nil) }},
 		{name: "list when the register is down", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
-			set: func(b *bench) { list(b, half, now.Add(time.Hour), listed); b.v.Register = &register{down: true} }},
-	})
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "revoked"); b.v.Register = &register{down: true} }},
+		{name: "one of two authorities", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "", otherUSCC, uscc) }},
+		{name: "list of another authority", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "", otherUSCC) }},
+		{name: "list of other authorities", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "", otherUSCC, "113301000024903302") }},
+		{name: "list of another authority, no token", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
+			set: func(b *bench) { b.r.token = nil; list(b, half, now.Add(time.Hour), "", otherUSCC) }},
+		{name: "list of another authority when the register is down", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "", otherUSCC); b.v.Register = &register{down: true} }},
+		{name: "list of another authority, last day over", want: verify.TotalPassed, check: state, code: "state_expired", state: "expired",
+			set: func(b *bench) {
+				list(b, half, now.AddDate(9, 0, 0), "", otherUSCC)
+				b.at = now.AddDate(5, 0, 0)
+				b.v.Anchors = mustAnchors(b.t, b.pki, b.at)
+			}},
+		{name: "listed by another authority", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "revoked", otherUSCC) }},
+		{name: "suspended by another authority's list", want: verify.TotalPassed, check: state, code: "state_suspended", state: "suspended",
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "suspended", otherUSCC) }},
+		{name: "list expired, not listed", want: verify.TotalPassed, check: state, code: "trust_list_expired",
+			set: func(b *bench) { list(b, half, now, "") }},
+		{name: "list of another authority expired, not listed", want: verify.TotalPassed, check: state, code: "trust_list_expired",
+			set: func(b *bench) { list(b, half, now, "", otherUSCC) }},
+		{name: "list of another authority expired, listed", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
+			set: func(b *bench) { list(b, half, now, "revoked", otherUSCC) }},
+		{name: "list long expired", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
+			set: func(b *bench) { list(b, now.AddDate(-2, 0, 0), now.AddDate(-1, 0, 0), "revoked") }},
+		{name: "list not yet expired", want: verify.TotalPassed, check: state, code: "state_suspended", state: "suspended",
+			set: func(b *bench) { list(b, half, now.Add(time.Second), "suspended") }},
+		{name: "list expired and file failed", want: verify.TotalFailed, sub: verify.FormatFailure, check: state, code: "state_not_judged",
+			set: func(b *bench) { list(b, half, now, "revoked") }, tamper: add("\n")},
+		{name: "list expired, register knows better", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
+			set: func(b *bench) { list(b, half, now, "revoked"); registered(b, "valid", nil) }},
+	}
+	for status, final := range map[licence.Status]bool{"revoked": true, "withdrawn": true, "cancelled": true, "voided": true, "superseded": true,
+		"pending": false, "suspended": false} {
+		c := fileCase{name: "list expired, " + string(status), want: verify.TotalPassed, check: state, code: "trust_list_expired",
+			set: func(b *bench) { list(b, half, now, status) }}
+		if final {
+			c.code, c.state = "state_"+string(status), status
+		}
+		cases = append(cases, c)
+	}
+	run(t, cases)
 }

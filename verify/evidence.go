@@ -50,7 +50,11 @@ func pathText(p pki.Path) string {
 }
 
 func structureEvidence(f *pdfsig.File, size int) string {
-	return fmt.Sprintf("%d bytes, %d pages, %d attached files, 1 signature (%s)", size, f.Pages, len(f.Attachments), f.Signatures[0].SubFilter)
+	formats := make([]string, len(f.Signatures))
+	for i, c := range f.Signatures {
+		formats[i] = c.SubFilter
+	}
+	return fmt.Sprintf("%d bytes, %d pages, %d attached files, signatures: %s", size, f.Pages, len(f.Attachments), strings.Join(formats, ", "))
 }
 
 func coverageEvidence(r [4]int64, size int) string {

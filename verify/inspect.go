@@ -1,8 +1,8 @@
 package verify
 
 import (
-	"errors"
-	"fmt"
+	"slices"
+	"time"
 
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
@@ -22,8 +22,13 @@ type Parts struct {
 	// Seal is the seal, Signature the seal signature that holds it; of a bare seal, nil.
 	Seal      *seal.Seal
 	Signature *seal.Signature
-	// Token is the timestamp token; nil when there is none.
-	Token *tsa.Token
+	// Deviations are the ways in which seal and seal signature depart from the
+	// standards. What has any never passes VerifyFile.
+	Deviations []seal.Deviation
+	// Token is the timestamp token over the seal signature, SealToken the one over
+	// the seal (version 5), TimeToken the one that a seal signature of version 1 may
+	// have for a time. Each is nil when there is none that can be read.
+	Token, SealToken, TimeToken *tsa.Token
 	// Attachments are the attached files by name.
 	Attachments map[string][]byte
 	// QR is the attached QR message and QRSigner the attached certificate of its
@@ -38,17 +43,13 @@ func Inspect(file []byte) (*Parts, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(f.Signatures) != 1 {
-		return nil, fmt.Errorf("verify: %d signatures where a licence file has one", len(f.Signatures))
-	}
-	sig, err := seal.ParseSignature(f.Signatures[0].Contents)
+	last := len(f.Signatures) - 1 // the main seal
+	sig, err := seal.ParseSignature(f.Signatures[last].Contents, seal.Deviations()...)
 	if err != nil {
 		return nil, err
 	}
-	p := &Parts{Container: f.Signatures[0], SignedBytes: f.SignedBytes(0), Digest: f.Digest(0), Attachments: f.Attachments}
-	if err := p.setSignature(sig); err != nil {
-		return nil, err
-	}
+	p := &Parts{Container: f.Signatures[last], SignedBytes: f.SignedBytes(last), Digest: f.Digest(last), Attachments: f.Attachments}
+	p.setSignature(sig)
 	message, der := f.Attachments[attachedQR], f.Attachments[attachedQRSigner]
 	if message == nil || der == nil {
 		return p, nil
@@ -60,29 +61,57 @@ func Inspect(file []byte) (*Parts, error) {
 	return p, err
 }
 
-// InspectSeal takes a bare SES_Signature or SESeal (DER) apart.
+// InspectSeal takes a bare SES_Signature or SESeal (DER) of any version apart.
 func InspectSeal(der []byte) (*Parts, error) {
-	sl, err := seal.ParseSeal(der)
-	if err == nil {
-		return &Parts{Seal: sl}, nil
-	}
-	sig, sigErr := seal.ParseSignature(der)
-	if sigErr != nil {
-		return nil, errors.Join(err, sigErr)
-	}
 	p := &Parts{}
-	if err := p.setSignature(sig); err != nil {
+	if !seal.IsSignature(der) {
+		sl, err := seal.ParseSeal(der, seal.Deviations()...)
+		if err != nil {
+			return nil, err
+		}
+		p.setSeal(sl)
+		return p, nil
+	}
+	sig, err := seal.ParseSignature(der, seal.Deviations()...)
+	if err != nil {
 		return nil, err
 	}
+	p.setSignature(sig)
 	return p, nil
 }
 
-func (p *Parts) setSignature(sig *seal.Signature) (err error) {
-	p.Signature, p.Seal = sig, sig.Seal
-	if len(sig.Timestamp) > 0 {
-		p.Token, err = tsa.ParseToken(sig.Timestamp)
+func (p *Parts) setSeal(sl *seal.Seal) {
+	p.Seal, p.Deviations, p.SealToken = sl, sl.Deviations, readToken(sl.Timestamp)
+}
+
+func (p *Parts) setSignature(sig *seal.Signature) {
+	p.setSeal(sig.Seal)
+	p.Signature, p.Deviations = sig, sig.Deviations
+	p.Token, p.TimeToken = readToken(sig.Timestamp), readToken(sig.TimeToken)
+	if p.SignedBytes != nil && sig.CoversWithZA(p.SignedBytes) && !slices.Contains(p.Deviations, seal.DigestWithZA) {
+		p.Deviations = append([]seal.Deviation{seal.DigestWithZA}, p.Deviations...) // the first by name
 	}
-	return err
+}
+
+// readToken returns nil for no token, and for one that cannot be read: that is a
+// token which proves nothing, and no reason to keep quiet about the rest.
+func readToken(der []byte) *tsa.Token {
+	token, err := tsa.ParseToken(der)
+	if err != nil {
+		return nil
+	}
+	return token
+}
+
+// SigningTime is the time that the signer claims; zero without a seal signature.
+func (p *Parts) SigningTime() time.Time {
+	switch {
+	case p.TimeToken != nil:
+		return p.TimeToken.Time
+	case p.Signature != nil:
+		return p.Signature.SigningTime
+	}
+	return time.Time{}
 }
 
 // PartSignature is one signature of a file and whether its value is right for the
@@ -92,19 +121,30 @@ type PartSignature struct {
 	Part string `json:"part"`
 	// SignatureValid says that the signature value verifies.
 	SignatureValid bool `json:"signature_valid"`
+	// Of is "seal" for a timestamp over the seal itself (version 5), and otherwise
+	// empty: a timestamp is over the seal signature.
+	Of string `json:"of,omitempty"`
 }
 
-// Signatures checks every signature value of the file.
+// Signatures checks every signature value of the file. The token in the timeInfo of
+// version 1 is not among them: what it is over could not be established.
 func (p *Parts) Signatures() []PartSignature {
-	list := []PartSignature{{"seal", p.Seal.CheckSignature() == nil}}
-	if p.Signature != nil {
-		list = append(list, PartSignature{"seal_signature", p.Signature.CheckSignature() == nil})
+	list := []PartSignature{{Part: "seal", SignatureValid: p.Seal.CheckSignature() == nil}}
+	if p.Seal.Timestamp != nil {
+		list = append(list, PartSignature{"timestamp", dates(p.SealToken, p.Seal.SignatureValue), "seal"})
 	}
-	if p.Token != nil {
-		list = append(list, PartSignature{"timestamp", p.Token.Check(p.Signature.SignatureValue) == nil})
+	if sig := p.Signature; sig != nil {
+		list = append(list, PartSignature{Part: "seal_signature", SignatureValid: sig.CheckSignature() == nil})
+		if sig.Timestamp != nil {
+			list = append(list, PartSignature{Part: "timestamp", SignatureValid: dates(p.Token, sig.SignatureValue)})
+		}
 	}
 	if p.QR != nil {
-		list = append(list, PartSignature{"qr", pki.VerifyMessage(p.QRSigner.PublicKey, p.QR.Signed, pki.DERSignature(p.QR.Signature))})
+		valid := pki.VerifyMessage(p.QRSigner.PublicKey, p.QR.Signed, pki.DERSignature(p.QR.Signature))
+		list = append(list, PartSignature{Part: "qr", SignatureValid: valid})
 	}
 	return list
 }
+
+// dates reports whether a token, which may be nil, is one over value.
+func dates(token *tsa.Token, value []byte) bool { return token != nil && token.Check(value) == nil }

@@ -35,6 +35,25 @@ func TestVerifyQR(t *testing.T) {
 				list.States[verify.IdentifierDigest(samplePayload(t).Identifier)] = licence.StatusRevoked
 				b.v.Trust = mustTrustList(t, p, list)
 			}}},
+		{good, fileCase{name: "trust list of another authority", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
+			set: func(b *bench) {
+				list := sampleList(p)
+				list.Authorities = []string{otherUSCC}
+				b.v.Trust = mustTrustList(t, p, list)
+			}}},
+		{good, fileCase{name: "trust list expired", want: verify.TotalPassed, check: state, code: "trust_list_expired",
+			set: func(b *bench) {
+				list := sampleList(p)
+				list.ExpiresAt = now
+				b.v.Trust = mustTrustList(t, p, list)
+			}}},
+		{good, fileCase{name: "licence in an expired list of another authority", want: verify.TotalPassed, check: state, code: "state_cancelled",
+			state: "cancelled", set: func(b *bench) {
+				list := sampleList(p)
+				list.ExpiresAt, list.Authorities = now, []string{otherUSCC}
+				list.States[verify.IdentifierDigest(samplePayload(t).Identifier)] = licence.StatusCancelled
+				b.v.Trust = mustTrustList(t, p, list)
+			}}},
 		{good, fileCase{name: "signer pinned", want: verify.TotalPassed, check: qr, code: "qr_ok",
 			set: func(b *bench) {
 				b.v.Anchors = mustParseAnchors(t, pki.MarshalTrustAnchors([]*pki.Certificate{p.QR.Certificate}, nil))

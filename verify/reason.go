@@ -61,8 +61,6 @@ func fileReason(code string) (reason, bool) {
 		return notChecked("因为其他检查没有通过，这一项没有进行。", "Not done, because another check did not pass."), true
 	case "not_in_qr":
 		return notChecked("只查验了二维码，没有文件可供此项检查。要核对文件请上传原件。", "Only a QR code was given; upload the file to check this."), true
-	case "signature_count":
-		return failed(FormatFailure, "文件应当只有一个电子印章签名，实际数量不符。"+downloadZH, "The file should hold exactly one seal signature and does not. "+downloadEN), true
 	case "foreign_signature":
 		return failed(FormatFailure, "文件带有其他软件的数字签名，不是本系统签发的证照文件，这里无法判断真伪。请用签署该文件的系统验证，或向颁发机构核实。",
 			"The file is signed by other software; it is not a licence file and cannot be judged here. Verify it with the system that signed it, or ask the issuing authority."), true
@@ -97,6 +95,8 @@ func sealReason(code string) (r reason, ok bool) {
 		r = failed(FormatFailure, "电子印章的数据格式错误。"+downloadZH, "The seal signature's data is malformed. "+downloadEN)
 	case "seal_signature_wrong":
 		r = failed(SigCryptoFailure, "电子印章的签名不正确，不是所示签章单位盖的章，或盖章后被改动。"+askZH, "The seal signature is wrong: the named signer did not make it, or it was altered. "+askEN)
+	case "pades_wrong":
+		r = failed(SigCryptoFailure, "文件中供国际阅读器核对的数字签名不正确，文件可能被改动。"+askZH, "The signature for readers without SM2 is wrong; the file may have been altered. "+askEN)
 	case "seal_ok":
 		r = passed("电子印章由制章单位制发、在有效期内，签章人有权使用。", "The seal was made by its maker, is within its validity, and the signer may use it.")
 	case "seal_foreign_version":
@@ -105,6 +105,14 @@ func sealReason(code string) (r reason, ok bool) {
 		r = failed(SigCryptoFailure, "电子印章不是所示制章单位制发的，或印章图样被改动。"+askZH, "The named maker did not make this seal, or its picture was altered. "+askEN)
 	case "signer_not_listed":
 		r = failed(SigConstraintsFailure, "盖章所用的证书不在这枚印章的授权名单里，属于无权使用印章。"+askZH, "The certificate used is not among those allowed to use this seal. "+askEN)
+	case "signer_other_authority":
+		r = failed(SigConstraintsFailure, "盖章所用的证书属于另一个单位，不是证照数据里写明的颁发机构。"+askZH, "The certificate used belongs to another body than the issuing authority that the licence data names. "+askEN)
+	case "signer_uscc_absent":
+		r = indeterminate(SigConstraintsFailure, "签章单位的证书里没有统一社会信用代码，无法确认是不是颁发机构盖的章。请向颁发机构核实；颁发机构应当换用写明代码的证书。",
+			"The signer's certificate states no unified social credit code, so it is not known whether the issuing authority sealed this. Ask that authority, which should take a certificate that states its code.")
+	case "signer_uscc_malformed":
+		r = indeterminate(SigConstraintsFailure, "签章单位的证书里的统一社会信用代码格式错误，无法确认是不是颁发机构盖的章。请向颁发机构核实；颁发机构应当换用代码正确的证书。",
+			"The unified social credit code in the signer's certificate is malformed, so it is not known whether the issuing authority sealed this. Ask that authority, which should take a certificate with its code in the right form.")
 	case "seal_expired":
 		r = failed(SigConstraintsFailure, "盖章时这枚电子印章已过有效期。"+askZH, "The seal's validity was over when it was used. "+askEN)
 	case "seal_not_yet_valid":
@@ -205,7 +213,9 @@ func registerReason(code string) (r reason, ok bool) {
 	case "state_not_judged":
 		r = notChecked("文件没有通过验证，不对证照状态作判断。", "The file failed, so nothing is said of the licence.")
 	case "trust_list_expired":
-		r = notChecked("信任列表已过期，不能据此判断证照状态。请更新信任列表，或在线查验。", "The trust list is out of date and says nothing of the state. Update it, or verify online.")
+		r = notChecked("信任列表已过期，不能据此判断证照当前状态。请更新信任列表，或在线查验。", "The trust list is out of date and does not tell the present state. Update it, or verify online.")
+	case "trust_list_other_authority":
+		r = notChecked("信任列表不包括这张证照的颁发机构，不能说明证照状态。请使用颁发机构所在平台的信任列表，或在线查验。", "The trust list does not speak for this licence's issuing authority, so it does not tell the state. Use the list of that authority's platform, or verify online.")
 	case "trust_list_older":
 		r = notChecked("没有证据证明证照在信任列表发布之前已签发，列表不能说明其状态。请更新信任列表，或在线查验。", "Nothing proves that the licence was issued before the trust list was, so the list does not tell its state. Update it, or verify online.")
 	case "state_valid":

@@ -54,7 +54,7 @@ const (
 	CheckSealSignature     Name = "seal_signature"     // the signer's signature over the seal signature's content
 	CheckSeal              Name = "seal"               // the seal: its maker's signature, validity period, certificate list
 	CheckSealMaker         Name = "seal_maker"         // the seal maker's certificate path
-	CheckSignerCertificate Name = "signer_certificate" // the signer's certificate path
+	CheckSignerCertificate Name = "signer_certificate" // the signer's certificate: its path, and that it is the issuing authority's
 	CheckRevocation        Name = "revocation"         // revocation of signer and seal maker
 	CheckTimestamp         Name = "timestamp"          // the timestamp token
 	CheckDocumentDigest    Name = "document_digest"    // SM3 of the file against the sealed digest

@@ -28,8 +28,9 @@ var (
 	sealedAt = now.Add(-time.Hour)
 )
 
-// uscc is the code of the issuing authority in the sample licence.
-const uscc = "11330105002500287C"
+// uscc is the code of the issuing authority in the sample licence, otherUSCC that of
+// another authority.
+const uscc, otherUSCC = cryptotest.USCC, "11330106002504122C"
 
 // recipe says how a licence file is made. A test changes what it wants wrong.
 type recipe struct {
@@ -89,10 +90,15 @@ func mustDate(t testing.TB, s string) licence.Date {
 // make follows the recipe.
 func (r *recipe) make(t testing.TB) []byte {
 	t.Helper()
-	prepared, err := pdfsig.Prepare(r.render(t), pdfsig.Options{
-		FieldName: "Seal1", Page: 1, X: 300, Y: 100, SignerName: "测试市市场监督管理局", ClaimedTime: r.claimed, Reserve: 6000,
-		Appearance: pdfsig.Appearance{Width: 113.386, Height: 113.386, Content: []byte("1 0 0 RG 3 w 5 5 100 100 re S\n")},
-	})
+	return r.sealOn(t, r.render(t), pdfsig.Options{Page: 1, X: 300, Y: 100})
+}
+
+// sealOn seals a file, in a place that the options say.
+func (r *recipe) sealOn(t testing.TB, file []byte, o pdfsig.Options) []byte {
+	t.Helper()
+	o.FieldName, o.SignerName, o.ClaimedTime, o.Reserve = "Seal1", "测试市市场监督管理局", r.claimed, 6000
+	o.Appearance = pdfsig.Appearance{Width: 113.386, Height: 113.386, Content: []byte("1 0 0 RG 3 w 5 5 100 100 re S\n")}
+	prepared, err := pdfsig.Prepare(file, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -110,7 +116,7 @@ func (r *recipe) make(t testing.TB) []byte {
 			t.Fatal(err)
 		}
 	}
-	file, err := prepared.Finish(sig.Raw)
+	file, err = prepared.Finish(sig.Raw)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,15 +227,26 @@ func mustToken(t testing.TB, leaf cryptotest.Leaf, message []byte, at time.Time)
 	return token.Raw
 }
 
-// mustIssue makes a leaf of the issuing CA that is valid between two instants.
+// mustIssue makes a leaf of the issuing CA that is valid between two instants; a
+// seal signer's is the sample authority's.
 func mustIssue(t testing.TB, p *cryptotest.PKI, usage pki.Usage, from, to time.Time) cryptotest.Leaf {
+	t.Helper()
+	code := ""
+	if usage == pki.UsageSealSigner {
+		code = uscc
+	}
+	return mustIssueFor(t, p, code, usage, from, to)
+}
+
+// mustIssueFor makes a leaf that states a unified social credit code; empty: none.
+func mustIssueFor(t testing.TB, p *cryptotest.PKI, code string, usage pki.Usage, from, to time.Time) cryptotest.Leaf {
 	t.Helper()
 	key, err := pki.GenerateKey(rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	cert, err := p.Issuing.Issue(rand.Reader, pki.CertificateRequest{Subject: p.SealSigner.Certificate.Subject,
-		PublicKey: key.Public(), Usage: usage, NotBefore: from, NotAfter: to})
+		PublicKey: key.Public(), Usage: usage, NotBefore: from, NotAfter: to, USCC: code})
 	if err != nil {
 		t.Fatal(err)
 	}

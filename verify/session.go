@@ -124,16 +124,13 @@ func (s *session) open(file []byte) bool {
 		s.refuse(file, err)
 		return false
 	}
-	if len(f.Signatures) != 1 {
-		s.set(CheckStructure, "signature_count", "")
-		return false
-	}
-	c := f.Signatures[0]
+	last := len(f.Signatures) - 1
+	c := f.Signatures[last]
 	if c.Filter != pdfsig.Filter || c.SubFilter != pdfsig.SubFilter {
 		s.set(CheckStructure, "foreign_signature", c.Filter+" "+c.SubFilter)
 		return false
 	}
-	s.file, s.rangeDigest = f, f.Digest(0)
+	s.file, s.rangeDigest = f, f.Digest(last)
 	s.set(CheckStructure, "structure_ok", structureEvidence(f, len(file)))
 	s.set(CheckCoverage, "coverage_ok", coverageEvidence(c.ByteRange, len(file)))
 	if s.signature, err = seal.ParseSignature(c.Contents); err != nil {

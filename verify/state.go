@@ -36,13 +36,23 @@ func (s *session) storedState(verdict Indication) (_ licence.Status, known time.
 		return entry.Status, known, "state_" + string(entry.Status), "register at " + instant(known)
 	case list == nil:
 		return licence.StatusUnknown, s.at, "state_unknown", "no register, no trust list"
-	case list.Stale(s.at):
-		return licence.StatusUnknown, s.at, "trust_list_expired", list.describe()
 	}
+	return s.listedState(list)
+}
+
+// listedState is the state by a trust list. What is listed counts whoever issued the
+// licence, and a final state for ever; that a licence is not listed tells something
+// only of licences that the list speaks for and that were there when it was issued.
+func (s *session) listedState(list *TrustList) (_ licence.Status, known time.Time, code, evidence string) {
 	status, listed := list.State(s.identifier())
+	stale, authority := list.Stale(s.at), s.identifier().AuthorityCode()
 	switch {
-	case listed:
+	case listed && (!stale || status.Final()):
 		return status, list.IssuedAt, "state_" + string(status), list.describe()
+	case stale:
+		return licence.StatusUnknown, s.at, "trust_list_expired", list.describe()
+	case !list.SpeaksFor(authority):
+		return licence.StatusUnknown, s.at, "trust_list_other_authority", list.describe() + "; not listed, issued by " + authority
 	case s.proven && !s.proof.After(list.IssuedAt.Add(time.Second)): // IssuedAt was cut to the second
 		return licence.StatusValid, list.IssuedAt, "state_valid", list.describe() + "; not listed, sealed " + instant(s.proof)
 	}

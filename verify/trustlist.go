@@ -21,26 +21,33 @@ const trustListFormat = "elicence-trust-list/1"
 // The limits of a trust list.
 const (
 	// MaxTrustList is the largest trust list in bytes: some 300,000 states.
-	MaxTrustList    = 32 << 20
-	maxListedQR     = 1024
-	maxListedStates = 400_000
+	MaxTrustList         = 32 << 20
+	maxListedAuthorities = 10_000
+	maxListedQR          = 1024
+	maxListedStates      = 400_000
 )
 
 // TrustList (信任列表) tells an offline verifier what it cannot know by itself: the
 // certificates of QR signers, and the state of every licence that is not simply
-// valid. A licence is named by the SM3 digest of its identifier, so that the list
-// gives no register away.
+// valid among those of the authorities it speaks for. A licence is named by the SM3
+// digest of its identifier, so that the list gives no register away.
 //
-// A licence that is not listed was valid, its dates apart, when the list was
-// issued, but only if it had been sealed by then: of a later one the list knows
-// nothing. So whoever makes a list lists pending and voided licences too.
+// A listed state counts whoever issued the licence. A licence that is not listed was
+// valid, its dates apart, when the list was issued, but only if one of Authorities
+// issued it, for of another's the list knows nothing; and only if it had been sealed
+// by then, for of a later one the list knows nothing either. So whoever makes a list
+// lists pending and voided licences too.
+//
+// A list that has expired still tells the states that are final: a revoked licence
+// does not come back because nobody fetched the newest list.
 //
 // The file is one JSON object in one fixed form: no white space but the line feed
-// at its end, members in the order below, states ordered by digest, base64 with
-// padding, times in UTC to the second:
+// at its end, members in the order below, authorities and states ordered, each once,
+// base64 with padding, times in UTC to the second:
 //
 //	{"body":{"format":"elicence-trust-list/1","counter":7,
 //	  "issued_at":"2026-03-02T01:00:00Z","expires_at":"2026-03-02T09:00:00Z",
+//	  "authorities":["11330106002504122C",…],
 //	  "qr_signers":["<DER>",…],"states":{"<64 hex digits>":"revoked",…}},
 //	 "certificate":"<DER>","signature":"<DER SEQUENCE{r,s}>"}
 //
@@ -48,8 +55,11 @@ const (
 type TrustList struct {
 	// Counter grows with every list. A caller that has seen a higher one holds an old list.
 	Counter int64
-	// IssuedAt is when the states were so; the list says nothing from ExpiresAt on.
+	// IssuedAt is when the states were so; from ExpiresAt on only final ones count.
 	IssuedAt, ExpiresAt time.Time
+	// Authorities are the unified social credit codes of the issuing authorities that
+	// the list speaks for: its scope. One at least, in any order; parsed, ascending.
+	Authorities []string
 	// QRSigners are certificates to look QR key ids up in. Their paths are followed all the same.
 	QRSigners []*pki.Certificate
 	// States are the licences that are not simply valid.
@@ -63,12 +73,13 @@ type trustListFile struct {
 }
 
 type trustListBody struct {
-	Format    string                    `json:"format"`
-	Counter   int64                     `json:"counter"`
-	IssuedAt  time.Time                 `json:"issued_at"`
-	ExpiresAt time.Time                 `json:"expires_at"`
-	QRSigners [][]byte                  `json:"qr_signers"`
-	States    map[string]licence.Status `json:"states"`
+	Format      string                    `json:"format"`
+	Counter     int64                     `json:"counter"`
+	IssuedAt    time.Time                 `json:"issued_at"`
+	ExpiresAt   time.Time                 `json:"expires_at"`
+	Authorities []string                  `json:"authorities"`
+	QRSigners   [][]byte                  `json:"qr_signers"`
+	States      map[string]licence.Status `json:"states"`
 }
 
 // IdentifierDigest is the name of a licence in a trust list: SM3 of its identifier.
@@ -80,7 +91,14 @@ func (t *TrustList) State(id licence.Identifier) (status licence.Status, found b
 	return status, found
 }
 
-// Stale reports whether the list says nothing any more at the instant at.
+// SpeaksFor reports whether the list knows of every licence of the authority with
+// this unified social credit code.
+func (t *TrustList) SpeaksFor(authorityCode string) bool {
+	return slices.Contains(t.Authorities, authorityCode)
+}
+
+// Stale reports whether the list has expired at the instant at, and tells nothing
+// any more but final states.
 func (t *TrustList) Stale(at time.Time) bool { return !at.Before(t.ExpiresAt) }
 
 // qrSigners is QRSigners, of no list none.
@@ -92,7 +110,8 @@ func (t *TrustList) qrSigners() []*pki.Certificate {
 }
 
 func (t *TrustList) describe() string {
-	return fmt.Sprintf("trust list %d, issued %s, expires %s, %d states", t.Counter, instant(t.IssuedAt), instant(t.ExpiresAt), len(t.States))
+	return fmt.Sprintf("trust list %d, issued %s, expires %s, %d authorities, %d states",
+		t.Counter, instant(t.IssuedAt), instant(t.ExpiresAt), len(t.Authorities), len(t.States))
 }
 
 // SignTrustList writes t, signed by a key of usage trust_list. Times are kept to
@@ -117,7 +136,8 @@ func (t *TrustList) marshal() ([]byte, error) {
 	b := trustListBody{
 		Format: trustListFormat, Counter: t.Counter,
 		IssuedAt: t.IssuedAt.UTC().Truncate(time.Second), ExpiresAt: t.ExpiresAt.UTC().Truncate(time.Second),
-		QRSigners: make([][]byte, len(t.QRSigners)), States: make(map[string]licence.Status, len(t.States)),
+		Authorities: slices.Compact(slices.Sorted(slices.Values(t.Authorities))),
+		QRSigners:   make([][]byte, len(t.QRSigners)), States: make(map[string]licence.Status, len(t.States)),
 	}
 	for i, cert := range t.QRSigners {
 		b.QRSigners[i] = cert.Raw
@@ -151,12 +171,32 @@ func (b *trustListBody) check() error {
 		return fmt.Errorf("counter %d is not positive", b.Counter)
 	case !b.IssuedAt.Before(b.ExpiresAt):
 		return errors.New("it expires before it is issued")
-	case len(b.QRSigners) > maxListedQR || len(b.States) > maxListedStates:
+	case len(b.Authorities) > maxListedAuthorities || len(b.QRSigners) > maxListedQR || len(b.States) > maxListedStates:
 		return errors.New("too many entries")
+	}
+	if err := b.checkAuthorities(); err != nil {
+		return err
 	}
 	for id, status := range b.States {
 		if !slices.Contains(listable, status) {
 			return fmt.Errorf("state %.20q of %.64q is not one that is listed", status, id)
+		}
+	}
+	return nil
+}
+
+// checkAuthorities wants codes that are right, in ascending order, each once. A list
+// without any would only look as if it cleared a licence.
+func (b *trustListBody) checkAuthorities() error {
+	if len(b.Authorities) == 0 {
+		return errors.New("it speaks for no authority")
+	}
+	for i, code := range b.Authorities {
+		if err := licence.CheckUSCC(code); err != nil {
+			return fmt.Errorf("authority %.20q: %w", code, err)
+		}
+		if i > 0 && b.Authorities[i-1] >= code {
+			return fmt.Errorf("authority %q is out of order", code)
 		}
 	}
 	return nil
@@ -170,7 +210,7 @@ var listable = []licence.Status{licence.StatusPending, licence.StatusVoided, lic
 // ParseTrustList reads a trust list: at most MaxTrustList bytes, in exactly the form
 // that SignTrustList writes, signed by a certificate whose path leads to the
 // anchors for the usage trust_list at the instant now. A list that has expired is
-// returned all the same, so that a report can say how old it is; see Stale.
+// returned all the same, for it still tells final states; see Stale.
 func ParseTrustList(b []byte, anchors *pki.TrustAnchors, now time.Time) (*TrustList, error) {
 	file, body, err := decodeTrustList(b)
 	if err != nil {
@@ -221,7 +261,7 @@ func decodeTrustList(b []byte) (file trustListFile, body trustListBody, err erro
 
 // list turns a body into a TrustList.
 func (b *trustListBody) list() (*TrustList, error) {
-	t := &TrustList{Counter: b.Counter, IssuedAt: b.IssuedAt, ExpiresAt: b.ExpiresAt,
+	t := &TrustList{Counter: b.Counter, IssuedAt: b.IssuedAt, ExpiresAt: b.ExpiresAt, Authorities: b.Authorities,
 		States: make(map[[32]byte]licence.Status, len(b.States))}
 	for _, der := range b.QRSigners {
 		cert, err := pki.ParseCertificate(der)

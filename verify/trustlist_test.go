@@ -3,6 +3,7 @@ package verify_test
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/base64"
 	"fmt"
 	"strings"
 	"testing"
@@ -35,17 +36,24 @@ func mustSignTrustList(t testing.TB, leaf cryptotest.Leaf, list *verify.TrustLis
 	return b
 }
 
-// sampleList is a list of one QR signer and two states.
+// sampleList is a list of one authority, one QR signer and two states.
 func sampleList(p *cryptotest.PKI) *verify.TrustList {
 	return &verify.TrustList{Counter: 7, IssuedAt: sealedAt, ExpiresAt: now.Add(8 * time.Hour),
-		QRSigners: []*pki.Certificate{p.QR.Certificate},
-		States:    map[[32]byte]licence.Status{{1}: licence.StatusRevoked, {2}: licence.StatusSuspended}}
+		Authorities: []string{uscc}, QRSigners: []*pki.Certificate{p.QR.Certificate},
+		States: map[[32]byte]licence.Status{{1}: licence.StatusRevoked, {2}: licence.StatusSuspended}}
 }
 
 func TestTrustListRoundTrip(t *testing.T) {
 	p := cryptotest.New(t)
 	want := sampleList(p)
+	want.Authorities = []string{otherUSCC, uscc, otherUSCC}
 	got := mustTrustList(t, p, want)
+	if diff := cmp.Diff([]string{uscc, otherUSCC}, got.Authorities); diff != "" {
+		t.Error(diff)
+	}
+	if !got.SpeaksFor(uscc) || got.SpeaksFor("113301000024903302") || got.SpeaksFor("") {
+		t.Error("a list speaks for its authorities, and for no others")
+	}
 	if diff := cmp.Diff(want.States, got.States); diff != "" {
 		t.Error(diff)
 	}
@@ -66,6 +74,13 @@ func TestSignTrustListRefuses(t *testing.T) {
 		"valid listed":  func(l *verify.TrustList) { l.States[[32]byte{3}] = licence.StatusValid },
 		"derived state": func(l *verify.TrustList) { l.States[[32]byte{3}] = licence.StatusExpired },
 		"unknown state": func(l *verify.TrustList) { l.States[[32]byte{3}] = "lost" },
+		"no scope":      func(l *verify.TrustList) { l.Authorities = nil },
+		"empty scope":   func(l *verify.TrustList) { l.Authorities = []string{} },
+		"empty code":    func(l *verify.TrustList) { l.Authorities = append(l.Authorities, "") },
+		"every code":    func(l *verify.TrustList) { l.Authorities = []string{"*"} },
+		"wrong code":    func(l *verify.TrustList) { l.Authorities = []string{"11330105002500287D"} },
+		"small letter":  func(l *verify.TrustList) { l.Authorities = []string{strings.ToLower(uscc)} },
+		"huge scope":    func(l *verify.TrustList) { l.Authorities = manyCodes(10_001) },
 	} {
 		list := sampleList(p)
 		change(list)
@@ -75,6 +90,79 @@ func TestSignTrustListRefuses(t *testing.T) {
 	}
 	if _, err := verify.SignTrustList(rand.Reader, p.QR.Key, p.TrustList.Certificate, sampleList(p)); err == nil {
 		t.Error("signed with a key that is not the certificate's")
+	}
+	list := sampleList(p)
+	list.Authorities = manyCodes(10_000)
+	if got := mustTrustList(t, p, list); len(got.Authorities) != 10_000 {
+		t.Errorf("%d authorities", len(got.Authorities))
+	}
+}
+
+// manyCodes are n unified social credit codes: of one organisation, in as many divisions.
+func manyCodes(n int) (codes []string) {
+	for division := range n {
+		for _, check := range "0123456789ABCDEFGHJKLMNPQRTUWXY" {
+			if code := fmt.Sprintf("11%06d%s%c", division, uscc[8:17], check); licence.CheckUSCC(code) == nil {
+				codes = append(codes, code)
+			}
+		}
+	}
+	return codes
+}
+
+// signBody signs a body that SignTrustList would not write.
+func signBody(t testing.TB, leaf cryptotest.Leaf, body string) string {
+	t.Helper()
+	signature, err := pki.SignMessage(rand.Reader, leaf.Key, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	encode := base64.StdEncoding.EncodeToString
+	return fmt.Sprintf(`{"body":%s,"certificate":"%s","signature":"%s"}`+"\n", body, encode(leaf.Certificate.Raw), encode(signature))
+}
+
+// TestParseTrustListScope signs scopes by hand: whoever holds the key, a list has one
+// form and says whom it speaks for.
+func TestParseTrustListScope(t *testing.T) {
+	p := cryptotest.New(t)
+	const one, two = `"` + uscc + `"`, `"` + otherUSCC + `"`
+	body := func(member string) string {
+		return `{"format":"elicence-trust-list/1","counter":7,"issued_at":"2026-05-31T23:00:00Z","expires_at":"2026-06-01T08:00:00Z",` +
+			member + `"qr_signers":[],"states":{}}`
+	}
+	for name, c := range map[string]struct {
+		member string
+		want   int
+	}{
+		"one":               {`"authorities":[` + one + `],`, 1},
+		"two":               {`"authorities":[` + one + `,` + two + `],`, 2},
+		"without scope":     {``, 0},
+		"null":              {`"authorities":null,`, 0},
+		"none":              {`"authorities":[],`, 0},
+		"no list":           {`"authorities":` + one + `,`, 0},
+		"number":            {`"authorities":[113301050025002870],`, 0},
+		"null within":       {`"authorities":[null],`, 0},
+		"list within":       {`"authorities":[[` + one + `]],`, 0},
+		"out of order":      {`"authorities":[` + two + `,` + one + `],`, 0},
+		"twice":             {`"authorities":[` + one + `,` + one + `],`, 0},
+		"check character":   {`"authorities":["11330105002500287D"],`, 0},
+		"organisation code": {`"authorities":["002500287"],`, 0},
+		"small letters":     {`"authorities":["11330105002500287c"],`, 0},
+		"blank after it":    {`"authorities":["11330105002500287C "],`, 0},
+		"escaped":           {`"authorities":["\u00311330105002500287C"],`, 0},
+		"member twice":      {`"authorities":[` + one + `],"authorities":[` + one + `],`, 0},
+		"other case":        {`"Authorities":[` + one + `],`, 0},
+		"other name":        {`"scope":[` + one + `],`, 0},
+	} {
+		got, err := verify.ParseTrustList([]byte(signBody(t, p.TrustList, body(c.member))), p.Anchors, now)
+		if (err == nil) != (c.want > 0) || (got != nil) != (c.want > 0) || c.want > 0 && len(got.Authorities) != c.want {
+			t.Errorf("%s: %+v, %v", name, got, err)
+		}
+	}
+	last := body(``)
+	last = strings.TrimSuffix(last, "}") + `,"authorities":[` + one + `]}`
+	if got, err := verify.ParseTrustList([]byte(signBody(t, p.TrustList, last)), p.Anchors, now); err == nil || got != nil {
+		t.Error("accepted with the scope at the end")
 	}
 }
 
@@ -96,6 +184,7 @@ func TestParseTrustListRefuses(t *testing.T) {
 		"other case":            strings.Replace(good, `"certificate"`, `"Certificate"`, 1),
 		"unknown member":        strings.Replace(good, `{"body":{`, `{"body":{"x":1,`, 1),
 		"other format":          strings.Replace(good, "elicence-trust-list/1", "elicence-trust-list/2", 1),
+		"scope altered":         strings.Replace(good, uscc, otherUSCC, 1),
 		"counter altered":       strings.Replace(good, `"counter":7`, `"counter":8`, 1),
 		"state altered":         strings.Replace(good, "revoked", "suspended", 1),
 		"state dropped":         strings.Replace(good, fmt.Sprintf(`"%x":"suspended"`, [32]byte{2}), "", 1),

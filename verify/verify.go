@@ -20,12 +20,15 @@
 //   - Certificates and seals are judged at a proven time, a timestamp token's or
 //     the register's, and otherwise at the validation time. The claimed signing
 //     time proves nothing.
+//   - A file passes only under the seal of the authority that its data names: the
+//     signer's certificate states that authority's unified social credit code.
 //   - Everything is judged over the bytes received, never over a re-encoding.
 //   - No input makes the package panic; work and memory are bounded by the
 //     limits of the parsers it calls.
 //
-// What it does not do: it does not read the drawn QR symbol from the page (that
-// it equals the attached payload is proved when a licence is issued), and it
+// What it does not do: it does not read the page, neither its text, which is what
+// the sealed bytes show and is not compared with the data, nor the drawn QR symbol
+// (that it equals the attached payload is proved when a licence is issued); and it
 // fetches nothing from a network. Its callers are cmd/elicence, api and
 // cmd/elicenced, and a browser by way of GOOS=js.
 package verify
@@ -64,7 +67,9 @@ func (v *Verifier) VerifyFile(ctx context.Context, file []byte, at time.Time) *R
 		s.checkSeal()
 		s.checkCertificates()
 		s.checkDocumentDigest()
+		s.checkEarlier()
 		s.checkAttachedData()
+		s.checkSignerAuthority()
 		s.checkQR()
 		s.checkRegister(ctx)
 	}

@@ -25,20 +25,20 @@ func (c *auditCommand) Run(t terminal) error {
 	}
 	policy, err := audit.ParsePolicy(text)
 	if err != nil {
-		return usageError(fmt.Errorf("reading %s: %w", c.Policy, err))
+		return usageError(fmt.Errorf("reading %s: %w", visible(c.Policy), err))
 	}
 	f, err := os.Open(c.Export)
 	if err != nil {
-		return noInputError(err)
+		return fileError(err)
 	}
 	defer f.Close()
 	summary, err := audit.VerifyExport(policy, f)
 	switch {
 	case errors.Is(err, audit.ErrBadExport):
-		fmt.Fprintf(t.out, "%v\n日志不完好，不能采信：%s\n", err, c.Export)
+		fmt.Fprintf(t.out, "%s\n日志不完好，不能采信：%s\n", visible(err.Error()), visible(c.Export))
 		return exit(exitBad)
 	case err != nil:
-		return noInputError(fmt.Errorf("reading %s: %w", c.Export, err))
+		return fileError(fmt.Errorf("reading %s: %w", c.Export, err))
 	}
 	_, err = fmt.Fprintf(t.out, "日志完好：%s 的条目 %d 至 %d\ngood: %s, entries [%d, %d), root %x, from %s to %s, cosigned by %d witnesses\n",
 		summary.Origin, summary.From, summary.To-1, summary.Origin, summary.From, summary.To, summary.RootHash,

@@ -21,21 +21,23 @@ type inspectCommand struct {
 	File    string `arg:"" help:"Licence file, or a bare SESeal or SES_Signature (DER). 证照文件或印章数据。"`
 }
 
-// inspection is what --json prints.
+// inspection is what --json prints. Deviations is never null.
 type inspection struct {
 	Version    int                    `json:"version"`
 	Maker      string                 `json:"maker"`
 	Signer     string                 `json:"signer"`
 	Dates      dates                  `json:"dates"`
+	Deviations []seal.Deviation       `json:"deviations"`
 	Signatures []verify.PartSignature `json:"signatures"`
 }
 
 // dates are in UTC. SigningTime is a claim that nothing proves; Timestamp, the
-// token's time, counts only if the token does.
+// token's time, counts only if the token does; so does SealTimestamp.
 type dates struct {
 	SealCreated   time.Time `json:"seal_created"`
 	SealValidFrom time.Time `json:"seal_valid_from"`
 	SealValidTo   time.Time `json:"seal_valid_to"`
+	SealTimestamp time.Time `json:"seal_timestamp,omitzero"`
 	SigningTime   time.Time `json:"signing_time,omitzero"`
 	Timestamp     time.Time `json:"timestamp,omitzero"`
 }
@@ -49,7 +51,7 @@ func (c *inspectCommand) Run(t terminal) error {
 	}
 	parts, err := parse(file)
 	if err != nil {
-		return &exitError{exitBad, fmt.Errorf("inspecting %s: %w", c.File, err)}
+		return &exitError{exitBad, fmt.Errorf("inspecting %s: %w", visible(c.File), err)}
 	}
 	if c.Extract != "" {
 		if err := extract(c.Extract, parts); err != nil {
@@ -76,10 +78,15 @@ func inspect(p *verify.Parts) inspection {
 	sl := p.Seal
 	found := inspection{
 		Version: sl.Version, Maker: sl.Maker.Subject.String(), Signatures: p.Signatures(),
-		Dates: dates{SealCreated: sl.CreatedAt.UTC(), SealValidFrom: sl.ValidFrom.UTC(), SealValidTo: sl.ValidTo.UTC()},
+		Dates: dates{SealCreated: sl.CreatedAt.UTC(), SealValidFrom: sl.ValidFrom.UTC(), SealValidTo: sl.ValidTo.UTC(),
+			SigningTime: p.SigningTime().UTC()},
+		Deviations: append([]seal.Deviation{}, p.Deviations...),
 	}
 	if p.Signature != nil {
-		found.Signer, found.Dates.SigningTime = p.Signature.Certificate.Subject.String(), p.Signature.SigningTime.UTC()
+		found.Signer = p.Signature.Certificate.Subject.String()
+	}
+	if p.SealToken != nil {
+		found.Dates.SealTimestamp = p.SealToken.Time.UTC()
 	}
 	if p.Token != nil {
 		found.Dates.Timestamp = p.Token.Time.UTC()
@@ -88,33 +95,60 @@ func inspect(p *verify.Parts) inspection {
 }
 
 func printInspection(t terminal, i inspection) error {
-	_, err := fmt.Fprintf(t.out, "印章版本 version: %d\n制章者 maker: %s\n签章者 signer: %s\n", i.Version, i.Maker, i.Signer)
+	_, err := fmt.Fprintf(t.out, "印章版本 version: %d\n制章者 maker: %s\n签章者 signer: %s\n", i.Version, visible(i.Maker), visible(i.Signer))
 	fmt.Fprintf(t.out, "印章有效期 seal valid: %s – %s\n", i.Dates.SealValidFrom.Format(time.RFC3339), i.Dates.SealValidTo.Format(time.RFC3339))
-	if !i.Dates.SigningTime.IsZero() {
-		fmt.Fprintf(t.out, "自称签章时间 claimed signing time: %s\n", i.Dates.SigningTime.Format(time.RFC3339))
+	for _, d := range []struct {
+		name string
+		at   time.Time
+	}{
+		{"印章时间戳 timestamp of the seal", i.Dates.SealTimestamp},
+		{"自称签章时间 claimed signing time", i.Dates.SigningTime},
+		{"时间戳 timestamp", i.Dates.Timestamp},
+	} {
+		if !d.at.IsZero() {
+			fmt.Fprintf(t.out, "%s: %s\n", d.name, d.at.Format(time.RFC3339))
+		}
 	}
-	if !i.Dates.Timestamp.IsZero() {
-		fmt.Fprintf(t.out, "时间戳 timestamp: %s\n", i.Dates.Timestamp.Format(time.RFC3339))
+	for _, d := range i.Deviations {
+		fmt.Fprintf(t.out, "不合标准 deviation: %s（%s）\n", d, deviationText(d))
 	}
 	for _, s := range i.Signatures {
 		word := "签名值错误 wrong"
 		if s.SignatureValid {
 			word = "签名值正确 correct"
 		}
-		fmt.Fprintf(t.out, "%-15s %s\n", s.Part, word)
+		if s.Of != "" {
+			s.Part += " of " + s.Of
+		}
+		fmt.Fprintf(t.out, "%-17s %s\n", s.Part, word)
 	}
 	return err
+}
+
+// deviationText says what a deviation is.
+func deviationText(d seal.Deviation) string {
+	switch d {
+	case seal.RawCertificateElements:
+		return "证书列表中的证书没有装入 OCTET STRING"
+	case seal.TypeAboveTwo:
+		return "印章类型不是 1（单位）或 2（个人）"
+	case seal.DigestWithZA:
+		return "杂凑值按 SM3(ZA‖M) 计算"
+	case seal.SignatureOIDAlias:
+		return "签名算法标识写作 1.2.156.10197.501"
+	}
+	return "未知"
 }
 
 // extract writes the parts of a file under fixed names. Nothing of a name comes
 // from the file.
 func extract(dir string, p *verify.Parts) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return noInputError(err)
+		return fileError(err)
 	}
 	for _, part := range append(sealParts(p.Seal), fileParts(p)...) {
 		if err := os.WriteFile(filepath.Join(dir, part.name), part.data, 0o644); err != nil {
-			return noInputError(err)
+			return fileError(err)
 		}
 	}
 	return nil
@@ -126,13 +160,25 @@ type part struct {
 }
 
 func sealParts(s *seal.Seal) []part {
-	return []part{
+	list := []part{
 		{"maker.pem", pemCertificate(s.Maker)},
 		{"seal.der", s.Raw},
 		{"sealinfo.der", s.SignedRaw},
 		{"sealsignature.der", s.SignatureValue},
-		{"picture.png", s.Picture.Data},
+		{pictureName(s.Picture), s.Picture.Data},
 	}
+	if s.Timestamp != nil {
+		list = append(list, part{"seal-timestamp.der", s.Timestamp})
+	}
+	return list
+}
+
+// pictureName goes by what the picture is, not by what it is said to be.
+func pictureName(p seal.Picture) string {
+	if format := p.Format(); format != "" {
+		return "picture." + format
+	}
+	return "picture.bin"
 }
 
 // fileParts are those that a bare seal lacks.
@@ -141,8 +187,11 @@ func fileParts(p *verify.Parts) (list []part) {
 		list = append(list, part{"signer.pem", pemCertificate(sig.Certificate)},
 			part{"tbs.der", sig.TBSRaw}, part{"signature.der", sig.SignatureValue},
 			part{"digest.hex", []byte(hex.EncodeToString(sig.DocumentDigest))})
-		if len(sig.Timestamp) > 0 {
+		if sig.Timestamp != nil {
 			list = append(list, part{"timestamp.der", sig.Timestamp})
+		}
+		if sig.TimeToken != nil {
+			list = append(list, part{"timeinfo.der", sig.TimeToken})
 		}
 	}
 	if p.SignedBytes != nil {

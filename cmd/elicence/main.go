@@ -12,8 +12,9 @@
 //
 // Rules of the output: verdicts go to standard output, complaints about the call
 // to standard error. The first line is the verdict, of a file in Chinese, which an
-// official can act upon without reading on; what follows says why. With --json there is one
-// object a line and nothing else.
+// official can act upon without reading on; what follows says why. What comes from
+// outside, a file's name or a certificate's subject, goes through visible on its way to
+// a terminal. With --json there is one object a line and nothing else.
 //
 // It links no server code and opens no network connection.
 package main
@@ -78,6 +79,10 @@ func exit(code int) error {
 func usageError(err error) error   { return &exitError{exitUsage, err} }
 func noInputError(err error) error { return &exitError{exitNoInput, err} }
 
+// fileError is noInputError for an error of the system, which quotes the file's name
+// as it is. A line feed in it must not begin a line of ours.
+func fileError(err error) error { return noInputError(errors.New(visible(err.Error()))) }
+
 func main() { os.Exit(run(os.Args[1:], terminal{os.Stdout, os.Stderr})) }
 
 // run executes one command line and returns its exit code.
@@ -111,7 +116,7 @@ func complain(t terminal, err error) int {
 		return exitGood
 	}
 	if text := err.Error(); text != "" {
-		fmt.Fprintln(t.err, "elicence:", text)
+		fmt.Fprintln(t.err, "elicence:", visibleLines(text))
 	}
 	var end *exitError
 	if errors.As(err, &end) {
@@ -125,12 +130,12 @@ func complain(t terminal, err error) int {
 func readFile(name string, limit int64) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return nil, noInputError(err)
+		return nil, fileError(err)
 	}
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, limit+1))
 	if err != nil {
-		return nil, noInputError(err)
+		return nil, fileError(err)
 	}
 	return b, nil
 }

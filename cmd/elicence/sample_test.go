@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
+	"elicence/crypto/seal"
 	"elicence/licence"
 	"elicence/licence/render/pdf"
 	"elicence/verify"
@@ -31,22 +33,29 @@ func writeSamples(t testing.TB, dir string) {
 	p := cryptotest.New(t)
 	good, revoked := sampleLicence(t, "2026000001"), sampleLicence(t, "2026000002")
 	goodFile := makeFile(t, p, good, true)
+	suspended := sampleLicence(t, "2026000003")
 	list := verify.TrustList{Counter: 3, IssuedAt: p.Now.Add(time.Hour), ExpiresAt: p.Now.Add(9 * time.Hour),
-		QRSigners: []*pki.Certificate{p.QR.Certificate},
-		States:    map[[32]byte]licence.Status{verify.IdentifierDigest(revoked.Identifier): licence.StatusRevoked}}
-	trust := signList(t, p, list)
-	list.ExpiresAt = p.Now.Add(2 * time.Hour)
+		Authorities: []string{cryptotest.USCC}, QRSigners: []*pki.Certificate{p.QR.Certificate},
+		States: map[[32]byte]licence.Status{verify.IdentifierDigest(revoked.Identifier): licence.StatusRevoked,
+			verify.IdentifierDigest(suspended.Identifier): licence.StatusSuspended}}
+	trust, elsewhere, expired := signList(t, p, list), list, list
+	elsewhere.Authorities = []string{otherUSCC}
+	expired.ExpiresAt = p.Now.Add(2 * time.Hour)
 	sig := bytes.Index(goodFile, []byte("/Contents <"))
 	policy, export, edited := mustLog(t)
-	for name, data := range map[string][]byte{
-		"good.pdf": goodFile, "revoked.pdf": makeFile(t, p, revoked, true), "pending.pdf": makeFile(t, p, good, false),
+	files := sealFiles(t, p)
+	maps.Copy(files, map[string][]byte{
+		"good.pdf": goodFile, "revoked.pdf": makeFile(t, p, revoked, true), "suspended.pdf": makeFile(t, p, suspended, true), "pending.pdf": makeFile(t, p, good, false),
 		"altered.pdf": flip(goodFile, sig-60), "appended.pdf": append(bytes.Clone(goodFile), '\n'), "empty.pdf": {},
 		"token-altered.pdf": alterToken(t, goodFile),
-		"anchors.pem":       p.AnchorsPEM, "other-anchors.pem": cryptotest.New(t).AnchorsPEM, "trust.json": trust, "trust-expired.json": signList(t, p, list),
+		"anchors.pem":       p.AnchorsPEM, "other-anchors.pem": cryptotest.New(t).AnchorsPEM,
+		"trust.json": trust, "trust-expired.json": signList(t, p, expired), "trust-elsewhere.json": signList(t, p, elsewhere),
+		"trust-unscoped.json": unscoped(t, p, trust),
+		"other-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, otherUSCC)), "no-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, "")),
 		"trust-altered.json": bytes.Replace(trust, []byte(`"counter":3`), []byte(`"counter":4`), 1),
-		"seal.der":           p.Seal.Raw,
 		"policy":             policy, "export": export, "export-edited": edited, "export-cut": export[:len(export)-100],
-	} {
+	})
+	for name, data := range files {
 		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
 	}
 }
@@ -79,9 +88,50 @@ func signList(t testing.TB, p *cryptotest.PKI, list verify.TrustList) []byte {
 	return b
 }
 
+// unscoped signs the list anew without its scope.
+func unscoped(t testing.TB, p *cryptotest.PKI, list []byte) []byte {
+	t.Helper()
+	var file struct {
+		Body        json.RawMessage `json:"body"`
+		Certificate []byte          `json:"certificate"`
+		Signature   []byte          `json:"signature"`
+	}
+	must(t, json.Unmarshal(list, &file))
+	file.Body = bytes.Replace(file.Body, []byte(`"authorities":["`+cryptotest.USCC+`"],`), nil, 1)
+	var err error
+	file.Signature, err = pki.SignMessage(rand.Reader, p.TrustList.Key, file.Body)
+	must(t, err)
+	b, err := json.Marshal(file)
+	must(t, err)
+	return append(b, '\n')
+}
+
+// otherUSCC is the code of an authority that issued none of the samples.
+const otherUSCC = "11330106002504122C"
+
+// signedFor makes seal signatures with a genuine seal whose signer states a unified
+// social credit code; empty: none.
+func signedFor(t testing.TB, p *cryptotest.PKI, code string) func(digest []byte) *seal.Signature {
+	t.Helper()
+	key, err := pki.GenerateKey(rand.Reader)
+	must(t, err)
+	cert, err := p.Issuing.Issue(rand.Reader, pki.CertificateRequest{Subject: p.SealSigner.Certificate.Subject, PublicKey: key.Public(),
+		Usage: pki.UsageSealSigner, USCC: code, NotBefore: p.Now.AddDate(-1, 0, 0), NotAfter: p.Now.AddDate(1, 0, 0)})
+	must(t, err)
+	template := p.Template(p.Seal.Picture)
+	template.Signers = []*pki.Certificate{cert}
+	made, err := seal.Make(rand.Reader, p.SealMaker.Certificate, p.SealMaker.Key, template)
+	must(t, err)
+	return func(digest []byte) *seal.Signature {
+		sig, err := seal.Sign(rand.Reader, key, cert, made, digest, "ByteRange", p.Now)
+		must(t, err)
+		return sig
+	}
+}
+
 func sampleLicence(t testing.TB, serial string) *licence.Licence {
 	t.Helper()
-	const uscc = "11330105002500287C"
+	const uscc = cryptotest.USCC
 	id, err := licence.NewIdentifier("11100000000013338W009", uscc, serial, 1)
 	must(t, err)
 	issued, err := licence.ParseDate("2026-05-20")
@@ -99,13 +149,19 @@ func sampleLicence(t testing.TB, serial string) *licence.Licence {
 // makeFile makes a whole licence file, with a timestamp token or without.
 func makeFile(t testing.TB, p *cryptotest.PKI, l *licence.Licence, token bool) []byte {
 	t.Helper()
+	return sealFile(t, p, l, token, func(digest []byte) *seal.Signature { return p.MustSign(t, digest) })
+}
+
+// sealFile is makeFile with another seal.
+func sealFile(t testing.TB, p *cryptotest.PKI, l *licence.Licence, token bool, sign func(digest []byte) *seal.Signature) []byte {
+	t.Helper()
 	prepared, err := pdfsig.Prepare(render(p.Now, attachments(t, p, l)), pdfsig.Options{
 		FieldName: "Seal1", Page: 1, X: 300, Y: 100, ClaimedTime: p.Now, Reserve: 6000,
 		Appearance: pdfsig.Appearance{Width: 113, Height: 113, Content: []byte("1 0 0 RG 5 5 100 100 re S\n")},
 	})
 	must(t, err)
 	digest := prepared.Digest()
-	sig := p.MustSign(t, digest[:])
+	sig := sign(digest[:])
 	if token {
 		sig, err = sig.WithTimestamp(p.MustToken(t, sig.SignatureValue, p.Now).Raw)
 		must(t, err)

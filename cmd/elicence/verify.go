@@ -68,7 +68,7 @@ func (c *verifyCommand) verifier() (*verify.Verifier, error) {
 			return nil, err
 		}
 		if v.Anchors, err = pki.ParseTrustAnchors(b); err != nil {
-			return nil, usageError(fmt.Errorf("reading %s: %w", c.Anchors, err))
+			return nil, usageError(fmt.Errorf("reading %s: %w", visible(c.Anchors), err))
 		}
 	}
 	if c.Trust != "" {
@@ -77,7 +77,7 @@ func (c *verifyCommand) verifier() (*verify.Verifier, error) {
 			return nil, err
 		}
 		if v.Trust, err = verify.ParseTrustList(b, v.Anchors, c.At); err != nil {
-			return nil, usageError(fmt.Errorf("reading %s: %w", c.Trust, err))
+			return nil, usageError(fmt.Errorf("reading %s: %w", visible(c.Trust), err))
 		}
 	}
 	return v, nil
@@ -109,12 +109,12 @@ func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 		return printJSON(t, line{name, r})
 	}
 	zh, en := r.Headline()
-	_, err := fmt.Fprintf(t.out, "%s: %s\n  %s (%s; %s, %s)\n", name, zh, en, strings.TrimSpace(fmt.Sprint(r.Indication, " ", r.SubIndication)),
+	_, err := fmt.Fprintf(t.out, "%s: %s\n  %s (%s; %s, %s)\n", visible(name), zh, en, strings.TrimSpace(fmt.Sprint(r.Indication, " ", r.SubIndication)),
 		r.LicenceState, r.AsKnownAt.Format(time.RFC3339))
 	for _, check := range r.Checks {
 		fmt.Fprintf(t.out, "  %s %-18s %s [%s]\n", mark(check.Result), check.Name, check.ZH, check.Code)
 		if check.Evidence != "" && check.Result != verify.ResultPassed {
-			fmt.Fprintf(t.out, "    %-18s %s\n", "", check.Evidence)
+			fmt.Fprintf(t.out, "    %-18s %s\n", "", visible(check.Evidence))
 		}
 	}
 	return err

@@ -164,6 +164,9 @@ func (k keyring) check() error {
 	if _, err := k.key("log"); err != nil {
 		return err
 	}
+	if _, err := k.pades(); err != nil {
+		return err
+	}
 	files, err := filepath.Glob(k.path("*.cer.pem"))
 	if err != nil {
 		return err

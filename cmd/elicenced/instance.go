@@ -127,6 +127,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if err = in.openRegistry(o, secrets); err != nil {
 		return in, err
 	}
+	if err = in.registry.RegisterSeals(ctx, registry.System("set-up")); err != nil {
+		return in, err
+	}
 	if err = in.openServer(o, secrets); err != nil {
 		return in, err
 	}
@@ -186,6 +189,10 @@ func (in *instance) openRegistry(o options, s secrets) error {
 	if err != nil {
 		return err
 	}
+	padesKey, err := in.keys.pades()
+	if err != nil {
+		return err
+	}
 	stamper, err := in.timestamper(o.tsaURL)
 	if err != nil {
 		return err
@@ -193,7 +200,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 	in.registry, err = registry.New(registry.Config{
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
-		QR: registry.QRKey{Certificate: qr, Key: qrKey}, TSA: stamper, Check: in.check,
+		QR: registry.QRKey{Certificate: qr, Key: qrKey}, PAdES: padesKey, TSA: stamper, Check: in.check,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
 			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)
@@ -208,6 +215,9 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 	for _, a := range in.settings.Authorities {
 		cert, key, err := in.keys.pair("seal-" + a.Code)
 		if err != nil {
+			return nil, err
+		}
+		if err := a.checkSigner(cert); err != nil {
 			return nil, err
 		}
 		der, err := os.ReadFile(in.keys.path("seal-" + a.Code + ".esl"))
@@ -229,7 +239,7 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 		if err != nil {
 			return nil, err
 		}
-		seals[a.Code] = &registry.SealKey{Seal: s, Certificate: cert, Key: key, Appearance: appearance}
+		seals[a.Code] = &registry.SealKey{Seal: s, Certificate: cert, Key: key, Appearance: appearance, Picture: &picture}
 	}
 	return seals, nil
 }

@@ -19,6 +19,9 @@ import (
 	"github.com/emmansun/gmsm/sm3"
 )
 
+// sealSuffix ends the name of a file with a seal (SESeal, DER).
+const sealSuffix = ".esl"
+
 // rotateCmd gives a certificate of an instance a new key (密钥更换): in a file, or one
 // that was made in a device. It may run beside the service, which goes on with the
 // keys that it read when it started.
@@ -88,25 +91,29 @@ func (r *rotateCmd) commit(ctx context.Context, keys keyring, n *newKey) error {
 
 // newKey is a rotation on its way.
 type newKey struct {
-	name        string
-	usage       pki.Usage
-	uscc        string // of a seal signer
-	authorities []authority
-	keys        keyring // the present set
-	made        setup   // the new one
-	old, cert   *pki.Certificate
-	key         crypto.Signer
+	name      string
+	usage     pki.Usage
+	uscc      string       // of a seal signer
+	seals     []*seal.Seal // those that must be made again, by file name
+	files     []string
+	keys      keyring // the present set
+	made      setup   // the new one
+	old, cert *pki.Certificate
+	key       crypto.Signer
 }
 
 // newKey checks what is asked for, archives the old pair in the staged set, and
 // makes or opens the key.
 func (r *rotateCmd) newKey(keys, staged keyring, set settings) (n *newKey, err error) {
-	n = &newKey{name: r.Name, authorities: set.Authorities, keys: keys,
+	n = &newKey{name: r.Name, keys: keys,
 		made: setup{keyring: staged, now: time.Now().UTC().Truncate(time.Second)}}
 	if n.usage, n.uscc, err = rotatable(r.Name, set); err != nil {
 		return nil, err
 	}
 	if n.old, err = keys.certificate(r.Name); err != nil {
+		return nil, err
+	}
+	if err := n.findSeals(set.Authorities); err != nil {
 		return nil, err
 	}
 	if err := n.retire(); err != nil {
@@ -168,8 +175,8 @@ func (n *newKey) retire() error {
 			return err
 		}
 	}
-	for _, a := range n.reseals() {
-		if err := n.archive("seal-"+a.Code, ".esl"); err != nil {
+	for _, file := range n.files {
+		if err := n.archive(file, sealSuffix); err != nil {
 			return err
 		}
 	}
@@ -189,15 +196,38 @@ func (n *newKey) archive(name, suffix string) error {
 	return os.WriteFile(n.made.path(fmt.Sprintf("%s/%s-%x%s", retiredDir, name, id, suffix)), content, 0o600)
 }
 
-// reseals are the authorities whose seals must be made again: all with a new maker,
-// its own with a new signer.
-func (n *newKey) reseals() (again []authority) {
-	for _, a := range n.authorities {
-		if n.usage == pki.UsageSealMaker || a.Code == n.uscc {
-			again = append(again, a)
-		}
+// findSeals finds the seals that must be made again: with a new maker those that the
+// old one made, with a new signer its own, which only the present maker can make.
+func (n *newKey) findSeals(authorities []authority) error {
+	maker, err := n.keys.certificate("maker")
+	if err != nil {
+		return err
 	}
-	return again
+	for _, a := range authorities {
+		if n.usage != pki.UsageSealMaker && a.Code != n.uscc {
+			continue
+		}
+		file := "seal-" + a.Code
+		der, err := os.ReadFile(n.keys.path(file + sealSuffix))
+		if err != nil {
+			return err
+		}
+		s, err := seal.ParseSeal(der)
+		if err != nil {
+			return fmt.Errorf("the seal of %s: %w", a.Name, err)
+		}
+		ours := s.Maker.Equal(maker)
+		switch {
+		case n.usage == pki.UsageSealMaker && !ours:
+			continue
+		case !ours:
+			return fmt.Errorf("the seal of %s was not made by this instance: have its maker make one for the new certificate", a.Name)
+		case s.CertListType != seal.ListsCertificates:
+			return fmt.Errorf("the seal of %s lists digests of certificates, of which it cannot be made again", a.Name)
+		}
+		n.seals, n.files = append(n.seals, s), append(n.files, file)
+	}
+	return nil
 }
 
 // make signs the certificate and the seals. Subject and lifetime are the old ones'.
@@ -215,52 +245,42 @@ func (n *newKey) make() error {
 		return err
 	}
 	maker, makerKey := n.cert, n.key
-	if n.usage != pki.UsageSealMaker && len(n.reseals()) > 0 {
+	if n.usage != pki.UsageSealMaker && len(n.seals) > 0 {
 		if maker, makerKey, err = n.keys.pair("maker"); err != nil {
 			return err
 		}
 	}
-	for _, a := range n.reseals() {
-		if err := n.reseal(a, maker, makerKey); err != nil {
-			return fmt.Errorf("making the seal of %s again: %w", a.Name, err)
+	for i, s := range n.seals {
+		if err := n.reseal(n.files[i], s, maker, makerKey); err != nil {
+			return fmt.Errorf("making the seal of %s again: %w", s.Name, err)
 		}
 	}
 	return nil
 }
 
-// reseal makes a seal like the present one, its picture included, under a new
-// identifier. The new signer takes the old one's place in its list.
-func (n *newKey) reseal(a authority, maker *pki.Certificate, key crypto.Signer) error {
-	der, err := os.ReadFile(n.keys.path("seal-" + a.Code + ".esl"))
-	if err != nil {
-		return err
-	}
-	old, err := seal.ParseSeal(der)
-	if err != nil {
-		return err
-	}
+// reseal makes a seal like the present one, picture and identifier included: the
+// register takes it for the same seal made anew, and one that is suspended stays so.
+// The new signer takes the old one's place in its list.
+func (n *newKey) reseal(file string, old *seal.Seal, maker *pki.Certificate, key crypto.Signer) error {
 	signers, err := n.signers(old)
 	if err != nil {
 		return err
 	}
-	base, _, _ := strings.Cut(old.ID, "-")
 	made, err := seal.Make(rand.Reader, maker, key, seal.Template{
-		ID: fmt.Sprintf("%s-%x", base, pki.KeyID(n.cert)), Vendor: old.Vendor, Type: old.Type, Name: old.Name,
+		Version: old.Version, Extensions: old.Extensions,
+		ID: old.ID, Vendor: old.Vendor, Type: old.Type, Name: old.Name,
 		Signers: signers, CreatedAt: n.made.now, ValidFrom: n.cert.NotBefore, ValidTo: signers[0].NotAfter, Picture: old.Picture,
 	})
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(n.made.path("seal-"+a.Code+".esl"), made.Raw, 0o644)
+	return os.WriteFile(n.made.path(file+sealSuffix), made.Raw, 0o644)
 }
 
 // signers are those of a seal, with the new certificate for the old.
 func (n *newKey) signers(s *seal.Seal) (signers []*pki.Certificate, err error) {
-	if s.CertListType != seal.ListsCertificates || len(s.CertList) == 0 {
-		return nil, errors.New("the present seal lists digests: have its maker make another")
-	}
-	for _, der := range s.CertList {
-		cert, err := pki.ParseCertificate(der)
+	for _, listed := range s.CertList {
+		cert, err := pki.ParseCertificate(listed.Value)
 		if err != nil {
 			return nil, err
 		}
@@ -268,6 +288,9 @@ func (n *newKey) signers(s *seal.Seal) (signers []*pki.Certificate, err error) {
 			cert = n.cert
 		}
 		signers = append(signers, cert)
+	}
+	if len(signers) == 0 {
+		return nil, errors.New("it lists nobody")
 	}
 	return signers, nil
 }

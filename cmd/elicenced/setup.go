@@ -39,6 +39,19 @@ func (a authority) issuing() licence.IssuingAuthority {
 	return licence.IssuingAuthority{Name: a.Name, Code: a.Code, Division: a.Division}
 }
 
+// checkSigner wants the authority's own code in the certificate of its seal: with
+// any other, every issue would reserve a number and then fail its self-check.
+func (a authority) checkSigner(cert *pki.Certificate) error {
+	code, err := pki.USCC(cert)
+	if err == nil && code != a.Code {
+		err = fmt.Errorf("it states the unified social credit code %q", code)
+	}
+	if err != nil {
+		return fmt.Errorf("certificate of the seal of %s (%s): %w", a.Name, a.Code, err)
+	}
+	return nil
+}
+
 // Lifetimes of what set-up makes.
 const (
 	caLife     = 20 * 365 * 24 * time.Hour

@@ -10,8 +10,11 @@
 //
 // The profile is exactly what licence/render/pdf and Prepare write, and nothing
 // else: a classic cross-reference table, one revision for the rendered pages
-// and one for the signature, which certifies the file (DocMDP, P=1; 12.8.2.2)
-// and shows the seal in a widget drawn by a form XObject at its true size.
+// and one for each signature. The first certifies the file (DocMDP, P=1; 12.8.2.2)
+// and shows its seal in a widget drawn by a form XObject at its true size. Where
+// several sign, the first makes all the fields and certifies with P=2, each of the
+// others signs the next field and nothing else, and the last locks the document.
+// Each covers its prefix of the file, the last covers all of it.
 //
 // # Invariants
 //
@@ -23,8 +26,9 @@
 //   - The bytes outside the protected ranges are one string of lower-case
 //     hexadecimal digits: one DER element and then zeros. That string is the
 //     /Contents token of the signature dictionary reached from the catalogue.
-//   - The update is byte for byte what Prepare would write for the facts that
-//     were read from it, /Contents aside.
+//   - Every update is byte for byte what Prepare would write for the facts that
+//     were read from it, /Contents aside; a file with a field that still waits
+//     for its signature is refused.
 //   - Work and memory are bounded by the limits below before anything in the
 //     file is believed, and no input makes the package recurse without bound.
 //
@@ -52,6 +56,13 @@ const (
 	Filter    = "Elicence.GMPkiLite"
 	SubFilter = "GM.sm2seal"
 )
+
+// SubFilterPAdES is the encoding of a signature for readers without SM2: /Contents
+// holds CMS (ETSI EN 319 142-1).
+const SubFilterPAdES = "ETSI.CAdES.detached"
+
+// handlers gives the /Filter that goes with each /SubFilter.
+var handlers = map[string]string{SubFilter: Filter, SubFilterPAdES: "Adobe.PPKLite"}
 
 // The limits of the reader. A file beyond one of them is refused with
 // CodeFileSize or CodeLimit.

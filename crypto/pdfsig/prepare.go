@@ -1,7 +1,11 @@
 package pdfsig
 
 import (
+	"bytes"
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"time"
 )
@@ -9,18 +13,35 @@ import (
 // maxText is the length of a field name, signer name or reason, in characters.
 const maxText = 256
 
+// Field is the place of a signature that will be added later.
+type Field struct {
+	// Name is the partial field name: 1 to 256 characters, no full stop.
+	Name string
+	// X, Y, Width and Height are the widget's lower left corner and size in points;
+	// all zero for one that shows nothing.
+	X, Y, Width, Height float64
+}
+
 // Options says what Prepare adds to a file.
 type Options struct {
 	// FieldName is the partial field name: 1 to 256 characters, no full stop.
 	FieldName string
-	// Page is the number, from 1, of the page that shows the seal.
+	// Page is the number, from 1, of the page that shows the seals of the file.
 	Page int
 	// X and Y are the lower left corner of the seal in points from the lower
 	// left corner of the page, rounded to a thousandth. The whole appearance
 	// has to lie on the page.
 	X, Y float64
-	// Appearance is what the seal looks like.
+	// Appearance is what the seal looks like; zero for a signature that shows
+	// nothing.
 	Appearance Appearance
+	// Later names the signatures that will follow, in their order, at most three:
+	// their fields have to be there before the first signature certifies the file.
+	// Of a file that is signed already it must be empty; then FieldName is the next
+	// field that waits, and Page, X and Y, being settled, must be zero.
+	Later []Field
+	// SubFilter is the encoding of the signature; empty is SubFilter, a seal.
+	SubFilter string
 	// SignerName and Reason are shown by PDF readers; empty leaves them out.
 	SignerName, Reason string
 	// ClaimedTime is the signing time that PDF readers show, cut to seconds;
@@ -37,13 +58,15 @@ type Prepared struct {
 	gap  [2]int // the /Contents token in file
 }
 
-// Prepare appends the one incremental update (7.5.6) that carries a signature
-// to a file that licence/render/pdf wrote: an interactive form with one signature field and
-// its widget, the signature dictionary with /Contents all zeros, and a
-// certification that permits no changes. A file that is not such a rendering
+// Prepare appends the incremental update (7.5.6) that carries a signature. To a file
+// that licence/render/pdf wrote it adds an interactive form with the signature fields
+// and their widgets, the signature dictionary with /Contents all zeros, and a
+// certification: that nothing may be changed (DocMDP, P 1), or, when others follow,
+// nothing but their signing (P 2). To a file with fields that wait it adds the
+// signature of the next; the last of them locks the document. A file that is neither
 // is a *FormatError.
 //
-// No byte of the rendered file is changed, and file itself is not.
+// No byte of the file is changed, and file itself is not.
 func Prepare(file []byte, o Options) (*Prepared, error) {
 	u, err := newUpdate(o)
 	if err != nil {
@@ -52,9 +75,18 @@ func Prepare(file []byte, o Options) (*Prepared, error) {
 	if len(file) > MaxFileSize || len(file) < len(header) {
 		return nil, malformed(CodeFileSize, len(file), "file of %d bytes", len(file))
 	}
-	base := make([]byte, 0, len(file)+2*o.Reserve+len(o.Appearance.Content)+4096)
+	base := make([]byte, 0, len(file)+2*o.Reserve+len(u.appearance)+4096)
 	base = append(base, file...)
-	if err := u.readBase(base, o.Page); err != nil {
+	revisions, err := readRevisions(base)
+	if err != nil {
+		return nil, err
+	}
+	if len(revisions) == 1 {
+		err = u.readBase(base, &revisions[0], o.Page)
+	} else {
+		err = u.readWaiting(base, revisions, o)
+	}
+	if err != nil {
 		return nil, err
 	}
 	head, tail, gap := u.marshal(len(base))
@@ -63,10 +95,21 @@ func Prepare(file []byte, o Options) (*Prepared, error) {
 	if len(p.file) > MaxFileSize {
 		return nil, malformed(CodeFileSize, len(p.file), "file of %d bytes with its signature", len(p.file))
 	}
-	if err := checkByteRangeOnce(p.file); err != nil {
+	if err := checkByteRanges(p.file, len(revisions)); err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// WriteTo writes the bytes that the signature will protect: all of the file but
+// /Contents.
+func (p *Prepared) WriteTo(w io.Writer) (int64, error) {
+	n, err := w.Write(p.file[:p.gap[0]])
+	if err != nil {
+		return int64(n), err
+	}
+	m, err := w.Write(p.file[p.gap[1]:])
+	return int64(n + m), err
 }
 
 // Digest returns the SM3 digest of all bytes of the file but /Contents.
@@ -94,13 +137,11 @@ func ReplaceContents(file, der []byte) ([]byte, error) {
 }
 
 func replaceContents(file []byte, gap [2]int, der []byte) ([]byte, error) {
-	out := make([]byte, 0, len(file))
-	out = append(out, file[:gap[0]+1]...)
-	out, err := appendContents(out, der, (gap[1]-gap[0]-2)/2)
-	if err != nil {
+	out := bytes.Clone(file) // which, unlike make, clears nothing first
+	if _, err := appendContents(out[:gap[0]+1], der, (gap[1]-gap[0]-2)/2); err != nil {
 		return nil, err
 	}
-	return append(out, file[gap[1]-1:]...), nil
+	return out, nil
 }
 
 // newUpdate checks the options that need no file.
@@ -115,41 +156,74 @@ func newUpdate(o Options) (*update, error) {
 		return nil, fmt.Errorf("pdfsig: claimed time in the year %d", y)
 	}
 	u := &update{
-		fieldName: o.FieldName, signerName: o.SignerName, reason: o.Reason,
+		subFilter: cmp.Or(o.SubFilter, SubFilter), signerName: o.SignerName, reason: o.Reason,
 		claimedTime: o.ClaimedTime.UTC().Truncate(time.Second), reserve: o.Reserve,
 	}
-	for i, f := range []float64{o.X, o.Y, o.Appearance.Width, o.Appearance.Height} {
-		// Not a number fails the first comparison, hence its form.
-		if !(math.Abs(f) < maxPoints) || i >= 2 && f < 0.001 {
-			return nil, fmt.Errorf("pdfsig: seal of %g by %g points at %g, %g", o.Appearance.Width, o.Appearance.Height, o.X, o.Y)
-		}
-		u.place[i] = thousandths(f)
+	if handlers[u.subFilter] == "" {
+		return nil, fmt.Errorf("pdfsig: no encoding %q", o.SubFilter)
 	}
 	a := o.Appearance
-	if a.deflated == nil {
-		var err error
-		if a, err = a.Deflated(); err != nil {
-			return nil, err
-		}
+	var err error
+	if u.field, err = newField(Field{o.FieldName, o.X, o.Y, a.Width, a.Height}); err != nil {
+		return nil, err
+	}
+	if err := u.waitFor(o.Later); err != nil {
+		return nil, err
+	}
+	if u.seen() && a.deflated == nil {
+		a, err = a.Deflated()
 	}
 	u.appearance = a.deflated
-	return u, nil
+	return u, err
+}
+
+// waitFor adds the fields of signatures that follow.
+func (u *update) waitFor(later []Field) error {
+	if len(later) >= maxSignatures {
+		return fmt.Errorf("pdfsig: %d signatures; at most %d fit a file", len(later)+1, maxSignatures)
+	}
+	names := map[string]bool{u.name: true}
+	for _, l := range later {
+		f, err := newField(l)
+		if err != nil {
+			return err
+		}
+		if names[f.name] {
+			return fmt.Errorf("pdfsig: two fields are called %q", f.name)
+		}
+		names[f.name] = true
+		u.waiting = append(u.waiting, f)
+	}
+	return nil
+}
+
+// newField checks a field and rounds its place.
+func newField(f Field) (field, error) {
+	if err := checkTexts(f.Name, "", ""); err != nil {
+		return field{}, fmt.Errorf("pdfsig: %w", err)
+	}
+	out := field{name: f.Name}
+	unseen := f.Width == 0 && f.Height == 0
+	for i, v := range []float64{f.X, f.Y, f.Width, f.Height} {
+		// Not a number fails the first comparison, hence its form.
+		if !(math.Abs(v) < maxPoints) || !unseen && i >= 2 && v < 0.001 {
+			return field{}, fmt.Errorf("pdfsig: widget of %g by %g points at %g, %g", f.Width, f.Height, f.X, f.Y)
+		}
+		out.place[i] = thousandths(v)
+	}
+	if unseen {
+		out.place = [4]int64{}
+	}
+	return out, nil
 }
 
 // readBase reads the rendered file and takes from it what the update repeats.
-func (u *update) readBase(base []byte, page int) error {
-	revisions, err := readRevisions(base)
+func (u *update) readBase(base []byte, r *revision, page int) error {
+	d, err := newDocument(base, []revision{*r})
 	if err != nil {
 		return err
 	}
-	if len(revisions) != 1 {
-		return malformed(CodeRevisions, revisions[0].end, "file has been updated already")
-	}
-	d, err := newDocument(base, revisions)
-	if err != nil {
-		return err
-	}
-	if _, err := d.walkRendered(revisions[0].trailer, 0); err != nil {
+	if _, err := d.walkRendered(r.trailer, 0); err != nil {
 		return err
 	}
 	if err := d.checkReached(); err != nil {
@@ -158,8 +232,31 @@ func (u *update) readBase(base []byte, page int) error {
 	if page < 1 || page > len(d.pages) {
 		return fmt.Errorf("pdfsig: page %d of %d", page, len(d.pages))
 	}
-	if !within(u.rect(), d.box) {
-		return fmt.Errorf("pdfsig: seal at %v is not on page %d, which is %v", u.rect(), page, d.box)
+	for _, f := range append([]field{u.field}, u.waiting...) {
+		if f.seen() && !within(f.rect(), d.box) {
+			return fmt.Errorf("pdfsig: seal at %v is not on page %d, which is %v", f.rect(), page, d.box)
+		}
 	}
-	return u.setBase(base, &revisions[0], d, d.pages[page-1])
+	return u.setBase(base, r, d, d.pages[page-1])
+}
+
+// readWaiting reads a file that is signed already, and takes the field that waits.
+func (u *update) readWaiting(base []byte, revisions []revision, o Options) error {
+	_, s, err := readSignatures(base, revisions)
+	if err != nil {
+		return err
+	}
+	switch {
+	case len(s.waiting) == 0:
+		return malformed(CodeRevisions, len(base), "no field waits for a signature")
+	case o.FieldName != s.waiting[0].name:
+		return fmt.Errorf("pdfsig: field %q is not the one that waits, %q", o.FieldName, s.waiting[0].name)
+	case len(o.Later) > 0 || o.Page != 0 || o.X != 0 || o.Y != 0:
+		return errors.New("pdfsig: the place and the number of signatures are settled by the first")
+	case u.place[2] != s.waiting[0].place[2] || u.place[3] != s.waiting[0].place[3]:
+		return fmt.Errorf("pdfsig: seal of %g by %g points for a field of another size", o.Appearance.Width, o.Appearance.Height)
+	}
+	u.field, u.last = s.waiting[0], len(s.waiting) == 1
+	u.setBefore(&revisions[len(revisions)-1], s.page)
+	return nil
 }

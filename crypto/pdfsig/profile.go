@@ -79,12 +79,14 @@ var (
 var (
 	permsShape = need(kindReference, "DocMDP")
 	formShape  = shapeOf(need(kindArray, "Fields"), need(kindInteger, "SigFlags"))
-	fieldShape = shapeOf(is("Type", "Annot"), is("Subtype", "Widget"), is("FT", "Sig"), need(kindString, "T"), need(kindInteger, "F"),
-		need(kindReference, "P", "V"), need(kindArray, "Rect"), need(kindDictionary, "AP"))
+
+	waitingShape = shapeOf(is("Type", "Annot"), is("Subtype", "Widget"), is("FT", "Sig"), need(kindString, "T"), need(kindInteger, "F"),
+		need(kindReference, "P"), need(kindArray, "Rect"))
+	fieldShape       = shapeOf(waitingShape, need(kindReference, "V"), may(kindDictionary, "AP", "Lock"))
 	appearancesShape = need(kindReference, "N")
 	appearanceShape  = shapeOf(streamShape, is("Type", "XObject"), is("Subtype", "Form"), need(kindInteger, "FormType"), need(kindArray, "BBox"), need(kindDictionary, "Resources"))
-	signatureShape   = shapeOf(is("Type", "Sig"), is("Filter", Filter), is("SubFilter", SubFilter), may(kindString, "Name", "Reason", "M"),
-		need(kindArray, "Reference", "ByteRange"), need(kindString, "Contents"))
+	signatureShape   = shapeOf(is("Type", "Sig"), need(kindName, "Filter", "SubFilter"), may(kindString, "Name", "Reason", "M"),
+		may(kindArray, "Reference"), need(kindArray, "ByteRange"), need(kindString, "Contents"))
 )
 
 // conform checks that v is a dictionary with the entries of a shape and no

@@ -22,74 +22,164 @@ func Read(file []byte) (*File, error) {
 	if len(revisions) == 1 {
 		return nil, malformed(CodeNoSignature, len(file), "file has no signature revision")
 	}
-	if err := checkByteRangeOnce(file); err != nil {
-		return nil, err
-	}
-	d, err := newDocument(file, revisions)
+	d, s, err := readSignatures(file, revisions)
 	if err != nil {
 		return nil, err
 	}
-	container, err := d.readSignature(&revisions[0], &revisions[1])
-	if err != nil {
-		return nil, err
+	if n := len(s.waiting); n > 0 {
+		return nil, malformed(CodeField, len(file), "%d fields still wait for their signatures", n)
 	}
-	return &File{
-		Signatures: []Container{container}, Pages: len(d.pages), Attachments: d.attached,
-		bytes: file, contents: d.contents,
-	}, nil
+	return &File{Signatures: s.containers, Pages: len(d.pages), Attachments: d.attached, bytes: file, contents: d.contents}, nil
 }
 
-// checkByteRangeOnce refuses a file in which a reader that searches, as several
-// do, could find other ranges than the parser: in a string, say, or in a
-// stream that is not compressed.
-func checkByteRangeOnce(file []byte) error {
-	if n := bytes.Count(file, []byte("/ByteRange")); n != 1 {
-		return malformed(CodeByteRange, 0, "%d times /ByteRange in the file", n)
+// signatures is what the signature revisions of a file say.
+type signatures struct {
+	containers []Container
+	page       int     // object number of the page that shows the widgets
+	waiting    []field // not signed yet
+}
+
+// readSignatures reads every signature revision, oldest first. The first is judged
+// with the whole document as it leaves it. A later one can then be held to the
+// bytes that it must have: it redefines the next field and adds what that points
+// to, nothing else.
+func readSignatures(file []byte, revisions []revision) (*document, *signatures, error) {
+	if len(revisions) == 2 {
+		if err := checkByteRanges(file, 1); err != nil {
+			return nil, nil, err
+		}
+	}
+	d, err := newDocument(file, revisions[:2])
+	if err != nil {
+		return nil, nil, err
+	}
+	s, err := d.readFirst(&revisions[0], &revisions[1])
+	if err != nil {
+		return nil, nil, err
+	}
+	if more := len(revisions) - 2; more > len(s.waiting) {
+		return nil, nil, malformed(CodeRevisions, revisions[2+len(s.waiting)].start, "revision after the last signature")
+	}
+	if err := checkByteRanges(file, len(revisions)-1); err != nil {
+		return nil, nil, err
+	}
+	for i := 2; i < len(revisions); i++ {
+		if err := s.readLater(file, &revisions[i-1], &revisions[i], d.box); err != nil {
+			return nil, nil, err
+		}
+	}
+	return d, s, nil
+}
+
+// checkByteRanges refuses a file in which a reader that searches, as several do,
+// could find other ranges than the parser: in a string, say, or in a stream that is
+// not compressed.
+func checkByteRanges(file []byte, want int) error {
+	if n := bytes.Count(file, []byte("/ByteRange")); n != want {
+		return malformed(CodeByteRange, 0, "%d times /ByteRange in the file for %d signatures", n, want)
 	}
 	return nil
 }
 
-// readSignature walks the whole document from the trailer of the revision that
-// the signature brought, and checks that revision against the one before.
-func (d *document) readSignature(base, r *revision) (c Container, err error) {
+// readFirst walks the whole document from the trailer of the revision that the
+// first signature brought, and checks that revision against the one before.
+func (d *document) readFirst(base, r *revision) (*signatures, error) {
 	page, err := d.redefinedPage(base, r)
 	if err != nil {
-		return Container{}, err
+		return nil, err
 	}
 	catalogue, err := d.walkRendered(r.trailer, page)
 	if err != nil {
-		return Container{}, err
+		return nil, err
 	}
 	if d.roles[page] != "a page" {
-		return Container{}, malformed(CodeUpdate, d.objects[page].offset, "update redefines object %d, which is no page", page)
+		return nil, malformed(CodeUpdate, d.objects[page].offset, "update redefines object %d, which is no page", page)
 	}
-	field, err := d.walkForm(catalogue.body, d.objects[page])
+	fields, err := d.walkForm(catalogue.body, d.objects[page])
 	if err != nil {
-		return Container{}, err
+		return nil, err
 	}
-	appearance, err := d.walkWidget(field.body, page)
-	if err != nil {
-		return Container{}, err
+	u := &update{}
+	if u.appearance, err = d.walkWidget(fields[0].body, page); err != nil {
+		return nil, err
 	}
-	signature, err := d.walkSignature(field.body.entry("V"), catalogue.body)
+	signature, err := d.walkSignature(fields[0].body.entry("V"), catalogue.body)
 	if err != nil {
-		return Container{}, err
+		return nil, err
 	}
 	if err := d.checkReached(); err != nil {
-		return Container{}, err
+		return nil, err
 	}
-	u := &update{appearance: appearance.data}
 	if err := u.setBase(d.file, base, d, page); err != nil {
-		return Container{}, err
+		return nil, err
 	}
-	if c, err = u.container(field.body, signature.body, r.end); err != nil {
-		return Container{}, err
+	s := &signatures{page: page}
+	for _, o := range fields[1:] {
+		f, err := readField(o, d.box)
+		if err != nil {
+			return nil, err
+		}
+		s.waiting = append(s.waiting, f)
+	}
+	u.waiting = slices.Clone(s.waiting)
+	c, err := u.container(fields[0], signature.body, r.end, d.box)
+	if err != nil {
+		return nil, err
 	}
 	c.Page = slices.Index(d.pages, page) + 1
-	if !within(c.Rect, d.box) {
-		return Container{}, malformed(CodeField, field.offset, "widget at %v is not on its page, which is %v", c.Rect, d.box)
+	s.containers = []Container{c}
+	return s, u.compare(d.file, r)
+}
+
+// readLater reads a revision that signs the next field.
+func (s *signatures) readLater(file []byte, before, r *revision, box [4]float64) error {
+	u := &update{field: s.waiting[0], last: len(s.waiting) == 1}
+	u.setBefore(before, s.page)
+	fieldObject, signature, err := u.laterObjects(r)
+	if err != nil {
+		return err
 	}
-	return c, u.compare(d.file, r)
+	c, err := u.container(fieldObject, signature.body, r.end, box)
+	if err != nil {
+		return err
+	}
+	if u.field != s.waiting[0] {
+		return malformed(CodeField, fieldObject.offset, "field is not the one that waited: its name or place is another")
+	}
+	c.Page = s.containers[0].Page
+	s.containers, s.waiting = append(s.containers, c), s.waiting[1:]
+	return u.compare(file, r)
+}
+
+// laterObjects finds the objects of a later update by their numbers. In which order
+// and form they stand is for compare.
+func (u *update) laterObjects(r *revision) (fieldObject, signature *object, err error) {
+	number := u.size // of the signature
+	if u.seen() {
+		number++ // behind the appearance
+	}
+	for i := range r.objects {
+		switch o := &r.objects[i]; {
+		case o.number == u.object:
+			fieldObject = o
+		case o.number == number:
+			signature = o
+		case o.number == number-1 && u.seen():
+			if err := o.body.conform(appearanceShape); err != nil {
+				return nil, nil, err
+			}
+			u.appearance = o.data
+		default:
+			return nil, nil, malformed(CodeUpdate, o.offset, "update defines object %d beside the next signature", o.number)
+		}
+	}
+	if fieldObject == nil || signature == nil {
+		return nil, nil, malformed(CodeUpdate, r.start, "update does not sign the field that waits")
+	}
+	if err := fieldObject.body.conform(fieldShape); err != nil {
+		return nil, nil, err
+	}
+	return fieldObject, signature, conformSignature(signature)
 }
 
 // redefinedPage returns the number of the one object, beside the catalogue,
@@ -114,40 +204,55 @@ func (d *document) redefinedPage(base, r *revision) (page int, err error) {
 	return page, nil
 }
 
-// walkForm reads the interactive form (12.7.3) up to its one field, which is
-// also the one annotation of the page.
-func (d *document) walkForm(catalogue value, page *object) (field *object, err error) {
+// walkForm reads the interactive form (12.7.3): its fields, which are also the
+// annotations of the page. The first is signed, the others wait.
+func (d *document) walkForm(catalogue value, page *object) (fields []*object, err error) {
 	form, err := d.once(catalogue.entry("AcroForm"), "the interactive form", false, formShape)
 	if err != nil {
 		return nil, err
 	}
-	fields, annotations := form.body.entry("Fields"), page.body.entry("Annots")
-	if len(fields.items()) != 1 {
-		return nil, malformed(CodeField, fields.start, "form of %d fields for one signature", len(fields.items()))
+	listed, annotations := form.body.entry("Fields").items(), page.body.entry("Annots")
+	if len(listed) < 1 || len(listed) > maxSignatures {
+		return nil, malformed(CodeField, form.offset, "form of %d fields", len(listed))
 	}
-	if len(annotations.items()) != 1 || !sameReference(annotations.items()[0], fields.items()[0]) {
-		return nil, malformed(CodeField, annotations.start, "annotations of the page are not the one widget")
+	if !slices.EqualFunc(listed, annotations.items(), sameReference) {
+		return nil, malformed(CodeField, annotations.start, "annotations of the page are not the fields' widgets")
 	}
-	return d.once(fields.items()[0], "the signature field", false, fieldShape)
+	for i, item := range listed {
+		shape := waitingShape
+		if i == 0 {
+			shape = fieldShape
+		}
+		o, err := d.once(item, "a signature field", false, shape)
+		if err != nil {
+			return nil, err
+		}
+		fields = append(fields, o)
+	}
+	return fields, nil
 }
 
 func sameReference(a, b value) bool {
 	return a.kind == kindReference && b.kind == kindReference && a.int() == b.int()
 }
 
-// walkWidget reads the place and the appearance of the widget.
-func (d *document) walkWidget(field value, page int) (appearance *object, err error) {
-	if p := field.entry("P"); p.int() != int64(page) {
+// walkWidget reads the appearance of the widget; nil for an unseen one.
+func (d *document) walkWidget(f value, page int) (appearance []byte, err error) {
+	if p := f.entry("P"); p.int() != int64(page) {
 		return nil, malformed(CodeField, p.start, "widget belongs to object %d, not to the page that shows it", p.int())
 	}
-	if _, err := rectangle(field.entry("Rect")); err != nil {
-		return nil, malformed(CodeField, field.entry("Rect").start, "widget without a place of its own")
+	appearances := f.entry("AP")
+	if appearances.kind == kindNone {
+		return nil, nil
 	}
-	appearances := field.entry("AP")
 	if err := appearances.conform(appearancesShape); err != nil {
 		return nil, err
 	}
-	return d.once(appearances.entry("N"), "the appearance", true, appearanceShape)
+	o, err := d.once(appearances.entry("N"), "the appearance", true, appearanceShape)
+	if err != nil {
+		return nil, err
+	}
+	return o.data, nil
 }
 
 // walkSignature reads the signature dictionary (12.8.1). That it certifies the
@@ -157,11 +262,10 @@ func (d *document) walkSignature(ref, catalogue value) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	contents, ranges := o.body.entry("Contents"), o.body.entry("ByteRange")
-	if !first || contents.kind != kindString || ranges.kind != kindArray {
-		return nil, malformed(CodeNoSignature, o.offset, "signature without a value over a byte range")
+	if !first {
+		return nil, malformed(CodeNoSignature, o.offset, "signature of two fields")
 	}
-	if err := o.body.conform(signatureShape); err != nil {
+	if err := conformSignature(o); err != nil {
 		return nil, err
 	}
 	perms := catalogue.entry("Perms")
@@ -174,9 +278,59 @@ func (d *document) walkSignature(ref, catalogue value) (*object, error) {
 	return o, nil
 }
 
+// conformSignature checks that an object is a signature dictionary of ours.
+func conformSignature(o *object) error {
+	contents, ranges := o.body.entry("Contents"), o.body.entry("ByteRange")
+	if contents.kind != kindString || ranges.kind != kindArray {
+		return malformed(CodeNoSignature, o.offset, "signature without a value over a byte range")
+	}
+	if err := o.body.conform(signatureShape); err != nil {
+		return err
+	}
+	filter, subFilter := o.body.entry("Filter"), o.body.entry("SubFilter")
+	if want, known := handlers[string(subFilter.text())]; !known || want != string(filter.text()) {
+		return malformed(CodeProfile, filter.start, "handler /%s for /%s", filter.text(), subFilter.text())
+	}
+	return nil
+}
+
+// readField reads the name and the place of a field. An unseen one stands at the
+// page's corner, without extent.
+func readField(o *object, box [4]float64) (f field, err error) {
+	f.object = o.number
+	if f.name, err = decodeText(o.body.entry("T")); err != nil {
+		return field{}, err
+	}
+	if err := checkTexts(f.name, "", ""); err != nil {
+		return field{}, malformed(CodeField, o.offset, "%v", err)
+	}
+	rect := o.body.entry("Rect")
+	if len(rect.items()) != 4 {
+		return field{}, malformed(CodeField, rect.start, "widget without a place of its own")
+	}
+	var corners [4]int64
+	for i, n := range rect.items() {
+		if n.kind != kindInteger && n.kind != kindReal {
+			return field{}, malformed(CodeField, n.start, "widget without a place of its own")
+		}
+		corners[i] = thousandths(n.float())
+	}
+	if corners == [4]int64{} {
+		return f, nil
+	}
+	f.place = [4]int64{corners[0], corners[1], corners[2] - corners[0], corners[3] - corners[1]}
+	if f.place[2] <= 0 || f.place[3] <= 0 {
+		return field{}, malformed(CodeField, rect.start, "widget without a place of its own")
+	}
+	if !within(f.rect(), box) {
+		return field{}, malformed(CodeField, rect.start, "widget at %v is not on its page, which is %v", f.rect(), box)
+	}
+	return f, nil
+}
+
 // container reads what field and signature dictionary say, into u and into the
 // Container alike. end is where the revision ends.
-func (u *update) container(field, signature value, end int) (c Container, err error) {
+func (u *update) container(fieldObject *object, signature value, end int, box [4]float64) (c Container, err error) {
 	if c.ByteRange, err = byteRange(signature, end); err != nil {
 		return Container{}, err
 	}
@@ -185,29 +339,26 @@ func (u *update) container(field, signature value, end int) (c Container, err er
 		return Container{}, err
 	}
 	u.reserve = len(contents.text()) / 2
-	for _, text := range []struct {
-		to   *string
-		from value
-	}{{&u.fieldName, field.entry("T")}, {&u.signerName, signature.entry("Name")}, {&u.reason, signature.entry("Reason")}} {
-		if *text.to, err = decodeText(text.from); err != nil {
-			return Container{}, err
-		}
+	if u.field, err = readField(fieldObject, box); err != nil {
+		return Container{}, err
 	}
-	if err := checkTexts(u.fieldName, u.signerName, u.reason); err != nil {
-		return Container{}, malformed(CodeField, field.start, "%v", err)
+	if u.signerName, err = decodeText(signature.entry("Name")); err != nil {
+		return Container{}, err
+	}
+	if u.reason, err = decodeText(signature.entry("Reason")); err != nil {
+		return Container{}, err
+	}
+	if err := checkTexts(u.name, u.signerName, u.reason); err != nil {
+		return Container{}, malformed(CodeField, fieldObject.offset, "%v", err)
 	}
 	if m := signature.entry("M"); m.kind != kindNone {
 		if u.claimedTime, err = time.Parse(timeLayout, string(m.text())); err != nil {
 			return Container{}, malformed(CodeField, m.start, "claimed time is not a date in UTC")
 		}
 	}
-	var corners [4]int64
-	for i, n := range field.entry("Rect").items() {
-		corners[i] = thousandths(n.float())
-	}
-	u.place = [4]int64{corners[0], corners[1], corners[2] - corners[0], corners[3] - corners[1]}
-	c.FieldName, c.SignerName, c.Reason, c.ClaimedTime = u.fieldName, u.signerName, u.reason, u.claimedTime
-	c.Filter, c.SubFilter, c.Rect = Filter, SubFilter, u.rect()
+	u.subFilter = string(signature.entry("SubFilter").text())
+	c.FieldName, c.SignerName, c.Reason, c.ClaimedTime = u.name, u.signerName, u.reason, u.claimedTime
+	c.Filter, c.SubFilter, c.Rect = handlers[u.subFilter], u.subFilter, u.rect()
 	return c, nil
 }
 

@@ -4,8 +4,9 @@ package pdfsig
 // (ISO 32000-1).
 const header = "%PDF-1.7\n%\xc2\xb5\xc2\xb6\n"
 
-// maxSignatures is the number of signature revisions after the rendered one.
-const maxSignatures = 1
+// maxSignatures is the largest number of signature revisions after the rendered
+// one: a signature for readers without SM2, and the seals of three authorities.
+const maxSignatures = 4
 
 // object is one indirect object of one revision.
 type object struct {
@@ -38,6 +39,9 @@ func readRevisions(file []byte) ([]revision, error) {
 			return nil, malformed(CodeRevisions, p.pos, "%d bytes after revision %d, the last allowed", len(file)-p.pos, len(all))
 		}
 		r, err := p.revision(MaxObjects-objects, len(all) == 0)
+		if err != nil && len(all) > 1 {
+			return nil, malformed(CodeRevisions, start, "bytes after revision %d that are no revision: %v", len(all), err)
+		}
 		if err != nil {
 			return nil, err
 		}

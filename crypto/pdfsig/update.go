@@ -14,26 +14,58 @@ const maxPoints = 100_000
 // timeLayout is a date of 7.9.4 in UTC, to the second.
 const timeLayout = "D:20060102150405Z"
 
-// update is everything that the signature revision says. Prepare fills it from
-// Options, Read from a file; marshal is the only thing that writes one, which
-// lets Read compare the bytes of a file with what they should have been.
-type update struct {
-	// Of the first revision: the next free object number, the objects that the
-	// update redefines with their dictionaries as they were, and the rest of
-	// the trailer.
-	size, root, info, page int
-	catalogue, pageBody    []byte
-	prev                   int
-
-	fieldName, signerName, reason string
-	claimedTime                   time.Time // zero when absent
-	place                         [4]int64  // left, bottom, width, height in thousandths of a point
-	appearance                    []byte    // deflated
-	reserve                       int       // bytes of DER
+// field is a signature field: its name, and where its widget stands.
+type field struct {
+	name   string
+	place  [4]int64 // left, bottom, width, height in thousandths of a point; no width: unseen
+	object int      // its number; 0 while it has none
 }
 
-// setBase takes the part that comes from the first revision. The objects that
-// the update repeats were plain dictionaries there: a walk from the last
+// seen reports whether the field's widget shows anything.
+func (f *field) seen() bool { return f.place[2] != 0 }
+
+// corners returns left, bottom, right and top in thousandths of a point.
+func (f *field) corners() [4]int64 {
+	return [4]int64{f.place[0], f.place[1], f.place[0] + f.place[2], f.place[1] + f.place[3]}
+}
+
+// rect returns the widget's rectangle in points.
+func (f *field) rect() (r [4]float64) {
+	for i, n := range f.corners() {
+		r[i] = float64(n) / 1000
+	}
+	return r
+}
+
+// update is everything that a signature revision says. Prepare fills it from
+// Options, Read from a file; marshal is the only thing that writes one, which
+// lets Read compare the bytes of a file with what they should have been.
+//
+// The first update of a file makes the form with all the fields there will ever
+// be, signs the first of them, and certifies the file. A later one signs the next
+// field and does nothing else; the last of several locks the document.
+type update struct {
+	// Of the revisions before: the next free object number, and the rest of the
+	// trailer.
+	size, root, info, prev int
+	// Of the first revision, for the first update alone: the objects that it
+	// redefines, with their dictionaries as they were.
+	page                int
+	catalogue, pageBody []byte
+
+	field               // that is signed
+	waiting     []field // first update: those that later ones sign
+	later, last bool    // not the first update of the file; the last of several
+	subFilter   string
+	signerName  string
+	reason      string
+	claimedTime time.Time // zero when absent
+	appearance  []byte    // deflated; nil for an unseen field
+	reserve     int       // bytes of DER
+}
+
+// setBase takes the part of the first update that comes from the first revision.
+// The objects that it repeats were plain dictionaries there: a walk from the last
 // trailer does not meet them in their old form.
 func (u *update) setBase(file []byte, base *revision, d *document, page int) error {
 	u.size = int(base.trailer.entry("Size").int())
@@ -55,17 +87,11 @@ func (u *update) setBase(file []byte, base *revision, d *document, page int) err
 	return nil
 }
 
-// rect returns the widget's rectangle in points.
-func (u *update) rect() (r [4]float64) {
-	for i, n := range u.corners() {
-		r[i] = float64(n) / 1000
-	}
-	return r
-}
-
-// corners returns left, bottom, right and top in thousandths of a point.
-func (u *update) corners() [4]int64 {
-	return [4]int64{u.place[0], u.place[1], u.place[0] + u.place[2], u.place[1] + u.place[3]}
+// setBefore takes the part of a later update that comes from the one before it.
+func (u *update) setBefore(before *revision, page int) {
+	u.later, u.page, u.prev = true, page, before.xref
+	u.size = int(before.trailer.entry("Size").int())
+	u.root, u.info = int(before.trailer.entry("Root").int()), int(before.trailer.entry("Info").int())
 }
 
 // within reports whether a rectangle lies on a page.
@@ -81,6 +107,7 @@ type updateWriter struct {
 	bytes.Buffer
 	start   int // of the update in the file, and the digits once they are passed
 	offsets map[int]int
+	next    int // free object number
 }
 
 // at returns where in the file the next byte stands.
@@ -95,6 +122,12 @@ func (w *updateWriter) text(parts ...string) {
 func (w *updateWriter) begin(number int) {
 	w.offsets[number] = w.at()
 	w.text(strconv.Itoa(number), " 0 obj\n")
+}
+
+// number takes the next free object number.
+func (w *updateWriter) number() int {
+	w.next++
+	return w.next - 1
 }
 
 func ref(number int) string { return strconv.Itoa(number) + " 0 R" }
@@ -114,29 +147,33 @@ func numbers(values ...int64) string {
 // marshal returns the update that follows start bytes in two parts, before and
 // after the digits of /Contents, and where in the file that token stands.
 func (u *update) marshal(start int) (head, tail []byte, gap [2]int) {
-	w := &updateWriter{start: start, offsets: map[int]int{}}
-	form, field, appearance, signature := u.size, u.size+1, u.size+2, u.size+3
+	w := &updateWriter{start: start, offsets: map[int]int{}, next: u.size}
 	w.Grow(len(u.appearance) + len(u.catalogue) + len(u.pageBody) + 2048)
-
-	w.begin(u.page)
-	w.Write(u.pageBody[:len(u.pageBody)-len(">>")])
-	w.text("\n/Annots [", ref(field), "]>>\nendobj\n")
-	w.begin(u.root)
-	w.Write(u.catalogue[:len(u.catalogue)-len(">>")])
-	w.text("\n/AcroForm ", ref(form), "\n/Perms <</DocMDP ", ref(signature), ">>>>\nendobj\n")
-	w.begin(form)
-	// 3: there is a signature, and the file may only be appended to.
-	w.text("<</Fields [", ref(field), "] /SigFlags 3>>\nendobj\n")
-	w.begin(field)
-	c := u.corners()
-	// 132: print, and locked (12.5.3).
-	w.text("<</Type /Annot /Subtype /Widget /FT /Sig /T ", encodeText(u.fieldName), " /F 132 /P ", ref(u.page),
-		"\n/Rect ", numbers(c[:]...), " /AP <</N ", ref(appearance), ">> /V ", ref(signature), ">>\nendobj\n")
-	w.begin(appearance)
-	w.text("<</Type /XObject /Subtype /Form /FormType 1 /BBox ", numbers(0, 0, u.place[2], u.place[3]),
-		" /Resources <<>> /Filter /FlateDecode /Length ", strconv.Itoa(len(u.appearance)), ">>\nstream\n")
-	w.Write(u.appearance)
-	w.text("\nendstream\nendobj\n")
+	own, form := u.field.object, 0
+	if !u.later {
+		form, own = w.number(), w.number()
+	}
+	appearance := 0
+	if u.seen() {
+		appearance = w.number()
+	}
+	signature := w.number()
+	if !u.later {
+		u.marshalForm(w, form, own, signature)
+	}
+	w.begin(own)
+	u.field.marshal(w, u.page)
+	if appearance != 0 {
+		w.text(" /AP <</N ", ref(appearance), ">>")
+	}
+	w.text(" /V ", ref(signature))
+	if u.last {
+		w.text(" /Lock <</Type /SigFieldLock /Action /All /P 1>>")
+	}
+	w.text(">>\nendobj\n")
+	if appearance != 0 {
+		u.marshalAppearance(w, appearance)
+	}
 	w.begin(signature)
 	gap, length := u.marshalSignature(w)
 	u.marshalEnd(w)
@@ -146,11 +183,51 @@ func (u *update) marshal(start int) (head, tail []byte, gap [2]int) {
 	return added[:split], added[split:], gap
 }
 
+// marshalForm writes the page with the widgets, the catalogue with the form and
+// the certification, the form, and the fields that wait.
+func (u *update) marshalForm(w *updateWriter, form, own, signature int) {
+	fields := ref(own)
+	for i := range u.waiting {
+		u.waiting[i].object = w.number()
+		fields += " " + ref(u.waiting[i].object)
+	}
+	w.begin(u.page)
+	w.Write(u.pageBody[:len(u.pageBody)-len(">>")])
+	w.text("\n/Annots [", fields, "]>>\nendobj\n")
+	w.begin(u.root)
+	w.Write(u.catalogue[:len(u.catalogue)-len(">>")])
+	w.text("\n/AcroForm ", ref(form), "\n/Perms <</DocMDP ", ref(signature), ">>>>\nendobj\n")
+	w.begin(form)
+	// 3: there is a signature, and the file may only be appended to.
+	w.text("<</Fields [", fields, "] /SigFlags 3>>\nendobj\n")
+	for _, f := range u.waiting {
+		w.begin(f.object)
+		f.marshal(w, u.page)
+		w.text(">>\nendobj\n")
+	}
+}
+
+// marshal begins the field's dictionary.
+func (f *field) marshal(w *updateWriter, page int) {
+	c := f.corners()
+	// 132: print, and locked (12.5.3).
+	w.text("<</Type /Annot /Subtype /Widget /FT /Sig /T ", encodeText(f.name), " /F 132 /P ", ref(page),
+		"\n/Rect ", numbers(c[:]...))
+}
+
+func (u *update) marshalAppearance(w *updateWriter, number int) {
+	w.begin(number)
+	w.text("<</Type /XObject /Subtype /Form /FormType 1 /BBox ", numbers(0, 0, u.place[2], u.place[3]),
+		" /Resources <<>> /Filter /FlateDecode /Length ", strconv.Itoa(len(u.appearance)), ">>\nstream\n")
+	w.Write(u.appearance)
+	w.text("\nendstream\nendobj\n")
+}
+
 // marshalSignature writes the signature dictionary. It returns where /Contents
 // stands in the file, and where in the update the length of the second range
 // goes, which is not known yet and has blanks for its ten digits.
 func (u *update) marshalSignature(w *updateWriter) (gap [2]int, length int) {
-	w.text("<</Type /Sig /Filter /", Filter, " /SubFilter /", SubFilter)
+	w.text("<</Type /Sig /Filter /", handlers[u.subFilter], " /SubFilter /", u.subFilter)
 	if u.signerName != "" {
 		w.text("\n/Name ", encodeText(u.signerName))
 	}
@@ -160,8 +237,7 @@ func (u *update) marshalSignature(w *updateWriter) (gap [2]int, length int) {
 	if !u.claimedTime.IsZero() {
 		w.text("\n/M (", u.claimedTime.Format(timeLayout), ")")
 	}
-	w.text("\n/Reference [<</Type /SigRef /TransformMethod /DocMDP",
-		" /TransformParams <</Type /TransformParams /P 1 /V /1.2>>>>]\n/Contents ")
+	w.text(u.reference(), "\n/Contents ")
 	gap[0] = w.at()
 	w.text("<>")
 	w.start += 2 * u.reserve
@@ -170,6 +246,24 @@ func (u *update) marshalSignature(w *updateWriter) (gap [2]int, length int) {
 	length = w.Len()
 	w.text("          ]>>\nendobj\n")
 	return gap, length
+}
+
+// reference says what the signature permits to be changed later (12.8.1): nothing,
+// for one that stands alone (DocMDP, P 1); the signing of the fields that wait, for
+// the first of several (P 2); nothing in the document, for the last (FieldMDP with
+// the field's /Lock). One in between says nothing: the first one's word holds.
+func (u *update) reference() string {
+	const docMDP = "\n/Reference [<</Type /SigRef /TransformMethod /DocMDP /TransformParams <</Type /TransformParams /P "
+	switch {
+	case u.last:
+		return "\n/Reference [<</Type /SigRef /TransformMethod /FieldMDP /Data " + ref(u.root) +
+			" /TransformParams <</Type /TransformParams /Action /All /V /1.2>>>>]"
+	case u.later:
+		return ""
+	case len(u.waiting) > 0:
+		return docMDP + "2 /V /1.2>>>>]"
+	}
+	return docMDP + "1 /V /1.2>>>>]"
 }
 
 // marshalEnd writes the cross-reference section, with one subsection for each
@@ -193,6 +287,6 @@ func (u *update) marshalEnd(w *updateWriter) {
 		offset := strconv.Itoa(w.offsets[number])
 		w.text("0000000000"[len(offset):], offset, " 00000 n \n")
 	}
-	w.text("trailer\n<</Size ", strconv.Itoa(u.size+4), " /Root ", ref(u.root), " /Info ", ref(u.info),
+	w.text("trailer\n<</Size ", strconv.Itoa(w.next), " /Root ", ref(u.root), " /Info ", ref(u.info),
 		" /Prev ", strconv.Itoa(u.prev), ">>\nstartxref\n", strconv.Itoa(xref), "\n%%EOF\n")
 }

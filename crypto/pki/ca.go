@@ -4,7 +4,6 @@ import (
 	"crypto"
 	"crypto/x509/pkix"
 	"encoding/asn1"
-	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -14,11 +13,7 @@ import (
 	"github.com/emmansun/gmsm/smx509"
 )
 
-var (
-	oidExtendedKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
-	// 组织机构代码; in practice it holds the unified social credit code (GB 32100).
-	oidOrganisationCode = asn1.ObjectIdentifier{1, 2, 156, 10260, 4, 1, 4}
-)
+var oidExtendedKeyUsage = asn1.ObjectIdentifier{2, 5, 29, 37}
 
 // CA is a certification authority: a certificate that may sign others, and its key.
 type CA struct {
@@ -104,7 +99,7 @@ func certificateTemplate(rand io.Reader, r CertificateRequest) (*Certificate, er
 	if err := addUsage(template, r.Usage); err != nil {
 		return nil, err
 	}
-	return template, addOrganisationCode(template, r.USCC)
+	return template, addUSCC(template, r.USCC)
 }
 
 // newSerialNumber draws 127 random bits, so that a serial number is unique
@@ -139,17 +134,5 @@ func addUsage(template *Certificate, u Usage) error {
 		Critical: u == UsageTimestamp, // RFC 3161 §2.3
 		Value:    value,
 	})
-	return nil
-}
-
-func addOrganisationCode(template *Certificate, uscc string) error {
-	if uscc == "" {
-		return nil
-	}
-	value, err := asn1.MarshalWithParams(uscc, "printable")
-	if err != nil {
-		return errors.New("pki: unified social credit code is not printable ASCII")
-	}
-	template.ExtraExtensions = append(template.ExtraExtensions, pkix.Extension{Id: oidOrganisationCode, Value: value})
 	return nil
 }

@@ -33,15 +33,8 @@ func TestIssue(t *testing.T) {
 	if digest := sm3.Sum([]byte("elicence certificate usage")); cert.UnknownExtKeyUsage[0][2] != int(digest[0])<<23|int(digest[1])<<15|int(digest[2])<<7|int(digest[3])>>1 {
 		t.Error("the private arc is not what its comment says")
 	}
-	var uscc string
-	for _, ext := range cert.Extensions {
-		if ext.Id.Equal(asn1.ObjectIdentifier{1, 2, 156, 10260, 4, 1, 4}) {
-			_, err := asn1.Unmarshal(ext.Value, &uscc)
-			must(t, err)
-		}
-	}
-	if uscc != cryptotest.USCC {
-		t.Errorf("unified social credit code %q", uscc)
+	if printableString := "\x13\x12"; !bytes.Contains(cert.Raw, []byte(printableString+cryptotest.USCC)) {
+		t.Error("no unified social credit code as PrintableString")
 	}
 	if !bytes.Equal(cert.AuthorityKeyId, p.Issuing.Certificate.SubjectKeyId) || len(cert.SubjectKeyId) != 20 {
 		t.Error("key identifiers do not link the certificate to its CA")
@@ -81,7 +74,10 @@ func TestIssueRefuses(t *testing.T) {
 		"unknown usage":        func(r *pki.CertificateRequest) { r.Usage = "seal" },
 		"no key":               func(r *pki.CertificateRequest) { r.PublicKey = nil },
 		"P-256 key":            func(r *pki.CertificateRequest) { r.PublicKey = ec.Public() },
-		"USCC not ASCII":       func(r *pki.CertificateRequest) { r.USCC = "统一" },
+		"USCC not ASCII":       func(r *pki.CertificateRequest) { r.USCC = "统一社会信用" },
+		"USCC too short":       func(r *pki.CertificateRequest) { r.USCC = cryptotest.USCC[:17] },
+		"USCC too long":        func(r *pki.CertificateRequest) { r.USCC = cryptotest.USCC + "0" },
+		"USCC in small":        func(r *pki.CertificateRequest) { r.USCC = "11330105002500287c" },
 	} {
 		r := good
 		alter(&r)
@@ -223,6 +219,9 @@ func FuzzParseCertificate(f *testing.F) {
 		}
 		if !bytes.Equal(cert.Raw, der) {
 			t.Error("certificate is not the whole input")
+		}
+		if code, err := pki.USCC(cert); err != nil && code != "" {
+			t.Error("error with a unified social credit code")
 		}
 		_, _ = p.Anchors.CheckPath(cert, pki.PathOptions{Usage: pki.UsageSealSigner, At: p.Now, Now: p.Now})
 	})

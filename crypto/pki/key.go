@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto"
 	"crypto/ecdsa"
+	"crypto/rsa"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/pem"
@@ -64,18 +65,19 @@ type pbkdf2Params struct {
 	PRF            pkix.AlgorithmIdentifier
 }
 
-// MarshalPrivateKey encrypts a key made by GenerateKey under a passphrase and
+// MarshalPrivateKey encrypts a key, SM2, ECDSA or RSA, under a passphrase and
 // returns it as PEM: PKCS#8 with PBES2, PBKDF2 by HMAC-SM3 and SM4-CBC. A key
 // that lives in a device cannot be written and is an error.
 func MarshalPrivateKey(rand io.Reader, key crypto.Signer, passphrase []byte) ([]byte, error) {
-	private, ok := key.(*sm2.PrivateKey)
-	if !ok {
+	switch key.(type) {
+	case *sm2.PrivateKey, *ecdsa.PrivateKey, *rsa.PrivateKey:
+	default:
 		return nil, fmt.Errorf("pki: key of type %T cannot be written", key)
 	}
 	if len(passphrase) == 0 {
 		return nil, errors.New("pki: empty passphrase")
 	}
-	plain, err := smx509.MarshalPKCS8PrivateKey(private)
+	plain, err := smx509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("encoding private key: %w", err)
 	}
@@ -91,10 +93,39 @@ func MarshalPrivateKey(rand io.Reader, key crypto.Signer, passphrase []byte) ([]
 	return pem.EncodeToMemory(&pem.Block{Type: keyPEMType, Bytes: der}), nil
 }
 
-// ParsePrivateKey reads what MarshalPrivateKey wrote. Only that profile is
-// accepted, so a key file can choose neither a weaker cipher nor a derivation
+// ParsePrivateKey reads an SM2 key that MarshalPrivateKey wrote. Only that profile
+// is accepted, so a key file can choose neither a weaker cipher nor a derivation
 // that never ends. A wrong passphrase is an error.
 func ParsePrivateKey(pemBytes, passphrase []byte) (crypto.Signer, error) {
+	parsed, err := openPrivateKey(pemBytes, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := parsed.(*sm2.PrivateKey)
+	if !ok {
+		return nil, fmt.Errorf("pki: private key is a %T, not SM2", parsed)
+	}
+	return key, nil
+}
+
+// ParseForeignKey is ParsePrivateKey for a key of another kind, ECDSA or RSA: one
+// that signs for programs that know no SM2.
+func ParseForeignKey(pemBytes, passphrase []byte) (crypto.Signer, error) {
+	parsed, err := openPrivateKey(pemBytes, passphrase)
+	if err != nil {
+		return nil, err
+	}
+	switch key := parsed.(type) {
+	case *ecdsa.PrivateKey:
+		return key, nil
+	case *rsa.PrivateKey:
+		return key, nil
+	}
+	return nil, fmt.Errorf("pki: private key is a %T, neither ECDSA nor RSA", parsed)
+}
+
+// openPrivateKey decrypts a key file.
+func openPrivateKey(pemBytes, passphrase []byte) (any, error) {
 	if len(pemBytes) > maxKeyPEM {
 		return nil, errors.New("pki: private key file is over 4 KiB")
 	}
@@ -118,11 +149,7 @@ func ParsePrivateKey(pemBytes, passphrase []byte) (crypto.Signer, error) {
 	if err != nil {
 		return nil, errors.New("pki: private key does not open with this passphrase")
 	}
-	key, ok := parsed.(*sm2.PrivateKey)
-	if !ok {
-		return nil, fmt.Errorf("pki: private key is a %T, not SM2", parsed)
-	}
-	return key, nil
+	return parsed, nil
 }
 
 // checkedPBES2 returns the parameters when they are those that we write.

@@ -4,6 +4,7 @@ import (
 	"encoding/asn1"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"elicence/crypto/pki"
@@ -16,9 +17,12 @@ import (
 // established: its tags are those that deployed implementations write. Where the
 // standard and such a file might differ ([0] is EXPLICIT here), the file decided.
 
-// oidSM2WithSM3 is the only signature algorithm (GB/T 33560-2017 App. A). The
-// misprint 1.2.156.10197.501 found in some products is not accepted.
-var oidSM2WithSM3 = asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 501}
+// oidSM2WithSM3 is the only signature algorithm (GB/T 33560-2017 App. A);
+// oidSM2WithSM3Alias is how some products misspell it (SignatureOIDAlias).
+var (
+	oidSM2WithSM3      = asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 501}
+	oidSM2WithSM3Alias = asn1.ObjectIdentifier{1, 2, 156, 10197, 501}
+)
 
 const headerID = "ES"
 
@@ -38,7 +42,7 @@ type sesSealInfo struct {
 	EsID     string `asn1:"ia5"`
 	Property sesPropertyInfo
 	Picture  sesPictureInfo
-	ExtDatas []extData `asn1:"optional"`
+	ExtDatas []Extension `asn1:"optional"`
 }
 
 // SES_ESPropertyInfo ::= SEQUENCE { type INTEGER, name UTF8String,
@@ -64,15 +68,6 @@ type sesPictureInfo struct {
 	Width, Height int
 }
 
-// ExtData ::= SEQUENCE { extnID OBJECT IDENTIFIER, critical BOOLEAN DEFAULT FALSE,
-//
-//	extnValue OCTET STRING }
-type extData struct {
-	ExtnID    asn1.ObjectIdentifier
-	Critical  bool `asn1:"optional"`
-	ExtnValue []byte
-}
-
 // SESeal ::= SEQUENCE { eSealInfo SES_SealInfo, cert OCTET STRING,
 //
 //	signAlgID OBJECT IDENTIFIER, signedValue BIT STRING,
@@ -83,16 +78,6 @@ type sesSeal struct {
 	SignAlgID   asn1.ObjectIdentifier
 	SignedValue asn1.BitString
 	TimeStamp   asn1.BitString `asn1:"optional,explicit,tag:0"`
-}
-
-// certDigestObj is an element of the other arm of SES_CertList:
-//
-//	SES_CertList  ::= CHOICE { certs SEQUENCE OF OCTET STRING,
-//	                           certDigestList SEQUENCE OF CertDigestObj }
-//	CertDigestObj ::= SEQUENCE { type PrintableString, value OCTET STRING }
-type certDigestObj struct {
-	Type  string `asn1:"printable"`
-	Value []byte
 }
 
 // SES_Signature ::= SEQUENCE { toSign TBS_Sign, cert OCTET STRING,
@@ -116,53 +101,141 @@ type tbsSign struct {
 	Eseal        asn1.RawValue
 	TimeInfo     time.Time `asn1:"generalized"`
 	DataHash     asn1.BitString
-	PropertyInfo string    `asn1:"ia5"`
-	ExtDatas     []extData `asn1:"optional,explicit,tag:0"`
+	PropertyInfo string      `asn1:"ia5"`
+	ExtDatas     []Extension `asn1:"optional,explicit,tag:0"`
 }
 
-// Version 1, GM/T 0031-2014: SESeal ::= SEQUENCE { esealInfo SES_SealInfo, signInfo SES_SignInfo }
-type sesSealV1 struct {
-	ESealInfo asn1.RawValue
-	SignInfo  sesSignInfoV1
+// signedParts are the four or five elements of a SESeal and of a SES_Signature of
+// version 4 and 5, as they stand in the input.
+type signedParts struct {
+	content   []byte // SES_SealInfo or TBS_Sign, DER
+	cert      []byte
+	algorithm asn1.ObjectIdentifier
+	value     []byte
+	timestamp []byte // nil: none
 }
 
-// SES_SignInfo ::= SEQUENCE { cert OCTET STRING, signatureAlgorithm OBJECT IDENTIFIER,
-//
-//	signData BIT STRING }
-type sesSignInfoV1 struct {
-	Cert               []byte
-	SignatureAlgorithm asn1.ObjectIdentifier
-	SignData           asn1.BitString
+// Pictures are large, so what holds one is read in place here, and only the small
+// parts go through pki.UnmarshalDER. cryptobyte is as strict: definite lengths in the
+// fewest octets, minimal integers and object identifiers.
+
+// readSigned reads a SESeal or a SES_Signature.
+func readSigned(der []byte) (p signedParts, err error) {
+	var body, content, cert, tagged cryptobyte.String
+	var dated bool
+	input := cryptobyte.String(der)
+	switch {
+	case !input.ReadASN1(&body, cbasn1.SEQUENCE) || !input.Empty():
+		return p, errors.New("not one SEQUENCE")
+	case !body.ReadASN1Element(&content, cbasn1.SEQUENCE) || !body.ReadASN1(&cert, cbasn1.OCTET_STRING) ||
+		!body.ReadASN1ObjectIdentifier(&p.algorithm):
+		return p, errors.New("not SEQUENCE, OCTET STRING, OBJECT IDENTIFIER")
+	case !body.ReadASN1BitStringAsBytes(&p.value) || len(p.value) == 0:
+		return p, errors.New("signature value is not a BIT STRING of whole bytes")
+	case !body.ReadOptionalASN1(&tagged, &dated, contextTag) || !body.Empty():
+		return p, errors.New("something stands behind the signature value")
+	}
+	p.content, p.cert = content, cert
+	if !dated {
+		return p, nil
+	}
+	if !tagged.ReadASN1BitStringAsBytes(&p.timestamp) || !tagged.Empty() {
+		return p, errors.New("timeStamp is not a BIT STRING of whole bytes")
+	}
+	if p.timestamp, err = checkToken(p.timestamp); err != nil {
+		return p, fmt.Errorf("timeStamp: %w", err)
+	}
+	return p, nil
 }
 
-// sesSignedV1 is what the maker of a version 1 seal signs (GM/T 0031-2014 §6.1.1).
-type sesSignedV1 struct {
-	ESealInfo          asn1.RawValue
-	Cert               []byte
-	SignatureAlgorithm asn1.ObjectIdentifier
+// contextTag is [0], constructed.
+var contextTag = cbasn1.Tag(0).Constructed().ContextSpecific()
+
+// sealInfo is SES_SealInfo, in which property differs from version to version.
+type sealInfo struct {
+	header     sesHeader
+	esID       string
+	property   []byte // DER
+	picture    Picture
+	extensions []Extension
 }
 
-// Version 1 of SES_SealInfo: extDatas is tagged.
-type sesSealInfoV1 struct {
-	Header   sesHeader
-	EsID     string `asn1:"ia5"`
-	Property sesPropertyInfoV1
-	Picture  sesPictureInfo
-	ExtDatas []extData `asn1:"optional,explicit,tag:0"`
+// readSealInfo reads SES_SealInfo. The picture's bytes are those of the input.
+func readSealInfo(der []byte, version int) (info sealInfo, err error) {
+	var body, header, property, picture cryptobyte.String
+	input := cryptobyte.String(der)
+	if !input.ReadASN1(&body, cbasn1.SEQUENCE) || !input.Empty() || !body.ReadASN1Element(&header, cbasn1.SEQUENCE) ||
+		!readIA5(&body, &info.esID) || !body.ReadASN1Element(&property, cbasn1.SEQUENCE) || !body.ReadASN1(&picture, cbasn1.SEQUENCE) {
+		return info, errors.New("not header, esID, property and picture")
+	}
+	info.property = property
+	if info.header, err = pki.UnmarshalDER[sesHeader](header, ""); err != nil {
+		return info, fmt.Errorf("header: %w", err)
+	}
+	p := &info.picture
+	if !readIA5(&picture, &p.Type) || !picture.ReadASN1Bytes(&p.Data, cbasn1.OCTET_STRING) ||
+		!picture.ReadASN1Integer(&p.Width) || !picture.ReadASN1Integer(&p.Height) || !picture.Empty() {
+		return info, errors.New("picture is not type, data, width and height")
+	}
+	if body.Empty() {
+		return info, nil
+	}
+	extensions := body
+	if version == 1 && (!body.ReadASN1(&extensions, contextTag) || !body.Empty()) {
+		return info, errors.New("what stands behind the picture is not extDatas")
+	}
+	info.extensions, err = readExtensions(extensions)
+	return info, err
 }
 
-// Version 1 of SES_ESPropertyInfo: no certListType, and UTCTime.
-type sesPropertyInfoV1 struct {
-	Type       int
-	Name       string `asn1:"utf8"`
-	CertList   []asn1.RawValue
-	CreateDate time.Time `asn1:"utc"`
-	ValidStart time.Time `asn1:"utc"`
-	ValidEnd   time.Time `asn1:"utc"`
+// readTBS reads TBS_Sign. The seal's bytes are those of the input.
+func readTBS(der []byte) (tbs tbsSign, err error) {
+	var body, inner, at, extensions cryptobyte.String
+	var digest []byte
+	var extended bool
+	input := cryptobyte.String(der)
+	if !input.ReadASN1(&body, cbasn1.SEQUENCE) || !input.Empty() || !body.ReadASN1Integer(&tbs.Version) ||
+		!body.ReadASN1Element(&inner, cbasn1.SEQUENCE) || !body.ReadASN1Element(&at, cbasn1.GeneralizedTime) {
+		return tbs, errors.New("not version, eseal and timeInfo")
+	}
+	if !body.ReadASN1BitStringAsBytes(&digest) || !readIA5(&body, &tbs.PropertyInfo) ||
+		!body.ReadOptionalASN1(&extensions, &extended, contextTag) || !body.Empty() {
+		return tbs, errors.New("not dataHash, propertyInfo and perhaps extDatas after timeInfo")
+	}
+	tbs.Eseal.FullBytes, tbs.DataHash = inner, wholeBytes(digest)
+	if tbs.TimeInfo, err = pki.UnmarshalDER[time.Time](at, "generalized"); err != nil {
+		return tbs, fmt.Errorf("timeInfo: %w", err)
+	}
+	if extended {
+		tbs.ExtDatas, err = readExtensions(extensions)
+	}
+	return tbs, err
 }
 
-// sealVersion looks ahead to header.version, which decides the rest. Both
-// structures begin SEQUENCE { SEQUENCE { SES_Header, … } … }.
+// countElements returns the number of elements in a list, and whether they are well
+// formed and no more than limit: what is counted first costs nothing to refuse.
+func countElements(list cryptobyte.String, limit int) (n int, ok bool) {
+	for ; !list.Empty(); n++ {
+		var element cryptobyte.String
+		if n == limit || !list.ReadAnyASN1Element(&element, new(cbasn1.Tag)) {
+			return 0, false
+		}
+	}
+	return n, true
+}
+
+// readIA5 reads an IA5String, which is ASCII.
+func readIA5(s *cryptobyte.String, out *string) bool {
+	var b cryptobyte.String
+	if !s.ReadASN1(&b, cbasn1.IA5String) {
+		return false
+	}
+	*out = string(b)
+	return strings.IndexFunc(*out, func(r rune) bool { return r >= 0x80 }) < 0
+}
+
+// sealVersion looks ahead to header.version, which decides the rest. All SESeal
+// begin SEQUENCE { SEQUENCE { SES_Header, … } … }.
 func sealVersion(der []byte) (version int, err error) {
 	var outer, info, header cryptobyte.String
 	var id []byte
@@ -178,45 +251,31 @@ func sealVersion(der []byte) (version int, err error) {
 	return version, nil
 }
 
-// parseCertList reads the arm of SES_CertList that certListType picks.
-func parseCertList(kind int, list asn1.RawValue) ([][]byte, error) {
-	switch kind {
-	case ListsCertificates:
-		certs, err := pki.UnmarshalDER[[][]byte](list.FullBytes, "")
-		if err != nil {
-			return nil, fmt.Errorf("certList: %w", err)
-		}
-		return certs, nil
-	case ListsDigests:
-		objects, err := pki.UnmarshalDER[[]certDigestObj](list.FullBytes, "")
-		if err != nil {
-			return nil, fmt.Errorf("certDigestList: %w", err)
-		}
-		digests := make([][]byte, len(objects))
-		for i, o := range objects {
-			digests[i] = o.Value
-		}
-		return digests, nil
-	}
-	return nil, fmt.Errorf("certListType %d is neither 1 nor 2", kind)
+// signatureVersion looks ahead to the version that every SES_Signature begins
+// with: SEQUENCE { SEQUENCE { INTEGER, … } … }.
+func signatureVersion(der []byte) (version int, ok bool) {
+	var outer, tbs cryptobyte.String
+	input := cryptobyte.String(der)
+	ok = input.ReadASN1(&outer, cbasn1.SEQUENCE) && outer.ReadASN1(&tbs, cbasn1.SEQUENCE) && tbs.ReadASN1Integer(&version)
+	return version, ok
 }
 
-// certBytesV1 takes an element of a version 1 list, which some makers wrap in an
-// OCTET STRING and others do not.
-func certBytesV1(v asn1.RawValue) []byte {
-	if v.Class == asn1.ClassUniversal && v.Tag == asn1.TagOctetString {
-		return v.Bytes
-	}
-	return v.FullBytes
+// IsSignature reports whether a DER value is built like a SES_Signature and not
+// like a SESeal, as far as its first element goes.
+func IsSignature(der []byte) bool {
+	_, ok := signatureVersion(der)
+	return ok
 }
 
-func checkExtensions(extensions []extData) error {
-	for _, e := range extensions {
-		if e.Critical {
-			return fmt.Errorf("critical extension %s is not supported", e.ExtnID)
-		}
+// algorithm lets SM2 with SM3 pass, by its misspelt name as a deviation.
+func (r *reading) algorithm(oid asn1.ObjectIdentifier) error {
+	switch {
+	case oid.Equal(oidSM2WithSM3):
+		return nil
+	case oid.Equal(oidSM2WithSM3Alias):
+		return r.meet(SignatureOIDAlias, "signature algorithm "+oid.String())
 	}
-	return nil
+	return fmt.Errorf("signature algorithm %s is not SM2 with SM3", oid)
 }
 
 // byteString insists on a BIT STRING of whole bytes that is not empty.
@@ -227,19 +286,20 @@ func byteString(b asn1.BitString) ([]byte, error) {
 	return b.Bytes, nil
 }
 
-// optionalToken reads timeStamp; absent is nil.
-func optionalToken(b asn1.BitString) ([]byte, error) {
-	if b.Bytes == nil {
-		return nil, nil
-	}
-	token, err := byteString(b)
-	if err != nil {
-		return nil, fmt.Errorf("timeStamp: %w", err)
-	}
-	if len(token) > maxTimestamp {
-		return nil, errors.New("timeStamp is over 64 KiB")
+// checkToken bounds a timestamp token, into which this package does not look.
+func checkToken(token []byte) ([]byte, error) {
+	if len(token) == 0 || len(token) > maxTimestamp {
+		return nil, fmt.Errorf("token of %d bytes, not 1 to %d", len(token), maxTimestamp)
 	}
 	return token, nil
+}
+
+// tokenBits is timeStamp; nil is left out.
+func tokenBits(token []byte) (b asn1.BitString) {
+	if token != nil {
+		b = wholeBytes(token)
+	}
+	return b
 }
 
 func wholeBytes(b []byte) asn1.BitString { return asn1.BitString{Bytes: b, BitLength: 8 * len(b)} }

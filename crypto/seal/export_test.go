@@ -1,65 +1,48 @@
 package seal
 
-import "encoding/asn1"
-
-// Remarshal encodes a seal without extensions from its exported fields, to show that
-// parsing lost nothing.
+// Remarshal encodes a seal from its fields, to show that parsing lost nothing.
 func Remarshal(s *Seal) ([]byte, error) {
-	header := sesHeader{ID: headerID, Version: s.Version, Vid: s.Vendor}
-	if s.Version == 1 {
-		return remarshalV1(s, header)
-	}
-	list, err := marshalCertList(s)
+	info, err := s.marshalInfo()
 	if err != nil {
 		return nil, err
 	}
-	info, err := asn1.Marshal(sesSealInfo{header, s.ID, sesPropertyInfo{
-		s.Type, s.Name, s.CertListType, asn1.RawValue{FullBytes: list}, s.CreatedAt, s.ValidFrom, s.ValidTo,
-	}, sesPictureInfo(s.Picture), nil})
-	if err != nil {
-		return nil, err
-	}
-	out := sesSeal{ESealInfo: asn1.RawValue{FullBytes: info}, Cert: s.Maker.Raw, SignAlgID: oidSM2WithSM3, SignedValue: wholeBytes(s.SignatureValue)}
-	if s.Timestamp != nil {
-		out.TimeStamp = wholeBytes(s.Timestamp)
-	}
-	return asn1.Marshal(out)
+	return s.marshal(info)
 }
 
-func marshalCertList(s *Seal) ([]byte, error) {
-	if s.CertListType == ListsCertificates {
-		return asn1.Marshal(s.CertList)
-	}
-	var objects []certDigestObj
-	for _, value := range s.CertList {
-		objects = append(objects, certDigestObj{"SM3", value})
-	}
-	return asn1.Marshal(objects)
-}
-
-func remarshalV1(s *Seal, header sesHeader) ([]byte, error) {
-	var certs []asn1.RawValue
-	for _, cert := range s.CertList {
-		certs = append(certs, asn1.RawValue{Tag: asn1.TagOctetString, Bytes: cert})
-	}
-	info, err := asn1.Marshal(sesSealInfoV1{header, s.ID, sesPropertyInfoV1{
-		s.Type, s.Name, certs, s.CreatedAt, s.ValidFrom, s.ValidTo,
-	}, sesPictureInfo(s.Picture), nil})
+// RemarshalSignature does so for a seal signature and the seal in it.
+func RemarshalSignature(s *Signature) ([]byte, error) {
+	inner, err := Remarshal(s.Seal)
 	if err != nil {
 		return nil, err
 	}
-	return asn1.Marshal(sesSealV1{asn1.RawValue{FullBytes: info}, sesSignInfoV1{s.Maker.Raw, oidSM2WithSM3, wholeBytes(s.SignatureValue)}})
+	tbs, err := s.marshalTBS(inner)
+	if err != nil {
+		return nil, err
+	}
+	return s.marshal(tbs)
 }
 
 // The structures below let tests write what Make and Sign would not.
 type (
-	SESeal       = sesSeal
-	SESSealInfo  = sesSealInfo
-	SESSignature = sesSignature
-	TBSSign      = tbsSign
-	ExtData      = extData
-	CertDigest   = certDigestObj
+	SESeal         = sesSeal
+	SESSealInfo    = sesSealInfo
+	SESSealV1      = sesSealV1
+	SESSealInfoV1  = sesSealInfoV1
+	SESPropertyV1  = sesPropertyInfoV1
+	SESSignInfoV1  = sesSignInfoV1
+	SESSignedV1    = sesSignedV1
+	SESSignature   = sesSignature
+	SESSignatureV1 = sesSignatureV1
+	TBSSign        = tbsSign
+	TBSSignV1      = tbsSignV1
+	CertDigest     = certDigestObj
 )
 
-// SM2WithSM3 is the one signature algorithm.
-var SM2WithSM3 = oidSM2WithSM3
+// SM2WithSM3 is the one signature algorithm, SM2WithSM3Alias its misspelt name.
+var (
+	SM2WithSM3      = oidSM2WithSM3
+	SM2WithSM3Alias = oidSM2WithSM3Alias
+)
+
+// DigestWithZAOf is SM3(ZA‖message) with the key of a certificate.
+var DigestWithZAOf = digestWithZA

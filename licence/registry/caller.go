@@ -123,6 +123,9 @@ const (
 // permitted is the whole policy by role: an action that is not here is nobody's.
 var permitted = map[audit.Action][]Role{
 	ActionConfigure: {RoleSystem},
+	// Until people sign in with roles of their own, seals are the system's.
+	ActionSealApply: {RoleSystem}, ActionSealMake: {RoleSystem}, ActionSealRecord: {RoleSystem}, ActionSealUse: {RoleSystem},
+	ActionSealSuspend: {RoleSystem}, ActionSealRevoke: {RoleSystem}, ActionSealDestroy: {RoleSystem},
 	ActionTrustList: {RoleSystem},
 	ActionIssue:     {RoleApprovalSystem},
 	ActionRead:      {RoleApprovalSystem, RoleHolder},

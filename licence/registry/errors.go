@@ -55,6 +55,7 @@ var codes = []struct {
 	{ErrLog, "log_unavailable"},
 	{ErrNoSeal, "no_seal"},
 	{ErrUnfinished, "unfinished"},
+	{ErrSealTaken, "seal_taken"},
 	{licence.ErrNotFound, "not_found"},
 	{licence.ErrNumberTaken, "number_taken"},
 	{licence.ErrWrongStatus, "wrong_status"},

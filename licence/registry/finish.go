@@ -26,6 +26,7 @@ const tokenRoom = 4 << 10
 type sealing struct {
 	rec      Record
 	lic      *licence.Licence
+	item     *licence.CatalogueItem
 	key      *SealKey
 	qr       licence.QRText
 	out      render.Output
@@ -46,6 +47,8 @@ func (r *Registry) finish(ctx context.Context, c Caller, rec Record) (Issued, au
 		do   func(context.Context, *sealing) error
 	}{
 		{"render", r.draw},
+		{"PAdES", func(ctx context.Context, s *sealing) error { return r.coSign(ctx, c, s) }},
+		{"prepare", r.prepare},
 		{"log", func(ctx context.Context, s *sealing) error { return r.permitSeal(ctx, c, s) }},
 		{"seal", r.seal},
 		{"check", r.check},
@@ -91,14 +94,13 @@ func (r *Registry) void(ctx context.Context, c Caller, rec Record, reason string
 	return err
 }
 
-// draw is step 3 up to the log entry: sign the QR payload, render, and prepare
-// the file for its seal. The entry "reserved" permits the QR key.
+// draw begins step 3: sign the QR payload and render. The entry "reserved" permits
+// the QR key.
 func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 	if s.lic, err = licence.ParseData(s.rec.Data); err != nil {
 		return fmt.Errorf("reading licence data: %w", err)
 	}
-	item, err := r.cfg.Catalogue.Item(s.lic.TypeCode)
-	if err != nil {
+	if s.item, err = r.cfg.Catalogue.Item(s.lic.TypeCode); err != nil {
 		return fmt.Errorf("finding the catalogue item: %w", err)
 	}
 	if s.key = r.cfg.Seals[s.rec.AuthorityCode]; s.key == nil {
@@ -111,18 +113,15 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 	if s.qr, err = licence.NewQRText(r.cfg.PublicURL, message); err != nil {
 		return err
 	}
-	s.out, err = r.cfg.Layouts[item.Layout].Render(r.cfg.Fonts, render.Input{
-		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt,
+	s.out, err = r.cfg.Layouts[s.item.Layout].Render(r.cfg.Fonts, render.Input{
+		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.key.Picture,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
 			{Name: "qr.cbor", Description: "Signed QR message", Data: message},
 			{Name: "qr-signer.cer", Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
 		},
 	})
-	if err != nil {
-		return err
-	}
-	return r.prepare(s)
+	return err
 }
 
 // signQR signs the payload that the symbol carries.
@@ -147,16 +146,25 @@ func (r *Registry) signQR(s *sealing) ([]byte, error) {
 	return payload.Message(id, raw)
 }
 
+// The seal's field, and what PDF readers show as the reason of a signature.
+const (
+	sealField  = "seal"
+	sealReason = "电子证照签发"
+)
+
 // prepare appends the revision that will carry the seal.
-func (r *Registry) prepare(s *sealing) (err error) {
+func (r *Registry) prepare(_ context.Context, s *sealing) (err error) {
 	s.sealedAt = r.now().Truncate(time.Second)
-	x, y := s.out.Seal.Centred(s.key.Appearance.Width, s.key.Appearance.Height)
-	s.prepared, err = pdfsig.Prepare(s.out.PDF, pdfsig.Options{
-		FieldName: "seal", Page: s.out.Seal.Page, X: x, Y: y,
-		Appearance: s.key.Appearance,
-		SignerName: s.lic.Authority.Name, Reason: "电子证照签发", ClaimedTime: s.sealedAt,
+	o := pdfsig.Options{
+		FieldName: sealField, Appearance: s.key.Appearance,
+		SignerName: s.lic.Authority.Name, Reason: sealReason, ClaimedTime: s.sealedAt,
 		Reserve: len(s.key.Seal.Raw) + len(s.key.Certificate.Raw) + 512 + tokenRoom,
-	})
+	}
+	if !s.item.PAdES { // whose signature has made the field
+		o.Page = s.out.Seal.Page
+		o.X, o.Y = s.out.Seal.Centred(s.key.Appearance.Width, s.key.Appearance.Height)
+	}
+	s.prepared, err = pdfsig.Prepare(s.out.PDF, o)
 	if err != nil {
 		return fmt.Errorf("preparing the file for its seal: %w", err)
 	}
@@ -167,6 +175,9 @@ func (r *Registry) prepare(s *sealing) (err error) {
 // permitSeal ends step 3: the entry with the digest to be sealed is durable
 // before the seal key is touched.
 func (r *Registry) permitSeal(ctx context.Context, c Caller, s *sealing) error {
+	if err := r.sealInUse(ctx, s.key); err != nil {
+		return err // suspended since step 1: the licence waits
+	}
 	_, err := r.step(ctx, c, &access{action: ActionSeal, object: string(s.rec.Identifier), digest: s.digest[:], use: Use{Case: s.rec.CaseNumber}})
 	return err
 }
@@ -200,7 +211,7 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 		return err
 	}
 	// Check has compared the sealed digest with the file's bytes.
-	signature, err := seal.ParseSignature(f.Signatures[0].Contents)
+	signature, err := seal.ParseSignature(f.Signatures[len(f.Signatures)-1].Contents)
 	if err != nil {
 		return err
 	}

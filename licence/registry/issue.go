@@ -60,7 +60,7 @@ func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued,
 	attempt := access{action: ActionIssue, digest: a.body[:]}
 	attempt.check = func() error {
 		defer func() { attempt.object, attempt.use, attempt.holder = a.TypeCode, a.use, a.Holder }()
-		return r.checkIssue(c, q, &a)
+		return r.checkIssue(ctx, c, q, &a)
 	}
 	receipt, err := r.gate(ctx, c, &attempt)
 	if err != nil {
@@ -88,7 +88,7 @@ func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued,
 
 // checkIssue is step 1's check: the request itself, seal, characters, boxes and
 // QR symbol, with the widest number and identifier the reservation could give.
-func (r *Registry) checkIssue(c Caller, q IssueRequest, a *asked) error {
+func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *asked) error {
 	if err := checkKey(q.Key); err != nil {
 		return err
 	}
@@ -103,9 +103,17 @@ func (r *Registry) checkIssue(c Caller, q IssueRequest, a *asked) error {
 	if err := r.cfg.Seals[c.Authority.Code].usable(r.now()); err != nil {
 		return err
 	}
+	if err := r.sealInUse(ctx, r.cfg.Seals[c.Authority.Code]); err != nil {
+		return err
+	}
 	item, err := r.cfg.Catalogue.Item(request.TypeCode)
 	if err != nil {
 		return err
+	}
+	if item.PAdES {
+		if err := r.cfg.PAdES.usable(r.now()); err != nil {
+			return err
+		}
 	}
 	return r.checkDrawable(item, request)
 }

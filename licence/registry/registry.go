@@ -61,6 +61,9 @@ type SealKey struct {
 	Key         crypto.Signer
 	// Appearance is what the widget shows: drawn and deflated once, not per licence.
 	Appearance pdfsig.Appearance
+	// Picture is the same as drawn, for layouts with riding seals, which cut slices
+	// of it.
+	Picture *render.SealPicture
 }
 
 // usable says why nothing can be sealed at a time, with ErrNoSeal; nil when it can.
@@ -103,6 +106,8 @@ type Config struct {
 	// Seals holds the seal of each issuing authority, by its USCC.
 	Seals map[string]*SealKey
 	QR    QRKey
+	// PAdES signs licences of the types that ask for it; nil when there is no key.
+	PAdES *PAdESKey
 	TSA   Timestamper
 	// Check verifies a finished file as a stranger would, offline, against the
 	// pinned anchors; an error keeps the file from being issued.
@@ -119,11 +124,17 @@ type Config struct {
 type Registry struct{ cfg Config }
 
 // New returns a Registry over c. It is an error when a catalogue item names a
-// layout that there is none of: a request must never be the first to find out.
+// layout that there is none of, or one with riding seals while a seal has no
+// picture: a request must never be the first to find out.
 func New(c Config) (*Registry, error) {
 	for _, item := range c.Catalogue.Items() {
 		if c.Layouts[item.Layout] == nil {
 			return nil, fmt.Errorf("catalogue item %s (%s): there is no layout %q", item.TypeCode, item.Name, item.Layout)
+		}
+		for code, key := range c.Seals {
+			if key != nil && key.Picture == nil && c.Layouts[item.Layout].RidingSeal() {
+				return nil, fmt.Errorf("catalogue item %s (%s): the seal of %s has no picture to ride on several pages", item.TypeCode, item.Name, code)
+			}
 		}
 	}
 	return &Registry{cfg: c}, nil

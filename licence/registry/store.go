@@ -37,6 +37,10 @@ type Store interface {
 	// order. Pending and voided ones are among them: a trust list must name whatever
 	// is not valid, even a file that never left the house.
 	EachStatus(ctx context.Context, fn func(licence.Identifier, licence.Status, time.Time) error) error
+	// Seal returns a seal by its identifier; licence.ErrNotFound when there is none.
+	Seal(ctx context.Context, id string) (SealRecord, error)
+	// Seals returns all seals, ordered by authority and identifier.
+	Seals(ctx context.Context) ([]SealRecord, error)
 	// StatusAsOf returns the status a licence had at an instant.
 	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error)
 }
@@ -61,6 +65,11 @@ type Tx interface {
 	ReleaseKey(ctx context.Context, client, key string) error
 	// AnswerKey stores the answer of a claimed key.
 	AnswerKey(ctx context.Context, client, key string, answer []byte) error
+	// InsertSeal enters a seal; ErrSealTaken when its identifier exists.
+	InsertSeal(ctx context.Context, s SealRecord) error
+	// UpdateSeal replaces all but ID, Authority, Name and Replaces of a seal, and notes
+	// the change. licence.ErrWrongStatus when its status is not among from.
+	UpdateSeal(ctx context.Context, s SealRecord, from []SealStatus) error
 	// NextNumber returns the next value, from 1, of the counter named series; it
 	// is consumed when the transaction commits.
 	NextNumber(ctx context.Context, series string) (int64, error)

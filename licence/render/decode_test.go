@@ -83,6 +83,63 @@ func TestDecodeQR(t *testing.T) {
 	}
 }
 
+// TestDecodeQRClip: clips off the symbol change nothing; no other clip can hide the
+// symbol, or show one that the decoder does not read.
+func TestDecodeQRClip(t *testing.T) {
+	out := mustRender(t, "birth", sample(t, "birth"))
+	b, page := out.QR, string(content(t, out.PDF))
+	quiet := 4 * b.Size / float64(b.Modules)
+	off := fmt.Sprintf("%.3f %.3f 50 50 re", b.X+b.Size+quiet+0.01, b.Y)
+	near := fmt.Sprintf("%.3f %.3f 50 50 re", b.X+b.Size+quiet-0.5, b.Y)
+	on := fmt.Sprintf("%.3f %.3f %.3f %.3f re", b.X-quiet, b.Y-quiet, b.Size+2*quiet, b.Size+2*quiet)
+	cover := "1 g " + on + " f"
+	line := fmt.Sprintf("%.3f %.3f m 900 900 l S", b.X, b.Y)
+	at := strings.LastIndex(page[:strings.LastIndex(page, "1 g")], "q ")
+	before, symbol := page[:at], page[at:]
+	for name, c := range map[string]struct {
+		page string
+		read bool
+	}{
+		"symbol as it was drawn":     {before + " " + symbol, true},
+		"white under a clip off it":  {page + " q " + off + " W n " + cover + " Q", true},
+		"black under a clip off it":  {page + " q " + off + " W n 0 g " + on + " f Q", true},
+		"curve under a clip off it":  {page + " q " + off + " W n " + fmt.Sprintf("%.3f %.3f m 0 0 9 9 900 900 c f Q", b.X, b.Y), true},
+		"text under a clip off it":   {page + " q " + off + " W n BT /F1 20 Tf " + fmt.Sprintf("%.3f %.3f", b.X, b.Y) + " Td (abcd) Tj ET Q", true},
+		"clip in a clip":             {page + " q " + off + " W n q " + off + " W n " + cover + " Q Q", true},
+		"clip without end":           {page + " " + off + " W n " + cover, true},
+		"path dropped":               {page + " " + on + " n", true},
+		"clip ended, then white":     {page + " q " + off + " W n Q " + cover, false},
+		"clip ended, then a line":    {page + " q " + off + " W n Q " + line, false},
+		"symbol under a clip off it": {before + " q " + off + " W n " + symbol + " Q", false},
+		"symbol under a clip on it":  {before + " q " + on + " W n " + symbol + " Q", false},
+		"clip on half of it":         {before + fmt.Sprintf(" q %.3f %.3f %.3f 900 re W n ", b.X-quiet, b.Y-quiet, b.Size/2) + symbol + " Q", false},
+		"clip near it":               {page + " q " + near + " W n " + cover + " Q", false},
+		"clip of everything":         {"0 0 9999 9999 re W n " + page, false},
+		"clip of nothing":            {"W n " + page, false},
+		"clip of a point on it":      {page + fmt.Sprintf(" q %.3f %.3f 0 0 re W n Q", b.X+5, b.Y+5), false},
+		"clip of a line":             {page + " q 0 0 m 9 9 l W n Q", false},
+		"clip of a curve":            {page + " q 0 0 m 1 1 2 2 3 3 c W n Q", false},
+		"clip of two rectangles":     {page + " q " + off + " " + off + " W n Q", false},
+		"clip of off and on":         {page + " q " + off + " " + on + " W n Q", false},
+		"tilted clip":                {page + " q 0.9 0.1 -0.1 0.9 0 0 cm 9000 9000 1 1 re W n Q", false},
+		"clip by even and odd":       {page + " q " + off + " W* n Q", false},
+		"clip that is painted":       {page + " q " + off + " W f Q", false},
+		"clip that is stroked":       {page + " q " + off + " W S Q", false},
+		"clip, then another path":    {page + " q " + off + " W " + on + " n Q", false},
+		"clip never ended":           {page + " q " + off + " W Q", false},
+		"clip far away":              {page + " q 1e30 0 1 1 re W n " + cover + " Q", false},
+		"clip that is no number":     {page + " q 1e300 0 0 1e300 0 0 cm 1e300 1e300 -1e300 1 re W n " + cover + " Q", false},
+		"state changed in a path":    {page + " q " + off + " W n " + on + " Q f", false},
+		"state saved in a path":      {page + " " + on + " q f Q", false},
+		"colour changed in a path":   {page + " " + on + " 1 g n", false},
+	} {
+		got, err := render.DecodeQR([]byte(c.page), b)
+		if read := err == nil && got == qrText().String(); read != c.read || err == nil && !read {
+			t.Errorf("%s: %.20q, %v", name, got, err)
+		}
+	}
+}
+
 // TestDecodeQRFollowsThePage swaps one symbol for another: what is drawn counts.
 func TestDecodeQRFollowsThePage(t *testing.T) {
 	in := input(sample(t, "birth"))

@@ -22,6 +22,7 @@ type Layout struct {
 	more   *sheet // repeated while a list is not at its end
 	qr     placed
 	seal   sealPlace
+	riding bool // slices of the seal across the right edges of all pages (骑缝章)
 
 	backdrop pdf.Stream // operators for ground and frame, the same on every page
 }

@@ -80,6 +80,12 @@ func TestLayoutErrors(t *testing.T) {
 		{"seal outside", `"x": 160, "y": 100`, `"x": 205, "y": 100`, 18, "must lie on a page"},
 		{"seal on the symbol", `"x": 160, "y": 100`, `"x": 160, "y": 50`, 18, "lies on the QR symbol"},
 		{"seal too large", `"diameter": 42`, `"diameter": 80`, 18, "30 to 60 mm"},
+		{"riding seal on the symbol", `"diameter": 42}`, `"diameter": 42}, "riding_seal": true`, 18, "riding seal lies on the QR symbol"},
+		{"riding seal by name", `"diameter": 42}`, `"diameter": 42}, "riding_seal": "city"`, 18, "must be bool"},
+		{"riding seal of one page", small[strings.Index(small, ",\n      {\"kind\": \"table\""):], "]], \"qr\": {\"page\": 1, \"x\": 20, \"y\": 40, \"size\": 30},\n" +
+			"\"seal\": {\"page\": 1, \"x\": 160, \"y\": 100, \"diameter\": 42},\n\"riding_seal\": true}", 12, "several pages"},
+		{"riding seal on a low page", small[strings.Index(small, `  "page"`):], strings.NewReplacer(`"height": 148`, `"height": 58`, `"w": 100, "h": 100}`, `"w": 90, "h": 30}`, `"h": 40, "list"`, `"h": 10, "list"`,
+			`"x": 150, "y": 20,`, `"x": 125, "y": 5,`, `"x": 160, "y": 100, "diameter": 42}`, `"x": 100, "y": 29, "diameter": 30}, "riding_seal": true`).Replace(small[strings.Index(small, `  "page"`):]), 18, "too small for a riding seal"},
 		{"no pages", small[strings.Index(small, `  "pages"`):strings.Index(small, `  "qr"`)], "  \"pages\": [],\n", 8, "needs a page"},
 	}
 	for _, c := range cases {

@@ -12,6 +12,7 @@ import (
 
 	"elicence/licence/render/pdf"
 	"elicence/licence/render/qr"
+	"elicence/licence/render/sealpicture"
 	"elicence/licence/render/typeface"
 )
 
@@ -25,6 +26,7 @@ type layoutFile struct {
 	Continuation []json.RawMessage   `json:"continuation"`
 	QR           placed              `json:"qr"`
 	Seal         sealPlace           `json:"seal"`
+	RidingSeal   bool                `json:"riding_seal"`
 }
 
 // parser reads one layout file.
@@ -41,7 +43,7 @@ func parseLayout(file string, data []byte) (*Layout, error) {
 	if err := p.decode(data, 0, &in); err != nil {
 		return nil, err
 	}
-	p.page, p.ground, p.frame, p.styles, p.qr, p.seal = in.Page, in.Ground, in.Frame, in.Styles, in.QR, in.Seal
+	p.page, p.ground, p.frame, p.styles, p.qr, p.seal, p.riding = in.Page, in.Ground, in.Frame, in.Styles, in.QR, in.Seal, in.RidingSeal
 	if err := p.checkGlobals(); err != nil {
 		return nil, err
 	}
@@ -299,6 +301,9 @@ func (p *parser) checkPlaces() error {
 	if err := p.checkClear(quiet); err != nil {
 		return err
 	}
+	if err := p.checkRiding(quiet); err != nil {
+		return err
+	}
 	if found := tables(p.pages); len(found) > 1 {
 		return p.lineError(found[1].line, "a layout has at most one table")
 	} else if len(found) == 1 && (p.more == nil || len(tables([]sheet{*p.more})) != 1 || tables([]sheet{*p.more})[0].List != found[0].List) {
@@ -321,6 +326,23 @@ func (p *parser) checkClear(quiet float64) error {
 	}
 	if s := p.seal; s.Page == q.Page && on(s.X-s.Diameter/2, s.Y-s.Diameter/2, s.Diameter, s.Diameter) {
 		return p.lineError(p.key("seal"), "the seal lies on the QR symbol or its quiet zone of %.1f mm", quiet)
+	}
+	return nil
+}
+
+// checkRiding checks that a riding seal has several pages to ride on, and stays off
+// the symbol whatever its size.
+func (p *parser) checkRiding(quiet float64) error {
+	q, w, h := p.qr, sealpicture.MaxMM/2.0, float64(sealpicture.MaxMM) // of two pages, the widest slice
+	switch {
+	case !p.riding:
+		return nil
+	case len(p.pages) == 1 && p.more == nil:
+		return p.lineError(p.key("riding_seal"), "a riding seal needs a licence of several pages")
+	case p.page.H < h || p.page.W < 2*w:
+		return p.lineError(p.key("riding_seal"), "the page is too small for a riding seal of %g mm", h)
+	case q.X+q.Size+quiet > p.page.W-w && q.Y-quiet < (p.page.H+h)/2 && q.Y+q.Size+quiet > (p.page.H-h)/2:
+		return p.lineError(p.key("riding_seal"), "the riding seal lies on the QR symbol or its quiet zone of %.1f mm", quiet)
 	}
 	return nil
 }

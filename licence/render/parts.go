@@ -18,8 +18,10 @@ type (
 	QRBox = qr.Box
 	// SealDesign says how a seal looks.
 	SealDesign = sealpicture.Design
-	// SealPicture is a drawn seal.
+	// SealPicture is a drawn or imported seal.
 	SealPicture = sealpicture.Picture
+	// Emblem stands in the middle of a seal instead of a star.
+	Emblem = sealpicture.Emblem
 )
 
 // The codes of licence.FieldError that drawing adds.
@@ -37,8 +39,22 @@ const (
 func OpenFonts(dirs ...string) (*Fonts, error) { return typeface.Open(dirs...) }
 
 // DrawSeal draws a seal, as PDF operators and as a PNG. What cannot be drawn is a
-// *licence.RequestError with the fields "name", "lower" and "diameter_mm".
+// *licence.RequestError that names the member of the design.
 func DrawSeal(fonts *Fonts, d SealDesign) (SealPicture, error) { return sealpicture.Draw(fonts, d) }
+
+// ImportSeal takes in the PNG of a registered seal with its true size; warnings are
+// for a person to look at. What is refused is a *licence.RequestError.
+func ImportSeal(file []byte, widthMM, heightMM int) (p SealPicture, warnings []string, err error) {
+	return sealpicture.Import(file, widthMM, heightMM)
+}
+
+// ParseEmblem reads an emblem's vectors; sealpicture.ParseEmblem has the format.
+func ParseEmblem(file []byte) (*Emblem, error) { return sealpicture.ParseEmblem(file) }
+
+// ImportEmblem traces an emblem from a PNG with transparency.
+func ImportEmblem(file []byte, widthMM, heightMM int) (*Emblem, error) {
+	return sealpicture.ImportEmblem(file, widthMM, heightMM)
+}
 
 // DecodeQR reads the symbol that a page's inflated operators draw in the box: what
 // is drawn, not what was meant.

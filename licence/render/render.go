@@ -38,6 +38,9 @@ type Input struct {
 	// CreatedAt is written as the file's creation and modification date, in UTC;
 	// required, for the same input must give the same bytes.
 	CreatedAt time.Time
+	// RidingSeal is the picture whose slices ride across the edges of the pages
+	// (骑缝章); required when the layout has it and there are several pages.
+	RidingSeal *SealPicture
 }
 
 // Output is a drawn licence.
@@ -86,6 +89,10 @@ func (l *Layout) SealPlacement() Placement {
 		Width: s.Diameter * pt, Height: s.Diameter * pt}
 }
 
+// RidingSeal reports whether Render needs the picture of a riding seal as soon as a
+// licence has several pages.
+func (l *Layout) RidingSeal() bool { return l.riding }
+
 // Render draws the licence. It refuses what Check refuses, with the same error,
 // and a QR text too long for a symbol of version 13.
 func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
@@ -95,6 +102,9 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 	plans, err := l.lay(fonts, in.Licence)
 	if err != nil {
 		return Output{}, err
+	}
+	if l.riding && len(plans) > 1 && (in.RidingSeal == nil || in.RidingSeal.Width <= 0) {
+		return Output{}, errors.New("render: the layout needs the picture of a riding seal")
 	}
 	code, err := qr.Encode(in.QR)
 	if err != nil {
@@ -107,18 +117,35 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 		if err := d.page(&plans[i]); err != nil {
 			return Output{}, err
 		}
+		if l.riding && len(plans) > 1 {
+			d.buf = append(d.buf, l.slice(in.RidingSeal, i, len(plans))...)
+		}
 		if i+1 == box.Page {
 			d.buf = append(d.buf, box.Operators(code)...)
 		}
 		pages[i], d.buf = d.buf, nil
 	}
-	font, err := d.font()
+	file, err := l.file(in, d, pages)
 	if err != nil {
 		return Output{}, err
 	}
-	file := pdf.Write(pdf.Document{Width: l.page.W * pt, Height: l.page.H * pt, Title: in.Licence.TypeName,
-		CreatedAt: in.CreatedAt, Metadata: metadata(in.Licence), Font: font, Backdrop: l.backdrop, Pages: pages, Attachments: in.Attachments})
 	return Output{PDF: file, Pages: len(plans), Seal: l.SealPlacement(), QR: box}, nil
+}
+
+// file puts drawn pages into a file with the font they need.
+func (l *Layout) file(in Input, d *drawer, pages [][]byte) ([]byte, error) {
+	font, err := d.font()
+	if err != nil {
+		return nil, err
+	}
+	return pdf.Write(pdf.Document{Width: l.page.W * pt, Height: l.page.H * pt, Title: in.Licence.TypeName, CreatedAt: in.CreatedAt,
+		Metadata: metadata(in.Licence), Font: font, Backdrop: l.backdrop, Pages: pages, Attachments: in.Attachments}), nil
+}
+
+// slice draws the riding seal's slice on page i of n, counted from 0: at the right
+// edge, half-way up. It is page content, which the one seal signature covers.
+func (l *Layout) slice(p *SealPicture, i, n int) []byte {
+	return p.Slice(i, n, l.page.W*pt-p.Width/float64(n), (l.page.H*pt-p.Height)/2)
 }
 
 // check looks at what lay does not.

@@ -126,9 +126,22 @@ func qrText() licence.QRText {
 	return licence.QRText{URL: "HTTPS://ZZ.HANGZHOU.EXAMPLE.CN/V", Digits: strings.Repeat("31415926535897932", 36) + "0123456789123"}
 }
 
+// picture is the seal of the samples, drawn once.
+var picture = sync.OnceValue(func() *render.SealPicture {
+	f, err := openFonts()
+	if err != nil {
+		panic(err)
+	}
+	p, err := render.DrawSeal(f, render.SealDesign{Name: "杭州市城乡建设委员会", DiameterMM: 42})
+	if err != nil {
+		panic(err)
+	}
+	return &p
+})
+
 func input(lic *licence.Licence) render.Input {
 	data := []byte(`{"format":"elicence-licence/1"}`)
-	return render.Input{Licence: lic, QR: qrText(), CreatedAt: created, Attachments: []render.Attachment{
+	return render.Input{Licence: lic, QR: qrText(), CreatedAt: created, RidingSeal: picture(), Attachments: []render.Attachment{
 		{Name: "licence.json", Description: "Licence data", Data: data},
 		{Name: "qr.cbor", Description: "QR payload", Data: []byte{0xA0}},
 		{Name: "qr-signer.cer", Description: "QR signer's certificate", Data: []byte{0x30, 0}}}}

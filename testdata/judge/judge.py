@@ -141,6 +141,18 @@ def parts_inside(pdf, parts):
     return contents
 
 
+def check_authority(pem, licence):
+    """OpenSSL finds the issuing authority's code, once, in the signer's certificate."""
+    code, out, err = run("openssl", "asn1parse", "-in", pem)
+    need(code == 0, "openssl asn1parse: " + err)
+    found = re.findall(r":1\.2\.156\.10260\.4\.1\.4\n.*OCTET STRING +\[HEX DUMP\]:([0-9A-F]+)", out.decode())
+    need(len(found) == 1, "%d unified social credit codes in the signer's certificate" % len(found))
+    value = bytes.fromhex(found[0])
+    tag, text, end = der(value)
+    need(tag in (0x0C, 0x13, 0x16) and end == len(value), "the signer's code is not a string")
+    need(text.decode() == licence["metadata"]["certificateIssuingAuthorityCode"], "the signer is not the issuing authority")
+
+
 def qr_of(path, tmp):
     """What zbarimg reads from the rendered pages."""
     code, _, err = run("pdftoppm", "-r", "200", "-png", path, os.path.join(tmp, "page"))
@@ -239,6 +251,7 @@ def judge(path, entry, binary):
         for name in ("licence.json", "qr.cbor"):
             need(read(os.path.join(tmp, name)) == parts[name], "pdfdetach finds another " + name)
         licence = json.loads(parts["licence.json"])
+        check_authority(pem("signer.pem"), licence)
         check_qr(path, licence, entry, parts, tmp)
         check_text(path, licence, entry)
     code, out, err = run("qpdf", "--check", path)

@@ -85,6 +85,7 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 	}
 	s.Registry, err = registry.New(s.Config)
 	must(t, err)
+	must(t, s.RegisterSeals(t.Context(), registry.System("test")))
 	return s
 }
 
@@ -185,7 +186,7 @@ func seals(t testing.TB, p *cryptotest.PKI, fonts *render.Fonts) map[string]*reg
 		must(t, err)
 		appearance, err := pdfsig.Appearance{Width: picture.Width, Height: picture.Height, Content: picture.Content}.Deflated()
 		must(t, err)
-		made[a.Code] = &registry.SealKey{Certificate: cert, Key: key, Appearance: appearance}
+		made[a.Code] = &registry.SealKey{Certificate: cert, Key: key, Appearance: appearance, Picture: &picture}
 		made[a.Code].Seal, err = seal.Make(rand.Reader, p.SealMaker.Certificate, p.SealMaker.Key, seal.Template{
 			ID: "TEST" + a.Code, Vendor: "test", Type: seal.TypeUnit, Name: a.Name, Signers: []*pki.Certificate{cert},
 			CreatedAt: p.Now.AddDate(0, -1, 0), ValidFrom: p.Now.AddDate(0, -1, 0), ValidTo: p.Now.AddDate(4, 0, 0),

@@ -40,6 +40,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 	}{
 		{"clients", testClients},
 		{"grants", testGrants},
+		{"seals", testSeals},
 		{"licence", testLicence},
 		{"number taken", testNumberTaken},
 		{"status", testStatus},

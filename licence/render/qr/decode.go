@@ -23,7 +23,8 @@ const (
 // Decode reads the symbol that a page's operators draw in the box: it paints
 // what they paint there, and decodes the picture. So it answers for what is
 // drawn, not for what was meant. The content stream comes inflated. Anything but
-// rectangles that is painted over the symbol or its quiet zone is an error.
+// rectangles that is painted over the symbol or its quiet zone is an error, and so
+// is a clip that touches them: what it hides or shows is never guessed at.
 func Decode(pageContent []byte, box Box) (string, error) {
 	if len(pageContent) > maxContent {
 		return "", fmt.Errorf("reading QR from page: %d bytes of content", len(pageContent))
@@ -58,6 +59,7 @@ type painter struct {
 	rects [][4]float64 // of the current path, on the page
 	other bool         // the path holds lines or curves
 	ext   extent       // of the path
+	clip  bool         // the path is to clip what comes after it
 	text  [2]float64   // where text is shown
 
 	operands []float64
@@ -70,6 +72,7 @@ type graphics struct {
 	m    transform
 	fill uint8
 	size float64 // of the font
+	away bool    // clipped to a place off the symbol: nothing painted bears on it
 }
 
 // extent is a bounding box on the page; the zero value is empty.
@@ -203,10 +206,13 @@ func number(s []byte) (v float64, ok bool) {
 // arity is the operands of the operators that we look at. Those with 0 are
 // known to paint nothing or are handled without operands.
 var arity = map[string]int{
-	"q": 0, "Q": 0, "cm": 6, "re": 4, "m": 2, "l": 2, "c": 6, "h": 0, "f": 0, "f*": 0, "S": 0, "n": 0, "B": 0,
+	"q": 0, "Q": 0, "cm": 6, "re": 4, "m": 2, "l": 2, "c": 6, "h": 0, "f": 0, "f*": 0, "S": 0, "n": 0, "B": 0, "W": 0,
 	"g": 1, "rg": 3, "Td": 2, "Tm": 6, "Tc": 1, "Tf": 1, "Tj": 0,
 	"G": 0, "RG": 0, "w": 0, "J": 0, "j": 0, "d": 0, "BT": 0, "ET": 0, "BDC": 0, "EMC": 0,
 }
+
+// inPath lists what may come between the beginning of a path and its end (8.2).
+var inPath = map[string]bool{"re": true, "m": true, "l": true, "c": true, "h": true, "f": true, "f*": true, "S": true, "B": true, "W": true, "n": true}
 
 func (p *painter) operator(op string) error {
 	n, known := arity[op]
@@ -215,6 +221,9 @@ func (p *painter) operator(op string) error {
 	}
 	if len(p.operands) < n {
 		return fmt.Errorf("operator %s has %d operands", op, len(p.operands))
+	}
+	if p.clip && op != "n" || p.ext.some && !inPath[op] {
+		return fmt.Errorf("operator %s within a path", op)
 	}
 	v := p.operands[len(p.operands)-n:]
 	switch op {
@@ -247,6 +256,10 @@ func (p *painter) operator(op string) error {
 		p.spacing = v[0]
 	case "Tj":
 		p.show()
+	case "W":
+		p.clip = true
+	case "n":
+		return p.endPath()
 	default:
 		p.path(op, v)
 	}
@@ -285,9 +298,37 @@ func (p *painter) path(op string, v []float64) {
 	case "f*", "S", "B":
 		p.soil(p.ext)
 		p.clear()
-	case "n":
-		p.clear()
 	}
+}
+
+// endPath drops the path, or clips to it: to one upright rectangle wholly off the
+// symbol, and nothing else.
+func (p *painter) endPath() error {
+	defer p.clear()
+	if !p.clip {
+		return nil
+	}
+	p.clip = false
+	if len(p.rects) != 1 || p.other || !p.apart(p.ext) {
+		return errors.New("clip that is no rectangle or touches the symbol")
+	}
+	p.state.away = true
+	return nil
+}
+
+// maxCoordinate is the largest coordinate of a clip, in points: page sizes end
+// there (ISO 32000-1, annex C), and readers may reckon with no more.
+const maxCoordinate = 14_400
+
+// apart reports whether a box lies off the symbol and its quiet zone, for certain:
+// it does not for what is no number.
+func (p *painter) apart(e extent) bool {
+	if !(max(math.Abs(e.x0), math.Abs(e.y0), math.Abs(e.x1), math.Abs(e.y1)) <= maxCoordinate) {
+		return false
+	}
+	x0, y0, x1, y1 := p.grid(e.x0, e.y1, e.x1, e.y0)
+	side := float64(p.img.Rect.Dx())
+	return x1 <= 0 || y1 <= 0 || x0 >= side || y0 >= side
 }
 
 func (p *painter) clear() { p.rects, p.other, p.ext = p.rects[:0], false, extent{} }
@@ -303,12 +344,12 @@ func (p *painter) show() {
 
 // soil notes that something lies on the box.
 func (p *painter) soil(e extent) {
-	if !e.some {
+	if !e.some || p.state.away {
 		return
 	}
 	x0, y0, x1, y1 := p.grid(e.x0, e.y1, e.x1, e.y0)
 	side := float64(p.img.Rect.Dx())
-	if x1 > 0.5 && y1 > 0.5 && x0 < side-0.5 && y0 < side-0.5 {
+	if !(x1 <= 0.5 || y1 <= 0.5 || x0 >= side-0.5 || y0 >= side-0.5) { // so put, what is no number soils
 		p.soiled = true
 	}
 }
@@ -326,6 +367,9 @@ func (p *painter) grid(left, top, right, bottom float64) (x0, y0, x1, y1 float64
 // fill paints a rectangle: every pixel whose centre it holds. White over the
 // whole picture makes it clean.
 func (p *painter) fill(r [4]float64) {
+	if p.state.away {
+		return
+	}
 	x0, y0, x1, y1 := p.grid(r[0], r[3], r[2], r[1])
 	side := p.img.Rect.Dx()
 	bound := func(v float64) int { return int(min(float64(side), max(0, math.Round(v)))) }

@@ -8,6 +8,7 @@ import (
 	"image/png"
 	"math"
 	"strings"
+	"sync"
 	"testing"
 
 	"elicence/licence"
@@ -15,10 +16,12 @@ import (
 	"elicence/licence/render/typeface"
 )
 
-// fonts opens the project's fonts.
-func fonts(t *testing.T) *typeface.Fonts {
+var openFonts = sync.OnceValues(func() (*typeface.Fonts, error) { return typeface.Open("../../../fonts") })
+
+// fonts opens the project's fonts, once.
+func fonts(t testing.TB) *typeface.Fonts {
 	t.Helper()
-	f, err := typeface.Open("../../../fonts")
+	f, err := openFonts()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -112,11 +115,93 @@ func TestDrawRefused(t *testing.T) {
 		{"undrawable", sealpicture.Design{Name: "杭州海关𒀀", DiameterMM: 42}, "name", typeface.CodeUndrawable},
 		{"no diameter", sealpicture.Design{Name: "杭州海关"}, "diameter_mm", licence.CodeOutOfRange},
 		{"huge", sealpicture.Design{Name: "杭州海关", DiameterMM: 1 << 30}, "diameter_mm", licence.CodeOutOfRange},
+		{"61 mm", sealpicture.Design{Name: "杭州海关", DiameterMM: 61}, "diameter_mm", licence.CodeOutOfRange},
+		{"triangle", sealpicture.Design{Shape: "triangle", Name: "杭州海关", DiameterMM: 42}, "shape", licence.CodeNotAllowed},
+		{"oval of a diameter", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", DiameterMM: 42}, "width_mm", licence.CodeOutOfRange},
+		{"oval on end", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 38, HeightMM: 45}, "height_mm", licence.CodeOutOfRange},
+		{"oval like a line", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 45, HeightMM: 10}, "height_mm", licence.CodeOutOfRange},
+		{"round oval", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 40, HeightMM: 40}, "height_mm", licence.CodeOutOfRange},
+		{"wide rectangle", sealpicture.Design{Shape: sealpicture.Rectangle, Name: "杭州海关", WidthMM: 80, HeightMM: 20}, "width_mm", licence.CodeOutOfRange},
+		{"low rectangle", sealpicture.Design{Shape: sealpicture.Rectangle, Name: "杭州海关", WidthMM: 50, HeightMM: 5}, "height_mm", licence.CodeOutOfRange},
+		{"flower", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Centre: "flower"}, "centre", licence.CodeNotAllowed},
+		{"star on a rectangle", sealpicture.Design{Shape: sealpicture.Rectangle, Name: "杭州海关", WidthMM: 50, HeightMM: 20, Centre: sealpicture.Star}, "centre", licence.CodeNotAllowed},
+		{"star on a line", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 45, HeightMM: 30, Centre: sealpicture.Star, Middle: "1"}, "centre", licence.CodeNotAllowed},
+		{"star on an emblem", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Centre: sealpicture.Star, Emblem: gear(t)}, "centre", licence.CodeNotAllowed},
+		{"emblem on an oval", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 45, HeightMM: 30, Emblem: gear(t)}, "emblem", licence.CodeNotAllowed},
+		{"middle of a round seal", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Middle: "1"}, "middle", licence.CodeNotAllowed},
+		{"long middle", sealpicture.Design{Shape: sealpicture.Oval, Name: "杭州海关", WidthMM: 45, HeightMM: 30, Middle: strings.Repeat("1", 19)}, "middle", licence.CodeTooLong},
+		{"arc of a rectangle", sealpicture.Design{Shape: sealpicture.Rectangle, Name: "杭州海关", WidthMM: 50, HeightMM: 20, Arc: "1"}, "arc", licence.CodeNotAllowed},
+		{"long arc", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Arc: strings.Repeat("1", 19)}, "arc", licence.CodeTooLong},
+		{"arc with a control", sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Arc: "1\u202e"}, "arc", licence.CodeBidiControl},
+		{"arc and name meet", sealpicture.Design{Name: strings.Repeat("局", 30), DiameterMM: 42, Arc: strings.Repeat("章", 18)}, "name", licence.CodeTooLong},
 	} {
 		p, err := sealpicture.Draw(fonts(t), c.d)
 		var refused *licence.RequestError
 		if !errors.As(err, &refused) || refused.Fields[0].Field != c.field || refused.Fields[0].Code != c.code || p.PNG != nil {
 			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
+// TestMeasures measures drawn seals of every size with a ruler, in mm of one of 42:
+// ring of 1.2, star with its tips on a circle of 14.
+func TestMeasures(t *testing.T) {
+	for diameter := 38; diameter <= 60; diameter += 2 {
+		p, err := sealpicture.Draw(fonts(t), sealpicture.Design{Name: "杭州图书馆", DiameterMM: diameter})
+		if err != nil {
+			t.Fatal(err)
+		}
+		img := decoded(t, p.PNG)
+		size := img.Bounds().Dx()
+		mm := func(dots int) float64 { return float64(dots) / float64(size) * 42 }
+		at := func(y int) bool { return inked(img, size/2, y) }
+		outer, inner := 0, size-1
+		for !at(outer) {
+			outer++
+		}
+		for at(inner) {
+			inner--
+		}
+		below := inner
+		for !at(below) {
+			below--
+		}
+		tip := size / 2
+		for at(tip) {
+			tip--
+		}
+		if ring := mm(size - 1 - inner); outer > 1 || math.Abs(ring-1.2) > 0.1 {
+			t.Errorf("%d mm: the ring begins at %.2f and is %.2f wide", diameter, mm(outer), ring)
+		}
+		if radius := mm(size/2 - tip); math.Abs(radius-7) > 0.25 || mm(size/2-below) > -2 {
+			t.Errorf("%d mm: the tip of the star is at %.2f, its notch at %.2f", diameter, radius, mm(size/2-below))
+		}
+	}
+}
+
+// TestSymmetric: the first and the last character stand at the same height, and a
+// short name is not spread over the whole arc.
+func TestSymmetric(t *testing.T) {
+	for n, most := range map[int]float64{4: 62, 5: 80, 7: 112, 12: 145, 20: 152, 30: 152} {
+		p, err := sealpicture.Draw(fonts(t), sealpicture.Design{Name: strings.Repeat("田", n), DiameterMM: 42})
+		if err != nil {
+			t.Fatal(err)
+		}
+		img := decoded(t, p.PNG)
+		half := float64(img.Bounds().Dx()) / 2
+		reach := func(side float64) float64 { // degrees from the top
+			for a := 170.0; a > 0; a -= 0.25 {
+				for r := 14.0; r < 18.5; r += 0.25 {
+					sin, cos := math.Sincos(a * math.Pi / 180)
+					if inked(img, int(half+side*r*sin*half/21), int(half-r*cos*half/21)) {
+						return a
+					}
+				}
+			}
+			return 0
+		}
+		if left, right := reach(-1), reach(1); math.Abs(left-right) > 1.5 || left > most || left < most-15 {
+			t.Errorf("%d characters reach %.1f° to the left and %.1f° to the right, want %.0f° at most", n, left, right, most)
 		}
 	}
 }

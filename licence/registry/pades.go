@@ -1,0 +1,78 @@
+package registry
+
+import (
+	"context"
+	"crypto"
+	"crypto/sha256"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pdfsig/pades"
+)
+
+// PAdESKey signs licences for PDF readers that know no SM2, before their seal.
+type PAdESKey struct {
+	Chain []*x509.Certificate // the signer's first
+	Key   crypto.Signer       // P-256, or RSA of 2,048 bits or more
+}
+
+// usable says why nothing can be signed at a time, with ErrNoSeal; nil when it can.
+func (k *PAdESKey) usable(at time.Time) error {
+	switch {
+	case k == nil:
+		return fmt.Errorf("%w: the licence type asks for a PAdES signature, and there is no key for it", ErrNoSeal)
+	case at.Before(k.Chain[0].NotBefore) || at.After(k.Chain[0].NotAfter):
+		return fmt.Errorf("%w: the certificate of the PAdES signature is out of its validity", ErrNoSeal)
+	}
+	return nil
+}
+
+// padesRoom is what a PAdES signature may take beside its certificates: attributes,
+// an RSA signature and their encoding.
+const padesRoom = 2 << 10
+
+// coSign signs the drawn file for readers without SM2, where the licence type asks
+// for that. It is the first signature and makes the seal's field; the entry with the
+// digest of what is signed is durable before the key is touched.
+func (r *Registry) coSign(ctx context.Context, c Caller, s *sealing) error {
+	if !s.item.PAdES {
+		return nil
+	}
+	key := r.cfg.PAdES
+	if err := key.usable(r.now()); err != nil {
+		return err
+	}
+	room := padesRoom
+	for _, cert := range key.Chain {
+		room += len(cert.Raw)
+	}
+	x, y := s.out.Seal.Centred(s.key.Appearance.Width, s.key.Appearance.Height)
+	prepared, err := pdfsig.Prepare(s.out.PDF, pdfsig.Options{
+		FieldName: "pades", Page: s.out.Seal.Page, SubFilter: pdfsig.SubFilterPAdES, Reserve: room,
+		SignerName: s.lic.Authority.Name, Reason: sealReason, ClaimedTime: r.now(),
+		Later: []pdfsig.Field{{Name: sealField, X: x, Y: y, Width: s.key.Appearance.Width, Height: s.key.Appearance.Height}},
+	})
+	if err != nil {
+		return fmt.Errorf("preparing the file for its PAdES signature: %w", err)
+	}
+	digest := prepared.Digest()
+	if _, err := r.step(ctx, c, &access{action: ActionPAdES, object: string(s.rec.Identifier), digest: digest[:], use: Use{Case: s.rec.CaseNumber}}); err != nil {
+		return err
+	}
+	h := sha256.New()
+	if _, err := prepared.WriteTo(h); err != nil {
+		return err
+	}
+	der, err := pades.Sign(r.cfg.Rand, key.Key, key.Chain, h.Sum(nil))
+	if err != nil {
+		return err
+	}
+	s.out.PDF, err = prepared.Finish(der)
+	return err
+}
+
+// ActionPAdES permits the signature for readers without SM2.
+const ActionPAdES audit.Action = "pades_signing"

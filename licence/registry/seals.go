@@ -1,0 +1,224 @@
+package registry
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/seal"
+	"elicence/licence"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// SealStatus is the stage of a seal's life (电子印章管理办法: 申请、制作、备案、使用、注销).
+// That a seal has expired is derived from its dates.
+type SealStatus string
+
+// The stages.
+const (
+	SealApplied   SealStatus = "applied"   // 申请: asked for, not made yet
+	SealMade      SealStatus = "made"      // 制作: signed by its maker
+	SealRecorded  SealStatus = "recorded"  // 备案: put on record with a number
+	SealInUse     SealStatus = "in_use"    // 使用: may seal
+	SealSuspended SealStatus = "suspended" // 停用: may not for the time being
+	SealRevoked   SealStatus = "revoked"   // 注销: never again; what it sealed stays
+	SealDestroyed SealStatus = "destroyed" // 销毁: its key is gone too
+)
+
+// ErrSealTaken: a seal with this identifier is in the register already.
+var ErrSealTaken = errors.New("a seal with this identifier is registered already")
+
+// SealRecord is a seal as the register holds it.
+type SealRecord struct {
+	// ID is the seal's identifier (esID), Authority the USCC of whom it belongs to.
+	ID, Authority, Name string
+	Status              SealStatus
+	// DER is the SESeal; nil while it is only applied for.
+	DER []byte
+	// RecordNumber is what it is on record under (备案编号).
+	RecordNumber string
+	// Replaces is the seal whose place it took, "" for none.
+	Replaces string
+	// Reason and At are those of the last change.
+	Reason string
+	At     time.Time
+}
+
+// The actions on seals, as they stand in the access log.
+const (
+	ActionSealApply   audit.Action = "seal_apply"
+	ActionSealMake    audit.Action = "seal_make"
+	ActionSealRecord  audit.Action = "seal_record"
+	ActionSealUse     audit.Action = "seal_use"
+	ActionSealSuspend audit.Action = "seal_suspend"
+	ActionSealRevoke  audit.Action = "seal_revoke"
+	ActionSealDestroy audit.Action = "seal_destroy"
+)
+
+// sealChange is how a stage is reached: by which action, and from where.
+type sealChange struct {
+	action audit.Action
+	from   []SealStatus
+}
+
+// sealChanges are those that need nothing but a reason.
+var sealChanges = map[SealStatus]sealChange{
+	SealInUse:     {ActionSealUse, []SealStatus{SealRecorded, SealSuspended}},
+	SealSuspended: {ActionSealSuspend, []SealStatus{SealInUse}},
+	SealRevoked:   {ActionSealRevoke, []SealStatus{SealMade, SealRecorded, SealInUse, SealSuspended}},
+	SealDestroyed: {ActionSealDestroy, []SealStatus{SealApplied, SealRevoked}},
+}
+
+// ApplySeal enters a seal that is to be made. s needs ID, Authority, Name and Reason.
+func (r *Registry) ApplySeal(ctx context.Context, c Caller, s SealRecord) (audit.Receipt, error) {
+	s.Status, s.At, s.DER, s.RecordNumber = SealApplied, r.now(), nil, ""
+	return r.gate(ctx, c, &access{
+		action: ActionSealApply, object: sealObject(s.ID), use: Use{Purpose: s.Reason}, purposeField: "reason",
+		check: func() error {
+			if s.ID == "" || s.Name == "" || s.Reason == "" || licence.CheckUSCC(s.Authority) != nil {
+				return ErrReasonMissing
+			}
+			return nil
+		},
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertSeal(ctx, s) },
+	})
+}
+
+// AcceptSeal takes in the seal that was made, here or elsewhere: it must be the one
+// applied for, and its maker's signature good.
+func (r *Registry) AcceptSeal(ctx context.Context, c Caller, id string, der []byte, reason string) (audit.Receipt, error) {
+	return r.takeSeal(ctx, c, id, der, reason, SealMade, sealChange{ActionSealMake, []SealStatus{SealApplied}})
+}
+
+// RemakeSeal puts a seal made anew, for a renewed certificate of its signer, in the
+// place of the one in use. The log entries of both have their digests.
+func (r *Registry) RemakeSeal(ctx context.Context, c Caller, id string, der []byte, reason string) (audit.Receipt, error) {
+	return r.takeSeal(ctx, c, id, der, reason, SealInUse, sealChange{ActionSealMake, []SealStatus{SealInUse}})
+}
+
+// takeSeal takes in a seal under an identifier and name that the register knows.
+func (r *Registry) takeSeal(ctx context.Context, c Caller, id string, der []byte, reason string, to SealStatus, change sealChange) (audit.Receipt, error) {
+	digest := sm3.Sum(der)
+	return r.changeSeal(ctx, c, id, to, change, reason, digest[:], func(s *SealRecord) error {
+		made, err := seal.ParseSeal(der)
+		if err != nil {
+			return err
+		}
+		if made.ID != s.ID || made.Name != s.Name {
+			return fmt.Errorf("the seal is %q, %q, not %q, %q", made.ID, made.Name, s.ID, s.Name)
+		}
+		s.DER = bytes.Clone(der)
+		return made.CheckSignature()
+	})
+}
+
+// PutSealOnRecord notes the number that a seal is on record under.
+func (r *Registry) PutSealOnRecord(ctx context.Context, c Caller, id, number, reason string) (audit.Receipt, error) {
+	return r.changeSeal(ctx, c, id, SealRecorded, sealChange{ActionSealRecord, []SealStatus{SealMade}}, reason, nil, func(s *SealRecord) error {
+		if s.RecordNumber = number; number == "" {
+			return errors.New("a number is required")
+		}
+		return nil
+	})
+}
+
+// ChangeSeal moves a seal to in_use, suspended, revoked or destroyed. Errors:
+// ErrReasonMissing, licence.ErrNotFound, licence.ErrWrongStatus.
+func (r *Registry) ChangeSeal(ctx context.Context, c Caller, id string, to SealStatus, reason string) (audit.Receipt, error) {
+	change, known := sealChanges[to]
+	if !known {
+		return audit.Receipt{}, fmt.Errorf("%w: no way leads to %q", licence.ErrWrongStatus, to)
+	}
+	return r.changeSeal(ctx, c, id, to, change, reason, nil, func(*SealRecord) error { return nil })
+}
+
+// changeSeal is one change in one transaction with its log entry.
+func (r *Registry) changeSeal(ctx context.Context, c Caller, id string, to SealStatus, change sealChange, reason string, digest []byte, edit func(*SealRecord) error) (audit.Receipt, error) {
+	s, found := r.cfg.Store.Seal(ctx, id)
+	s.Status, s.Reason, s.At = to, reason, r.now()
+	return r.gate(ctx, c, &access{
+		action: change.action, object: sealObject(id), digest: digest, use: Use{Purpose: reason}, purposeField: "reason",
+		check: func() error {
+			switch {
+			case found != nil:
+				return found
+			case reason == "":
+				return ErrReasonMissing
+			}
+			if err := edit(&s); err != nil {
+				return &licence.RequestError{Fields: []licence.FieldError{{Field: "seal", Code: licence.CodeInvalid, Detail: err.Error()}}}
+			}
+			return nil
+		},
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.UpdateSeal(ctx, s, change.from) },
+	})
+}
+
+// Seals are the seals of the register, ordered by authority. They are no personal
+// data and on public record, so that reading them is no operation.
+func (r *Registry) Seals(ctx context.Context) ([]SealRecord, error) { return r.cfg.Store.Seals(ctx) }
+
+// sealObject names a seal in the log.
+func sealObject(id string) string { return "seal/" + id }
+
+// RegisterSeals brings the seals of the configuration that the register does not know
+// yet, or did not finish entering, into use, for the set-up of an instance. What
+// somebody suspended or revoked stays so.
+func (r *Registry) RegisterSeals(ctx context.Context, c Caller) error {
+	for authority, k := range r.cfg.Seals {
+		for {
+			again, err := r.enterSeal(ctx, c, authority, k)
+			if err != nil {
+				return fmt.Errorf("entering the seal %s: %w", k.Seal.ID, err)
+			}
+			if !again {
+				break
+			}
+		}
+	}
+	return nil
+}
+
+// enterSeal takes a seal one stage on, and reports whether there is another.
+func (r *Registry) enterSeal(ctx context.Context, c Caller, authority string, k *SealKey) (again bool, err error) {
+	const reason = "set-up"
+	id := k.Seal.ID
+	s, err := r.cfg.Store.Seal(ctx, id)
+	switch {
+	case errors.Is(err, licence.ErrNotFound):
+		_, err = r.ApplySeal(ctx, c, SealRecord{ID: id, Authority: authority, Name: k.Seal.Name, Reason: reason})
+	case err != nil:
+	case s.Status == SealApplied:
+		_, err = r.AcceptSeal(ctx, c, id, k.Seal.Raw, reason)
+	case s.Status == SealMade:
+		_, err = r.PutSealOnRecord(ctx, c, id, id, reason)
+	case s.Status == SealRecorded:
+		_, err = r.ChangeSeal(ctx, c, id, SealInUse, reason)
+	case s.Status == SealInUse && !bytes.Equal(s.DER, k.Seal.Raw):
+		_, err = r.RemakeSeal(ctx, c, id, k.Seal.Raw, "made anew")
+	default:
+		return false, nil
+	}
+	return err == nil, err
+}
+
+// sealInUse says why a seal may not be used by the register, with ErrNoSeal; nil when
+// it may. It is asked before a number is used, and again before the key is.
+func (r *Registry) sealInUse(ctx context.Context, k *SealKey) error {
+	s, err := r.cfg.Store.Seal(ctx, k.Seal.ID)
+	switch {
+	case errors.Is(err, licence.ErrNotFound):
+		return fmt.Errorf("%w: the seal %s is not in the register", ErrNoSeal, k.Seal.ID)
+	case err != nil:
+		return err
+	case s.Status != SealInUse:
+		return fmt.Errorf("%w: the seal %s is %s (%s)", ErrNoSeal, s.ID, s.Status, s.Reason)
+	case !bytes.Equal(s.DER, k.Seal.Raw):
+		return fmt.Errorf("%w: the seal %s is not the one in the register", ErrNoSeal, s.ID)
+	}
+	return nil
+}
