@@ -26,6 +26,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"crypto/pki", ""},
 	{"crypto/pki/csr", "crypto/pki"},
 	{"crypto/pki/ocsp", "crypto/pki"},
+	{"crypto/sdf", "crypto/pki"},
 	{"crypto/pdfsig", ""},
 	{"crypto/pdfsig/pades", ""},
 	{"crypto/tsa", "crypto/pki"},
@@ -47,7 +48,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},
 	{"cmd/elicence", "licence verify audit crypto/pki crypto/seal crypto/pdfsig"},
-	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.

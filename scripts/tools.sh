@@ -5,7 +5,7 @@ set -euo pipefail
 
 # command:package
 wanted=(qpdf:qpdf pdfsig:poppler-utils pdftotext:poppler-utils pdftoppm:poppler-utils
-	zbarimg:zbar-tools mutool:mupdf-tools openssl:openssl python3:python3 strace:strace)
+	zbarimg:zbar-tools mutool:mupdf-tools openssl:openssl python3:python3 strace:strace cc:build-essential)
 missing=()
 for w in "${wanted[@]}"; do
 	command -v "${w%%:*}" >/dev/null || missing+=("${w##*:}")

@@ -172,6 +172,13 @@ func (c *caInstallCmd) Run(ctx context.Context) error {
 	if err := k.checkInstalled(cert, usage); err != nil {
 		return err
 	}
+	for _, a := range s.Authorities {
+		if c.Name == "seal-"+a.Code {
+			if err := a.checkSigner(cert); err != nil {
+				return err
+			}
+		}
+	}
 	if err := c.appendLog(ctx, k, actionInstallCertificate, c.Name, sm3.Sum(cert.Raw)); err != nil {
 		return err
 	}

@@ -33,6 +33,7 @@ type outsideCA struct {
 	*pki.CA
 	revoked atomic.Pointer[pki.Revoked]
 	url     string
+	uscc    string // that seal signers are certified with
 }
 
 func newOutsideCA(t testing.TB) *outsideCA {
@@ -59,7 +60,11 @@ func (o *outsideCA) certify(t testing.TB, request, file string, usage pki.Usage,
 	asked, err := csr.ParsePEM(text)
 	must(t, err)
 	now := time.Now().UTC().Truncate(time.Second)
-	cert, err := o.Issue(rand.Reader, pki.CertificateRequest{Subject: asked.Subject, PublicKey: asked.PublicKey, Usage: usage,
+	uscc := ""
+	if usage == pki.UsageSealSigner {
+		uscc = o.uscc
+	}
+	cert, err := o.Issue(rand.Reader, pki.CertificateRequest{Subject: asked.Subject, PublicKey: asked.PublicKey, Usage: usage, USCC: uscc,
 		NotBefore: now.Add(-time.Minute), NotAfter: now.AddDate(0, 0, days), OCSPURL: ocspURL})
 	must(t, err)
 	must(t, os.WriteFile(file, pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil), 0o644))
@@ -107,6 +112,9 @@ func TestOutsideCA(t *testing.T) {
 	must(t, os.WriteFile(file, []byte("certificate"), 0o644))
 	s.wantRefused(t, exitInternal, "not one PEM certificate", install(name)...)
 
+	o.certify(t, request, file, pki.UsageSealSigner, 365, "")
+	s.wantRefused(t, exitInternal, "unified social credit code", install(name)...)
+	o.uscc = strings.TrimPrefix(name, "seal-")
 	cert := o.certify(t, request, file, pki.UsageSealSigner, 365, "")
 	s.mustRun(t, "installed", install(name)...)
 	s.mustRun(t, "installed", install(name)...) // again, as after a crash

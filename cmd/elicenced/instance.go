@@ -52,13 +52,18 @@ func (l location) openDatabase(ctx context.Context, s secrets) (database, error)
 	return store.OpenSQLite(ctx, filepath.Join(l.Dir, "elicence.db"), at)
 }
 
-// keys is the keyring of the location, opened with its passphrase.
+// keys is the keyring of the location, opened with its passphrase. It first finishes
+// a rotation that was cut short.
 func (l location) keys(passphraseFile string) (keyring, error) {
 	if passphraseFile == "" {
 		passphraseFile = filepath.Join(l.Dir, "passphrase")
 	}
 	passphrase, err := readPassphrase(passphraseFile)
-	return keyring{filepath.Join(l.Dir, "keys"), passphrase}, err
+	if err != nil {
+		return keyring{}, err
+	}
+	dir := filepath.Join(l.Dir, "keys")
+	return keyring{dir, passphrase, new(devices)}, finishRotation(dir)
 }
 
 // settings reads instance.json.
@@ -435,5 +440,6 @@ func (in *instance) close() error {
 	if in.database != nil {
 		errs = append(errs, in.database.Close())
 	}
+	in.keys.devices.close()
 	return errors.Join(errs...)
 }

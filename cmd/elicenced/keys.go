@@ -17,11 +17,12 @@ import (
 )
 
 // keyring is the folder of an instance's keys: every private key a PKCS#8 file
-// encrypted with SM4 under the passphrase, beside its certificate, and the
-// symmetric secrets in one sealed file.
+// encrypted with SM4 under the passphrase, or a note of where in a device it is,
+// beside its certificate, and the symmetric secrets in one sealed file.
 type keyring struct {
 	dir        string
 	passphrase []byte
+	devices    *devices
 }
 
 // readPassphrase takes the passphrase from ELICENCE_PASSPHRASE, or from the
@@ -64,8 +65,16 @@ func (k keyring) saveKey(name string, key crypto.Signer) error {
 	return os.WriteFile(k.path(name+".key.pem"), text, 0o600)
 }
 
-// key reads a private key.
+// key reads a private key: NAME.key.pem, or the one in a device that NAME.sdf.json
+// names. Both at once are an error.
 func (k keyring) key(name string) (crypto.Signer, error) {
+	inDevice, err := k.inDevice(name)
+	if err != nil {
+		return nil, err
+	}
+	if inDevice {
+		return k.deviceKey(name)
+	}
 	text, err := readPrivate(k.path(name + ".key.pem"))
 	if err != nil {
 		return nil, err

@@ -40,7 +40,12 @@ type commands struct {
 	Log     struct {
 		Export exportCmd `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
 	} `cmd:"" help:"The access log."`
-	CA caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
+	CA   caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
+	Keys struct {
+		Rotate  rotateCmd  `cmd:"" help:"Give a certificate a new key, in a file or in a device."`
+		Backup  backupCmd  `cmd:"" help:"Write an encrypted backup of all keys, whose secret is split among several persons."`
+		Restore restoreCmd `cmd:"" help:"Make the keys of a new instance folder from a backup."`
+	} `cmd:"" help:"The keys of an instance."`
 }
 
 func main() {

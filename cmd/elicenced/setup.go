@@ -80,7 +80,7 @@ func setUp(dir string, holds settings, fonts *render.Fonts, now time.Time) error
 	if err != nil {
 		return err
 	}
-	s := &setup{keyring: keyring{staging, passphrase}, settings: holds, now: now.UTC().Truncate(time.Second), fonts: fonts}
+	s := &setup{keyring: keyring{staging, passphrase, nil}, settings: holds, now: now.UTC().Truncate(time.Second), fonts: fonts}
 	if err := s.make(); err != nil {
 		return fmt.Errorf("setting up %s: %w", dir, err)
 	}

@@ -37,15 +37,19 @@ func SignMessage(rand io.Reader, key crypto.Signer, message []byte) ([]byte, err
 // VerifyMessage reports whether der is pub's signature over message, in the one
 // encoding that SignMessage gives. Any other key type is false.
 func VerifyMessage(pub crypto.PublicKey, message, der []byte) bool {
+	digest, err := messageDigest(pub, message)
+	return err == nil && VerifyDigest(pub, digest, der)
+}
+
+// VerifyDigest is VerifyMessage for whoever has e = SM3(ZA‖M) and not the message: a
+// key that checks what its device signed.
+func VerifyDigest(pub crypto.PublicKey, e, der []byte) bool {
 	key, err := sm2Key(pub)
 	if err != nil {
 		return false
 	}
-	if _, err := RawSignature(der); err != nil {
-		return false
-	}
-	digest, err := messageDigest(key, message)
-	return err == nil && sm2.VerifyASN1(key, digest, der)
+	_, err = RawSignature(der)
+	return err == nil && sm2.VerifyASN1(key, e, der)
 }
 
 // messageDigest is e = SM3(ZA‖M) of GB/T 32918.2 §6.1 with the default identifier.
