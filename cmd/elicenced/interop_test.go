@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -44,16 +45,17 @@ func TestInterop(t *testing.T) {
 	all = append(all, ownSeals(t, s)...)
 	files := len(all)
 	all = append(all, changed(t, subjects, random)...)
-	others := otherSeals(t, random)
-	for _, e := range append(all, others...) {
+	foreign, others := foreignFiles(t, random), otherSeals(t, random)
+	every := slices.Concat(all, foreign, others)
+	for _, e := range every {
 		must(t, os.WriteFile(filepath.Join(dir, e.name), e.data, 0o644))
 	}
-	compare(t, judgeAll(t, s, dir, append(all, others...)), append(all, others...))
-	t.Logf("%d files as issued, %d changed, %d seals of other makers and their changed copies", files, len(all)-files, len(others))
+	compare(t, judgeAll(t, s, dir, every), every)
+	t.Logf("%d files as issued, %d changed; with changed copies %d containers and %d seals of other makers", files, len(all)-files, len(foreign), len(others))
 	if licences := len(subjects); licences < 50 || len(all)-files < 500 {
 		t.Errorf("%d licences and %d changes are fewer than 50 and 500", licences, len(all)-files)
 	}
-	writeTables(t, all, others)
+	writeTables(t, all, foreign, others)
 }
 
 // licences issues the samples: with a timestamp, pending, and timestamped later.
@@ -226,6 +228,8 @@ func ours(t *testing.T, s *site, dir string, all []exhibit) map[string]verdicts 
 			files = append(files, path)
 		case ".esl":
 			said[e.name] = sealVerdict(t, tool, path)
+		case ".cms", ".ses":
+			said[e.name] = foreignVerdict(t, tool, path)
 		case ".qr":
 			said[e.name] = qrVerdict(t, text, e.data)
 		}

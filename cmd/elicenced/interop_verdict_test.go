@@ -112,7 +112,7 @@ func compare(t *testing.T, said map[string]map[string]verdicts, all []exhibit) {
 }
 
 func faults(said map[string]map[string]verdicts, e exhibit) (list []string) {
-	for _, part := range columns {
+	for _, part := range append(columns, "signature") {
 		words := map[string]bool{}
 		for _, v := range said {
 			words[v[e.name][part]] = true
@@ -144,16 +144,17 @@ const verdictsFile = "../../docs/interop.md"
 
 // writeTables puts the tables of this run into the document. That of other makers'
 // seals stays as it is when there were none.
-func writeTables(t *testing.T, all, others []exhibit) {
+func writeTables(t *testing.T, all, foreign, others []exhibit) {
 	t.Helper()
 	if t.Failed() {
 		return
 	}
 	text, err := os.ReadFile(verdictsFile)
 	must(t, err)
-	written := between(t, string(text), "verdicts", table(all))
+	written := between(t, string(text), "verdicts", table(all, columns))
+	written = between(t, written, "foreign", table(foreign, foreignColumns))
 	if len(others) > 0 {
-		written = between(t, written, "others", table(others))
+		written = between(t, written, "others", table(others, columns[1:2]))
 	}
 	must(t, os.WriteFile(verdictsFile, []byte(written), 0o644))
 }
@@ -171,9 +172,13 @@ func between(t *testing.T, text, marker, content string) string {
 
 // table has a row for each change, in the order of the exhibits. Every judge said
 // every word of it, or compare would have failed.
-func table(all []exhibit) string {
+func table(all []exhibit, parts []string) string {
 	var b strings.Builder
-	b.WriteString("| what was changed | files | document | seal | seal signature | timestamp | QR code |\n|---|---|---|---|---|---|---|\n")
+	b.WriteString("| what was changed | files |")
+	for _, part := range parts {
+		fmt.Fprintf(&b, " %s |", headings.Replace(part))
+	}
+	fmt.Fprintf(&b, "\n|---|---|%s\n", strings.Repeat("---|", len(parts)))
 	var changes []string
 	count, wanted := map[string]int{}, map[string]verdicts{}
 	for _, e := range all {
@@ -182,18 +187,20 @@ func table(all []exhibit) string {
 		}
 	}
 	for _, change := range changes {
-		fmt.Fprintf(&b, "| %s | %d |%s\n", change, count[change], cells(wanted[change]))
+		fmt.Fprintf(&b, "| %s | %d |%s\n", change, count[change], cells(wanted[change], parts))
 	}
 	return b.String()
 }
 
+var headings = strings.NewReplacer("seal_signature", "seal signature", "qr", "QR code")
+
 // cells are the verdicts of one row; of a change with no verdict wanted, that it is refused.
-func cells(v verdicts) string {
+func cells(v verdicts, parts []string) string {
 	if len(v) == 0 {
-		return " **refused** | | | | |"
+		return " **refused** |" + strings.Repeat(" |", len(parts)-1)
 	}
 	var b strings.Builder
-	for _, part := range columns {
+	for _, part := range parts {
 		fmt.Fprintf(&b, " %s |", strings.Replace(v[part], bad, "**bad**", 1))
 	}
 	return b.String()

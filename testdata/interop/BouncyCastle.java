@@ -23,12 +23,12 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.zip.Inflater;
 import org.bouncycastle.asn1.*;
+import org.bouncycastle.asn1.cms.Attribute;
 import org.bouncycastle.asn1.cms.CMSAttributes;
 import org.bouncycastle.asn1.cms.ContentInfo;
 import org.bouncycastle.asn1.cms.SignedData;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
-import org.bouncycastle.cms.CMSProcessableByteArray;
 import org.bouncycastle.cms.CMSSignedData;
 import org.bouncycastle.cms.CMSSignerDigestMismatchException;
 import org.bouncycastle.cms.DefaultCMSSignatureAlgorithmNameGenerator;
@@ -204,24 +204,23 @@ public class BouncyCastle {
         }
     }
 
-    /** A CMS signature over bytes of this digest: whether it is over them, and whether it is good. */
+    /** A CMS signature over these bytes: whether it is over them, and whether it is good. */
     static Map<String, String> cms(byte[] encoded, byte[] signed) throws Exception {
         ContentInfo info = frame(encoded, false);
         CMSSignedData bare = new CMSSignedData(info);
         need(isOID(new ASN1ObjectIdentifier(bare.getSignedContentTypeOID()), DATA, DATA_GM), "content");
-        boolean detached = bare.getSignedContent() == null;
-        byte[] digest = sm3(signed);
-        byte[] content = detached ? signed : (byte[]) bare.getSignedContent().getContent();
+        byte[] content = bare.getSignedContent() == null ? null : (byte[]) bare.getSignedContent().getContent();
         SignerInformation signer = bare.getSignerInfos().getSigners().iterator().next();
-        boolean attributes = signer.getSignedAttributes() != null;
-        need(attributes || !detached, "a detached signature without attributes");
-        boolean over = detached || Arrays.equals(content, digest);
-        boolean good;
-        if (detached) {
-            over = Arrays.equals(octets(signer.getSignedAttributes().get(CMSAttributes.messageDigest).getAttrValues().getObjectAt(0)), digest);
-            good = verifies(signerOf(bare).getEncoded(), signer.getEncodedSignedAttributes(), signer.getSignature());
+        byte[] cert = signerOf(bare).getEncoded(), digest = sm3(signed), value = signer.getSignature();
+        boolean over, good;
+        if (signer.getSignedAttributes() == null) {
+            good = verifies(cert, content == null ? signed : content, value);
+            over = content == null ? good : Arrays.equals(content, digest);
         } else {
-            good = attributes ? holds(bare) : verifies(signerOf(bare).getEncoded(), content, signer.getSignature());
+            need(attribute(signer, CMSAttributes.contentType).equals(new ASN1ObjectIdentifier(bare.getSignedContentTypeOID())), "content type attribute");
+            byte[] claimed = octets(attribute(signer, CMSAttributes.messageDigest));
+            over = Arrays.equals(content == null ? claimed : content, digest);
+            good = (content == null || Arrays.equals(claimed, sm3(content))) && verifies(cert, signer.getEncodedSignedAttributes(), value);
         }
         Map<String, String> out = new LinkedHashMap<>();
         out.put("document", over ? "good" : "bad");
@@ -229,11 +228,13 @@ public class BouncyCastle {
         return out;
     }
 
-    static boolean holds(CMSSignedData cms) throws Exception {
-        SignerInformation signer = cms.getSignerInfos().getSigners().iterator().next();
-        byte[] claimed = octets(signer.getSignedAttributes().get(CMSAttributes.messageDigest).getAttrValues().getObjectAt(0));
-        return Arrays.equals(claimed, sm3((byte[]) cms.getSignedContent().getContent())) &&
-            verifies(signerOf(cms).getEncoded(), signer.getEncodedSignedAttributes(), signer.getSignature());
+    /** The one value of a signed attribute that must be there once. */
+    static ASN1Encodable attribute(SignerInformation signer, ASN1ObjectIdentifier id) throws Exception {
+        ASN1EncodableVector all = signer.getSignedAttributes().getAll(id);
+        need(all.size() == 1, "attribute");
+        ASN1Set values = Attribute.getInstance(all.get(0)).getAttrValues();
+        need(values.size() == 1, "attribute value");
+        return values.getObjectAt(0);
     }
 
     // PDF
@@ -397,6 +398,16 @@ public class BouncyCastle {
         return out;
     }
 
+    /** A seal signature of another maker: its value and the seal's count as one. */
+    static Map<String, String> other(Container c) throws Exception {
+        Map<String, String> v = judgeSES(new byte[0], "", c), out = new LinkedHashMap<>();
+        out.put("document", v.get("document"));
+        for (String word : List.of("good", "bad", "unreadable")) {
+            if (word.equals(v.get("seal")) || word.equals(v.get("seal_signature"))) out.put("signature", word);
+        }
+        return out;
+    }
+
     static Map<String, String> judge(Path file, String kind) throws Exception {
         byte[] data = Files.readAllBytes(file);
         Map<String, String> out = new LinkedHashMap<>();
@@ -408,15 +419,14 @@ public class BouncyCastle {
         }
         default -> {
             Container c = byteRange(data, latin(data));
-            ASN1Encodable first = ASN1Sequence.getInstance(c.contents).getObjectAt(0);
-            return first instanceof ASN1ObjectIdentifier ? cms(c.contents, c.signed) : judgeSES(data, latin(data), c);
+            return kind.equals("cms") ? cms(c.contents, c.signed) : kind.equals("ses") ? other(c) : judgeSES(data, latin(data), c);
         }
         }
         return out;
     }
 
     static final Map<String, List<String>> PARTS = Map.of("pdf", List.of("document", "seal", "seal_signature", "timestamp", "qr"),
-        "cms", List.of("document", "signature"), "esl", List.of("seal"), "qr", List.of("qr"));
+        "cms", List.of("document", "signature"), "ses", List.of("document", "signature"), "esl", List.of("seal"), "qr", List.of("qr"));
 
     static List<String> words(Path file) {
         String name = file.getFileName().toString(), kind = name.substring(name.lastIndexOf('.') + 1);

@@ -221,14 +221,17 @@ def timestamp(der, message):
             hashes[0].value == digest and verifies(cert, b"\x31" + attributes.raw[1:], value))
 
 
-def cms(der, digest):
-    """The verdicts on a CMS signature over bytes of this digest: document, and signature."""
+def cms(der, signed):
+    """The verdicts on a CMS signature over these bytes: document, and signature."""
+    digest = sm3(signed)
     encapsulated, cert, attributes, value = signed_data(der, DATA)
     content = Node(encapsulated[1].value).value if len(encapsulated) > 1 else None
+    if attributes is None and content is None:
+        return (verifies(cert, signed, value),) * 2
     if attributes is None:
-        need(content is not None, "a detached signature without attributes")
         return content == digest, verifies(cert, content, value)
     values = attribute_values(attributes)
+    need(values[CONTENT_TYPE].raw == encapsulated[0].raw, "content type attribute")
     claimed = values[MESSAGE_DIGEST].value
     inner = content is None or claimed == sm3(content)
     outer = claimed == digest if content is None else content == digest
@@ -322,7 +325,7 @@ def judged(f, *args):
         return "unreadable"
 
 
-PARTS = {"pdf": ("document", "seal", "seal_signature", "timestamp", "qr"), "cms": ("document", "signature"),
+PARTS = {"pdf": ("document", "seal", "seal_signature", "timestamp", "qr"), "cms": ("document", "signature"), "ses": ("document", "signature"),
          "esl": ("seal",), "qr": ("qr",)}
 
 
@@ -355,15 +358,22 @@ def judge_ses(pdf, signed, contents):
 
 
 def judge_cms(signed, contents):
-    document, signature = cms(contents, sm3(signed))
+    document, signature = cms(contents, signed)
     return {"document": judged(lambda: document), "signature": judged(lambda: signature)}
 
 
-def judge_pdf(pdf):
+def judge_other(signed, contents):
+    """A seal signature of another maker: its value and the seal's count as one."""
+    v = judge_ses(b"", signed, contents)
+    both = {v["seal"], v["seal_signature"]}
+    return {"document": v["document"], "signature": next(w for w in ("unreadable", "bad", "good") if w in both)}
+
+
+def judge_pdf(pdf, kind):
     signed, contents = byte_range(pdf)
-    if Node(contents).all()[0].tag == 6:
-        return judge_cms(signed, contents)
-    return judge_ses(pdf, signed, contents)
+    if kind == "pdf":
+        return judge_ses(pdf, signed, contents)
+    return judge_cms(signed, contents) if kind == "cms" else judge_other(signed, contents)
 
 
 def judge(name):
@@ -371,8 +381,8 @@ def judge(name):
         data = f.read()
     kind = name.rsplit(".", 1)[1]
     try:
-        if kind in ("pdf", "cms"):
-            return judge_pdf(data)
+        if kind in ("pdf", "cms", "ses"):
+            return judge_pdf(data, kind)
         if kind == "esl":
             return {"seal": judged(lambda: seal(data)[2])}
         text, cert = data.decode().split("\n")[:2]

@@ -196,15 +196,19 @@ function timestamp (der, message) {
     same(bound.find(b => b.tag === 4).value, digest) && verifies(certificate, asSet(attributes), value)
 }
 
-// cms judges a CMS signature over bytes of this digest.
-function cms (der, digest) {
+// cms judges a CMS signature over these bytes.
+function cms (der, signed) {
+  const digest = sm3(signed)
   const { encapsulated, certificate, attributes, value } = signedData(der, OID.data, OID.dataGM)
   const content = encapsulated.length > 1 ? node(encapsulated[1].value).value : null
-  if (!attributes) {
-    need(content, 'a detached signature without attributes')
-    return { document: same(content, digest), signature: verifies(certificate, content, value) }
+  if (!attributes && !content) {
+    const good = verifies(certificate, signed, value)
+    return { document: good, signature: good }
   }
-  const claimed = attributeValues(attributes)[OID.messageDigest].value
+  if (!attributes) return { document: same(content, digest), signature: verifies(certificate, content, value) }
+  const values = attributeValues(attributes)
+  need(same(values[OID.contentType].raw, encapsulated[0].raw), 'content type attribute')
+  const claimed = values[OID.messageDigest].value
   const inner = !content || same(claimed, sm3(content))
   return { document: same(content || claimed, digest), signature: inner && verifies(certificate, asSet(attributes), value) }
 }
@@ -321,14 +325,21 @@ function judgeSES (pdf, signed, contents) {
   }
 }
 
-function judgePDF (pdf) {
+// judgeOther judges a seal signature of another maker: its value and the seal's count as one.
+function judgeOther (signed, contents) {
+  const v = judgeSES(Buffer.alloc(0), signed, contents)
+  return { document: v.document, signature: ['unreadable', 'bad', 'good'].find(w => v.seal === w || v.seal_signature === w) }
+}
+
+function judgePDF (pdf, kind) {
   const { signed, contents } = byteRange(pdf)
-  if (kids(node(contents))[0].tag !== 6) return judgeSES(pdf, signed, contents)
-  const verdict = cms(contents, sm3(signed))
+  if (kind === 'pdf') return judgeSES(pdf, signed, contents)
+  if (kind === 'ses') return judgeOther(signed, contents)
+  const verdict = cms(contents, signed)
   return { document: judged(() => verdict.document), signature: judged(() => verdict.signature) }
 }
 
-const PARTS = { pdf: ['document', 'seal', 'seal_signature', 'timestamp', 'qr'], cms: ['document', 'signature'], esl: ['seal'], qr: ['qr'] }
+const PARTS = { pdf: ['document', 'seal', 'seal_signature', 'timestamp', 'qr'], cms: ['document', 'signature'], ses: ['document', 'signature'], esl: ['seal'], qr: ['qr'] }
 
 function judge (name) {
   const data = fs.readFileSync(name)
@@ -341,7 +352,7 @@ function judge (name) {
       const [text, certificate] = data.toString().split('\n')
       verdicts = { qr: judged(() => qr(qrText(text), Buffer.from(certificate, 'hex'))) }
     } else {
-      verdicts = judgePDF(data)
+      verdicts = judgePDF(data, kind)
     }
     return true
   })
