@@ -59,15 +59,18 @@ var checkOf = map[string]verify.Name{
 	"timestamp": verify.CheckTimestamp, "qr": verify.CheckQR,
 }
 
-// reportVerdicts reads a report part by part. A report that refuses the file as a
-// whole, for a reason that is no part's, says so of the document.
+// wrong are the codes that speak of a part's own value; any other fault is one of form,
+// or of trust and time, which strangers are not asked about.
+var wrong = []string{
+	"document_digest_differs", "seal_maker_signature_wrong", "signer_not_listed", "seal_signature_wrong",
+	"timestamp_other_signature", "timestamp_wrong", "qr_signature_wrong", "qr_other_key", "qr_key_unknown",
+}
+
+// reportVerdicts reads a report part by part.
 func reportVerdicts(r *verify.Report) verdicts {
 	v := verdicts{}
 	for part, name := range checkOf {
 		v[part] = checkVerdict(r, name)
-	}
-	if r.Indication != verify.TotalPassed && !v.refused() && v["seal_signature"] == unreadable {
-		v["document"] = unreadable
 	}
 	return v
 }
@@ -75,14 +78,14 @@ func reportVerdicts(r *verify.Report) verdicts {
 func checkVerdict(r *verify.Report, name verify.Name) string {
 	i := slices.IndexFunc(r.Checks, func(c verify.Check) bool { return c.Name == name })
 	switch c := r.Checks[i]; {
-	case c.Result == verify.ResultPassed:
-		return good
 	case c.Code == "timestamp_absent":
 		return absent
 	case c.Code == "not_reached" || strings.HasSuffix(c.Code, "_malformed"):
 		return unreadable
+	case slices.Contains(wrong, c.Code):
+		return bad
 	}
-	return bad
+	return good
 }
 
 // qrVerdict is the verdict of package verify on a QR code whose signer it knows.

@@ -266,7 +266,7 @@ def attachment(pdf, name):
 
 
 def cbor(data, at=0):
-    """One CBOR item (shortest lengths, no maps) and its end."""
+    """One CBOR item of the message's frame (shortest lengths, no map but the empty one) and its end."""
     need(at < len(data), "CBOR ends early")
     major, info = data[at] >> 5, data[at] & 31
     at += 1
@@ -276,7 +276,7 @@ def cbor(data, at=0):
         low = info == 24 and 24 or 1 << (4 * n)
         info, at = int.from_bytes(data[at:at + n], "big"), at + n
         need(info >= low, "CBOR length is not the shortest")
-    if major in (2, 3):
+    if major == 2:
         need(at + info <= len(data), "CBOR ends early")
         return data[at:at + info], at + info
     need(major in (4, 5, 6) and info <= 18 and (major != 5 or info == 0), "CBOR type")
@@ -287,7 +287,7 @@ def cbor(data, at=0):
     for _ in range(info):
         item, at = cbor(data, at)
         items.append(item)
-    return items, at
+    return items if major == 4 else {}, at
 
 
 def head(major, n):
@@ -296,7 +296,7 @@ def head(major, n):
 
 def qr(message, certificate):
     (tag, parts), end = cbor(message)
-    need(tag == 18 and end == len(message) and len(parts) == 4 and parts[1] == [], "QR message")
+    need(tag == 18 and end == len(message) and len(parts) == 4 and parts[1] == {}, "QR message")
     protected, _, payload, signature = parts
     need(protected == bytes.fromhex("a2013a000100000448") + sm3(certificate)[:8], "QR header")
     need(len(signature) == 64, "QR signature")
