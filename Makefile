@@ -28,8 +28,11 @@ check: tools fonts ## gofmt, vet, staticcheck, race tests
 bench: tools fonts build ## the figures of docs/benchmarks.md
 	scripts/bench.sh
 
-faults: tools fonts build ## kill -9 at random moments, on both stores, and the system-call trace
+faults: tools fonts build ## kill -9 at random moments, a timestamp authority that goes away, on both stores, and the system-call trace
 	$(GO) test -tags faults -run Fault -count=1 -v -timeout 60m ./cmd/elicenced
+
+interop: fonts ## OpenSSL, BouncyCastle and sm-crypto judge licences and changed copies; any disagreement fails
+	scripts/interop.sh
 
 fonts: ## fetch the fonts into ./fonts, once
 	@scripts/fonts.sh
@@ -43,4 +46,4 @@ generate: ## remake what is generated
 verify-generated: generate ## fail when something generated is not current
 	@test -z "$$(git status --porcelain -- docs/catalogue.md)" || { git --no-pager diff -- docs/catalogue.md; echo 'docs/catalogue.md is not what make generate makes'; exit 1; }
 
-.PHONY: help run build test check bench faults fonts tools generate verify-generated
+.PHONY: help run build test check bench faults interop fonts tools generate verify-generated

@@ -31,6 +31,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"crypto/pdfsig/pades", ""},
 	{"crypto/tsa", "crypto/pki"},
 	{"crypto/seal", "crypto/pki"},
+	{"crypto/cms", "crypto/pki"},
 	{"crypto/cryptotest", "crypto/pki crypto/tsa crypto/seal"},
 	{"licence", ""},
 	{"scripts", "templates licence"},
@@ -47,7 +48,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store", "licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},
-	{"cmd/elicence", "licence verify audit crypto/pki crypto/seal crypto/pdfsig"},
+	{"cmd/elicence", "licence verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 

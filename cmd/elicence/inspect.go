@@ -43,7 +43,7 @@ type dates struct {
 }
 
 // Run prints what the file holds. It succeeds whenever the file parses, be its
-// signatures right or wrong.
+// signatures right or wrong. Of a file made elsewhere it says what can be read.
 func (c *inspectCommand) Run(t terminal) error {
 	file, err := readFile(c.File, pdfsig.MaxFileSize)
 	if err != nil {
@@ -51,6 +51,9 @@ func (c *inspectCommand) Run(t terminal) error {
 	}
 	parts, err := parse(file)
 	if err != nil {
+		if found, fault := findForeign(file); len(found) > 0 {
+			return c.runForeign(t, found, fault)
+		}
 		return &exitError{exitBad, fmt.Errorf("inspecting %s: %w", visible(c.File), err)}
 	}
 	if c.Extract != "" {

@@ -44,6 +44,7 @@ func writeSamples(t testing.TB, dir string) {
 	sig := bytes.Index(goodFile, []byte("/Contents <"))
 	policy, export, edited := mustLog(t)
 	files := sealFiles(t, p)
+	maps.Copy(files, foreignSamples(t, p))
 	maps.Copy(files, map[string][]byte{
 		"good.pdf": goodFile, "revoked.pdf": makeFile(t, p, revoked, true), "suspended.pdf": makeFile(t, p, suspended, true), "pending.pdf": makeFile(t, p, good, false),
 		"altered.pdf": flip(goodFile, sig-60), "appended.pdf": append(bytes.Clone(goodFile), '\n'), "empty.pdf": {},
@@ -58,6 +59,17 @@ func writeSamples(t testing.TB, dir string) {
 	for name, data := range files {
 		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
 	}
+}
+
+// foreignSamples are files of other makers, one for each container.
+func foreignSamples(t testing.TB, p *cryptotest.PKI) map[string][]byte {
+	t.Helper()
+	nothing := func([]byte) []byte { return []byte{0x30, 3, 2, 1, 7} }
+	files := map[string][]byte{"foreign-unreadable.pdf": cryptotest.ForeignPDF("X.\u202eY", "Z", nothing)}
+	for _, row := range cryptotest.Rows() {
+		files["foreign-"+row.Name+".pdf"] = p.MustForeign(t, row)
+	}
+	return files
 }
 
 // alterToken changes the last byte of the timestamp token, which ends its

@@ -256,11 +256,11 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 }
 
 // timestamper is the outside TSA when a URL is given, else our own, on a
-// listener and with a key of its own.
+// listener and with a key of its own. Either is let rest when it fails.
 func (in *instance) timestamper(url string) (registry.Timestamper, error) {
-	client := &tsa.Client{URL: url, HTTP: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64}}, Rand: rand.Reader, Timeout: 5 * time.Second}
+	client := &tsa.Client{URL: url, HTTP: &http.Client{Transport: tsa.Transport()}, Rand: rand.Reader, Timeout: 5 * time.Second, Now: time.Now}
 	if url != "" {
-		return trustedTSA{client, in}, nil
+		return &tsa.Backoff{Ask: trustedTSA{client, in}.timestamp, Now: time.Now}, nil
 	}
 	cert, key, err := in.keys.pair("tsa")
 	if err != nil {
@@ -276,20 +276,20 @@ func (in *instance) timestamper(url string) (registry.Timestamper, error) {
 	}
 	go in.tsa.Serve(listener) // ends with close
 	client.URL, client.Certificate = "http://"+listener.Addr().String()+"/", cert
-	return trustedTSA{client, in}, nil
+	return &tsa.Backoff{Ask: trustedTSA{client, in}.timestamp, Now: time.Now}, nil
 }
 
 // trustedTSA takes tokens only of an authority that the anchors know and that was not
 // revoked: an issue with any other would end in a file that nobody accepts, while one
 // without a token is timestamped later.
 type trustedTSA struct {
-	*tsa.Client
-	in *instance
+	client *tsa.Client
+	in     *instance
 }
 
-// Timestamp implements registry.Timestamper.
-func (o trustedTSA) Timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
-	token, err := o.Client.Timestamp(ctx, message)
+// timestamp obtains such a token.
+func (o trustedTSA) timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
+	token, err := o.client.Timestamp(ctx, message)
 	if err != nil {
 		return nil, err
 	}
@@ -416,7 +416,7 @@ func (in *instance) upkeep(ctx context.Context) {
 	if finished+voided > 0 || err != nil {
 		slog.Info("unfinished licences", "finished", finished, "voided", voided, "fault", err)
 	}
-	if n, err := in.registry.Upgrade(ctx); n > 0 || err != nil {
+	if n, err := in.registry.Upgrade(ctx); n > 0 || err != nil && !errors.Is(err, tsa.ErrResting) {
 		slog.Info("missing timestamps", "added", n, "fault", err)
 	}
 }

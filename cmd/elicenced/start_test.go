@@ -131,6 +131,28 @@ func TestRevokedStaysRevoked(t *testing.T) {
 // TestOutsideTSA issues with a foreign timestamp authority: without its anchor the
 // tokens count as none, with it they are taken, and the pending file gets one.
 func TestOutsideTSA(t *testing.T) {
+	authority, anchors := outsideAuthority(t)
+	server := httptest.NewServer(authority)
+	defer server.Close()
+
+	s := newSite(t, "")
+	for i, trusted := range []bool{false, true} {
+		if trusted {
+			must(t, os.WriteFile(filepath.Join(s.Dir, "keys", outsideAnchors), anchors, 0o644))
+		}
+		r := s.serve(t, "--tsa-url", server.URL)
+		issued, err := s.issueOne(t, r, fmt.Sprint("outside-", i))
+		if err != nil || issued.Timestamped != trusted {
+			t.Errorf("trusted %t: timestamped %t, %v", trusted, issued.Timestamped, err)
+		}
+		r.stop(t)
+	}
+}
+
+// outsideAuthority is a timestamp authority under a root of its own, with what an
+// operator who trusts it adds to the anchors.
+func outsideAuthority(t *testing.T) (authority *tsa.Authority, anchors []byte) {
+	t.Helper()
 	now := time.Now().UTC().Truncate(time.Second)
 	request := func(name string, usage pki.Usage) (pki.CertificateRequest, pki.CA) {
 		key, err := pki.GenerateKey(rand.Reader)
@@ -146,19 +168,6 @@ func TestOutsideTSA(t *testing.T) {
 	must(t, err)
 	list, err := root.CRL(rand.Reader, 1, nil, now.Add(-time.Hour), now.Add(time.Hour))
 	must(t, err)
-	server := httptest.NewServer(&tsa.Authority{Certificate: leaf.Certificate, Key: leaf.Key, Policy: "1.2.3", Now: time.Now, Rand: rand.Reader})
-	defer server.Close()
-
-	s := newSite(t, "")
-	for i, trusted := range []bool{false, true} {
-		if trusted {
-			must(t, os.WriteFile(filepath.Join(s.Dir, "keys", outsideAnchors), pki.MarshalTrustAnchors([]*pki.Certificate{root.Certificate}, [][]byte{list}), 0o644))
-		}
-		r := s.serve(t, "--tsa-url", server.URL)
-		issued, err := s.issueOne(t, r, fmt.Sprint("outside-", i))
-		if err != nil || issued.Timestamped != trusted {
-			t.Errorf("trusted %t: timestamped %t, %v", trusted, issued.Timestamped, err)
-		}
-		r.stop(t)
-	}
+	return &tsa.Authority{Certificate: leaf.Certificate, Key: leaf.Key, Policy: "1.2.3", Now: time.Now, Rand: rand.Reader},
+		pki.MarshalTrustAnchors([]*pki.Certificate{root.Certificate}, [][]byte{list})
 }

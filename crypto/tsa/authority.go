@@ -57,7 +57,7 @@ func (a *Authority) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "a timestamp query is a POST", http.StatusMethodNotAllowed)
 		return
 	}
-	if r.Header.Get("Content-Type") != queryType {
+	if mediaType(r.Header.Get("Content-Type")) != queryType {
 		http.Error(w, "content type is not "+queryType, http.StatusUnsupportedMediaType)
 		return
 	}

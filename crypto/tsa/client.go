@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"math/big"
+	"mime"
 	"net/http"
 	"time"
 
@@ -17,16 +18,39 @@ import (
 	"github.com/emmansun/gmsm/sm3"
 )
 
-const defaultTimeout = 10 * time.Second
+const (
+	defaultTimeout = 10 * time.Second
+	maxHeader      = 16 << 10 // bytes of a reply's HTTP header
+
+	// maxSkew is how far a token's time may be from Client.Now: a little less than
+	// what package verify allows, so that what is taken here passes there.
+	maxSkew = 4 * time.Minute
+)
+
+// plain is the HTTP client of those who name none.
+var plain = &http.Client{Transport: Transport()}
+
+// Transport returns an HTTP transport for a Client, with the bounds that only a
+// transport can hold: the size of a reply's header, and idle connections.
+func Transport() *http.Transport {
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DisableCompression: true,
+		MaxResponseHeaderBytes: maxHeader, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute,
+	}
+}
 
 // Client asks a timestamp authority for tokens. It is safe for concurrent use if
 // Rand is.
 type Client struct {
 	URL     string
-	HTTP    *http.Client  // nil: http.DefaultClient
+	HTTP    *http.Client  // nil: one with Transport; redirects are never followed
 	Rand    io.Reader     // for nonces
 	Timeout time.Duration // for one request in all; zero: 10 s
 	Policy  string        // object identifier to ask for and insist on; empty: any
+
+	// Now refuses a token whose time is more than four minutes away from it, which no
+	// verification would accept. It never gives a token its time. Nil: any time will do.
+	Now func() time.Time
 
 	// Certificate is the authority's, when it is known beforehand: a token of any
 	// other is refused. Nil: the caller judges the path.
@@ -69,6 +93,8 @@ func (c *Client) Timestamp(ctx context.Context, message []byte) (*Token, error) 
 		return nil, fmt.Errorf("tsa: token is under policy %s, not %s", token.Policy, c.Policy)
 	case c.Certificate != nil && !bytes.Equal(token.Certificate.Raw, c.Certificate.Raw):
 		return nil, errors.New("tsa: token is from another authority")
+	case c.Now != nil && c.Now().Sub(token.Time).Abs() > maxSkew:
+		return nil, fmt.Errorf("tsa: token is of %s, far from the time here", token.Time.Format(time.RFC3339))
 	}
 	if err := token.Check(message); err != nil {
 		return nil, err
@@ -110,11 +136,7 @@ func (c *Client) post(ctx context.Context, query []byte) ([]byte, error) {
 		return nil, err
 	}
 	req.Header.Set("Content-Type", queryType)
-	client := c.HTTP
-	if client == nil {
-		client = http.DefaultClient
-	}
-	resp, err := client.Do(req)
+	resp, err := c.http().Do(req)
 	if err != nil {
 		return nil, err
 	}
@@ -122,14 +144,30 @@ func (c *Client) post(ctx context.Context, query []byte) ([]byte, error) {
 	if resp.StatusCode != http.StatusOK {
 		return nil, fmt.Errorf("HTTP status %d", resp.StatusCode)
 	}
-	if got := resp.Header.Get("Content-Type"); got != replyType {
-		return nil, fmt.Errorf("content type %q is not %s", got, replyType)
+	if got := resp.Header.Get("Content-Type"); mediaType(got) != replyType {
+		return nil, fmt.Errorf("content type %.64q is not %s", got, replyType)
 	}
 	reply, err := io.ReadAll(io.LimitReader(resp.Body, maxToken+1))
 	if err == nil && len(reply) > maxToken {
 		err = errors.New("reply is over 64 KiB")
 	}
 	return reply, err
+}
+
+// http is the HTTP client, kept from following an authority elsewhere.
+func (c *Client) http() *http.Client {
+	own := *plain
+	if c.HTTP != nil {
+		own = *c.HTTP
+	}
+	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &own
+}
+
+// mediaType is a Content-Type without its parameters; empty if it is none.
+func mediaType(header string) string {
+	kind, _, _ := mime.ParseMediaType(header)
+	return kind
 }
 
 // parseReply reads a TimeStampResp. Status 0 and 1 bring a token, the others a

@@ -10,6 +10,7 @@ import (
 	"math/big"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -233,13 +234,43 @@ func FuzzRespond(f *testing.F) {
 	})
 }
 
+// FuzzParseRequest: what parses marshals to the same bytes, and a refusal leaves nothing.
+func FuzzParseRequest(f *testing.F) {
+	p := cryptotest.New(f)
+	f.Add(mustMarshal(f, tsa.Request(make([]byte, 32), big.NewInt(7)), ""))
+	f.Add(mustMarshal(f, tsa.Request(make([]byte, 32), nil), ""))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		request, rejection := p.Authority.ParseRequest(der)
+		if rejection != nil {
+			if !reflect.DeepEqual(request, tsa.TimeStampReq{}) {
+				t.Errorf("%v with a request %+v", rejection, request)
+			}
+			return
+		}
+		if got := mustMarshal(t, request, ""); !bytes.Equal(got, der) {
+			t.Errorf("%x parses, and marshals to %x", der, got)
+		}
+	})
+}
+
+// FuzzParseReply: what parses marshals to the same bytes, and an error brings no token.
 func FuzzParseReply(f *testing.F) {
 	p := cryptotest.New(f)
 	f.Add(p.Authority.Respond(nil))
 	f.Add(p.Authority.Respond(mustMarshal(f, tsa.Request(make([]byte, 32), big.NewInt(7)), "")))
-	f.Fuzz(func(t *testing.T, reply []byte) {
-		if token, err := tsa.ParseReply(reply); (err == nil) == (token == nil) {
+	f.Fuzz(func(t *testing.T, der []byte) {
+		token, err := tsa.ParseReply(der)
+		if (err == nil) == (token == nil) {
 			t.Errorf("token %v with error %v", token != nil, err)
+		}
+		if err != nil {
+			return
+		}
+		var reply tsa.TimeStampResp
+		_, err = asn1.Unmarshal(der, &reply)
+		must(t, err)
+		if !bytes.Equal(mustMarshal(t, reply, ""), der) || !bytes.Equal(reply.TimeStampToken.FullBytes, token.Raw) {
+			t.Errorf("%x parses, and marshals to other bytes", der)
 		}
 	})
 }

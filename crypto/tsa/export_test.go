@@ -35,6 +35,11 @@ var (
 // ParseReply is what the client does with an answer.
 var ParseReply = parseReply
 
+// ParseRequest is what the authority does with a query.
+func (a *Authority) ParseRequest(der []byte) (TimeStampReq, *RejectionError) {
+	return a.parseRequest(der)
+}
+
 // Request encodes a good request for an imprint.
 func Request(imprint []byte, nonce *big.Int) timeStampReq {
 	return timeStampReq{

@@ -382,6 +382,12 @@ func FuzzParseToken(f *testing.F) {
 			t.Error("token is not the whole input")
 		}
 		_ = token.Check(message)
+		var content tsa.ContentInfo
+		_, err = asn1.Unmarshal(der, &content)
+		must(t, err)
+		if !bytes.Equal(mustMarshal(t, content, ""), der) {
+			t.Error("token marshals to other bytes")
+		}
 		if _, err := tsa.ParseToken(append(bytes.Clone(der), 0)); err == nil {
 			t.Error("parses with a byte after it")
 		}

@@ -3,7 +3,8 @@
 // A token (时间戳, GB/T 20520, GM/T 0033-2014, in the shape of RFC 3161) proves that
 // a message existed at a time: it is a CMS SignedData over a TSTInfo, signed by a
 // timestamp authority (TSA). Authority is a TSA, Client asks one, ParseToken and
-// Check judge what came back.
+// Check judge what came back. Beyond the shape, the profile is RFC 3161 with SM3 as
+// the only imprint, genTime in UTC, and ESSCertIDv2 (RFC 5816) by SM3.
 //
 // Invariants:
 //   - A token is accepted in canonical DER only, with just the certificates that
@@ -17,6 +18,8 @@
 //   - Replies are bounded to 64 KiB and to a time limit. A token that does not answer
 //     the request (imprint, nonce, policy, signature) is an error: no clock of
 //     this machine ever takes its place.
+//   - An authority that fails is let alone for a while (Backoff): who waits for it is
+//     at most one caller, and nobody has to say that it is back.
 //
 // It does not judge the path to a trust anchor: crypto/pki does, with
 // [pki.UsageTimestamp] and Token.Intermediates.

@@ -12,6 +12,7 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/seal"
+	"elicence/crypto/tsa"
 	"elicence/licence"
 	"elicence/licence/render"
 )
@@ -189,7 +190,7 @@ func (r *Registry) seal(ctx context.Context, s *sealing) error {
 	if err != nil {
 		return fmt.Errorf("sealing: %w", err)
 	}
-	if token, err := r.cfg.TSA.Timestamp(ctx, signature.SignatureValue); err == nil {
+	if token, err := r.timestamp(ctx, signature.SignatureValue); err == nil {
 		if signature, err = signature.WithTimestamp(token.Raw); err != nil {
 			return fmt.Errorf("adding the timestamp token: %w", err)
 		}
@@ -199,6 +200,16 @@ func (r *Registry) seal(ctx context.Context, s *sealing) error {
 	}
 	s.file, err = s.prepared.Finish(signature.Raw)
 	return err
+}
+
+// timestamp asks for a token that fits the room kept for it: an authority that sends
+// more stops no issue, but counts as away.
+func (r *Registry) timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
+	token, err := r.cfg.TSA.Timestamp(ctx, message)
+	if err == nil && len(token.Raw) > tokenRoom {
+		return nil, fmt.Errorf("timestamp token of %d bytes in room for %d", len(token.Raw), tokenRoom)
+	}
+	return token, err
 }
 
 // check is step 5: the finished file verified as a stranger would, the drawn QR
@@ -329,7 +340,7 @@ func (r *Registry) timestamped(ctx context.Context, file []byte) ([]byte, time.T
 	if err != nil {
 		return nil, time.Time{}, err
 	}
-	token, err := r.cfg.TSA.Timestamp(ctx, signature.SignatureValue)
+	token, err := r.timestamp(ctx, signature.SignatureValue)
 	if err != nil {
 		return nil, time.Time{}, fmt.Errorf("%w: %w", errTSA, err)
 	}

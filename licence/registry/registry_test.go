@@ -14,7 +14,6 @@ import (
 
 	"elicence/audit"
 	"elicence/crypto/pki"
-	"elicence/crypto/tsa"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
@@ -369,45 +368,6 @@ func TestRefusalsAreLogged(t *testing.T) {
 	if e := entries(t, s, from)[0].Entry; !utf8.ValidString(e.Purpose) || strings.ContainsAny(e.Purpose, "\u202e\u200b\x00") || len(e.Purpose) > 512 {
 		t.Errorf("the log holds %q", e.Purpose)
 	}
-}
-
-// TestTimestampPending issues while the TSA is away, and adds the token later in place.
-func TestTimestampPending(t *testing.T) {
-	s := open(t)
-	away := s.Config
-	away.TSA = awayTSA{}
-	r, err := registry.New(away)
-	must(t, err)
-	body, c := sample(t, "food-retail.json")
-	issued, _, err := r.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body})
-	must(t, err)
-	if issued.Timestamped {
-		t.Fatal("a token from nowhere")
-	}
-	pending, _, err := s.Download(t.Context(), c, issued.Identifier, registry.Use{})
-	must(t, err)
-	if n, err := r.Upgrade(t.Context()); n != 0 || err == nil {
-		t.Errorf("upgraded %d without a TSA: %v", n, err)
-	}
-	n, err := s.Upgrade(t.Context())
-	if n != 1 || err != nil {
-		t.Fatalf("upgraded %d: %v", n, err)
-	}
-	upgraded, _, err := s.Download(t.Context(), c, issued.Identifier, registry.Use{})
-	must(t, err)
-	if len(upgraded) != len(pending) {
-		t.Errorf("the file grew from %d to %d bytes", len(pending), len(upgraded))
-	}
-	must(t, stranger(s.PKI.Anchors)(t.Context(), upgraded, s.Now()))
-	if n, err := s.Upgrade(t.Context()); n != 0 || err != nil {
-		t.Errorf("upgraded %d again: %v", n, err)
-	}
-}
-
-type awayTSA struct{}
-
-func (awayTSA) Timestamp(context.Context, []byte) (*tsa.Token, error) {
-	return nil, errors.New("connection refused")
 }
 
 func TestStatusChanges(t *testing.T) {
