@@ -43,6 +43,11 @@ func (r reader) Seal(ctx context.Context, id string) (registry.SealRecord, error
 	return oneSeal(ctx, r, selectSeal+`WHERE id = $1`, id)
 }
 
+// SealStage implements registry.Store.
+func (r reader) SealStage(ctx context.Context, id string) (registry.SealRecord, error) {
+	return oneSeal(ctx, r, `SELECT id, authority_code, name, status, NULL, record_number, replaces, reason, at FROM seal WHERE id = $1`, id)
+}
+
 // Seals implements registry.Store.
 func (r reader) Seals(ctx context.Context) ([]registry.SealRecord, error) {
 	found, err := seals(ctx, r, selectSeal+`ORDER BY authority_code, id`)

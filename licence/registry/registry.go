@@ -42,6 +42,7 @@ import (
 	"crypto"
 	"fmt"
 	"io"
+	"sync"
 	"time"
 
 	"elicence/audit"
@@ -101,7 +102,11 @@ type Config struct {
 }
 
 // Registry is the register. Its methods may be called concurrently.
-type Registry struct{ cfg Config }
+type Registry struct {
+	cfg Config
+	// compared says when the register's seal, last found equal to ours, was changed.
+	compared sync.Map // *SealKey to time.Time
+}
 
 // New returns a Registry over c. It is an error when a catalogue item names a
 // layout that there is none of, or one with riding seals while a seal has no

@@ -217,7 +217,7 @@ func (r *Registry) enterSeal(ctx context.Context, c Caller, authority string, k 
 // sealInUse says why a seal may not be used by the register, as a *SealFault; nil when
 // it may. It is asked before a number is used, and again before the key is.
 func (r *Registry) sealInUse(ctx context.Context, k *SealKey) error {
-	s, err := r.cfg.Store.Seal(ctx, k.Seal.ID)
+	s, err := r.cfg.Store.SealStage(ctx, k.Seal.ID)
 	switch {
 	case errors.Is(err, licence.ErrNotFound):
 		return &SealFault{"seal_unregistered", "the seal " + k.Seal.ID + " is not in the register", ErrNoSeal}
@@ -225,9 +225,23 @@ func (r *Registry) sealInUse(ctx context.Context, k *SealKey) error {
 		return err
 	case s.Status != SealInUse:
 		return &SealFault{"seal_" + string(s.Status), fmt.Sprintf("the seal %s is %s (%s)", s.ID, s.Status, s.Reason), ErrNoSeal}
-	case !bytes.Equal(s.DER, k.Seal.Raw):
+	}
+	return r.sameSeal(ctx, k, s.At)
+}
+
+// sameSeal compares our seal with the register's, once for every change of the latter.
+func (r *Registry) sameSeal(ctx context.Context, k *SealKey, changed time.Time) error {
+	if at, known := r.compared.Load(k); known && changed.Equal(at.(time.Time)) {
+		return nil
+	}
+	s, err := r.cfg.Store.Seal(ctx, k.Seal.ID)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(s.DER, k.Seal.Raw) {
 		return &SealFault{"seal_unregistered", "the seal " + s.ID + " is not the one in the register", ErrNoSeal}
 	}
+	r.compared.Store(k, s.At)
 	return nil
 }
 

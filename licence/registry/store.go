@@ -39,6 +39,9 @@ type Store interface {
 	EachStatus(ctx context.Context, fn func(licence.Identifier, licence.Status, time.Time) error) error
 	// Seal returns a seal by its identifier; licence.ErrNotFound when there is none.
 	Seal(ctx context.Context, id string) (SealRecord, error)
+	// SealStage is Seal without the SESeal, which is large: it is asked twice for every
+	// licence.
+	SealStage(ctx context.Context, id string) (SealRecord, error)
 	// Seals returns all seals, ordered by authority and identifier.
 	Seals(ctx context.Context) ([]SealRecord, error)
 	// StatusAsOf returns the status a licence had at an instant.

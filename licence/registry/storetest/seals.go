@@ -37,6 +37,14 @@ func testSeals(t *testing.T, b Backend) {
 	if diff := cmp.Diff(got, made); err != nil || diff != "" {
 		t.Errorf("seal differs (got, want): %v\n%s", err, diff)
 	}
+	stage, err := b.SealStage(t.Context(), made.ID)
+	light := made
+	light.DER = nil
+	if diff := cmp.Diff(stage, light); err != nil || diff != "" {
+		t.Errorf("stage differs (got, want): %v\n%s", err, diff)
+	}
+	_, err = b.SealStage(t.Context(), "none")
+	wantError(t, "stage of none", err, licence.ErrNotFound)
 	all, err := b.Seals(t.Context())
 	if diff := cmp.Diff(all, []registry.SealRecord{other, made}); err != nil || diff != "" {
 		t.Errorf("seals differ (got, want): %v\n%s", err, diff)
