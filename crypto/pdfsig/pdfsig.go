@@ -43,7 +43,6 @@ package pdfsig
 
 import (
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -151,24 +150,18 @@ func (f *File) Digest(i int) [32]byte {
 	return digest(f.bytes[:r[1]], f.bytes[r[2]:r[2]+r[3]])
 }
 
-// PageContent returns the decoded content of a page, counted from 1: its streams
-// with a line feed between them, as a reader joins them (7.8.2). A stream that does
-// not decode, or decodes to more than MaxStream bytes, is a *FormatError.
+// PageContent returns the decoded content of a page, counted from 1, that follows
+// the backdrop. A stream that does not decode, or decodes to more than MaxStream
+// bytes, is a *FormatError.
 func (f *File) PageContent(page int) ([]byte, error) {
 	if page < 1 || page > f.Pages {
 		return nil, fmt.Errorf("pdfsig: page %d of %d", page, f.Pages)
 	}
-	var z inflater
-	backdrop, err := z.inflate(f.contents[page-1][0], 0, MaxStream)
-	if err != nil {
-		return nil, err
-	}
-	content, err := z.inflate(f.contents[page-1][1], 0, MaxStream)
-	if err != nil {
-		return nil, err
-	}
-	return slices.Concat(backdrop, []byte("\n"), content), nil
+	return new(inflater).inflate(f.contents[page-1][1], 0, MaxStream)
 }
+
+// Backdrop returns what all pages begin with, as it is encoded in the file.
+func (f *File) Backdrop() []byte { return f.contents[0][0].data }
 
 // digest returns the SM3 digest of two ranges.
 func digest(first, second []byte) (sum [32]byte) {

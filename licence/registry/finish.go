@@ -230,6 +230,9 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 	if !bytes.Equal(signature.DocumentDigest, s.digest[:]) {
 		return errors.New("the finished file differs from what was logged before sealing")
 	}
+	if !r.cfg.Layouts[s.item.Layout].Drew(f.Backdrop()) {
+		return errors.New("the page does not begin with the layout's backdrop")
+	}
 	content, err := f.PageContent(s.out.QR.Page)
 	if err != nil {
 		return err

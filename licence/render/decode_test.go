@@ -14,6 +14,7 @@ import (
 	zxing "github.com/makiuchi-d/gozxing/qrcode"
 
 	"elicence/licence/render"
+	"elicence/licence/render/qr"
 )
 
 // content is the inflated content stream of the page with the symbol: the only
@@ -196,4 +197,16 @@ func FuzzDecodeQR(f *testing.F) {
 			t.Fatalf("%q with %v", text, err)
 		}
 	})
+}
+
+// TestCheckBackdrop: only what leaves no trace may be left out of the decoding.
+func TestCheckBackdrop(t *testing.T) {
+	for content, good := range map[string]bool{
+		"": true, "q 2 0 0 2 0 0 cm 0 0 9 9 re f Q\n": true, "q 1 w 0 0 m 9 9 l S Q": true,
+		"2 0 0 2 0 0 cm": false, "q 1 g": false, "0.5 g": false, "0 0 9 9 re": false, "0 0 m 9 9 l": false, "Q": false, "1 2 3": false, "/X Do": false,
+	} {
+		if err := qr.CheckBackdrop([]byte(content)); (err == nil) != good {
+			t.Errorf("%q: %v", content, err)
+		}
+	}
 }

@@ -64,7 +64,11 @@ func parseLayout(file string, data []byte) (*Layout, error) {
 	if err := p.checkPlaces(); err != nil {
 		return nil, err
 	}
-	p.backdrop = pdf.Deflate(p.drawBackdrop())
+	backdrop := p.drawBackdrop()
+	if err := qr.CheckBackdrop(backdrop); err != nil {
+		return nil, fmt.Errorf("backdrop: %w", err)
+	}
+	p.backdrop = pdf.Deflate(backdrop)
 	return p.Layout, nil
 }
 

@@ -17,6 +17,7 @@
 package render
 
 import (
+	"bytes"
 	"errors"
 	"strings"
 	"time"
@@ -72,6 +73,11 @@ func (p Placement) Centred(width, height float64) (x, y float64) {
 func (l *Layout) box(modules int) qr.Box {
 	return qr.Box{Page: l.qr.Page, X: l.qr.X * pt, Y: (l.page.H - l.qr.Y - l.qr.Size) * pt, Size: l.qr.Size * pt, Modules: modules}
 }
+
+// Drew reports whether a file's backdrop, as it is encoded there, is this layout's.
+// Loading proved that it leaves the graphics state as it found it, so that what
+// follows it can be read by itself.
+func (l *Layout) Drew(backdrop []byte) bool { return bytes.Equal(backdrop, l.backdrop.Encoded()) }
 
 // Check reports whether lic can be drawn: every character by some font, every
 // text in its box. Called with the widest possible number and identifier, it

@@ -57,6 +57,9 @@ type Attachment struct {
 // compressed once.
 type Stream struct{ deflated []byte }
 
+// Encoded is the stream as it stands in a file.
+func (s Stream) Encoded() []byte { return s.deflated }
+
 // writers lends compressors, which are large. Their fastest level is the right
 // one: outlines hardly shrink, and time is what an issue has least of.
 var writers = sync.Pool{New: func() any {

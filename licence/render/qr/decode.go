@@ -48,6 +48,22 @@ func Decode(pageContent []byte, box Box) (string, error) {
 	return text, nil
 }
 
+// CheckBackdrop reports whether operators that stand before all others leave the
+// graphics state, and the path, as they found them. Then what follows can be decoded
+// without them: the white that a symbol begins with covers what they drew.
+func CheckBackdrop(content []byte) error {
+	p := &painter{box: Box{Size: 1, Modules: 1}, img: image.NewGray(image.Rect(0, 0, 1, 1))}
+	p.state.m = transform{1, 0, 0, 1, 0, 0}
+	before := p.state
+	if err := p.read(content); err != nil {
+		return err
+	}
+	if len(p.stack) != 0 || p.state != before || len(p.rects) != 0 || p.other || p.clip || len(p.operands) != 0 {
+		return errors.New("it does not leave the graphics state as it found it")
+	}
+	return nil
+}
+
 // painter interprets the operators our pages use.
 type painter struct {
 	box    Box
