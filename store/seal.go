@@ -8,7 +8,11 @@ import (
 	"elicence/licence/registry"
 )
 
-const selectSeal = `SELECT id, authority_code, name, status, der, record_number, replaces, reason, at FROM seal `
+// Both select the columns that seals reads, the second without the SESeal.
+const (
+	selectSeal  = `SELECT id, authority_code, name, status, der, record_number, replaces, reason, at FROM seal `
+	selectStage = `SELECT id, authority_code, name, status, NULL, record_number, replaces, reason, at FROM seal `
+)
 
 // seals reads a query that begins with selectSeal.
 func seals(ctx context.Context, from session, query string, args ...any) ([]registry.SealRecord, error) {
@@ -45,7 +49,7 @@ func (r reader) Seal(ctx context.Context, id string) (registry.SealRecord, error
 
 // SealStage implements registry.Store.
 func (r reader) SealStage(ctx context.Context, id string) (registry.SealRecord, error) {
-	return oneSeal(ctx, r, `SELECT id, authority_code, name, status, NULL, record_number, replaces, reason, at FROM seal WHERE id = $1`, id)
+	return oneSeal(ctx, r, selectStage+`WHERE id = $1`, id)
 }
 
 // Seals implements registry.Store.
@@ -70,14 +74,15 @@ func (t *transaction) InsertSeal(ctx context.Context, s registry.SealRecord) err
 
 // UpdateSeal implements registry.Tx.
 func (t *transaction) UpdateSeal(ctx context.Context, s registry.SealRecord, from []registry.SealStatus) error {
-	old, err := oneSeal(ctx, t, selectSeal+`WHERE id = $1`, s.ID)
+	old, err := oneSeal(ctx, t, selectStage+`WHERE id = $1`, s.ID)
 	if err != nil {
 		return err
 	}
 	if !slices.Contains(from, old.Status) {
 		return doing("changing seal "+s.ID+", which is "+string(old.Status), licence.ErrWrongStatus)
 	}
-	n, err := t.exec(ctx, `UPDATE seal SET status = $2, der = $3, record_number = $4, reason = $5, at = $6 WHERE id = $1 AND status = $7`,
+	n, err := t.exec(ctx, `UPDATE seal SET status = $2, der = coalesce($3, der),
+			record_number = CASE WHEN $4 = '' THEN record_number ELSE $4 END, reason = $5, at = $6 WHERE id = $1 AND status = $7`,
 		s.ID, string(s.Status), s.DER, s.RecordNumber, s.Reason, nanos(s.At), string(old.Status))
 	if err == nil && n == 0 {
 		err = licence.ErrWrongStatus // somebody changed it meanwhile

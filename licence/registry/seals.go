@@ -78,14 +78,30 @@ func (r *Registry) ApplySeal(ctx context.Context, c Caller, s SealRecord) (audit
 	s.Status, s.At, s.DER, s.RecordNumber = SealApplied, r.now(), nil, ""
 	return r.gate(ctx, c, &access{
 		action: ActionSealApply, object: sealObject(s.ID), use: Use{Purpose: s.Reason}, purposeField: "reason",
-		check: func() error {
-			if s.ID == "" || s.Name == "" || s.Reason == "" || licence.CheckUSCC(s.Authority) != nil {
-				return ErrReasonMissing
-			}
-			return nil
-		},
+		check: func() error { return s.checkApplied() },
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertSeal(ctx, s) },
 	})
+}
+
+// checkApplied names what an application lacks.
+func (s *SealRecord) checkApplied() error {
+	if s.Reason == "" {
+		return ErrReasonMissing
+	}
+	for field, value := range map[string]string{"id": s.ID, "name": s.Name} {
+		if value == "" {
+			return sealFault(field, licence.CodeMissing, "is required")
+		}
+	}
+	if err := licence.CheckUSCC(s.Authority); err != nil {
+		return sealFault("authority", licence.CodeBadHolderCode, "is wrong: "+err.Error())
+	}
+	return nil
+}
+
+// sealFault is a fault with one field of a change to a seal.
+func sealFault(field, code, detail string) error {
+	return &licence.RequestError{Fields: []licence.FieldError{{Field: field, Code: code, Detail: detail}}}
 }
 
 // AcceptSeal takes in the seal that was made, here or elsewhere: it must be the one
@@ -105,14 +121,17 @@ func (r *Registry) takeSeal(ctx context.Context, c Caller, id string, der []byte
 	digest := sm3.Sum(der)
 	return r.changeSeal(ctx, c, id, to, change, reason, digest[:], func(s *SealRecord) error {
 		made, err := seal.ParseSeal(der)
-		if err != nil {
-			return err
+		if err == nil {
+			err = made.CheckSignature()
 		}
-		if made.ID != s.ID || made.Name != s.Name {
-			return fmt.Errorf("the seal is %q, %q, not %q, %q", made.ID, made.Name, s.ID, s.Name)
+		if err == nil && (made.ID != s.ID || made.Name != s.Name) {
+			err = fmt.Errorf("it is %q, %q, not %q, %q", made.ID, made.Name, s.ID, s.Name)
+		}
+		if err != nil {
+			return sealFault("seal", licence.CodeInvalid, err.Error())
 		}
 		s.DER = bytes.Clone(der)
-		return made.CheckSignature()
+		return nil
 	})
 }
 
@@ -120,7 +139,7 @@ func (r *Registry) takeSeal(ctx context.Context, c Caller, id string, der []byte
 func (r *Registry) PutSealOnRecord(ctx context.Context, c Caller, id, number, reason string) (audit.Receipt, error) {
 	return r.changeSeal(ctx, c, id, SealRecorded, sealChange{ActionSealRecord, []SealStatus{SealMade}}, reason, nil, func(s *SealRecord) error {
 		if s.RecordNumber = number; number == "" {
-			return errors.New("a number is required")
+			return sealFault("record_number", licence.CodeMissing, "is required")
 		}
 		return nil
 	})
@@ -131,7 +150,8 @@ func (r *Registry) PutSealOnRecord(ctx context.Context, c Caller, id, number, re
 func (r *Registry) ChangeSeal(ctx context.Context, c Caller, id string, to SealStatus, reason string) (audit.Receipt, error) {
 	change, known := sealChanges[to]
 	if !known {
-		return audit.Receipt{}, fmt.Errorf("%w: no way leads to %q", licence.ErrWrongStatus, to)
+		return r.refuse(ctx, c, &access{action: ActionConfigure, object: sealObject(id), use: Use{Purpose: reason}},
+			fmt.Errorf("%w: no way leads to %q", licence.ErrWrongStatus, to))
 	}
 	return r.changeSeal(ctx, c, id, to, change, reason, nil, func(*SealRecord) error { return nil })
 }
@@ -140,6 +160,7 @@ func (r *Registry) ChangeSeal(ctx context.Context, c Caller, id string, to SealS
 func (r *Registry) changeSeal(ctx context.Context, c Caller, id string, to SealStatus, change sealChange, reason string, digest []byte, edit func(*SealRecord) error) (audit.Receipt, error) {
 	s, found := r.cfg.Store.Seal(ctx, id)
 	s.Status, s.Reason, s.At = to, reason, r.now()
+	s.DER, s.RecordNumber = nil, "" // unless edit gives new ones
 	return r.gate(ctx, c, &access{
 		action: change.action, object: sealObject(id), digest: digest, use: Use{Purpose: reason}, purposeField: "reason",
 		check: func() error {
@@ -149,10 +170,7 @@ func (r *Registry) changeSeal(ctx context.Context, c Caller, id string, to SealS
 			case reason == "":
 				return ErrReasonMissing
 			}
-			if err := edit(&s); err != nil {
-				return &licence.RequestError{Fields: []licence.FieldError{{Field: "seal", Code: licence.CodeInvalid, Detail: err.Error()}}}
-			}
-			return nil
+			return edit(&s)
 		},
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.UpdateSeal(ctx, s, change.from) },
 	})

@@ -70,8 +70,9 @@ type Tx interface {
 	AnswerKey(ctx context.Context, client, key string, answer []byte) error
 	// InsertSeal enters a seal; ErrSealTaken when its identifier exists.
 	InsertSeal(ctx context.Context, s SealRecord) error
-	// UpdateSeal replaces all but ID, Authority, Name and Replaces of a seal, and notes
-	// the change. licence.ErrWrongStatus when its status is not among from.
+	// UpdateSeal replaces Status, Reason and At of a seal, DER and RecordNumber when they
+	// are not empty, and notes the change. licence.ErrWrongStatus when its status is not
+	// among from.
 	UpdateSeal(ctx context.Context, s SealRecord, from []SealStatus) error
 	// NextNumber returns the next value, from 1, of the counter named series; it
 	// is consumed when the transaction commits.

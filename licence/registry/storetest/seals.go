@@ -37,6 +37,11 @@ func testSeals(t *testing.T, b Backend) {
 	if diff := cmp.Diff(got, made); err != nil || diff != "" {
 		t.Errorf("seal differs (got, want): %v\n%s", err, diff)
 	}
+	used := registry.SealRecord{ID: made.ID, Status: registry.SealInUse, Reason: "启用", At: after(2 * time.Second)}
+	if err := update(used, registry.SealMade); err != nil {
+		t.Fatal(err)
+	}
+	made.Status, made.Reason, made.At = used.Status, used.Reason, used.At // the rest is as it was
 	stage, err := b.SealStage(t.Context(), made.ID)
 	light := made
 	light.DER = nil
