@@ -103,6 +103,7 @@ type options struct {
 	passphraseFile, publicURL, tsaURL string
 	behindProxy                       bool
 	sealMargin                        time.Duration
+	registerOnly                      bool // for a command beside the service: no upkeep, no server, nothing entered
 	fonts                             *render.Fonts
 }
 
@@ -133,6 +134,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	}
 	if err = in.openRegistry(o, secrets); err != nil {
 		return in, err
+	}
+	if o.registerOnly {
+		return in, nil
 	}
 	if err = in.registry.RegisterSeals(ctx, registry.System("set-up")); err != nil {
 		return in, err

@@ -49,7 +49,7 @@ func withRegistry(ctx context.Context, l location, passphraseFile, fontsDir stri
 	if err != nil {
 		return err
 	}
-	in, err := open(ctx, options{location: l, passphraseFile: passphraseFile, publicURL: "http://localhost", fonts: fonts})
+	in, err := open(ctx, options{location: l, passphraseFile: passphraseFile, fonts: fonts, registerOnly: true})
 	if err != nil {
 		return err
 	}
