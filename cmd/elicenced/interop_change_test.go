@@ -191,6 +191,10 @@ func (s *subject) swapped(other *subject) ([]byte, error) {
 	return pdfsig.ReplaceContents(s.pdf, other.parts.Container.Contents)
 }
 
+// pngHeader is the length of a PNG's signature and IHDR chunk. A change there may make a
+// picture that we refuse to read at all, as one that would unfold to something huge.
+const pngHeader = 33
+
 // changes are the rows of the table. A signature value's first bytes of r and last of s
 // are spared, so that it stays one; so are the high bits of texts.
 var changes = []struct {
@@ -211,7 +215,8 @@ var changes = []struct {
 	{"seal signature: value", 40, "good good bad bad good", inside(signature, -20, 20)},
 	{"seal signature: signer's certificate", 30, "good bad good good good", inside(signerCert, -20, 20)},
 	{"seal signature: any bit", 100, "", anyOfDER},
-	{"seal: picture", 40, "good bad bad good good", inside(picture, 0, 500)},
+	{"seal: picture", 40, "good bad bad good good", inside(picture, pngHeader, 500)},
+	{"seal: picture's header", 20, "", inside(picture, 0, pngHeader)},
 	{"seal: identifier", 15, "good bad bad good good", lowBit(sealHeader, sealID, 0)},
 	{"seal: certificate list", 30, "good bad bad good good", listed},
 	{"seal: maker's signature value", 40, "good bad bad good good", inside(makerSignature, -20, 20)},
@@ -282,7 +287,7 @@ func changedSeal(t *testing.T, name string, der []byte, r *rand.Rand) (all []exh
 	data := bytes.Index(der, parts.Seal.Picture.Data)
 	value := bytes.LastIndex(der, parts.Seal.SignatureValue) + len(parts.Seal.SignatureValue)
 	for range 10 {
-		flipped("picture", "- bad - - -", data+r.IntN(len(parts.Seal.Picture.Data)))
+		flipped("picture", "- bad - - -", data+pngHeader+r.IntN(len(parts.Seal.Picture.Data)-pngHeader))
 		flipped("maker's signature value", "- bad - - -", value-1-r.IntN(20))
 		flipped("any bit of what is signed", "", bytes.Index(der, parts.Seal.InfoRaw)+r.IntN(len(parts.Seal.InfoRaw)))
 	}
