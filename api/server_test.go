@@ -18,6 +18,7 @@ import (
 
 	"elicence/api"
 	"elicence/audit"
+	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -116,10 +117,10 @@ func (w *world) serveOver(storage audit.Storage, change func(*api.Config)) *api.
 }
 
 // stranger verifies a file with the anchors alone.
-func stranger(anchors *pki.TrustAnchors) func(context.Context, []byte, time.Time) error {
-	return func(ctx context.Context, file []byte, at time.Time) error {
+func stranger(anchors *pki.TrustAnchors) func(context.Context, *pdfsig.File, time.Time) error {
+	return func(ctx context.Context, f *pdfsig.File, at time.Time) error {
 		v := verify.Verifier{Anchors: anchors}
-		if r := v.VerifyFile(ctx, file, at); r.Indication != verify.TotalPassed {
+		if r := v.VerifyRead(ctx, f, at); r.Indication != verify.TotalPassed {
 			return fmt.Errorf("%s/%s", r.Indication, r.SubIndication)
 		}
 		return nil

@@ -116,14 +116,19 @@ func (s *session) indicate() (Indication, SubIndication) {
 	return TotalPassed, ""
 }
 
-// open reads the file as far as its parts: structure and coverage. It reports
-// whether there is a seal signature to judge.
-func (s *session) open(file []byte) bool {
+// read reads the file strictly; nil, with the reason as a check, when it is refused.
+func (s *session) read(file []byte) *pdfsig.File {
 	f, err := pdfsig.Read(file)
 	if err != nil {
 		s.refuse(file, err)
-		return false
+		return nil
 	}
+	return f
+}
+
+// open finds the parts of the file: structure and coverage. It reports whether there
+// is a seal signature to judge.
+func (s *session) open(f *pdfsig.File) bool {
 	last := len(f.Signatures) - 1
 	c := f.Signatures[last]
 	if c.Filter != pdfsig.Filter || c.SubFilter != pdfsig.SubFilter {
@@ -131,8 +136,10 @@ func (s *session) open(file []byte) bool {
 		return false
 	}
 	s.file, s.rangeDigest = f, f.Digest(last)
-	s.set(CheckStructure, "structure_ok", structureEvidence(f, len(file)))
-	s.set(CheckCoverage, "coverage_ok", coverageEvidence(c.ByteRange, len(file)))
+	size := int(c.ByteRange[2] + c.ByteRange[3]) // the last signature covers the whole file
+	s.set(CheckStructure, "structure_ok", structureEvidence(f, size))
+	s.set(CheckCoverage, "coverage_ok", coverageEvidence(c.ByteRange, size))
+	var err error
 	if s.signature, err = seal.ParseSignature(c.Contents); err != nil {
 		s.set(CheckSealSignature, "seal_signature_malformed", err.Error())
 		return false

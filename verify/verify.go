@@ -37,6 +37,7 @@ import (
 	"context"
 	"time"
 
+	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 )
 
@@ -63,7 +64,21 @@ type Verifier struct {
 func (v *Verifier) VerifyFile(ctx context.Context, file []byte, at time.Time) *Report {
 	s := newSession(v, at)
 	s.lookUpFile(ctx, file)
-	if s.open(file) {
+	s.judge(ctx, s.read(file))
+	return s.report()
+}
+
+// VerifyRead is VerifyFile for a caller that has read the file for itself. It asks
+// the register by the licence's identifier alone, not for the whole file.
+func (v *Verifier) VerifyRead(ctx context.Context, f *pdfsig.File, at time.Time) *Report {
+	s := newSession(v, at)
+	s.judge(ctx, f)
+	return s.report()
+}
+
+// judge makes the checks of a file, as far as there is one.
+func (s *session) judge(ctx context.Context, f *pdfsig.File) {
+	if f != nil && s.open(f) {
 		s.checkSealSignature()
 		s.checkTimestamp()
 		s.proveTime()
@@ -76,7 +91,6 @@ func (v *Verifier) VerifyFile(ctx context.Context, file []byte, at time.Time) *R
 		s.checkQR()
 		s.checkRegister(ctx)
 	}
-	return s.report()
 }
 
 // VerifyQR judges the text of a verification QR code at the validation time at.

@@ -334,9 +334,9 @@ func (in *instance) trusts(cert *pki.Certificate, usage pki.Usage, at time.Time)
 
 // check verifies a finished file as a stranger with the anchors would, and what OCSP
 // evidence is at hand.
-func (in *instance) check(ctx context.Context, file []byte, at time.Time) error {
+func (in *instance) check(ctx context.Context, f *pdfsig.File, at time.Time) error {
 	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
-	report := v.VerifyFile(ctx, file, at)
+	report := v.VerifyRead(ctx, f, at)
 	if report.Indication == verify.TotalPassed {
 		return nil
 	}

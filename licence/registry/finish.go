@@ -215,12 +215,12 @@ func (r *Registry) timestamp(ctx context.Context, message []byte) (*tsa.Token, e
 // check is step 5: the finished file verified as a stranger would, the drawn QR
 // symbol decoded, and the digest compared with the logged one.
 func (r *Registry) check(ctx context.Context, s *sealing) error {
-	if err := r.cfg.Check(ctx, s.file, r.now()); err != nil {
-		return fmt.Errorf("verifying the finished file: %w", err)
-	}
 	f, err := pdfsig.Read(s.file)
+	if err == nil {
+		err = r.cfg.Check(ctx, f, r.now())
+	}
 	if err != nil {
-		return err
+		return fmt.Errorf("verifying the finished file: %w", err)
 	}
 	// Check has compared the sealed digest with the file's bytes.
 	signature, err := seal.ParseSignature(f.Signatures[len(f.Signatures)-1].Contents)
@@ -318,7 +318,11 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 	if err != nil {
 		return err
 	}
-	if err := r.cfg.Check(ctx, file, r.now()); err != nil {
+	f, err := pdfsig.Read(file)
+	if err == nil {
+		err = r.cfg.Check(ctx, f, r.now())
+	}
+	if err != nil {
 		return fmt.Errorf("verifying the upgraded file: %w", err)
 	}
 	next := rec.File

@@ -76,9 +76,9 @@ func TestPAdES(t *testing.T) {
 	}
 	file, _, err := s.Download(t.Context(), c, issued.Identifier, registry.Use{})
 	must(t, err)
-	must(t, stranger(s.PKI.Anchors)(t.Context(), file, s.Now()))
 	f, err := pdfsig.Read(file)
 	must(t, err)
+	must(t, stranger(s.PKI.Anchors)(t.Context(), f, s.Now()))
 	if len(f.Signatures) != 2 || f.Signatures[0].SubFilter != pdfsig.SubFilterPAdES || f.Signatures[1].SubFilter != pdfsig.SubFilter {
 		t.Errorf("signatures: %+v", f.Signatures)
 	}

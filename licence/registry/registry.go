@@ -46,6 +46,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/tsa"
 	"elicence/licence"
@@ -92,7 +93,7 @@ type Config struct {
 	SealMargin time.Duration
 	// Check verifies a finished file as a stranger would, offline, against the
 	// pinned anchors; an error keeps the file from being issued.
-	Check func(ctx context.Context, file []byte, at time.Time) error
+	Check func(ctx context.Context, f *pdfsig.File, at time.Time) error
 	// PublicURL is the scheme and host printed in QR codes.
 	PublicURL string
 	Now       func() time.Time

@@ -13,6 +13,7 @@ import (
 	"unicode/utf8"
 
 	"elicence/audit"
+	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -25,14 +26,22 @@ import (
 )
 
 // stranger verifies a file with the anchors alone.
-func stranger(anchors *pki.TrustAnchors) func(context.Context, []byte, time.Time) error {
-	return func(ctx context.Context, file []byte, at time.Time) error {
+func stranger(anchors *pki.TrustAnchors) func(context.Context, *pdfsig.File, time.Time) error {
+	return func(ctx context.Context, f *pdfsig.File, at time.Time) error {
 		v := verify.Verifier{Anchors: anchors}
-		if r := v.VerifyFile(ctx, file, at); r.Indication != verify.TotalPassed {
+		if r := v.VerifyRead(ctx, f, at); r.Indication != verify.TotalPassed {
 			return fmt.Errorf("%s/%s: %+v", r.Indication, r.SubIndication, r.Checks)
 		}
 		return nil
 	}
+}
+
+// passes holds a file that was downloaded to the stranger's verdict.
+func passes(t *testing.T, s *registrytest.Service, file []byte) {
+	t.Helper()
+	f, err := pdfsig.Read(file)
+	must(t, err)
+	must(t, stranger(s.PKI.Anchors)(t.Context(), f, s.Now()))
 }
 
 // open opens a service over a fresh SQLite database.
@@ -134,7 +143,7 @@ func TestIssueEverySample(t *testing.T) {
 		_, c := sample(t, name)
 		file, _, err := s.Download(t.Context(), c, issued.Identifier, registry.Use{})
 		must(t, err)
-		must(t, stranger(s.PKI.Anchors)(t.Context(), file, s.Now()))
+		passes(t, s, file)
 	}
 	if len(names) < 10 {
 		t.Errorf("only %d sample requests", len(names))
@@ -221,7 +230,7 @@ func TestTakeOver(t *testing.T) {
 			s := open(t)
 			body, c := sample(t, "food-retail.json")
 			dying := s.Config
-			dying.Check = func(context.Context, []byte, time.Time) error { return errors.New("killed here") }
+			dying.Check = func(context.Context, *pdfsig.File, time.Time) error { return errors.New("killed here") }
 			dead, err := registry.New(dying)
 			must(t, err)
 			_, _, err = dead.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body})
@@ -257,7 +266,7 @@ func TestVoid(t *testing.T) {
 	s := open(t)
 	body, c := sample(t, "food-retail.json")
 	dying := s.Config
-	dying.Check = func(context.Context, []byte, time.Time) error {
+	dying.Check = func(context.Context, *pdfsig.File, time.Time) error {
 		return &licence.RequestError{Fields: []licence.FieldError{{Field: "fields.premises", Code: "overflow", Detail: "does not fit"}}}
 	}
 	dead, err := registry.New(dying)
@@ -337,7 +346,7 @@ func TestUpkeepGoesOn(t *testing.T) {
 	}
 	file, _, err := s.Download(t.Context(), c, last.Identifier, registry.Use{})
 	must(t, err)
-	must(t, stranger(s.PKI.Anchors)(t.Context(), file, s.Now()))
+	passes(t, s, file)
 }
 
 // oneMissing is a file store that lost the first file asked for.

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/seal"
 	"elicence/licence/registry"
@@ -68,7 +69,7 @@ func TestSignerRevoked(t *testing.T) {
 		t.Helper()
 		stolen := s.Config
 		stolen.Trusted, stolen.TSA, stolen.Now = nil, tokens, func() time.Time { return claims }
-		stolen.Check = func(context.Context, []byte, time.Time) error { return nil }
+		stolen.Check = func(context.Context, *pdfsig.File, time.Time) error { return nil }
 		r, err := registry.New(stolen)
 		must(t, err)
 		issued, _, err := r.Issue(t.Context(), c, registry.IssueRequest{Key: key, Body: body})
@@ -207,7 +208,7 @@ func TestPendingWaits(t *testing.T) {
 	s := open(t)
 	body, c := sample(t, "food-retail.json")
 	dying := s.Config
-	dying.Check = func(context.Context, []byte, time.Time) error { return errors.New("killed here") }
+	dying.Check = func(context.Context, *pdfsig.File, time.Time) error { return errors.New("killed here") }
 	dead, err := registry.New(dying)
 	must(t, err)
 	if _, _, err = dead.Issue(t.Context(), c, registry.IssueRequest{Key: "k", Body: body}); !errors.Is(err, registry.ErrUnfinished) {

@@ -61,7 +61,7 @@ type Service struct {
 }
 
 // New opens a registry over backend and files, with check as its self-check.
-func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.TrustAnchors) func(context.Context, []byte, time.Time) error) *Service {
+func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.TrustAnchors) func(context.Context, *pdfsig.File, time.Time) error) *Service {
 	t.Helper()
 	p := cryptotest.New(t)
 	s := &Service{PKI: p, Backend: backend, now: p.Now, trust: p.Anchors}
