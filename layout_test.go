@@ -54,11 +54,12 @@ var layout = []struct{ pkg, mayImport string }{
 
 // confined names outside modules and the only packages that may import them.
 var confined = map[string]string{
-	"github.com/emmansun/gmsm": "crypto/pki crypto/seal crypto/tsa crypto/cryptotest",
-	"github.com/gin-gonic/gin": "api",
-	"github.com/jackc/pgx":     "store store/pgtest",
-	"github.com/tdewolff":      "licence/render/typeface",
-	"modernc.org/sqlite":       "store",
+	"github.com/emmansun/gmsm":      "crypto/pki crypto/seal crypto/tsa crypto/cryptotest",
+	"github.com/gin-gonic/gin":      "api",
+	"github.com/jackc/pgx":          "store store/pgtest",
+	"github.com/klauspost/compress": "licence/render/pdf",
+	"github.com/tdewolff":           "licence/render/typeface",
+	"modernc.org/sqlite":            "store",
 }
 
 // free lists packages of confined modules that anyone may import.
