@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"image"
-	"image/color"
 	"math"
 	"strconv"
 
@@ -17,7 +16,7 @@ const (
 	maxContent  = 4 << 20
 	maxDepth    = 32
 	maxOperands = 64
-	pixels      = 4 // along the side of a module
+	pixels      = 3 // along the side of a module
 )
 
 // Decode reads the symbol that a page's operators draw in the box: it paints
@@ -181,7 +180,7 @@ func stringEnd(data []byte) int {
 func (p *painter) token(s []byte) error {
 	v, ok := number(s)
 	if !ok {
-		err := p.operator(string(s))
+		err := p.operator(s)
 		p.operands = p.operands[:0]
 		return err
 	}
@@ -219,30 +218,32 @@ func number(s []byte) (v float64, ok bool) {
 	return v, err == nil
 }
 
-// arity is the operands of the operators that we look at. Those with 0 are
-// known to paint nothing or are handled without operands.
-var arity = map[string]int{
-	"q": 0, "Q": 0, "cm": 6, "re": 4, "m": 2, "l": 2, "c": 6, "h": 0, "f": 0, "f*": 0, "S": 0, "n": 0, "B": 0, "W": 0,
-	"g": 1, "rg": 3, "Td": 2, "Tm": 6, "Tc": 1, "Tf": 1, "Tj": 0,
-	"G": 0, "RG": 0, "w": 0, "J": 0, "j": 0, "d": 0, "BT": 0, "ET": 0, "BDC": 0, "EMC": 0,
+// operator is one that our pages use.
+type operator struct {
+	operands int  // that are looked at: none of what paints nothing
+	inPath   bool // it may come between the beginning of a path and its end (8.2)
 }
 
-// inPath lists what may come between the beginning of a path and its end (8.2).
-var inPath = map[string]bool{"re": true, "m": true, "l": true, "c": true, "h": true, "f": true, "f*": true, "S": true, "B": true, "W": true, "n": true}
+var operators = map[string]operator{
+	"q": {}, "Q": {}, "cm": {operands: 6}, "g": {operands: 1}, "rg": {operands: 3}, "G": {}, "RG": {}, "w": {}, "J": {}, "j": {}, "d": {},
+	"re": {4, true}, "m": {2, true}, "l": {2, true}, "c": {6, true}, "h": {0, true},
+	"f": {0, true}, "f*": {0, true}, "S": {0, true}, "B": {0, true}, "W": {0, true}, "n": {0, true},
+	"BT": {}, "ET": {}, "Td": {operands: 2}, "Tm": {operands: 6}, "Tc": {operands: 1}, "Tf": {operands: 1}, "Tj": {}, "BDC": {}, "EMC": {},
+}
 
-func (p *painter) operator(op string) error {
-	n, known := arity[op]
+func (p *painter) operator(s []byte) error {
+	o, known := operators[string(s)]
 	if !known {
-		return fmt.Errorf("unexpected operator %.10q", op)
+		return fmt.Errorf("unexpected operator %.10q", s)
 	}
-	if len(p.operands) < n {
-		return fmt.Errorf("operator %s has %d operands", op, len(p.operands))
+	if len(p.operands) < o.operands {
+		return fmt.Errorf("operator %s has %d operands", s, len(p.operands))
 	}
-	if p.clip && op != "n" || p.ext.some && !inPath[op] {
-		return fmt.Errorf("operator %s within a path", op)
+	if p.clip && string(s) != "n" || p.ext.some && !o.inPath {
+		return fmt.Errorf("operator %s within a path", s)
 	}
-	v := p.operands[len(p.operands)-n:]
-	switch op {
+	v := p.operands[len(p.operands)-o.operands:]
+	switch string(s) {
 	case "q":
 		if len(p.stack) == maxDepth {
 			return errors.New("states nested too deeply")
@@ -277,7 +278,7 @@ func (p *painter) operator(op string) error {
 	case "n":
 		return p.endPath()
 	default:
-		p.path(op, v)
+		p.path(s, v)
 	}
 	return nil
 }
@@ -288,8 +289,8 @@ func level(r, g, b float64) uint8 {
 }
 
 // path builds and paints paths.
-func (p *painter) path(op string, v []float64) {
-	switch op {
+func (p *painter) path(s []byte, v []float64) {
+	switch string(s) {
 	case "re":
 		x0, y0 := p.state.m.apply(v[0], v[1])
 		x1, y1 := p.state.m.apply(v[0]+v[2], v[1]+v[3])
@@ -393,10 +394,10 @@ func (p *painter) fill(r [4]float64) {
 	if area.Eq(p.img.Rect) {
 		p.soiled = p.state.fill != 255
 	}
-	shade := color.Gray{Y: p.state.fill}
 	for y := area.Min.Y; y < area.Max.Y; y++ {
-		for x := area.Min.X; x < area.Max.X; x++ {
-			p.img.SetGray(x, y, shade)
+		row := p.img.Pix[p.img.PixOffset(area.Min.X, y):][:area.Dx()]
+		for x := range row {
+			row[x] = p.state.fill
 		}
 	}
 }
