@@ -107,6 +107,10 @@ func (s *SQLite) Ready(ctx context.Context) error {
 
 // Batch implements audit.Storage. It waits for the batch before it.
 func (s *SQLite) Batch(ctx context.Context, fn func(audit.Tx) error) error {
+	err := s.writer.prepareMissed(ctx)
+	if err != nil {
+		return fmt.Errorf("preparing statements: %w", sqliteError(err))
+	}
 	tx, err := s.writer.db.BeginTx(ctx, nil)
 	if err != nil {
 		return fmt.Errorf("beginning batch: %w", sqliteError(err))
@@ -128,8 +132,9 @@ func (s *SQLite) Batch(ctx context.Context, fn func(audit.Tx) error) error {
 // sqliteDB is a pool of connections with its prepared statements.
 type sqliteDB struct {
 	db       *sql.DB
-	mu       sync.Mutex           // guards prepared
+	mu       sync.Mutex           // guards prepared and missed
 	prepared map[string]*sql.Stmt // by query; the queries are constants, so there are few
+	missed   []string             // what a transaction had to prepare for itself
 }
 
 func (s *sqliteDB) close() error { return s.db.Close() }
@@ -181,6 +186,21 @@ func (s *sqliteDB) statement(ctx context.Context, query string) (*sql.Stmt, erro
 	}
 	s.prepared[query] = stmt
 	return stmt, nil
+}
+
+// prepareMissed prepares what earlier transactions did without. It comes between
+// transactions: one that is open has the only connection of its pool.
+func (s *sqliteDB) prepareMissed(ctx context.Context) error {
+	s.mu.Lock()
+	missed := s.missed
+	s.missed = nil
+	s.mu.Unlock()
+	for _, query := range missed {
+		if _, err := s.statement(ctx, query); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *sqliteDB) exec(ctx context.Context, query string, args ...any) (int64, error) {
@@ -254,10 +274,14 @@ func (s *sqliteTx) run(ctx context.Context, query string, fn func(*sql.Stmt) err
 	return err
 }
 
-// prepare prepares on the transaction's own connection: the pool has no other.
+// prepare prepares on the transaction's own connection, the pool having no other, what
+// no transaction has run before.
 func (s *sqliteTx) prepare(query string) (*sql.Stmt, error) {
 	s.db.mu.Lock()
 	stmt := s.db.prepared[query]
+	if stmt == nil {
+		s.db.missed = append(s.db.missed, query)
+	}
 	s.db.mu.Unlock()
 	if stmt != nil {
 		return s.tx.StmtContext(s.ctx, stmt), nil
