@@ -9,5 +9,5 @@ go version
 echo "== parts, one core: render, seal and embed, verify"
 go test -run '^$' -bench 'Render|SealAndEmbed|CheckWithChain|VerifyFile|Read|Sign|Verify' -cpu 1 -count 5 -benchmem \
 	./licence/render ./crypto/seal ./crypto/pdfsig ./verify ./crypto/pki
-echo "== issue over HTTP, 32 clients"
-go test -run '^$' -bench IssueHTTP -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced
+echo "== issue and verify over HTTP, 32 clients"
+go test -run '^$' -bench 'IssueHTTP|VerifyHTTP' -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced

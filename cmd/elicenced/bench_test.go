@@ -1,9 +1,10 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -11,10 +12,12 @@ import (
 	"testing"
 	"time"
 
+	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/verify"
 )
 
-// clientsAtOnce is the load of the issue benchmark.
+// clientsAtOnce is the load of the benchmarks over HTTP.
 const clientsAtOnce = 32
 
 // BenchmarkIssueHTTP is the fixed workload of docs/benchmarks.md: the sample
@@ -22,36 +25,76 @@ const clientsAtOnce = 32
 // HTTP, self-verification and log on, fsync on, everything on this machine.
 func BenchmarkIssueHTTP(b *testing.B) {
 	for _, name := range []string{"SQLite", "PostgreSQL"} {
-		b.Run(name, func(b *testing.B) { benchmarkIssue(b, backends[name](b)) })
+		b.Run(name, func(b *testing.B) { benchmarkIssue(b, newSite(b, backends[name](b))) })
 	}
 }
 
-func benchmarkIssue(b *testing.B, dsn string) {
-	s := newSite(b, dsn)
+func benchmarkIssue(b *testing.B, s *site) {
 	server := s.serve(b)
 	defer server.stop(b)
 	samples, err := loadSamples()
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	clients := map[string]*apiClient{}
 	for _, a := range demoAuthorities {
 		clients[a.client] = s.as(b, server, a.client)
 	}
+	run := time.Now().UnixNano()
+	load(b, "licences/s", func(n int) error {
+		sample := samples[n%len(samples)]
+		var issued registry.Issued
+		return clients[clientFor(sample)].post(b.Context(), "/licences", fmt.Sprintf("bench-%d-%d", run, n), sample.body, &issued)
+	})
+	b.ReportMetric(peakMemory(b, server.cmd.Process.Pid), "peak-MB")
+}
+
+// BenchmarkVerifyHTTP has 32 clients verify the demo's files, and the QR codes of its
+// licences, in turn: with the register on PostgreSQL, every verification logged.
+func BenchmarkVerifyHTTP(b *testing.B) {
+	s := newSite(b, backends["PostgreSQL"](b))
+	server := s.serve(b)
+	defer server.stop(b)
+	client := s.as(b, server, "verifier-counter")
+	paths, err := filepath.Glob(filepath.Join(s.Dir, "sample-*.pdf"))
+	must(b, err)
+	var files, codes [][]byte
+	for _, path := range paths {
+		file, err := os.ReadFile(path)
+		must(b, err)
+		parts, err := verify.Inspect(file)
+		must(b, err)
+		text, err := licence.NewQRText(server.baseURL, parts.Attachments["qr.cbor"])
+		must(b, err)
+		body, err := json.Marshal(map[string]string{"qr": text.String()})
+		must(b, err)
+		files, codes = append(files, file), append(codes, body)
+	}
+	verified := func(mediaType string, bodies [][]byte) func(int) error {
+		return func(n int) error {
+			var report struct{ Indication verify.Indication }
+			err := client.send(b.Context(), "POST", "/verifications", mediaType, "", bodies[n%len(bodies)], &report)
+			if err == nil && report.Indication != verify.TotalPassed {
+				err = fmt.Errorf("%s: %s", paths[n%len(paths)], report.Indication)
+			}
+			return err
+		}
+	}
+	b.Run("files", func(b *testing.B) { load(b, "files/s", verified("application/pdf", files)) })
+	b.Run("QR codes", func(b *testing.B) { load(b, "codes/s", verified("application/json", codes)) })
+}
+
+// load has clientsAtOnce clients do something over and over, and reports how often in a
+// second, and how long the slowest hundredth took at least.
+func load(b *testing.B, unit string, do func(n int) error) {
 	var next atomic.Int64
 	var mu sync.Mutex
 	var times []time.Duration
-	run := time.Now().UnixNano()
 	b.SetParallelism(clientsAtOnce / 2) // × GOMAXPROCS
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		var own []time.Duration
 		for pb.Next() {
-			n := next.Add(1)
-			sample := samples[int(n)%len(samples)]
 			began := time.Now()
-			var issued registry.Issued
-			if err := clients[clientFor(sample)].post(context.Background(), "/licences", fmt.Sprintf("bench-%d-%d", run, n), sample.body, &issued); err != nil {
+			if err := do(int(next.Add(1))); err != nil {
 				b.Error(err)
 				return
 			}
@@ -63,21 +106,17 @@ func benchmarkIssue(b *testing.B, dsn string) {
 	})
 	b.StopTimer()
 	slices.Sort(times)
-	b.ReportMetric(float64(len(times))/b.Elapsed().Seconds(), "licences/s")
-	b.ReportMetric(float64(times[len(times)*99/100].Milliseconds()), "p99-ms")
-	b.ReportMetric(peakMemory(b, server.cmd.Process.Pid), "peak-MB")
+	b.ReportMetric(float64(len(times))/b.Elapsed().Seconds(), unit)
+	b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
 }
 
 // peakMemory is the peak resident memory of a process in MB.
 func peakMemory(b *testing.B, pid int) float64 {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	_, after, _ := strings.Cut(string(text), "VmHWM:")
 	var kB float64
-	if _, err := fmt.Sscan(after, &kB); err != nil {
-		b.Fatal(err)
-	}
+	_, err = fmt.Sscan(after, &kB)
+	must(b, err)
 	return kB / 1024
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // apiClient calls the service's own HTTP interface, as an approval system would.
@@ -30,6 +31,9 @@ func newAPIClient(ctx context.Context, baseURL, id, secret string) (*apiClient, 
 	c.token = answer.AccessToken
 	return c, nil
 }
+
+// keeping keeps the connections of many calls at once for the next ones.
+var keeping = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}}
 
 // post sends JSON and decodes the answer into out, unless that is nil.
 func (c *apiClient) post(ctx context.Context, path, key string, body []byte, out any) error {
@@ -54,7 +58,7 @@ func (c *apiClient) send(ctx context.Context, method, path, contentType, key str
 			q.Header.Set(name, value)
 		}
 	}
-	answer, err := http.DefaultClient.Do(q)
+	answer, err := keeping.Do(q)
 	if err != nil {
 		return err
 	}
