@@ -29,6 +29,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"crypto/sdf", "crypto/pki"},
 	{"crypto/pdfsig", ""},
 	{"crypto/pdfsig/pades", ""},
+	{"crypto/pdfsig/pdftest", ""},
 	{"crypto/tsa", "crypto/pki"},
 	{"crypto/seal", "crypto/pki"},
 	{"crypto/cms", "crypto/pki"},

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"elicence/crypto/pdfsig"
+	"elicence/crypto/pdfsig/pdftest"
 )
 
 // wantCode checks that err is a *FormatError with a code.
@@ -35,38 +36,38 @@ func wantRefused(t *testing.T, file []byte, code string) {
 
 func TestEditorChangesNothingByItself(t *testing.T) {
 	file := sign(t)
-	if got := split(t, file).file(); !bytes.Equal(got, file) {
+	if got := pdftest.Split(t, file).Bytes(); !bytes.Equal(got, file) {
 		t.Fatal("a file taken apart and put together is another")
 	}
 }
 
 // change is an attack on a file taken apart.
-type change func(*testing.T, *edited)
+type change func(*testing.T, *pdftest.File)
 
 // swap replaces what a pattern matches in the last section.
 func swap(pattern *regexp.Regexp, with string) change {
-	return func(_ *testing.T, e *edited) {
-		e.last(func(s string) string { return pattern.ReplaceAllLiteralString(s, with) })
+	return func(_ *testing.T, e *pdftest.File) {
+		e.Last(func(s string) string { return pattern.ReplaceAllLiteralString(s, with) })
 	}
 }
 
 // replace edits one object of the update.
 func replace(old, new string) change {
-	return func(t *testing.T, e *edited) { e.replace(t, 1, old, new) }
+	return func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, old, new) }
 }
 
 // both adds an entry to a dictionary that both revisions hold.
 func both(old, entry string) change {
-	return func(t *testing.T, e *edited) {
-		for i := range e.sections {
-			e.replace(t, i, old, old+entry)
+	return func(t *testing.T, e *pdftest.File) {
+		for i := range e.Sections {
+			e.Replace(t, i, old, old+entry)
 		}
 	}
 }
 
 // keep leaves the byte range as the attack wrote it.
 func keep(edit change) change {
-	return func(t *testing.T, e *edited) { edit(t, e); e.keepRange = true }
+	return func(t *testing.T, e *pdftest.File) { edit(t, e); e.KeepRange = true }
 }
 
 // updateAttacks edits the signature revision, or both, with all offsets and
@@ -76,143 +77,143 @@ var updateAttacks = []struct {
 	edit        change
 	code        string
 }{
-	{"USF", "contents empty", swap(contentsPattern, "/Contents <>"), pdfsig.CodeContents},
-	{"USF", "contents null", keep(swap(contentsPattern, "/Contents null")), pdfsig.CodeSyntax},
-	{"USF", "contents missing", keep(swap(contentsPattern, "")), pdfsig.CodeNoSignature},
-	{"USF", "contents an integer", keep(swap(contentsPattern, "/Contents 0")), pdfsig.CodeNoSignature},
-	{"USF", "contents a reference", keep(swap(contentsPattern, "/Contents 9 0 R")), pdfsig.CodeNoSignature},
-	{"USF", "contents a literal string", keep(swap(contentsPattern, "/Contents (0000)")), pdfsig.CodeByteRange},
-	{"USF", "contents all zeros", swap(contentsPattern, "/Contents <0000000000000000>"), pdfsig.CodeContents},
-	{"USF", "byte range missing", keep(swap(rangePattern, "")), pdfsig.CodeByteRange},
-	{"USF", "byte range null", keep(swap(rangePattern, "/ByteRange null")), pdfsig.CodeSyntax},
-	{"USF", "byte range a name", keep(swap(rangePattern, "/ByteRange /None")), pdfsig.CodeNoSignature},
-	{"USF", "byte range empty", keep(swap(rangePattern, "/ByteRange []")), pdfsig.CodeByteRange},
-	{"USF", "byte range of three", keep(swap(rangePattern, "/ByteRange [0 1 2]")), pdfsig.CodeByteRange},
-	{"USF", "byte range of names", keep(swap(rangePattern, "/ByteRange [/a /b /c /d]")), pdfsig.CodeByteRange},
-	{"USF", "byte range negative", keep(swap(rangePattern, "/ByteRange [0 -1 5 -1]")), pdfsig.CodeByteRange},
-	{"USF", "byte range of 11 digits", keep(swap(rangePattern, "/ByteRange [0 99999999999 5 1]")), pdfsig.CodeLimit},
-	{"USF", "byte range from one", keep(swap(rangePattern, "/ByteRange [1 2 3 4]")), pdfsig.CodeByteRange},
+	{"USF", "contents empty", swap(pdftest.ContentsPattern, "/Contents <>"), pdfsig.CodeContents},
+	{"USF", "contents null", keep(swap(pdftest.ContentsPattern, "/Contents null")), pdfsig.CodeSyntax},
+	{"USF", "contents missing", keep(swap(pdftest.ContentsPattern, "")), pdfsig.CodeNoSignature},
+	{"USF", "contents an integer", keep(swap(pdftest.ContentsPattern, "/Contents 0")), pdfsig.CodeNoSignature},
+	{"USF", "contents a reference", keep(swap(pdftest.ContentsPattern, "/Contents 9 0 R")), pdfsig.CodeNoSignature},
+	{"USF", "contents a literal string", keep(swap(pdftest.ContentsPattern, "/Contents (0000)")), pdfsig.CodeByteRange},
+	{"USF", "contents all zeros", swap(pdftest.ContentsPattern, "/Contents <0000000000000000>"), pdfsig.CodeContents},
+	{"USF", "byte range missing", keep(swap(pdftest.RangePattern, "")), pdfsig.CodeByteRange},
+	{"USF", "byte range null", keep(swap(pdftest.RangePattern, "/ByteRange null")), pdfsig.CodeSyntax},
+	{"USF", "byte range a name", keep(swap(pdftest.RangePattern, "/ByteRange /None")), pdfsig.CodeNoSignature},
+	{"USF", "byte range empty", keep(swap(pdftest.RangePattern, "/ByteRange []")), pdfsig.CodeByteRange},
+	{"USF", "byte range of three", keep(swap(pdftest.RangePattern, "/ByteRange [0 1 2]")), pdfsig.CodeByteRange},
+	{"USF", "byte range of names", keep(swap(pdftest.RangePattern, "/ByteRange [/a /b /c /d]")), pdfsig.CodeByteRange},
+	{"USF", "byte range negative", keep(swap(pdftest.RangePattern, "/ByteRange [0 -1 5 -1]")), pdfsig.CodeByteRange},
+	{"USF", "byte range of 11 digits", keep(swap(pdftest.RangePattern, "/ByteRange [0 99999999999 5 1]")), pdfsig.CodeLimit},
+	{"USF", "byte range from one", keep(swap(pdftest.RangePattern, "/ByteRange [1 2 3 4]")), pdfsig.CodeByteRange},
 	{"USF", "value missing", replace(" /V 2", " /W 2"), pdfsig.CodeProfile},
-	{"USF", "no fields", func(t *testing.T, e *edited) {
-		e.replace(t, 1, fmt.Sprintf("/Fields [%d 0 R]", e.find(t, 1, "/FT /Sig").number), "/Fields []")
+	{"USF", "no fields", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, fmt.Sprintf("/Fields [%d 0 R]", e.Find(t, 1, "/FT /Sig").Number), "/Fields []")
 	}, pdfsig.CodeField},
 	{"USF", "foreign handler", replace("/Elicence.GMPkiLite", "/Adobe.PPKLite"), pdfsig.CodeProfile},
 	{"USF", "foreign encoding", replace("/GM.sm2seal", "/adbe.pkcs7.detached"), pdfsig.CodeProfile},
 
 	{"SWA", "two byte ranges in the dictionary", replace("/Type /Sig ", "/ByteRange [0 1 2 3] /Type /Sig "), pdfsig.CodeSyntax},
 	{"SWA", "byte range in a string", replace("/Reason (Issue", "/Reason (/ByteRange [0 1 2 3] Issue"), pdfsig.CodeByteRange},
-	{"SWA", "second range moved back", func(t *testing.T, e *edited) {
-		file := e.file()
-		r := rangePattern.Find(file)
+	{"SWA", "second range moved back", func(t *testing.T, e *pdftest.File) {
+		file := e.Bytes()
+		r := pdftest.RangePattern.Find(file)
 		var a, b, c int
 		if _, err := fmt.Sscanf(string(r), "/ByteRange [0 %d %d %d", &a, &b, &c); err != nil {
 			t.Fatal(err)
 		}
-		e.replace(t, 1, string(r), fmt.Sprintf("/ByteRange [0 %d %d %-10d]", a, b+40, c-40))
-		e.keepRange = true
+		e.Replace(t, 1, string(r), fmt.Sprintf("/ByteRange [0 %d %d %-10d]", a, b+40, c-40))
+		e.KeepRange = true
 	}, pdfsig.CodeByteRange},
-	{"SWA", "something between contents and range", func(t *testing.T, e *edited) {
-		e.replace(t, 1, ">\n/ByteRange", "><</Evil true>>\n/ByteRange")
+	{"SWA", "something between contents and range", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, ">\n/ByteRange", "><</Evil true>>\n/ByteRange")
 	}, pdfsig.CodeSyntax},
 	{"SWA", "contents twice", replace("/Type /Sig ", "/Contents <3003020101> /Type /Sig "), pdfsig.CodeSyntax},
 
-	{"gap", "upper case", func(t *testing.T, e *edited) { e.replace(t, 1, "a50b00ff", "A50b00ff") }, pdfsig.CodeSyntax},
-	{"gap", "space in the digits", func(t *testing.T, e *edited) { e.replace(t, 1, "a50b00ff", "a50b 00f") }, pdfsig.CodeSyntax},
-	{"gap", "odd number of digits", func(t *testing.T, e *edited) { e.replace(t, 1, "0>\n/ByteRange", ">\n/ByteRange") }, pdfsig.CodeSyntax},
-	{"gap", "padding not zero", func(t *testing.T, e *edited) { e.replace(t, 1, "00>\n/ByteRange", "01>\n/ByteRange") }, pdfsig.CodeContents},
-	{"gap", "length not minimal", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<3083000100") }, pdfsig.CodeContents},
-	{"gap", "long form of a short length", swap(contentsPattern, "/Contents <3081050000000000>"), pdfsig.CodeContents},
-	{"gap", "indefinite length", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<30800100") }, pdfsig.CodeContents},
-	{"gap", "longer than the room", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<30824100") }, pdfsig.CodeContents},
-	{"gap", "not a sequence", func(t *testing.T, e *edited) { e.replace(t, 1, "<30820100", "<31820100") }, pdfsig.CodeContents},
+	{"gap", "upper case", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "a50b00ff", "A50b00ff") }, pdfsig.CodeSyntax},
+	{"gap", "space in the digits", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "a50b00ff", "a50b 00f") }, pdfsig.CodeSyntax},
+	{"gap", "odd number of digits", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "0>\n/ByteRange", ">\n/ByteRange") }, pdfsig.CodeSyntax},
+	{"gap", "padding not zero", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "00>\n/ByteRange", "01>\n/ByteRange") }, pdfsig.CodeContents},
+	{"gap", "length not minimal", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "<30820100", "<3083000100") }, pdfsig.CodeContents},
+	{"gap", "long form of a short length", swap(pdftest.ContentsPattern, "/Contents <3081050000000000>"), pdfsig.CodeContents},
+	{"gap", "indefinite length", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "<30820100", "<30800100") }, pdfsig.CodeContents},
+	{"gap", "longer than the room", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "<30820100", "<30824100") }, pdfsig.CodeContents},
+	{"gap", "not a sequence", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "<30820100", "<31820100") }, pdfsig.CodeContents},
 
-	{"shadow", "content stream replaced", func(t *testing.T, e *edited) {
-		content := e.find(t, 0, "12 0 obj\n")
-		e.sections[1].parts = append(e.sections[1].parts, content)
+	{"shadow", "content stream replaced", func(t *testing.T, e *pdftest.File) {
+		content := e.Find(t, 0, "12 0 obj\n")
+		e.Sections[1].Parts = append(e.Sections[1].Parts, content)
 	}, pdfsig.CodeUpdate},
-	{"shadow", "font replaced", func(t *testing.T, e *edited) {
-		e.sections[1].parts = append(e.sections[1].parts, e.find(t, 0, "/Subtype /Type0"))
+	{"shadow", "font replaced", func(t *testing.T, e *pdftest.File) {
+		e.Sections[1].Parts = append(e.Sections[1].Parts, e.Find(t, 0, "/Subtype /Type0"))
 	}, pdfsig.CodeUpdate},
-	{"shadow", "content stream instead of the page", func(t *testing.T, e *edited) {
-		content := e.find(t, 0, "12 0 obj\n")
-		for i, p := range e.sections[1].parts {
-			if strings.Contains(p.text, "/Type /Page ") {
-				e.sections[1].parts[i] = content
+	{"shadow", "content stream instead of the page", func(t *testing.T, e *pdftest.File) {
+		content := e.Find(t, 0, "12 0 obj\n")
+		for i, p := range e.Sections[1].Parts {
+			if strings.Contains(p.Text, "/Type /Page ") {
+				e.Sections[1].Parts[i] = content
 			}
 		}
 	}, pdfsig.CodeUpdate},
-	{"shadow", "page shows other content", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "[11 0 R 12 0 R]", "[11 0 R 14 0 R]")
+	{"shadow", "page shows other content", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, "[11 0 R 12 0 R]", "[11 0 R 14 0 R]")
 	}, pdfsig.CodeObject},
-	{"shadow", "page resized", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "/Parent 2 0 R", "/MediaBox [0 0 500 500] /Parent 2 0 R")
+	{"shadow", "page resized", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, "/Parent 2 0 R", "/MediaBox [0 0 500 500] /Parent 2 0 R")
 	}, pdfsig.CodeProfile},
-	{"shadow", "page with other resources", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "/Resources 5 0 R", "/Resources 4 0 R")
+	{"shadow", "page with other resources", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, "/Resources 5 0 R", "/Resources 4 0 R")
 	}, pdfsig.CodeObject},
-	{"shadow", "page with another backdrop", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "[11 0 R 12 0 R]", "[10 0 R 12 0 R]")
+	{"shadow", "page with another backdrop", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, "[11 0 R 12 0 R]", "[10 0 R 12 0 R]")
 	}, pdfsig.CodeObject},
-	{"shadow", "page without its backdrop", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "[11 0 R 12 0 R]", "[12 0 R]")
+	{"shadow", "page without its backdrop", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, "[11 0 R 12 0 R]", "[12 0 R]")
 	}, pdfsig.CodeProfile},
-	{"shadow", "page of three streams", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "[11 0 R 12 0 R]", "[11 0 R 12 0 R 14 0 R]")
+	{"shadow", "page of three streams", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, "[11 0 R 12 0 R]", "[11 0 R 12 0 R 14 0 R]")
 	}, pdfsig.CodeProfile},
-	{"shadow", "catalogue without metadata", func(t *testing.T, e *edited) {
-		e.last(func(s string) string { return regexp.MustCompile(` /Metadata \d+ 0 R`).ReplaceAllString(s, "") })
+	{"shadow", "catalogue without metadata", func(t *testing.T, e *pdftest.File) {
+		e.Last(func(s string) string { return regexp.MustCompile(` /Metadata \d+ 0 R`).ReplaceAllString(s, "") })
 	}, pdfsig.CodeProfile},
-	{"shadow", "catalogue in another language", func(t *testing.T, e *edited) { e.replace(t, 1, "(zh-CN)", "(en-GB)") }, pdfsig.CodeUpdate},
-	{"shadow", "object nobody uses, in the update", func(t *testing.T, e *edited) { e.add(1, "<</Type /Font>>") }, pdfsig.CodeObject},
+	{"shadow", "catalogue in another language", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "(zh-CN)", "(en-GB)") }, pdfsig.CodeUpdate},
+	{"shadow", "object nobody uses, in the update", func(t *testing.T, e *pdftest.File) { e.Add(1, "<</Type /Font>>") }, pdfsig.CodeObject},
 	{"shadow", "optional content", both("/Type /Catalog ", "/OCProperties <<>> "), pdfsig.CodeOptionalContent},
 	{"shadow", "crop box", both("[11 0 R 12 0 R]", "\n/CropBox [0 0 10 10]"), pdfsig.CodeProfile},
-	{"shadow", "other information dictionary", func(t *testing.T, e *edited) {
-		e.sections[1].trailer = regexp.MustCompile(`/Info \d+`).ReplaceAllString(e.sections[1].trailer, "/Info 2")
+	{"shadow", "other information dictionary", func(t *testing.T, e *pdftest.File) {
+		e.Sections[1].Trailer = regexp.MustCompile(`/Info \d+`).ReplaceAllString(e.Sections[1].Trailer, "/Info 2")
 	}, pdfsig.CodeUpdate},
-	{"shadow", "other root", func(t *testing.T, e *edited) {
-		e.sections[1].trailer = regexp.MustCompile(`/Root \d+`).ReplaceAllString(e.sections[1].trailer, "/Root 3")
+	{"shadow", "other root", func(t *testing.T, e *pdftest.File) {
+		e.Sections[1].Trailer = regexp.MustCompile(`/Root \d+`).ReplaceAllString(e.Sections[1].Trailer, "/Root 3")
 	}, pdfsig.CodeUpdate},
 
-	{"EAA", "second annotation", func(t *testing.T, e *edited) {
-		n := e.add(1, "<</Type /Annot /Subtype /FreeText /Rect [0 0 600 800] /Contents (void)>>")
-		e.replace(t, 1, "/Annots [", fmt.Sprintf("/Annots [%d 0 R ", n))
+	{"EAA", "second annotation", func(t *testing.T, e *pdftest.File) {
+		n := e.Add(1, "<</Type /Annot /Subtype /FreeText /Rect [0 0 600 800] /Contents (void)>>")
+		e.Replace(t, 1, "/Annots [", fmt.Sprintf("/Annots [%d 0 R ", n))
 	}, pdfsig.CodeField},
 	{"EAA", "annotation written into the page", replace("/Annots [", "/Annots [<</Type /Annot>> "), pdfsig.CodeField},
 	{"EAA", "annotation instead of the widget", replace("/Subtype /Widget", "/Subtype /Stamp"), pdfsig.CodeProfile},
-	{"SSA", "second field", func(t *testing.T, e *edited) {
-		n := e.add(1, "<</Type /Annot /Subtype /Widget /FT /Sig /T (Seal2)>>")
-		e.replace(t, 1, "/Fields [", fmt.Sprintf("/Fields [%d 0 R ", n))
+	{"SSA", "second field", func(t *testing.T, e *pdftest.File) {
+		n := e.Add(1, "<</Type /Annot /Subtype /Widget /FT /Sig /T (Seal2)>>")
+		e.Replace(t, 1, "/Fields [", fmt.Sprintf("/Fields [%d 0 R ", n))
 	}, pdfsig.CodeField},
 	{"SSA", "certification by nobody", replace("/Perms <<", "/Other <<"), pdfsig.CodeProfile},
-	{"SSA", "certification by another object", func(t *testing.T, e *edited) {
-		e.last(func(s string) string { return strings.ReplaceAll(s, "/DocMDP 2", "/DocMDP 1") })
+	{"SSA", "certification by another object", func(t *testing.T, e *pdftest.File) {
+		e.Last(func(s string) string { return strings.ReplaceAll(s, "/DocMDP 2", "/DocMDP 1") })
 	}, pdfsig.CodeUpdate},
 	{"SSA", "changes permitted", replace("/P 1 /V /1.2", "/P 2 /V /1.2"), pdfsig.CodeUpdate},
-	{"SSA", "no transform", func(t *testing.T, e *edited) {
-		e.last(func(s string) string {
+	{"SSA", "no transform", func(t *testing.T, e *pdftest.File) {
+		e.Last(func(s string) string {
 			return regexp.MustCompile(`/Reference \[.*\]\n`).ReplaceAllString(s, "/Reference []\n")
 		})
 	}, pdfsig.CodeUpdate},
 
-	{"widget", "without area", func(t *testing.T, e *edited) { e.replace(t, 1, "459.555 239.305]", "340.5 120.25]") }, pdfsig.CodeField},
-	{"widget", "upside down", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "[340.5 120.25 459.555 239.305]", "[459.555 239.305 340.5 120.25]")
+	{"widget", "without area", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "459.555 239.305]", "340.5 120.25]") }, pdfsig.CodeField},
+	{"widget", "upside down", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, "[340.5 120.25 459.555 239.305]", "[459.555 239.305 340.5 120.25]")
 	}, pdfsig.CodeField},
-	{"widget", "off the page", func(t *testing.T, e *edited) {
-		e.replace(t, 1, "[340.5 120.25 459.555 239.305]", "[640.5 120.25 759.555 239.305]")
+	{"widget", "off the page", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, "[340.5 120.25 459.555 239.305]", "[640.5 120.25 759.555 239.305]")
 	}, pdfsig.CodeField},
 	{"widget", "larger than the appearance", replace("459.555", "469.555"), pdfsig.CodeUpdate},
 	{"widget", "hidden", replace("/F 132", "/F 134"), pdfsig.CodeUpdate},
 	{"widget", "not printed", replace("/F 132", "/F 128"), pdfsig.CodeUpdate},
-	{"widget", "second appearance", func(t *testing.T, e *edited) {
-		n := e.find(t, 1, "/Subtype /Form").number
-		e.replace(t, 1, "/AP <<", fmt.Sprintf("/AP <</D %d 0 R ", n))
+	{"widget", "second appearance", func(t *testing.T, e *pdftest.File) {
+		n := e.Find(t, 1, "/Subtype /Form").Number
+		e.Replace(t, 1, "/AP <<", fmt.Sprintf("/AP <</D %d 0 R ", n))
 	}, pdfsig.CodeProfile},
 	{"widget", "appearance with resources", replace("/Resources <<>>", "/Resources <</Font <<>>>>"), pdfsig.CodeUpdate},
 	{"widget", "appearance under optional content", replace("/Resources <<>>", "/Resources <<>> /OC 2 0 R"), pdfsig.CodeOptionalContent},
 	{"widget", "appearance transformed", replace("/Resources <<>>", "/Resources <<>> /Matrix [0 0 0 0 0 0]"), pdfsig.CodeProfile},
-	{"widget", "of another page", func(t *testing.T, e *edited) {
-		e.last(func(s string) string { return strings.Replace(s, "/F 132 /P 13 ", "/F 132 /P 15 ", 1) })
+	{"widget", "of another page", func(t *testing.T, e *pdftest.File) {
+		e.Last(func(s string) string { return strings.Replace(s, "/F 132 /P 13 ", "/F 132 /P 15 ", 1) })
 	}, pdfsig.CodeField},
 	{"widget", "with an action", replace("/FT /Sig", "/FT /Sig /A <</S /URI /URI (x)>>"), pdfsig.CodeActiveContent},
 	{"widget", "with further actions", replace("/FT /Sig", "/FT /Sig /AA <<>>"), pdfsig.CodeActiveContent},
@@ -223,35 +224,39 @@ var updateAttacks = []struct {
 	{"active", "script names", both("/Names <<", "/JavaScript <<>> "), pdfsig.CodeActiveContent},
 	{"active", "rich media", both("[11 0 R 12 0 R]", "\n/RichMedia <<>>"), pdfsig.CodeActiveContent},
 
-	{"structure", "encrypted", func(t *testing.T, e *edited) { e.sections[1].trailer = "<</Encrypt 1 0 R" + e.sections[1].trailer[2:] }, pdfsig.CodeEncrypted},
-	{"structure", "hybrid", func(t *testing.T, e *edited) { e.sections[1].trailer = "<</XRefStm 15" + e.sections[1].trailer[2:] }, pdfsig.CodeXref},
-	{"structure", "previous section elsewhere", func(t *testing.T, e *edited) {
-		e.sections[1].trailer = prevPattern.ReplaceAllString(e.sections[1].trailer, "/Prev  15")
+	{"structure", "encrypted", func(t *testing.T, e *pdftest.File) {
+		e.Sections[1].Trailer = "<</Encrypt 1 0 R" + e.Sections[1].Trailer[2:]
+	}, pdfsig.CodeEncrypted},
+	{"structure", "hybrid", func(t *testing.T, e *pdftest.File) {
+		e.Sections[1].Trailer = "<</XRefStm 15" + e.Sections[1].Trailer[2:]
+	}, pdfsig.CodeXref},
+	{"structure", "previous section elsewhere", func(t *testing.T, e *pdftest.File) {
+		e.Sections[1].Trailer = pdftest.PrevPattern.ReplaceAllString(e.Sections[1].Trailer, "/Prev  15")
 	}, pdfsig.CodeUpdate},
-	{"structure", "comment between objects", func(t *testing.T, e *edited) { e.sections[1].parts[1].text += "% hidden\n" }, pdfsig.CodeSyntax},
+	{"structure", "comment between objects", func(t *testing.T, e *pdftest.File) { e.Sections[1].Parts[1].Text += "% hidden\n" }, pdfsig.CodeSyntax},
 	{"structure", "comment in an object", replace("/SigFlags 3", "/SigFlags %\n3"), pdfsig.CodeSyntax},
-	{"structure", "blank line between objects", func(t *testing.T, e *edited) { e.sections[1].parts[1].text += "\n" }, pdfsig.CodeSyntax},
-	{"structure", "object twice", func(t *testing.T, e *edited) {
-		e.sections[1].parts = append(e.sections[1].parts, e.sections[1].parts[2])
+	{"structure", "blank line between objects", func(t *testing.T, e *pdftest.File) { e.Sections[1].Parts[1].Text += "\n" }, pdfsig.CodeSyntax},
+	{"structure", "object twice", func(t *testing.T, e *pdftest.File) {
+		e.Sections[1].Parts = append(e.Sections[1].Parts, e.Sections[1].Parts[2])
 	}, pdfsig.CodeObject},
-	{"structure", "generation one", func(t *testing.T, e *edited) { e.replace(t, 1, "0 obj\n<</Fields", "1 obj\n<</Fields") }, pdfsig.CodeSyntax},
+	{"structure", "generation one", func(t *testing.T, e *pdftest.File) { e.Replace(t, 1, "0 obj\n<</Fields", "1 obj\n<</Fields") }, pdfsig.CodeSyntax},
 	{"structure", "reference to generation one", replace("/SigFlags 3", "/SigFlags 3 1 R"), pdfsig.CodeSyntax},
 	{"structure", "white space of another kind", replace(" /SigFlags 3", "\t/SigFlags 3"), pdfsig.CodeSyntax},
 	{"structure", "more spaces", replace(" /SigFlags 3", "  /SigFlags 3"), pdfsig.CodeUpdate},
-	{"structure", "objects in another order", func(t *testing.T, e *edited) {
-		p := e.sections[1].parts
+	{"structure", "objects in another order", func(t *testing.T, e *pdftest.File) {
+		p := e.Sections[1].Parts
 		p[2], p[3] = p[3], p[2]
 	}, pdfsig.CodeUpdate},
 	{"structure", "escaped name", replace("/FT /Sig", "/F#54 /Sig"), pdfsig.CodeSyntax},
-	{"structure", "page redefined as a stream", func(t *testing.T, e *edited) {
-		for i := range e.sections[0].parts {
-			p := &e.sections[0].parts[i]
-			if strings.HasPrefix(p.text, "13 0 obj\n") {
-				p.text = strings.Replace(p.text, "/Contents", "/Length 6 /Contents", 1)
-				p.text = strings.Replace(p.text, ">>\nendobj", ">>\nstream\nhidden\nendstream\nendobj", 1)
+	{"structure", "page redefined as a stream", func(t *testing.T, e *pdftest.File) {
+		for i := range e.Sections[0].Parts {
+			p := &e.Sections[0].Parts[i]
+			if strings.HasPrefix(p.Text, "13 0 obj\n") {
+				p.Text = strings.Replace(p.Text, "/Contents", "/Length 6 /Contents", 1)
+				p.Text = strings.Replace(p.Text, ">>\nendobj", ">>\nstream\nhidden\nendstream\nendobj", 1)
 			}
 		}
-		e.replace(t, 1, "/Contents [", "/Length 6 /Contents [")
+		e.Replace(t, 1, "/Contents [", "/Length 6 /Contents [")
 	}, pdfsig.CodeProfile},
 }
 
@@ -259,10 +264,10 @@ func TestAttacksOnTheUpdate(t *testing.T) {
 	signed := sign(t)
 	for _, tt := range updateAttacks {
 		t.Run(tt.class+"/"+tt.name, func(t *testing.T) {
-			e := split(t, signed)
-			before := e.file()
+			e := pdftest.Split(t, signed)
+			before := e.Bytes()
 			tt.edit(t, e)
-			file := e.file()
+			file := e.Bytes()
 			if bytes.Equal(file, before) {
 				t.Fatal("the attack changed nothing")
 			}
@@ -274,7 +279,7 @@ func TestAttacksOnTheUpdate(t *testing.T) {
 // TestAttacksOnTheBytes needs no tables put right.
 func TestAttacksOnTheBytes(t *testing.T) {
 	signed := sign(t)
-	last := split(t, signed)
+	last := pdftest.Split(t, signed)
 	update := signed[len(signed)-len(lastSection(t, signed)):]
 	tests := []struct {
 		class, name string
@@ -282,8 +287,8 @@ func TestAttacksOnTheBytes(t *testing.T) {
 		code        string
 	}{
 		{"ISA", "one byte appended", concat(signed, "\n"), pdfsig.CodeRevisions},
-		{"ISA", "body appended", concat(signed, last.sections[0].parts[0].text), pdfsig.CodeRevisions},
-		{"ISA", "body and trailer appended", concat(signed, last.sections[0].parts[0].text, "trailer\n<<>>\n"), pdfsig.CodeRevisions},
+		{"ISA", "body appended", concat(signed, last.Sections[0].Parts[0].Text), pdfsig.CodeRevisions},
+		{"ISA", "body and trailer appended", concat(signed, last.Sections[0].Parts[0].Text, "trailer\n<<>>\n"), pdfsig.CodeRevisions},
 		{"ISA", "end of file marker appended", concat(signed, "%%EOF\n"), pdfsig.CodeRevisions},
 		{"ISA", "signature revision appended again", concat(signed, string(update)), pdfsig.CodeRevisions},
 		{"ISA", "something before the header", concat([]byte("\n"), string(signed)), pdfsig.CodeHeader},
@@ -332,7 +337,7 @@ func concat(file []byte, more ...string) []byte {
 // lastSection returns the bytes of the signature revision.
 func lastSection(t *testing.T, file []byte) []byte {
 	t.Helper()
-	first := trailerPattern.FindIndex(file)
+	first := pdftest.EndPattern.FindIndex(file)
 	if first == nil {
 		t.Fatal("no trailer")
 	}
@@ -340,7 +345,7 @@ func lastSection(t *testing.T, file []byte) []byte {
 }
 
 func unfinished(t *testing.T) []byte {
-	return contentsPattern.ReplaceAllFunc(sign(t), func(b []byte) []byte {
+	return pdftest.ContentsPattern.ReplaceAllFunc(sign(t), func(b []byte) []byte {
 		return []byte("/Contents <" + strings.Repeat("0", len(b)-len("/Contents <>")) + ">")
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"elicence/crypto/pdfsig"
+	"elicence/crypto/pdfsig/pdftest"
 )
 
 // TestPageContentIsBounded checks a bomb where Read does not look.
@@ -26,14 +27,14 @@ func TestPageContentIsBounded(t *testing.T) {
 		{"cut", content, deflated([]byte("0 0 10 10 re f"))[:10]},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := split(t, signed)
-			for i := range e.sections[0].parts {
-				if e.sections[0].parts[i].number == tt.object {
-					e.sections[0].parts[i].text = fmt.Sprintf("%d 0 obj\n<</Filter /FlateDecode /Length %d>>\nstream\n%s\nendstream\nendobj\n",
+			e := pdftest.Split(t, signed)
+			for i := range e.Sections[0].Parts {
+				if e.Sections[0].Parts[i].Number == tt.object {
+					e.Sections[0].Parts[i].Text = fmt.Sprintf("%d 0 obj\n<</Filter /FlateDecode /Length %d>>\nstream\n%s\nendstream\nendobj\n",
 						tt.object, len(tt.data), tt.data)
 				}
 			}
-			f, err := pdfsig.Read(e.file())
+			f, err := pdfsig.Read(e.Bytes())
 			if err != nil {
 				t.Fatal(err)
 			}

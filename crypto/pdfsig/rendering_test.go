@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"elicence/crypto/pdfsig"
+	"elicence/crypto/pdfsig/pdftest"
 	"elicence/licence/render/pdf"
 )
 
@@ -17,24 +18,24 @@ func draw(extra func(*pdf.Document)) func(*testing.T, []byte) []byte {
 // editRendered edits the sample as it was written.
 func editRendered(edit change) func(*testing.T, []byte) []byte {
 	return func(t *testing.T, rendered []byte) []byte {
-		e := split(t, rendered)
-		e.keepRange = true
+		e := pdftest.Split(t, rendered)
+		e.KeepRange = true
 		edit(t, e)
-		return e.file()
+		return e.Bytes()
 	}
 }
 
 // addRendered writes one more object, and to another object what refers to it.
 func addRendered(object, to, reference string) func(*testing.T, []byte) []byte {
-	return editRendered(func(t *testing.T, e *edited) {
-		n := e.add(0, "%s", object)
-		e.replace(t, 0, to, to+fmt.Sprintf(reference, n))
+	return editRendered(func(t *testing.T, e *pdftest.File) {
+		n := e.Add(0, "%s", object)
+		e.Replace(t, 0, to, to+fmt.Sprintf(reference, n))
 	})
 }
 
 // replaceRendered edits one object of the sample.
 func replaceRendered(old, new string) func(*testing.T, []byte) []byte {
-	return editRendered(func(t *testing.T, e *edited) { e.replace(t, 0, old, new) })
+	return editRendered(func(t *testing.T, e *pdftest.File) { e.Replace(t, 0, old, new) })
 }
 
 // renderingAttacks are renderings that are not ours: what PDF can do and we do not
@@ -49,8 +50,8 @@ var renderingAttacks = []struct {
 	{"layer", addRendered("<</Type /OCG /Name (hidden)>>", "/Type /Catalog ", "/OCProperties <</OCGs [%d 0 R]>> "), pdfsig.CodeOptionalContent},
 	{"layer in the resources", addRendered("<</Type /OCG /Name (hidden)>>", "<</Font <</F1 6 0 R>>", " /Properties <</L1 %d 0 R>>"), pdfsig.CodeOptionalContent},
 	{"open action", replaceRendered("/Type /Catalog ", "/Type /Catalog /OpenAction [13 0 R /Fit] "), pdfsig.CodeActiveContent},
-	{"encryption", editRendered(func(t *testing.T, e *edited) {
-		e.sections[0].trailer = strings.Replace(e.sections[0].trailer, "<<", "<</Encrypt 4 0 R ", 1)
+	{"encryption", editRendered(func(t *testing.T, e *pdftest.File) {
+		e.Sections[0].Trailer = strings.Replace(e.Sections[0].Trailer, "<<", "<</Encrypt 4 0 R ", 1)
 	}), pdfsig.CodeEncrypted},
 	{"form object", addRendered("<</Type /XObject /Subtype /Form /BBox [0 0 9 9] /Length 0>>\nstream\n\nendstream", "<</Font <</F1 6 0 R>>", " /XObject <</X1 %d 0 R>>"), pdfsig.CodeProfile},
 	{"file annotation", addRendered("<</Type /Annot /Subtype /FileAttachment /Rect [0 0 9 9] /FS 17 0 R>>", "[11 0 R 12 0 R]", " /Annots [%d 0 R]"), pdfsig.CodeProfile},
@@ -70,14 +71,14 @@ var renderingAttacks = []struct {
 	{"no file name", draw(func(d *pdf.Document) { d.Attachments[1].Name = "" }), pdfsig.CodeAttachment},
 	{"no pages", draw(func(d *pdf.Document) { d.Pages = nil }), pdfsig.CodeProfile},
 	{"page without area", draw(func(d *pdf.Document) { d.Width = 0 }), pdfsig.CodeProfile},
-	{"bomb", editRendered(func(t *testing.T, e *edited) { e.attach(t, 1, bomb(t, pdfsig.MaxStream+1), pdfsig.MaxStream+1) }), pdfsig.CodeStream},
-	{"bomb that says it is small", editRendered(func(t *testing.T, e *edited) { e.attach(t, 1, bomb(t, pdfsig.MaxStream), 100) }), pdfsig.CodeStream},
-	{"many bombs", editRendered(func(t *testing.T, e *edited) {
-		e.attach(t, 5, bomb(t, pdfsig.MaxStream), pdfsig.MaxStream)
+	{"bomb", editRendered(func(t *testing.T, e *pdftest.File) { e.Attach(t, 1, bomb(t, pdfsig.MaxStream+1), pdfsig.MaxStream+1) }), pdfsig.CodeStream},
+	{"bomb that says it is small", editRendered(func(t *testing.T, e *pdftest.File) { e.Attach(t, 1, bomb(t, pdfsig.MaxStream), 100) }), pdfsig.CodeStream},
+	{"many bombs", editRendered(func(t *testing.T, e *pdftest.File) {
+		e.Attach(t, 5, bomb(t, pdfsig.MaxStream), pdfsig.MaxStream)
 	}), pdfsig.CodeStream},
 	{"byte range in the metadata", draw(func(d *pdf.Document) { d.Metadata = []byte("/ByteRange [0 1 2 3]") }), pdfsig.CodeByteRange},
 	{"signed already", func(t *testing.T, _ []byte) []byte { return sign(t) }, pdfsig.CodeRevisions},
-	{"object nobody uses", editRendered(func(t *testing.T, e *edited) { e.add(0, "<</Type /Font>>") }), pdfsig.CodeObject},
+	{"object nobody uses", editRendered(func(t *testing.T, e *pdftest.File) { e.Add(0, "<</Type /Font>>") }), pdfsig.CodeObject},
 	{"page tree in a circle", replaceRendered("/Kids [13 0 R", "/Kids [2 0 R"), pdfsig.CodeObject},
 	{"page twice", replaceRendered("/Kids [13 0 R 15 0 R", "/Kids [13 0 R 13 0 R"), pdfsig.CodeObject},
 	{"page tree of two levels", replaceRendered("/Kids [13 0 R", "/Kids [<</Type /Pages>>"), pdfsig.CodeProfile},

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"elicence/crypto/pdfsig"
+	"elicence/crypto/pdfsig/pdftest"
 )
 
 // severalOptions are those of a PAdES signature that shows nothing, and two seals.
@@ -148,9 +149,9 @@ var laterAttacks = []struct {
 	edit change
 	code string
 }{
-	{"revision in between taken out", func(_ *testing.T, e *edited) { e.sections = append(e.sections[:2], e.sections[3]) }, pdfsig.CodeUpdate},
-	{"revisions swapped", func(_ *testing.T, e *edited) { e.sections[2], e.sections[3] = e.sections[3], e.sections[2] }, pdfsig.CodeUpdate},
-	{"last one twice", func(_ *testing.T, e *edited) { e.sections = append(e.sections, e.sections[3]) }, pdfsig.CodeRevisions},
+	{"revision in between taken out", func(_ *testing.T, e *pdftest.File) { e.Sections = append(e.Sections[:2], e.Sections[3]) }, pdfsig.CodeUpdate},
+	{"revisions swapped", func(_ *testing.T, e *pdftest.File) { e.Sections[2], e.Sections[3] = e.Sections[3], e.Sections[2] }, pdfsig.CodeUpdate},
+	{"last one twice", func(_ *testing.T, e *pdftest.File) { e.Sections = append(e.Sections, e.Sections[3]) }, pdfsig.CodeRevisions},
 	{"first permits changes of any kind", inSection(1, "/P 2 /V", "/P 3 /V"), pdfsig.CodeUpdate},
 	{"first forbids what follows", inSection(1, "/P 2 /V", "/P 1 /V"), pdfsig.CodeUpdate},
 	{"last locks nothing", inSection(3, " /Lock <</Type /SigFieldLock /Action /All /P 1>>", ""), pdfsig.CodeUpdate},
@@ -159,18 +160,18 @@ var laterAttacks = []struct {
 	{"other place", inSection(2, "340.5 120.25 459.555", "341.5 120.25 460.555"), pdfsig.CodeField},
 	{"other name", inSection(2, "(Seal1)", "(Seal7)"), pdfsig.CodeField},
 	{"action", inSection(2, "/FT /Sig", "/FT /Sig /A <</S /URI>>"), pdfsig.CodeActiveContent},
-	{"page redefined", func(t *testing.T, e *edited) { redefine(e, 2, e.find(t, 1, "/Type /Page ")) }, pdfsig.CodeUpdate},
-	{"catalogue redefined", func(t *testing.T, e *edited) { redefine(e, 2, e.find(t, 1, "/Type /Catalog")) }, pdfsig.CodeUpdate},
-	{"content redefined", func(t *testing.T, e *edited) { redefine(e, 3, e.find(t, 0, "12 0 obj\n")) }, pdfsig.CodeUpdate},
-	{"first seal's appearance redefined", func(t *testing.T, e *edited) { redefine(e, 3, e.find(t, 2, "/Subtype /Form")) }, pdfsig.CodeUpdate},
-	{"first signature redefined", func(t *testing.T, e *edited) { redefine(e, 3, e.find(t, 1, "/SubFilter")) }, pdfsig.CodeByteRange},
-	{"object nobody uses", func(_ *testing.T, e *edited) { e.add(3, "<</Type /Font>>") }, pdfsig.CodeUpdate},
+	{"page redefined", func(t *testing.T, e *pdftest.File) { e.Redefine(2, e.Find(t, 1, "/Type /Page ")) }, pdfsig.CodeUpdate},
+	{"catalogue redefined", func(t *testing.T, e *pdftest.File) { e.Redefine(2, e.Find(t, 1, "/Type /Catalog")) }, pdfsig.CodeUpdate},
+	{"content redefined", func(t *testing.T, e *pdftest.File) { e.Redefine(3, e.Find(t, 0, "12 0 obj\n")) }, pdfsig.CodeUpdate},
+	{"first seal's appearance redefined", func(t *testing.T, e *pdftest.File) { e.Redefine(3, e.Find(t, 2, "/Subtype /Form")) }, pdfsig.CodeUpdate},
+	{"first signature redefined", func(t *testing.T, e *pdftest.File) { e.Redefine(3, e.Find(t, 1, "/SubFilter")) }, pdfsig.CodeByteRange},
+	{"object nobody uses", func(_ *testing.T, e *pdftest.File) { e.Add(3, "<</Type /Font>>") }, pdfsig.CodeUpdate},
 	{"handler of the other kind", inSection(2, "/Elicence.GMPkiLite", "/Adobe.PPKLite"), pdfsig.CodeProfile},
 	{"encoding of the other kind", inSection(1, "/ETSI.CAdES.detached", "/adbe.pkcs7.detached"), pdfsig.CodeProfile},
 	{"contents empty", inSection(2, "<30820100", "<00820100"), pdfsig.CodeContents},
 	{"padding not zero", inSection(2, "00>\n/ByteRange", "01>\n/ByteRange"), pdfsig.CodeContents},
-	{"fourth field", func(t *testing.T, e *edited) {
-		e.replace(t, 1, " /SigFlags 3", " /SigFlags 3 /Fields []")
+	{"fourth field", func(t *testing.T, e *pdftest.File) {
+		e.Replace(t, 1, " /SigFlags 3", " /SigFlags 3 /Fields []")
 	}, pdfsig.CodeSyntax},
 	{"field hidden", inSection(1, "(Seal2) /F 132", "(Seal2) /F 134"), pdfsig.CodeUpdate},
 	{"unseen signature moved onto the page", inSection(1, "/Rect [0 0 0 0]", "/Rect [0 0 9 9]"), pdfsig.CodeUpdate},
@@ -178,24 +179,19 @@ var laterAttacks = []struct {
 
 // inSection replaces a text in one object of a section.
 func inSection(section int, old, new string) change {
-	return func(t *testing.T, e *edited) { e.replace(t, section, old, new) }
-}
-
-// redefine adds an older object to a section again.
-func redefine(e *edited, section int, p part) {
-	e.sections[section].parts = append(e.sections[section].parts, p)
+	return func(t *testing.T, e *pdftest.File) { e.Replace(t, section, old, new) }
 }
 
 func TestAttacksOnLaterSignatures(t *testing.T) {
 	file := signed(t, 3)
-	if got := split(t, file).file(); !bytes.Equal(got, file) {
+	if got := pdftest.Split(t, file).Bytes(); !bytes.Equal(got, file) {
 		t.Fatal("a file taken apart and put together is another")
 	}
 	for _, tt := range laterAttacks {
 		t.Run(tt.name, func(t *testing.T) {
-			e := split(t, file)
+			e := pdftest.Split(t, file)
 			tt.edit(t, e)
-			wantRefused(t, e.file(), tt.code)
+			wantRefused(t, e.Bytes(), tt.code)
 		})
 	}
 }
