@@ -46,6 +46,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/registry/storetest", "licence licence/registry audit"},
 	{"licence/registry/registrytest", "licence licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
 	{"verify", "licence audit crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
+	{"verify/verifytest", "licence crypto/pki verify"},
 	{"store", "licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},

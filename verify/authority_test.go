@@ -1,11 +1,9 @@
 package verify_test
 
 import (
-	"crypto/rand"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
-	"testing"
 	"time"
 
 	"github.com/emmansun/gmsm/smx509"
@@ -25,36 +23,28 @@ func signerOf(b *bench, code string) cryptotest.Leaf {
 // signerStating is a seal signer whose CA writes the extension with the code its
 // own way.
 func signerStating(b *bench, value string) cryptotest.Leaf {
-	key, err := pki.GenerateKey(rand.Reader)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	der, err := smx509.CreateCertificate(rand.Reader, &pki.Certificate{
+	key, err := pki.GenerateKey(b.pki.Rand)
+	must(b.t, err)
+	der, err := smx509.CreateCertificate(b.pki.Rand, &pki.Certificate{
 		SerialNumber: big.NewInt(4711), Subject: pkix.Name{CommonName: "测试市市场监督管理局"},
 		NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(1, 0, 0), KeyUsage: smx509.KeyUsageDigitalSignature,
 		ExtraExtensions: []pkix.Extension{{Id: asn1.ObjectIdentifier{1, 2, 156, 10260, 4, 1, 4}, Value: []byte(value)}},
 	}, b.pki.Issuing.Certificate, key.Public(), b.pki.Issuing.Key)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, err)
 	cert, err := pki.ParseCertificate(der)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, err)
 	return cryptotest.Leaf{Certificate: cert, Key: key}
 }
 
 // licenceOf has the licence name another issuing authority, in data, identifier and QR code.
 func licenceOf(b *bench, code string) {
 	id, err := licence.NewIdentifier(b.r.licence.TypeCode, code, "2026000001", 1)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	must(b.t, err)
 	b.r.licence.Identifier, b.r.licence.Authority.Code = id, code
 }
 
 // TestSignerAuthority has every body with a genuine seal try to seal for another.
-func TestSignerAuthority(t *testing.T) {
+func authorityCases() []fileCase {
 	const signer = verify.CheckSignerCertificate
 	noToken := func(b *bench) { b.r.token = nil }
 	failed := func(name, code string, sub verify.SubIndication, set func(*bench)) fileCase {
@@ -75,7 +65,7 @@ func TestSignerAuthority(t *testing.T) {
 	passes := func(name string, set func(*bench)) fileCase {
 		return fileCase{name: name, set: set, want: verify.TotalPassed, check: signer, code: "signer_trusted"}
 	}
-	run(t, []fileCase{
+	return []fileCase{
 		passes("its own", func(b *bench) { sealedBy(b, signerOf(b, uscc)) }),
 		passes("another authority's, of its own licence", func(b *bench) { sealedBy(b, signerOf(b, otherUSCC)); licenceOf(b, otherUSCC) }),
 		passes("code as UTF8String", func(b *bench) { sealedBy(b, signerStating(b, "\x0c\x12"+uscc)) }),
@@ -135,5 +125,5 @@ func TestSignerAuthority(t *testing.T) {
 		malformed("too short", "\x13\x09002500287"),
 		malformed("with something after it", "\x13\x12"+uscc+"\x00"),
 		malformed("of another, malformed", "\x13\x13"+otherUSCC+" "),
-	})
+	}
 }

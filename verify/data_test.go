@@ -13,10 +13,9 @@ import (
 )
 
 // replaceOnce replaces a text that must be there.
-func replaceOnce(t testing.TB, b []byte, old, new string) []byte {
-	t.Helper()
+func replaceOnce(b []byte, old, new string) []byte {
 	if !bytes.Contains(b, []byte(old)) {
-		t.Fatalf("%q is not there", old)
+		panic(old + " is not there")
 	}
 	return bytes.Replace(b, []byte(old), []byte(new), 1)
 }
@@ -35,13 +34,13 @@ func attach(change func(files map[string][]byte)) func(*bench) {
 	return func(b *bench) { b.r.attach = change }
 }
 
-func TestDataTricks(t *testing.T) {
+func dataCases() []fileCase {
 	const attached, qr = verify.CheckAttachedData, verify.CheckQR
 	failed := func(name string, sub verify.SubIndication, check verify.Name, code string, set func(*bench)) fileCase {
 		return fileCase{name: name, set: set, want: verify.TotalFailed, sub: sub, check: check, code: code}
 	}
 	half := now.Add(-30 * time.Minute)
-	run(t, []fileCase{
+	return []fileCase{
 		failed("no licence data", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "licence.json") })),
 		failed("no QR message", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "qr.cbor") })),
 		failed("no certificate", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "qr-signer.cer") })),
@@ -51,7 +50,7 @@ func TestDataTricks(t *testing.T) {
 		failed("data not JSON", verify.FormatFailure, attached, "licence_malformed",
 			attach(func(f map[string][]byte) { f["licence.json"] = []byte("licence") })),
 		failed("data altered", verify.HashFailure, attached, "data_digest_differs", attach(func(f map[string][]byte) {
-			f["licence.json"] = replaceOnce(t, f["licence.json"], "2031-05-19", "2032-05-19")
+			f["licence.json"] = replaceOnce(f["licence.json"], "2031-05-19", "2032-05-19")
 		})),
 		failed("QR code of another licence", verify.HashFailure, attached, "data_digest_differs", func(b *bench) {
 			other := sampleLicence(b.t)
@@ -68,7 +67,7 @@ func TestDataTricks(t *testing.T) {
 		failed("name in the QR code altered", verify.SigConstraintsFailure, attached, "qr_data_differ",
 			payload(func(p *licence.QRPayload) { p.HolderName = "别家公司" })),
 		failed("last day in the QR code altered", verify.SigConstraintsFailure, attached, "qr_data_differ",
-			payload(func(p *licence.QRPayload) { p.ExpiresOn = mustDate(t, "2041-05-19") })),
+			payload(func(p *licence.QRPayload) { p.ExpiresOn = date("2041-05-19") })),
 		{name: "name left out of the QR code", want: verify.TotalPassed, check: attached, code: "attached_data_ok",
 			set: payload(func(p *licence.QRPayload) { p.HolderName = "" })},
 		{name: "type name left out of the QR code", want: verify.TotalPassed, check: attached, code: "attached_data_ok",
@@ -99,20 +98,20 @@ func TestDataTricks(t *testing.T) {
 		failed("QR signer expired before", verify.Expired, qr, "qr_signer_expired", func(b *bench) {
 			b.r.qr = mustIssue(b.t, b.pki, pki.UsageQR, now.AddDate(-1, 0, 0), sealedAt.Add(-time.Hour))
 		}),
-	})
+	}
 }
 
-func TestRegister(t *testing.T) {
+func registerCases() []fileCase {
 	const reg, state, timestamp = verify.CheckRegister, verify.CheckState, verify.CheckTimestamp
 	half := now.Add(-30 * time.Minute)
 	noToken := func(b *bench) { b.r.token = nil }
-	run(t, []fileCase{
+	return []fileCase{
 		{name: "offline", want: verify.TotalPassed, check: reg, code: "register_absent"},
 		{name: "registered", want: verify.TotalPassed, check: reg, code: "registered", state: "valid",
 			set: func(b *bench) { registered(b, "valid", nil) }},
 		{name: "empty register", want: verify.TotalPassed, check: reg, code: "not_registered", set: func(b *bench) { b.v.Register = &register{} }},
 		{name: "register down", want: verify.TotalPassed, check: reg, code: "register_unavailable",
-			set: func(b *bench) { b.v.Register = &register{down: true} }},
+			set: func(b *bench) { away(b) }},
 		{name: "revoked", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
 			set: func(b *bench) { registered(b, "revoked", nil) }},
 		{name: "suspended", want: verify.TotalPassed, check: state, code: "state_suspended", state: "suspended",
@@ -123,7 +122,7 @@ func TestRegister(t *testing.T) {
 			set: func(b *bench) { registered(b, "pending", nil) }},
 		{name: "other data", want: verify.TotalFailed, sub: verify.HashFailure, check: reg, code: "register_data_differs",
 			set: func(b *bench) {
-				registered(b, "valid", func(r *register) { r.whole = false; r.entry.DataDigest = [32]byte{1} })
+				registered(b, "valid", func(r *register) { r.whole = false; r.Entry.DataDigest = [32]byte{1} })
 			}},
 		{name: "another file of the same data", want: verify.Indeterminate, sub: verify.NoPOE, check: reg, code: "register_file_differs",
 			state: "valid", set: func(b *bench) {
@@ -134,7 +133,7 @@ func TestRegister(t *testing.T) {
 		{name: "token stripped", want: verify.Indeterminate, sub: verify.NoPOE, check: timestamp, code: "timestamp_stripped", state: "valid",
 			set: func(b *bench) { noToken(b); registered(b, "valid", func(r *register) { r.whole = false }) }},
 		{name: "token pending", want: verify.TotalPassed, check: timestamp, code: "timestamp_pending", state: "valid",
-			set: func(b *bench) { noToken(b); registered(b, "valid", func(r *register) { r.entry.Timestamped = false }) }},
+			set: func(b *bench) { noToken(b); registered(b, "valid", func(r *register) { r.Entry.Timestamped = false }) }},
 		{name: "token available", want: verify.TotalPassed, check: timestamp, code: "timestamp_available", state: "valid",
 			set: func(b *bench) { noToken(b); registered(b, "valid", nil) }},
 		{name: "signer revoked after the log entry", want: verify.TotalPassed, check: verify.CheckRevocation, code: "revoked_later", state: "valid",
@@ -173,8 +172,8 @@ func TestRegister(t *testing.T) {
 				b.v.Anchors = mustAnchors(b.t, b.pki, b.at)
 			}},
 		{name: "not yet valid, offline", want: verify.TotalPassed, check: state, code: "state_not_yet_valid", state: "not_yet_valid",
-			set: func(b *bench) { b.r.licence.EffectiveOn = mustDate(b.t, "2026-07-01") }},
-	})
+			set: func(b *bench) { b.r.licence.EffectiveOn = date("2026-07-01") }},
+	}
 }
 
 func TestTrustListStates(t *testing.T) {
@@ -208,7 +207,7 @@ func TestTrustListStates(t *testing.T) {
 		{name: "register before list", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
 			set: func(b *bench) { list(b, half, now.Add(time.Hour), "revoked"); registered(b, "valid", nil) }},
 		{name: "list when the register is down", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
-			set: func(b *bench) { list(b, half, now.Add(time.Hour), "revoked"); b.v.Register = &register{down: true} }},
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "revoked"); away(b) }},
 		{name: "one of two authorities", want: verify.TotalPassed, check: state, code: "state_valid", state: "valid",
 			set: func(b *bench) { list(b, half, now.Add(time.Hour), "", otherUSCC, uscc) }},
 		{name: "list of another authority", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
@@ -218,7 +217,7 @@ func TestTrustListStates(t *testing.T) {
 		{name: "list of another authority, no token", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
 			set: func(b *bench) { b.r.token = nil; list(b, half, now.Add(time.Hour), "", otherUSCC) }},
 		{name: "list of another authority when the register is down", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
-			set: func(b *bench) { list(b, half, now.Add(time.Hour), "", otherUSCC); b.v.Register = &register{down: true} }},
+			set: func(b *bench) { list(b, half, now.Add(time.Hour), "", otherUSCC); away(b) }},
 		{name: "list of another authority, last day over", want: verify.TotalPassed, check: state, code: "state_expired", state: "expired",
 			set: func(b *bench) {
 				list(b, half, now.AddDate(9, 0, 0), "", otherUSCC)

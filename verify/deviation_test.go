@@ -2,7 +2,6 @@ package verify_test
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/asn1"
 	"slices"
 	"testing"
@@ -21,10 +20,8 @@ func typeThree(b *bench) []byte {
 }
 
 func sealOf(b *bench, info []byte, oid asn1.ObjectIdentifier) []byte {
-	value, err := pki.SignMessage(rand.Reader, b.pki.SealMaker.Key, info)
-	if err != nil {
-		b.t.Fatal(err)
-	}
+	value, err := pki.SignMessage(b.pki.Rand, b.pki.SealMaker.Key, info)
+	must(b.t, err)
 	return mustDER(b.t, forgedSeal{asn1.RawValue{FullBytes: info}, b.r.seal.Maker.Raw, oid, bits(value)})
 }
 
@@ -32,7 +29,7 @@ func sealOf(b *bench, info []byte, oid asn1.ObjectIdentifier) []byte {
 func deviates(b *bench, sealDER []byte) {
 	b.r.signature = func(digest []byte) *seal.Signature {
 		tbs := mustDER(b.t, forgedTBS{4, asn1.RawValue{FullBytes: sealDER}, sealedAt.Truncate(time.Second), bits(digest), "ByteRange"})
-		value, err := pki.SignMessage(rand.Reader, b.r.signer.Key, tbs)
+		value, err := pki.SignMessage(b.pki.Rand, b.r.signer.Key, tbs)
 		if err != nil {
 			b.t.Fatal(err)
 		}
@@ -47,19 +44,20 @@ func deviates(b *bench, sealDER []byte) {
 
 // version makes a seal of version 5, with a token over it or without.
 func version5(b *bench, dated bool) {
+	b.r.reserve = 4500
 	b.r.seal = mustSeal(b.t, b.pki, b.pki.SealMaker, func(t *seal.Template) { t.Version = 5 })
 	if !dated {
 		return
 	}
 	var err error
-	if b.r.seal, err = b.r.seal.WithTimestamp(mustToken(b.t, b.pki.TSA, b.r.seal.SignatureValue, sealedAt)); err != nil {
+	if b.r.seal, err = b.r.seal.WithTimestamp(mustToken(b.t, b.pki, b.pki.TSA, b.r.seal.SignatureValue, sealedAt)); err != nil {
 		b.t.Fatal(err)
 	}
 }
 
 // TestDeviations: whatever deviates from the standard, or is of another version than
 // ours, is good for inspection and never TotalPassed.
-func TestDeviations(t *testing.T) {
+func deviationCases() []fileCase {
 	alias := asn1.ObjectIdentifier{1, 2, 156, 10197, 501}
 	malformed := func(name string, set func(*bench)) fileCase {
 		return fileCase{name: name, set: set, want: verify.TotalFailed, sub: verify.FormatFailure,
@@ -69,7 +67,7 @@ func TestDeviations(t *testing.T) {
 		return fileCase{name: name, set: set, want: verify.Indeterminate, sub: verify.SigConstraintsFailure,
 			check: verify.CheckSeal, code: "seal_foreign_version"}
 	}
-	run(t, []fileCase{
+	return []fileCase{
 		malformed("type above 2", func(b *bench) { deviates(b, typeThree(b)) }),
 		malformed("misspelt algorithm", func(b *bench) { deviates(b, sealOf(b, b.r.seal.InfoRaw, alias)) }),
 		foreign("version 5", func(b *bench) { version5(b, false) }),
@@ -77,7 +75,7 @@ func TestDeviations(t *testing.T) {
 		{name: "list of digests", want: verify.TotalPassed, check: verify.CheckSeal, code: "seal_ok", set: func(b *bench) {
 			b.r.seal = mustSeal(b.t, b.pki, b.pki.SealMaker, func(t *seal.Template) { t.ListDigests = true })
 		}},
-	})
+	}
 }
 
 // TestInspectDeviations: Inspect names the deviations of a file and goes on.
@@ -96,7 +94,7 @@ func TestInspectDeviations(t *testing.T) {
 		}, nil, []verify.PartSignature{{"seal", true, ""}, {"timestamp", true, "seal"}, {"seal_signature", true, ""}, {"timestamp", false, ""}, {"qr", true, ""}}},
 		"token of the seal over something else": {func(b *bench) {
 			version5(b, false)
-			b.r.seal, _ = b.r.seal.WithTimestamp(mustToken(b.t, b.pki.TSA, []byte("other"), sealedAt))
+			b.r.seal, _ = b.r.seal.WithTimestamp(mustToken(b.t, b.pki, b.pki.TSA, []byte("other"), sealedAt))
 			b.r.token = nil
 		}, nil, []verify.PartSignature{{"seal", true, ""}, {"timestamp", false, "seal"}, {"seal_signature", true, ""}, {"qr", true, ""}}},
 	} {

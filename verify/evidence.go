@@ -61,11 +61,14 @@ func coverageEvidence(r [4]int64, size int) string {
 	return fmt.Sprintf("byte ranges [%d, %d) and [%d, %d) of %d bytes; between them only the signature", r[0], r[0]+r[1], r[2], r[2]+r[3], size)
 }
 
-// foreignSubFilters lists the signature formats that a file names and we do not
-// write, for a report on a file made elsewhere. It decides nothing: the strict
-// reader has refused the file already.
+// foreignSubFilters lists the signature formats that a file names, for a report on a
+// file made elsewhere; one with a signature of ours in it was not, but altered. It
+// decides nothing: the strict reader has refused the file already.
 func foreignSubFilters(file []byte) string {
 	const key, maxListed = "/SubFilter", 4
+	if bytes.Contains(file, []byte("/"+pdfsig.Filter)) {
+		return ""
+	}
 	var found []string
 	for rest := file; len(found) < maxListed; {
 		i := bytes.Index(rest, []byte(key))
@@ -80,9 +83,7 @@ func foreignSubFilters(file []byte) string {
 		if end := bytes.IndexAny(name[1:], " /<>[]()\r\n\t"); end >= 0 {
 			name = name[:end+1]
 		}
-		if string(name[1:]) != pdfsig.SubFilter {
-			found = append(found, quote(string(name[1:])))
-		}
+		found = append(found, quote(string(name[1:])))
 	}
 	return strings.Join(found, ", ")
 }

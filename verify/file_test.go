@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"elicence/crypto/cryptotest"
+	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/verify"
 )
@@ -21,15 +22,25 @@ type bench struct {
 	r   *recipe
 	v   *verify.Verifier
 	at  time.Time
+	// others are further signers that a case made.
+	others []*pki.Certificate
+}
+
+// newBench is a good file's, judged offline with the anchors at now.
+func newBench(t testing.TB, p *cryptotest.PKI) *bench {
+	return &bench{t: t, pki: p, r: newRecipe(t, p), v: &verify.Verifier{Anchors: p.Anchors}, at: now}
 }
 
 // fileCase is one situation: how file, verifier and time differ from a good file
 // judged at now, and what the report must say. An empty check stands for
 // TotalPassed and an empty state for unknown.
 type fileCase struct {
-	name   string
-	set    func(*bench)
-	tamper func(b *bench, file []byte) []byte
+	name    string
+	comment string // what was done, where the name does not say it
+	set     func(*bench)
+	base    func(*bench) []byte // the untouched original; nil: one seal
+	tamper  func(b *bench, file []byte) []byte
+	qr      func(*bench) string // judged instead of a file
 
 	want  verify.Indication
 	sub   verify.SubIndication
@@ -38,23 +49,46 @@ type fileCase struct {
 	state licence.Status
 }
 
-// run judges the file of every case.
+// build makes a case's file, and returns the untouched original beside it.
+func (c *fileCase) build(b *bench) (original, file []byte) {
+	b.t.Helper()
+	if c.set != nil {
+		c.set(b)
+	}
+	if c.qr != nil {
+		return nil, nil
+	}
+	original = one(b)
+	if c.base != nil {
+		original = c.base(b)
+	}
+	if file = original; c.tamper != nil {
+		file = c.tamper(b, original)
+	}
+	if r, ok := b.v.Register.(*register); ok {
+		r.finish(b, original)
+	}
+	return original, file
+}
+
+// one is a file with one seal.
+func one(b *bench) []byte { return b.r.make(b.t) }
+
+// trustAll makes every certificate that signed something here an anchor.
+func (b *bench) trustAll() {
+	leaves := append(b.others, b.pki.SealMaker.Certificate, b.pki.SealSigner.Certificate, b.pki.QR.Certificate, b.pki.TSA.Certificate)
+	b.v.Anchors = mustParseAnchors(b.t, append(pki.MarshalTrustAnchors(leaves, nil), b.pki.AnchorsPEM...))
+}
+
+// run judges cases that are not in the corpus: for what they differ in, a header has no
+// word.
 func run(t *testing.T, cases []fileCase) {
 	t.Helper()
 	p := cryptotest.New(t)
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			b := &bench{t: t, pki: p, r: newRecipe(t, p), v: &verify.Verifier{Anchors: p.Anchors}, at: now}
-			if c.set != nil {
-				c.set(b)
-			}
-			file := b.r.make(t)
-			if c.tamper != nil {
-				file = c.tamper(b, file)
-			}
-			if v, ok := b.v.Register.(*register); ok {
-				v.finish(b, file)
-			}
+			b := newBench(t, p)
+			_, file := c.build(b)
 			compare(t, b.v.VerifyFile(context.Background(), file, b.at), c)
 		})
 	}

@@ -2,18 +2,36 @@ package verify_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
+	"regexp"
 	"testing"
 
-	"elicence/crypto/cryptotest"
 	"elicence/crypto/pdfsig"
-	"elicence/licence/render/pdf"
+	"elicence/crypto/pdfsig/pdftest"
 	"elicence/verify"
 )
 
-// replace returns a tampering that changes one text for another of any length.
-func replace(old, new string) func(*bench, []byte) []byte {
+// tampering changes a file as somebody would who wants it to pass for the original.
+type tampering func(b *bench, file []byte) []byte
+
+// forgery is a case that the strict reader has to refuse, with a code of crypto/pdfsig.
+func forgery(name, comment string, tamper tampering, code string) fileCase {
+	check := verify.CheckStructure
+	switch code {
+	case pdfsig.CodeRevisions, pdfsig.CodeByteRange, pdfsig.CodeContents:
+		check = verify.CheckCoverage
+	}
+	return fileCase{name: name, comment: comment, tamper: tamper, want: verify.TotalFailed, sub: verify.FormatFailure, check: check, code: "pdf_" + code}
+}
+
+// on has a case made of files with another set of signatures.
+func on(base func(*bench) []byte, c fileCase) fileCase {
+	c.base = base
+	return c
+}
+
+// replace changes one text for another of any length.
+func replace(old, new string) tampering {
 	return func(b *bench, file []byte) []byte {
 		b.t.Helper()
 		i := bytes.LastIndex(file, []byte(old))
@@ -25,119 +43,68 @@ func replace(old, new string) func(*bench, []byte) []byte {
 	}
 }
 
-// add returns a tampering that appends text.
-func add(text string) func(*bench, []byte) []byte {
+// add appends text.
+func add(text string) tampering {
 	return func(_ *bench, file []byte) []byte { return append(bytes.Clone(file), text...) }
 }
 
-// gap returns where the /Contents string begins and ends in a file.
-func gap(b *bench, file []byte) (start, end int) {
-	f, err := pdfsig.Read(file)
-	if err != nil {
-		b.t.Fatal(err)
-	}
-	r := f.Signatures[0].ByteRange
-	return int(r[1]), int(r[2])
-}
-
-// inGap returns a tampering of the hexadecimal digits of /Contents.
-func inGap(change func(digits []byte)) func(*bench, []byte) []byte {
+// edit changes the objects of a file and leaves offsets, lengths and ranges right. The
+// seal's digest is not: whoever did it had no key.
+func edit(change func(b *bench, f *pdftest.File)) tampering {
 	return func(b *bench, file []byte) []byte {
-		start, end := gap(b, file)
-		out := bytes.Clone(file)
-		change(out[start+1 : end-1])
-		return out
+		b.t.Helper()
+		f := pdftest.Split(b.t, file)
+		change(b, f)
+		return f.Bytes()
 	}
 }
 
-// appendUpdate writes an incremental update with one new object over the catalogue.
-func appendUpdate(_ *bench, file []byte) []byte {
-	body := "1 0 obj\n<</Type /Catalog /Pages 2 0 R>>\nendobj\n"
-	xref := len(file) + len(body)
-	return fmt.Appendf(bytes.Clone(file), "%sxref\n1 1\n%010d 00000 n \ntrailer\n<</Size 24 /Root 1 0 R /Prev 1>>\nstartxref\n%d\n%%%%EOF\n",
-		body, len(file), xref)
-}
-
-// moveRange moves the second range back by a few bytes and leaves a hole.
-func moveRange(b *bench, file []byte) []byte {
-	start, end := gap(b, file)
-	old := fmt.Sprintf("/ByteRange [0 %d %d %d", start, end, len(file)-end)
-	return replace(old, fmt.Sprintf("/ByteRange [0 %d %d %d", start, end+4, len(file)-end-4))(b, file)
-}
-
-// TestForgedFiles holds the published ways to change a signed PDF: USF, ISA,
-// SWA, shadow and gap tricks. All must fail whoever is trusted.
-func TestForgedFiles(t *testing.T) {
-	const structure, coverage = verify.CheckStructure, verify.CheckCoverage
-	format := func(name string, tamper func(*bench, []byte) []byte, check verify.Name, code string) fileCase {
-		return fileCase{name: name, tamper: tamper, want: verify.TotalFailed, sub: verify.FormatFailure, check: check, code: code}
-	}
-	run(t, []fileCase{
-		format("empty file", func(*bench, []byte) []byte { return nil }, structure, "pdf_file_size"),
-		format("no PDF", func(*bench, []byte) []byte { return []byte("licence") }, structure, "pdf_header"),
-		format("too large", func(*bench, []byte) []byte { return make([]byte, pdfsig.MaxFileSize+1) }, structure, "pdf_file_size"),
-		format("unsigned rendering", func(b *bench, _ []byte) []byte { return b.r.render(b.t) }, structure, "pdf_no_signature"),
-		format("USF contents all zeros", inGap(func(d []byte) { fill(d, '0') }), coverage, "pdf_contents"),
-		format("USF contents missing", replace("/Contents <", "/Contentz <"), structure, "pdf_no_signature"),
-		format("USF contents null", replace("/Contents <", "/Contents null <"), structure, "pdf_syntax"),
-		format("USF byte range missing", replace("/ByteRange [", "/ByteRangf ["), coverage, "pdf_byte_range"),
-		format("USF byte range null", replace("/ByteRange [0 ", "/ByteRange null % "), structure, "pdf_syntax"),
-		format("USF byte range of two", replace("/ByteRange [0 ", "/ByteRange [0] % "), structure, "pdf_syntax"),
-		format("USF byte range negative", replace("/ByteRange [0 4", "/ByteRange [0 -"), coverage, "pdf_byte_range"),
-		format("USF byte range twice", replace("/ByteRange [", "/ByteRange [0 1 2 3] /ByteRange ["), structure, "pdf_syntax"),
-		format("ISA update appended", appendUpdate, coverage, "pdf_revisions"),
-		format("ISA body without xref", add("1 0 obj\n<</Type /Catalog>>\nendobj\n"), coverage, "pdf_revisions"),
-		format("ISA trailer only", add("trailer\n<</Size 24 /Root 1 0 R>>\nstartxref\n0\n%%EOF\n"), coverage, "pdf_revisions"),
-		format("ISA one byte", add("\n"), coverage, "pdf_revisions"),
-		format("ISA comment", add("%%EOF\n"), coverage, "pdf_revisions"),
-		format("SWA second range moved", moveRange, coverage, "pdf_byte_range"),
-		format("SWA signature copied", func(b *bench, file []byte) []byte {
-			start, end := gap(b, file)
-			return append(append(bytes.Clone(file), file[start:end]...), "\n%%EOF\n"...)
-		}, coverage, "pdf_revisions"),
-		format("update cut off", func(b *bench, file []byte) []byte {
-			return file[:bytes.Index(file, []byte("%%EOF\n"))+len("%%EOF\n")]
-		}, structure, "pdf_no_signature"),
-		format("last byte cut off", func(_ *bench, file []byte) []byte { return file[:len(file)-1] }, structure, "pdf_trailer"),
-		format("other sub-filter", replace("/SubFilter /GM.sm2seal", "/SubFilter /GM.sm2xxxx"), structure, "foreign_signature"),
-		format("CMS sub-filter", replace("/SubFilter /GM.sm2seal", "/SubFilter /adbe.pkcs7.detached"), structure, "foreign_signature"),
-		format("other handler", replace("/Elicence.GMPkiLite", "/Elicencf.GMPkiLite"), structure, "pdf_profile"),
-		format("DocMDP removed", replace("/Perms <</DocMDP 23 0 R>>", "                         "), structure, "pdf_profile"),
-		format("DocMDP allows forms", replace("/P 1 /V", "/P 2 /V"), structure, "pdf_update"),
-		format("seal moved", replace("/Rect [300 100", "/Rect [100 100"), structure, "pdf_update"),
-		format("action on the seal", replace("/F 132 /P 13 0 R", "/F 132 /A 13 0 R"), structure, "pdf_active_content"),
-		format("optional content", replace("/F 132 /P 13 0 R", "/F 1 /OC 13 0 R "), structure, "pdf_optional_content"),
-		format("encrypted", replace("/Root 1 0 R", "/Encrypt 1 0 R /Root 1 0 R"), structure, "pdf_encrypted"),
-		format("gap upper case", inGap(func(d []byte) { copy(d, bytes.ToUpper(d[:64])) }), structure, "pdf_syntax"),
-		format("gap padding", inGap(func(d []byte) { d[len(d)-1] = '1' }), coverage, "pdf_contents"),
-		format("gap blank", inGap(func(d []byte) { d[len(d)-1] = ' ' }), structure, "pdf_syntax"),
-		format("gap not a seal signature", inGap(func(d []byte) { fill(d, '0'); copy(d, "3003020104") }),
-			verify.CheckSealSignature, "seal_signature_malformed"),
-		format("gap not hexadecimal", inGap(func(d []byte) { d[9] = 'g' }), structure, "pdf_syntax"),
-		{name: "page altered", tamper: replace("/Name <feff6d4b", "/Name <feff6d4c"), want: verify.TotalFailed,
-			sub: verify.HashFailure, check: verify.CheckDocumentDigest, code: "document_digest_differs"},
-		{name: "signing time altered", tamper: replace("(D:20260531230000Z)", "(D:20250531230000Z)"), want: verify.TotalFailed,
-			sub: verify.HashFailure, check: verify.CheckDocumentDigest, code: "document_digest_differs"},
+// keep is edit with the byte range as the attack wrote it.
+func keep(change func(b *bench, f *pdftest.File)) tampering {
+	return edit(func(b *bench, f *pdftest.File) {
+		change(b, f)
+		f.KeepRange = true
 	})
 }
 
-// TestForgeriesWithoutTrust checks that structure and coverage stop a forgery
-// whoever is trusted, here nobody.
-func TestForgeriesWithoutTrust(t *testing.T) {
-	p := cryptotest.New(t)
-	file := newRecipe(t, p).make(t)
-	b := &bench{t: t, pki: p}
-	for name, tamper := range map[string]func(*bench, []byte) []byte{
-		"update": appendUpdate, "byte": add("\n"), "moved range": moveRange, "no value": inGap(func(d []byte) { fill(d, '0') }),
-	} {
-		r := (&verify.Verifier{}).VerifyFile(context.Background(), tamper(b, file), now)
-		if r.Indication != verify.TotalFailed || r.SubIndication != verify.FormatFailure {
-			t.Errorf("%s: %s/%s", name, r.Indication, r.SubIndication)
-		}
+// resealed is edit by somebody who has the seal's key: digest, signature and timestamp
+// are right.
+func resealed(change func(b *bench, f *pdftest.File)) tampering {
+	return func(b *bench, file []byte) []byte {
+		b.t.Helper()
+		f := pdftest.Split(b.t, file)
+		change(b, f)
+		return f.Signed(b.t, func(covered []byte) []byte { return b.r.stamped(b.t, sm3Of(covered)).Raw })
 	}
-	r := (&verify.Verifier{}).VerifyFile(context.Background(), file, now)
-	if r.Check(verify.CheckStructure).Result != verify.ResultPassed || r.Check(verify.CheckCoverage).Result != verify.ResultPassed {
-		t.Error("the untouched file does not pass structure and coverage")
+}
+
+// swap replaces what a pattern matches in the last revision.
+func swap(pattern *regexp.Regexp, with string) func(*bench, *pdftest.File) {
+	return func(_ *bench, f *pdftest.File) {
+		f.Last(func(s string) string { return pattern.ReplaceAllLiteralString(s, with) })
+	}
+}
+
+// in replaces a text in the one object of a revision that holds it.
+func in(revision int, old, new string) func(*bench, *pdftest.File) {
+	return func(b *bench, f *pdftest.File) { f.Replace(b.t, revision, old, new) }
+}
+
+// gap returns where a signature's /Contents string begins and ends in a file.
+func gap(b *bench, file []byte, signature int) (start, end int) {
+	f, err := pdfsig.Read(file)
+	must(b.t, err)
+	r := f.Signatures[signature].ByteRange
+	return int(r[1]), int(r[2])
+}
+
+// inGap changes the hexadecimal digits of a signature's /Contents.
+func inGap(signature int, change func(digits []byte)) tampering {
+	return func(b *bench, file []byte) []byte {
+		start, end := gap(b, file, signature)
+		out := bytes.Clone(file)
+		change(out[start+1 : end-1])
+		return out
 	}
 }
 
@@ -147,18 +114,180 @@ func fill(b []byte, c byte) {
 	}
 }
 
-// TestLookAlikes holds files that look odd and are good.
-func TestLookAlikes(t *testing.T) {
-	good := func(name string, page func(*pdf.Document)) fileCase {
-		return fileCase{name: name, set: func(b *bench) { b.r.page = page }, want: verify.TotalPassed,
-			check: verify.CheckCoverage, code: "coverage_ok"}
+func zero(digits []byte) { fill(digits, '0') }
+
+func usfCases() []fileCase {
+	contents, ranges := pdftest.ContentsPattern, pdftest.RangePattern
+	return []fileCase{
+		forgery("contents all zeros", "", inGap(0, zero), pdfsig.CodeContents),
+		forgery("contents empty", "", edit(swap(contents, "/Contents <>")), pdfsig.CodeContents),
+		forgery("contents missing", "", replace("/Contents <", "/Contentz <"), pdfsig.CodeNoSignature),
+		forgery("contents null", "", keep(swap(contents, "/Contents null")), pdfsig.CodeSyntax),
+		forgery("contents an integer", "", keep(swap(contents, "/Contents 0")), pdfsig.CodeNoSignature),
+		forgery("contents a reference", "", keep(swap(contents, "/Contents 9 0 R")), pdfsig.CodeNoSignature),
+		forgery("contents a literal string", "", keep(swap(contents, "/Contents (0000)")), pdfsig.CodeByteRange),
+		forgery("byte range missing", "", replace("/ByteRange [", "/ByteRangf ["), pdfsig.CodeByteRange),
+		forgery("byte range null", "", keep(swap(ranges, "/ByteRange null")), pdfsig.CodeSyntax),
+		forgery("byte range a name", "", keep(swap(ranges, "/ByteRange /None")), pdfsig.CodeNoSignature),
+		forgery("byte range empty", "", keep(swap(ranges, "/ByteRange []")), pdfsig.CodeByteRange),
+		forgery("byte range of two numbers", "", keep(swap(ranges, "/ByteRange [0 1]")), pdfsig.CodeByteRange),
+		forgery("byte range of names", "", keep(swap(ranges, "/ByteRange [/a /b /c /d]")), pdfsig.CodeByteRange),
+		forgery("byte range negative", "", keep(swap(ranges, "/ByteRange [0 -1 5 -1]")), pdfsig.CodeByteRange),
+		forgery("byte range of eleven digits", "", keep(swap(ranges, "/ByteRange [0 99999999999 5 1]")), pdfsig.CodeLimit),
+		forgery("byte range twice", "", keep(swap(ranges, "/ByteRange [0 1 2 3] /ByteRange [0 1 2 3]")), pdfsig.CodeSyntax),
+		forgery("no value in the field", "the field no longer points to its signature", edit(in(1, " /V 2", " /W 2")), pdfsig.CodeProfile),
+		forgery("no fields in the form", "", edit(func(b *bench, f *pdftest.File) {
+			f.Replace(b.t, 1, fmt.Sprintf("/Fields [%d 0 R]", f.Find(b.t, 1, "/FT /Sig").Number), "/Fields []")
+		}), pdfsig.CodeField),
+		forgery("never sealed", "the rendering before it was sealed", func(b *bench, _ []byte) []byte { return b.r.render(b.t) }, pdfsig.CodeNoSignature),
+		forgery("sealed revision cut off", "", cutRevisions(1), pdfsig.CodeNoSignature),
+		forgery("other encoding", "our handler with an encoding that is nobody's", replace("/SubFilter /GM.sm2seal", "/SubFilter /GM.sm2xxxx"), pdfsig.CodeProfile),
+		forgery("said to be CMS", "our handler with another's encoding", edit(in(1, "/SubFilter /GM.sm2seal", "/SubFilter /adbe.pkcs7.detached")), pdfsig.CodeProfile),
+		on(twoSeals, forgery("first of two seals emptied", "", inGap(0, zero), pdfsig.CodeContents)),
+		on(twoSeals, forgery("second of two seals emptied", "", inGap(1, zero), pdfsig.CodeContents)),
+		on(twoSeals, forgery("first byte range of two seals null", "", keep(inFirst(ranges, "/ByteRange null")), pdfsig.CodeSyntax)),
+		on(twoSeals, forgery("second seal never made", "its field still waits", cutRevisions(1), pdfsig.CodeField)),
+		on(padesAndSeal, forgery("PAdES value emptied", "", inGap(0, zero), pdfsig.CodeContents)),
+		on(padesAndSeal, forgery("seal beside PAdES emptied", "the PAdES signature alone is right", inGap(1, zero), pdfsig.CodeContents)),
 	}
-	run(t, []fileCase{
-		good("plain", nil),
-		good("byte range in the text", func(d *pdf.Document) { d.Title = "/Byte Range [0 1 2 3] %%EOF" }),
-		good("several pages", func(d *pdf.Document) { d.Pages = append(d.Pages, []byte("0 0 5 5 re f\n"), nil) }),
-		good("long text", func(d *pdf.Document) { d.Pages[0] = bytes.Repeat([]byte("0 0 5 5 re f\n"), 5000) }),
-		good("hexadecimal title", func(d *pdf.Document) { d.Title = "<30820102>" }),
-		good("title with parentheses", func(d *pdf.Document) { d.Title = `\((\` }),
-	})
+}
+
+// inFirst replaces what a pattern matches in the revision of the first signature.
+func inFirst(pattern *regexp.Regexp, with string) func(*bench, *pdftest.File) {
+	return func(_ *bench, f *pdftest.File) {
+		parts := f.Sections[1].Parts
+		for i := range parts {
+			parts[i].Text = pattern.ReplaceAllLiteralString(parts[i].Text, with)
+		}
+	}
+}
+
+// cutRevisions cuts the last revisions off.
+func cutRevisions(n int) tampering {
+	return func(_ *bench, file []byte) []byte {
+		ends := pdftest.EndPattern.FindAllIndex(file, -1)
+		return file[:ends[len(ends)-1-n][1]]
+	}
+}
+
+// appendUpdate writes an incremental update with one new object over the catalogue.
+func appendUpdate(b *bench, file []byte) []byte {
+	return update1(b, file, "1 0 obj\n<</Type /Catalog /Pages 2 0 R>>\nendobj\n")
+}
+
+// update1 writes an incremental update that defines one object, well formed and with
+// all that a reader wants.
+func update1(b *bench, file []byte, object string) []byte {
+	f := pdftest.Split(b.t, file)
+	last := f.Sections[len(f.Sections)-1]
+	var number int
+	_, err := fmt.Sscanf(object, "%d 0 obj", &number)
+	must(b.t, err)
+	f.Sections = append(f.Sections, pdftest.Section{Parts: []pdftest.Part{{Number: number, Text: object}}, Trailer: last.Trailer})
+	f.KeepRange = true
+	return f.Bytes()
+}
+
+func isaCases() []fileCase {
+	lastRevision := func(_ *bench, file []byte) []byte {
+		ends := pdftest.EndPattern.FindAllIndex(file, -1)
+		return append(bytes.Clone(file), file[ends[len(ends)-2][1]:]...)
+	}
+	const revisions = pdfsig.CodeRevisions
+	return []fileCase{
+		forgery("update appended", "a new catalogue, with table and trailer", appendUpdate, revisions),
+		forgery("page replaced by an update", "", func(b *bench, file []byte) []byte {
+			page := pdftest.Split(b.t, file).Find(b.t, 1, "/Type /Page ")
+			return update1(b, file, regexp.MustCompile(`/Contents \[\d+ 0 R \d+`).ReplaceAllString(page.Text, "/Contents [12 0 R 12"))
+		}, revisions),
+		forgery("body without table", "", add("1 0 obj\n<</Type /Catalog>>\nendobj\n"), revisions),
+		forgery("body and trailer without table", "", add("1 0 obj\n<</Type /Catalog>>\nendobj\ntrailer\n<</Root 1 0 R>>\n"), revisions),
+		forgery("trailer alone", "", add("trailer\n<</Size 24 /Root 1 0 R>>\nstartxref\n0\n%%EOF\n"), revisions),
+		forgery("cross-reference stream", "an update with a table of the other kind",
+			add("24 0 obj\n<</Type /XRef /Size 25 /W [1 2 1] /Root 1 0 R /Length 0>>\nstream\n\nendstream\nendobj\nstartxref\n9\n%%EOF\n"), revisions),
+		forgery("one byte", "", add("\n"), revisions),
+		forgery("end of file marker", "", add("%%EOF\n"), revisions),
+		forgery("comment", "", add("% 已年检\n"), revisions),
+		forgery("sealed revision again", "the sealed revision, copied behind itself", lastRevision, revisions),
+		forgery("byte before the header", "", func(_ *bench, file []byte) []byte { return append([]byte("\n"), file...) }, pdfsig.CodeHeader),
+		forgery("last byte cut off", "", func(_ *bench, file []byte) []byte { return file[:len(file)-1] }, pdfsig.CodeTrailer),
+		forgery("hybrid table", "the sealed revision's trailer names a second table", keep(func(_ *bench, f *pdftest.File) {
+			f.Sections[1].Trailer = "<</XRefStm 15 " + f.Sections[1].Trailer[2:]
+		}), pdfsig.CodeXref),
+		on(twoSeals, forgery("update after two seals", "", appendUpdate, revisions)),
+		on(twoSeals, forgery("byte after two seals", "", add("\n"), revisions)),
+		on(twoSeals, forgery("update between two seals", "a revision put in between, ranges put right", keep(func(_ *bench, f *pdftest.File) {
+			between := pdftest.Section{Parts: f.Sections[0].Parts[:1], Trailer: f.Sections[1].Trailer}
+			f.Sections = []pdftest.Section{f.Sections[0], f.Sections[1], between, f.Sections[2]}
+		}), revisions)),
+		on(twoSeals, forgery("second seal again", "the second seal's revision, copied behind itself", lastRevision, revisions)),
+		on(twoSeals, forgery("first seal taken out", "the second seal's revision without the first's", keep(func(_ *bench, f *pdftest.File) {
+			f.Sections = []pdftest.Section{f.Sections[0], f.Sections[2]}
+		}), pdfsig.CodeObject)),
+		on(padesAndSeal, forgery("update after PAdES and seal", "", appendUpdate, revisions)),
+		on(padesAndSeal, forgery("byte after PAdES and seal", "", add("\n"), revisions)),
+		on(padesAndSeal, forgery("seal cut off behind PAdES", "what is left is signed and not sealed", cutRevisions(1), pdfsig.CodeField)),
+		on(padesAndSeal, forgery("update in the place of the seal", "", func(b *bench, file []byte) []byte {
+			return appendUpdate(b, cutRevisions(1)(b, file))
+		}, pdfsig.CodeByteRange)),
+	}
+}
+
+// moveRange moves the second range back by a few bytes and leaves a hole.
+func moveRange(signature int) tampering {
+	return func(b *bench, file []byte) []byte {
+		f, err := pdfsig.Read(file)
+		must(b.t, err)
+		r := f.Signatures[signature].ByteRange
+		old := fmt.Sprintf("/ByteRange [0 %d %d %d", r[1], r[2], r[3])
+		return replace(old, fmt.Sprintf("/ByteRange [0 %d %d %d", r[1], r[2]+4, r[3]-4))(b, file)
+	}
+}
+
+// wrap is the published attack: the protected end of the file goes to the back, and
+// what was put in between brings a byte range that fits.
+func wrap(signature int) tampering {
+	return func(b *bench, file []byte) []byte {
+		start, end := gap(b, file, signature)
+		evil := "12 0 obj\n<</Length 0>>\nstream\n\nendstream\nendobj\nxref\n0 1\n0000000000 65535 f \ntrailer\n<</Root 1 0 R /Size 25>>\nstartxref\n9\n%%EOF\n"
+		ranges := fmt.Sprintf("\n/ByteRange [0 %d %d %-10d]>>\nendobj\n", start, end+len(evil)+60, len(file)-end)
+		between := ranges + evil
+		between += string(bytes.Repeat([]byte(" "), len(evil)+60-len(between)))
+		return append(append(bytes.Clone(file[:end]), between...), file[end:]...)
+	}
+}
+
+func swaCases() []fileCase {
+	const ranges = pdfsig.CodeByteRange
+	return []fileCase{
+		forgery("second range moved", "", moveRange(0), ranges),
+		forgery("signature wrapped", "the protected end of the file goes to the back; what is put between has a byte range that fits", wrap(0), pdfsig.CodeXref),
+		forgery("signature copied to the end", "", func(b *bench, file []byte) []byte {
+			start, end := gap(b, file, 0)
+			return append(append(bytes.Clone(file), file[start:end]...), "\n%%EOF\n"...)
+		}, pdfsig.CodeRevisions),
+		forgery("range from one", "", keep(swap(pdftest.RangePattern, "/ByteRange [1 2 3 4]")), ranges),
+		forgery("two ranges in the dictionary", "", edit(in(1, "/Type /Sig ", "/ByteRange [0 1 2 3] /Type /Sig ")), pdfsig.CodeSyntax),
+		forgery("second contents", "", edit(in(1, "/Type /Sig ", "/Contents <3003020101> /Type /Sig ")), pdfsig.CodeSyntax),
+		forgery("range in a string", "for readers that search the file for it", edit(in(1, "/Type /Sig ", "/Type /Sig /Reason (/ByteRange [0 1 2 3]) ")), ranges),
+		forgery("range in the metadata", "", resealed(func(b *bench, f *pdftest.File) {
+			f.Replace(b.t, 0, "/XML /Length 0>>\nstream\n\nendstream", "/XML /Length 20>>\nstream\n/ByteRange [0 1 2 3]\nendstream")
+		}), ranges),
+		forgery("something between contents and range", "", edit(in(1, ">\n/ByteRange", "><</Evil true>>\n/ByteRange")), pdfsig.CodeSyntax),
+		on(twoSeals, forgery("range of the first of two seals moved", "", moveRange(0), ranges)),
+		on(twoSeals, forgery("range of the second of two seals moved", "", moveRange(1), ranges)),
+		on(twoSeals, forgery("first of two seals said to cover all", "", func(b *bench, file []byte) []byte {
+			start, end := gap(b, file, 0)
+			old := pdftest.RangePattern.Find(file)
+			return bytes.Replace(file, old, fmt.Appendf(nil, "%-*s]", len(old)-1, fmt.Sprintf("/ByteRange [0 %d %d %d", start, end, len(file)-end)), 1)
+		}, ranges)),
+		on(twoSeals, forgery("second of two seals wrapped", "", wrap(1), pdfsig.CodeRevisions)),
+		on(padesAndSeal, forgery("PAdES range moved", "", moveRange(0), ranges)),
+		on(padesAndSeal, forgery("PAdES wrapped", "", wrap(0), pdfsig.CodeXref)),
+	}
+}
+
+// TestTooLarge is no case of the corpus for its size alone.
+func TestTooLarge(t *testing.T) {
+	run(t, []fileCase{forgery("too large", "", func(*bench, []byte) []byte { return make([]byte, pdfsig.MaxFileSize+1) }, pdfsig.CodeFileSize)})
 }

@@ -1,7 +1,6 @@
 package verify_test
 
 import (
-	"crypto/rand"
 	"testing"
 	"time"
 
@@ -19,10 +18,10 @@ func makerIs(b *bench, maker cryptotest.Leaf) {
 // revoke gives the verifier anchors whose CRL revokes a certificate.
 func revoke(b *bench, line pki.Revoked) { b.v.Anchors = mustAnchors(b.t, b.pki, b.at, line) }
 
-func TestCertificateTricks(t *testing.T) {
+func certificateCases() []fileCase {
 	const maker, signer, revocation = verify.CheckSealMaker, verify.CheckSignerCertificate, verify.CheckRevocation
 	half := now.Add(-30 * time.Minute) // between sealedAt and now
-	run(t, []fileCase{
+	return []fileCase{
 		{name: "no anchors", set: func(b *bench) { b.v.Anchors = nil }, want: verify.Indeterminate, sub: verify.NoCertificateChainFound,
 			check: signer, code: "signer_untrusted"},
 		{name: "anchors of somebody else", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: maker, code: "maker_untrusted",
@@ -31,7 +30,7 @@ func TestCertificateTricks(t *testing.T) {
 				b.v.Anchors = mustParseAnchors(b.t, pki.MarshalTrustAnchors([]*pki.Certificate{root.Certificate}, nil))
 			}},
 		{name: "anchors of the same name", want: verify.Indeterminate, sub: verify.CertificateChainGeneralFailure, check: maker,
-			code: "maker_chain_broken", set: func(b *bench) { b.v.Anchors = cryptotest.New(b.t).Anchors }},
+			code: "maker_chain_broken", set: func(b *bench) { b.v.Anchors = cryptotest.NewFrom(b.t, b.pki.Rand).Anchors }},
 		{name: "maker untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: maker, code: "maker_untrusted",
 			set: func(b *bench) { leaf, _ := foreign(b.t, b.pki, pki.UsageSealMaker); makerIs(b, leaf) }},
 		{name: "signer untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: signer, code: "signer_untrusted",
@@ -75,10 +74,7 @@ func TestCertificateTricks(t *testing.T) {
 		{name: "issuing CA revoked", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: revocation, code: "signer_revoked_no_poe",
 			set: func(b *bench) {
 				line := pki.Revoked{SerialNumber: b.pki.Issuing.Certificate.SerialNumber, At: sealedAt.Add(-time.Hour), Reason: pki.CACompromise}
-				list, err := b.pki.Root.CRL(rand.Reader, 200, []pki.Revoked{line}, now.AddDate(0, 0, -1), now.AddDate(0, 0, 1))
-				if err != nil {
-					b.t.Fatal(err)
-				}
+				list := mustCRL(b.t, b.pki, b.pki.Root, now, line)
 				b.v.Anchors = mustParseAnchors(b.t, pki.MarshalTrustAnchors(
 					[]*pki.Certificate{b.pki.Root.Certificate, b.pki.Issuing.Certificate}, [][]byte{list, b.pki.IssuingCRL}))
 			}},
@@ -102,24 +98,22 @@ func TestCertificateTricks(t *testing.T) {
 				b.r.token = nil
 				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), half))
 			}},
-	})
+	}
 }
 
 func mustParseAnchors(t testing.TB, pemBytes []byte) *pki.TrustAnchors {
 	t.Helper()
 	anchors, err := pki.ParseTrustAnchors(pemBytes)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return anchors
 }
 
-func TestTimestampTricks(t *testing.T) {
+func timeCases() []fileCase {
 	const timestamp = verify.CheckTimestamp
 	half := now.Add(-30 * time.Minute)
 	// tokenOf has another authority make the token.
 	tokenOf := func(b *bench, leaf cryptotest.Leaf) {
-		b.r.token = func(message []byte) []byte { return mustToken(b.t, leaf, message, sealedAt) }
+		b.r.token = func(message []byte) []byte { return mustToken(b.t, b.pki, leaf, message, sealedAt) }
 	}
 	// altered changes the bytes of the good token.
 	altered := func(change func(der []byte) []byte) func(*bench) {
@@ -128,12 +122,12 @@ func TestTimestampTricks(t *testing.T) {
 			b.r.token = func(message []byte) []byte { return change(good(message)) }
 		}
 	}
-	run(t, []fileCase{
+	return []fileCase{
 		{name: "good", want: verify.TotalPassed, check: timestamp, code: "timestamp_own"},
 		{name: "none", set: func(b *bench) { b.r.token = nil }, want: verify.TotalPassed, check: timestamp, code: "timestamp_absent"},
 		{name: "over another message", want: verify.TotalFailed, sub: verify.HashFailure, check: timestamp, code: "timestamp_other_signature",
 			set: func(b *bench) {
-				b.r.token = func([]byte) []byte { return mustToken(b.t, b.pki.TSA, []byte("another"), sealedAt) }
+				b.r.token = func([]byte) []byte { return mustToken(b.t, b.pki, b.pki.TSA, []byte("another"), sealedAt) }
 			}},
 		{name: "not a token", want: verify.TotalFailed, sub: verify.FormatFailure, check: timestamp, code: "timestamp_malformed",
 			set: altered(func([]byte) []byte { return []byte{0x30, 0x00} })},
@@ -142,12 +136,12 @@ func TestTimestampTricks(t *testing.T) {
 		{name: "version altered", want: verify.TotalFailed, sub: verify.FormatFailure, check: timestamp, code: "timestamp_malformed",
 			set: altered(func(der []byte) []byte {
 				const version, sm3Set = "\x02\x01", "\x31" // SignedData.version, the SET of digestAlgorithms
-				return replaceOnce(t, der, version+"\x01"+sm3Set, version+"\x03"+sm3Set)
+				return replaceOnce(der, version+"\x01"+sm3Set, version+"\x03"+sm3Set)
 			})},
 		{name: "signature value wrong", want: verify.TotalFailed, sub: verify.SigCryptoFailure, check: timestamp, code: "timestamp_wrong",
 			set: altered(func(der []byte) []byte { der[len(der)-1] ^= 1; return der })},
 		{name: "time altered", want: verify.TotalFailed, sub: verify.SigCryptoFailure, check: timestamp, code: "timestamp_wrong",
-			set: altered(func(der []byte) []byte { return replaceOnce(t, der, "20260531230000Z", "20260430230000Z") })},
+			set: altered(func(der []byte) []byte { return replaceOnce(der, "20260531230000Z", "20260430230000Z") })},
 		{name: "authority untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: timestamp, code: "tsa_untrusted",
 			set: func(b *bench) { leaf, _ := foreign(b.t, b.pki, pki.UsageTimestamp); tokenOf(b, leaf) }},
 		{name: "authority untrusted, signer revoked", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: timestamp, code: "tsa_untrusted",
@@ -159,10 +153,7 @@ func TestTimestampTricks(t *testing.T) {
 		{name: "authority outside", want: verify.TotalPassed, check: timestamp, code: "timestamp_outside", set: func(b *bench) {
 			leaf, root := foreign(b.t, b.pki, pki.UsageTimestamp)
 			tokenOf(b, leaf)
-			list, err := root.CRL(rand.Reader, 1, nil, now.AddDate(0, 0, -1), now.AddDate(0, 0, 1))
-			if err != nil {
-				b.t.Fatal(err)
-			}
+			list := mustCRL(b.t, b.pki, root, now)
 			b.v.Anchors = mustParseAnchors(b.t, append(mustAnchorsPEM(b.t, b.pki, now),
 				pki.MarshalTrustAnchors([]*pki.Certificate{root.Certificate}, [][]byte{list})...))
 		}},
@@ -185,7 +176,7 @@ func TestTimestampTricks(t *testing.T) {
 		{name: "added later in place", want: verify.TotalPassed, check: timestamp, code: "timestamp_own", set: func(b *bench) { b.r.token = nil },
 			tamper: func(b *bench, file []byte) []byte {
 				sig := mustSignature(b.t, file)
-				sig, err := sig.WithTimestamp(mustToken(b.t, b.pki.TSA, sig.SignatureValue, half))
+				sig, err := sig.WithTimestamp(mustToken(b.t, b.pki, b.pki.TSA, sig.SignatureValue, half))
 				if err != nil {
 					b.t.Fatal(err)
 				}
@@ -193,8 +184,8 @@ func TestTimestampTricks(t *testing.T) {
 			}},
 		{name: "token after the revocation", want: verify.TotalFailed, sub: verify.Revoked, check: verify.CheckRevocation, code: "signer_revoked",
 			set: func(b *bench) {
-				b.r.token = func(message []byte) []byte { return mustToken(b.t, b.pki.TSA, message, half) }
+				b.r.token = func(message []byte) []byte { return mustToken(b.t, b.pki, b.pki.TSA, message, half) }
 				revoke(b, revoked(b.pki.SealSigner, sealedAt, pki.Superseded))
 			}},
-	})
+	}
 }

@@ -1,8 +1,8 @@
 package verify_test
 
 import (
+	"cmp"
 	"context"
-	"crypto/rand"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"math/big"
@@ -52,37 +52,39 @@ type recipe struct {
 	digest []byte
 	// signature may replace the seal signature that was made for a digest.
 	signature func(digest []byte) *seal.Signature
+	// reserve is the room for the signature in bytes; zero: 3,700. appearance draws the seal.
+	reserve    int
+	appearance string
 	// token makes the timestamp token over a signature value; nil: no token.
 	token func(message []byte) []byte
 }
 
 // newRecipe is a good file: sealed and timestamped at sealedAt.
 func newRecipe(t testing.TB, p *cryptotest.PKI) *recipe {
-	r := &recipe{pki: p, licence: sampleLicence(t), qr: p.QR, signer: p.SealSigner, seal: p.Seal, claimed: sealedAt}
-	r.token = func(message []byte) []byte { return mustToken(t, p.TSA, message, sealedAt) }
+	r := &recipe{pki: p, licence: sampleLicence(t), qr: p.QR, signer: p.SealSigner, seal: p.Seal, claimed: sealedAt,
+		appearance: "1 0 0 RG 3 w 5 5 100 100 re S\n"}
+	r.token = func(message []byte) []byte { return mustToken(t, p, p.TSA, message, sealedAt) }
 	return r
 }
 
 func sampleLicence(t testing.TB) *licence.Licence {
 	t.Helper()
 	id, err := licence.NewIdentifier("11100000000013338W009", uscc, "2026000001", 1)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return &licence.Licence{
 		Identifier: id, Number: "JY13301050000001", TypeCode: id.TypeCode(), TypeName: "食品经营许可证", Version: 1,
 		Holder:    licence.Holder{Name: "杭州䶮记餐饮有限公司", Code: "91440101MA5CJMYA97", CodeType: "001"},
 		Authority: licence.IssuingAuthority{Name: "测试市市场监督管理局", Code: uscc, Division: "330105"},
-		IssuedOn:  mustDate(t, "2026-05-20"), EffectiveOn: mustDate(t, "2026-05-20"), ExpiresOn: mustDate(t, "2031-05-19"),
+		IssuedOn:  date("2026-05-20"), EffectiveOn: date("2026-05-20"), ExpiresOn: date("2031-05-19"),
 		Fields: map[string]any{"address": "测试市测试路1号"},
 	}
 }
 
-func mustDate(t testing.TB, s string) licence.Date {
-	t.Helper()
+// date is a date in a table of cases.
+func date(s string) licence.Date {
 	d, err := licence.ParseDate(s)
 	if err != nil {
-		t.Fatal(err)
+		panic(err)
 	}
 	return d
 }
@@ -96,13 +98,18 @@ func (r *recipe) make(t testing.TB) []byte {
 // sealOn seals a file, in a place that the options say.
 func (r *recipe) sealOn(t testing.TB, file []byte, o pdfsig.Options) []byte {
 	t.Helper()
-	o.FieldName, o.SignerName, o.ClaimedTime, o.Reserve = "Seal1", "测试市市场监督管理局", r.claimed, 6000
-	o.Appearance = pdfsig.Appearance{Width: 113.386, Height: 113.386, Content: []byte("1 0 0 RG 3 w 5 5 100 100 re S\n")}
+	o.FieldName, o.SignerName, o.ClaimedTime, o.Reserve = "Seal1", "测试市市场监督管理局", r.claimed, cmp.Or(r.reserve, 3700)
+	o.Appearance = pdfsig.Appearance{Width: 113.386, Height: 113.386, Content: []byte(r.appearance)}
 	prepared, err := pdfsig.Prepare(file, o)
-	if err != nil {
-		t.Fatal(err)
-	}
-	digest := prepared.Digest()
+	must(t, err)
+	file, err = prepared.Finish(r.stamped(t, prepared.Digest()).Raw)
+	must(t, err)
+	return file
+}
+
+// stamped is the seal signature over a digest, with its token.
+func (r *recipe) stamped(t testing.TB, digest [32]byte) *seal.Signature {
+	t.Helper()
 	if r.digest != nil {
 		copy(digest[:], r.digest)
 	}
@@ -111,24 +118,18 @@ func (r *recipe) sealOn(t testing.TB, file []byte, o pdfsig.Options) []byte {
 		sign = func(digest []byte) *seal.Signature { return r.mustSign(t, digest) }
 	}
 	sig := sign(digest[:])
-	if r.token != nil {
-		if sig, err = sig.WithTimestamp(r.token(sig.SignatureValue)); err != nil {
-			t.Fatal(err)
-		}
+	if r.token == nil {
+		return sig
 	}
-	file, err = prepared.Finish(sig.Raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return file
+	sig, err := sig.WithTimestamp(r.token(sig.SignatureValue))
+	must(t, err)
+	return sig
 }
 
 func (r *recipe) mustSign(t testing.TB, digest []byte) *seal.Signature {
 	t.Helper()
-	sig, err := seal.Sign(rand.Reader, r.signer.Key, r.signer.Certificate, r.seal, digest, "ByteRange", r.claimed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	sig, err := seal.Sign(r.pki.Rand, r.signer.Key, r.signer.Certificate, r.seal, digest, "ByteRange", r.claimed)
+	must(t, err)
 	return sig
 }
 
@@ -162,7 +163,7 @@ func (r *recipe) attachments(t testing.TB) map[string][]byte {
 		payload = *r.payload
 	}
 	files := map[string][]byte{
-		"licence.json": data, "qr.cbor": mustQR(t, r.qr, payload), "qr-signer.cer": r.qr.Certificate.Raw,
+		"licence.json": data, "qr.cbor": mustQR(t, r.pki, r.qr, payload), "qr-signer.cer": r.qr.Certificate.Raw,
 	}
 	if r.attach != nil {
 		r.attach(files)
@@ -171,35 +172,25 @@ func (r *recipe) attachments(t testing.TB) map[string][]byte {
 }
 
 // mustQR signs a QR message.
-func mustQR(t testing.TB, leaf cryptotest.Leaf, p licence.QRPayload) []byte {
+func mustQR(t testing.TB, p *cryptotest.PKI, leaf cryptotest.Leaf, payload licence.QRPayload) []byte {
 	t.Helper()
 	id := pki.KeyID(leaf.Certificate)
-	signed, err := p.SignedBytes(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := pki.SignMessage(rand.Reader, leaf.Key, signed)
-	if err != nil {
-		t.Fatal(err)
-	}
+	signed, err := payload.SignedBytes(id)
+	must(t, err)
+	der, err := pki.SignMessage(p.Rand, leaf.Key, signed)
+	must(t, err)
 	raw, err := pki.RawSignature(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	message, err := p.Message(id, raw)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
+	message, err := payload.Message(id, raw)
+	must(t, err)
 	return message
 }
 
 // mustQRText is the text of a QR code.
-func mustQRText(t testing.TB, leaf cryptotest.Leaf, p licence.QRPayload) string {
+func mustQRText(t testing.TB, p *cryptotest.PKI, leaf cryptotest.Leaf, payload licence.QRPayload) string {
 	t.Helper()
-	text, err := licence.NewQRText("https://licence.example.gov.cn", mustQR(t, leaf, p))
-	if err != nil {
-		t.Fatal(err)
-	}
+	text, err := licence.NewQRText("https://licence.example.gov.cn", mustQR(t, p, leaf, payload))
+	must(t, err)
 	return text.String()
 }
 
@@ -207,23 +198,19 @@ func samplePayload(t testing.TB) licence.QRPayload {
 	t.Helper()
 	l := sampleLicence(t)
 	data, err := l.Data()
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return licence.NewQRPayload(l, data)
 }
 
 // mustToken has a timestamp authority with this leaf date a message.
-func mustToken(t testing.TB, leaf cryptotest.Leaf, message []byte, at time.Time) []byte {
+func mustToken(t testing.TB, p *cryptotest.PKI, leaf cryptotest.Leaf, message []byte, at time.Time) []byte {
 	t.Helper()
 	server := httptest.NewServer(&tsa.Authority{Certificate: leaf.Certificate, Key: leaf.Key, Policy: "2.25.561737094.100",
-		Now: func() time.Time { return at }, Rand: rand.Reader})
+		Now: func() time.Time { return at }, Rand: p.Rand})
 	defer server.Close()
-	client := &tsa.Client{URL: server.URL, HTTP: server.Client(), Rand: rand.Reader, Policy: "2.25.561737094.100"}
+	client := &tsa.Client{URL: server.URL, HTTP: server.Client(), Rand: p.Rand, Policy: "2.25.561737094.100"}
 	token, err := client.Timestamp(context.Background(), message)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return token.Raw
 }
 
@@ -241,30 +228,22 @@ func mustIssue(t testing.TB, p *cryptotest.PKI, usage pki.Usage, from, to time.T
 // mustIssueFor makes a leaf that states a unified social credit code; empty: none.
 func mustIssueFor(t testing.TB, p *cryptotest.PKI, code string, usage pki.Usage, from, to time.Time) cryptotest.Leaf {
 	t.Helper()
-	key, err := pki.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := p.Issuing.Issue(rand.Reader, pki.CertificateRequest{Subject: p.SealSigner.Certificate.Subject,
+	key, err := pki.GenerateKey(p.Rand)
+	must(t, err)
+	cert, err := p.Issuing.Issue(p.Rand, pki.CertificateRequest{Subject: p.SealSigner.Certificate.Subject,
 		PublicKey: key.Public(), Usage: usage, NotBefore: from, NotAfter: to, USCC: code})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return cryptotest.Leaf{Certificate: cert, Key: key}
 }
 
 // foreign is a leaf of a root that nobody here trusts.
 func foreign(t testing.TB, p *cryptotest.PKI, usage pki.Usage) (cryptotest.Leaf, *pki.CA) {
 	t.Helper()
-	key, err := pki.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	root, err := pki.NewRootCA(rand.Reader, key, pki.CertificateRequest{Subject: pkix.Name{CommonName: "外来根证书"},
+	key, err := pki.GenerateKey(p.Rand)
+	must(t, err)
+	root, err := pki.NewRootCA(p.Rand, key, pki.CertificateRequest{Subject: pkix.Name{CommonName: "外来根证书"},
 		PublicKey: key.Public(), Usage: pki.UsageCA, NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(9, 0, 0)})
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return p.MustIssue(t, root, "外来证书", usage), root
 }
 
@@ -272,23 +251,22 @@ func foreign(t testing.TB, p *cryptotest.PKI, usage pki.Usage) (cryptotest.Leaf,
 func mustAnchors(t testing.TB, p *cryptotest.PKI, at time.Time, revoked ...pki.Revoked) *pki.TrustAnchors {
 	t.Helper()
 	anchors, err := pki.ParseTrustAnchors(mustAnchorsPEM(t, p, at, revoked...))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return anchors
 }
 
 func mustAnchorsPEM(t testing.TB, p *cryptotest.PKI, at time.Time, revoked ...pki.Revoked) []byte {
 	t.Helper()
-	var lists [][]byte
-	for ca, lines := range map[*pki.CA][]pki.Revoked{p.Root: nil, p.Issuing: revoked} {
-		list, err := ca.CRL(rand.Reader, 100, lines, at.AddDate(0, 0, -1), at.AddDate(0, 0, 1))
-		if err != nil {
-			t.Fatal(err)
-		}
-		lists = append(lists, list)
-	}
+	lists := [][]byte{mustCRL(t, p, p.Root, at), mustCRL(t, p, p.Issuing, at, revoked...)}
 	return pki.MarshalTrustAnchors([]*pki.Certificate{p.Root.Certificate, p.Issuing.Certificate}, lists)
+}
+
+// mustCRL is a CA's list, issued a day before at.
+func mustCRL(t testing.TB, p *cryptotest.PKI, ca *pki.CA, at time.Time, revoked ...pki.Revoked) []byte {
+	t.Helper()
+	list, err := ca.CRL(p.Rand, 100, revoked, at.AddDate(0, 0, -1), at.AddDate(0, 0, 1))
+	must(t, err)
+	return list
 }
 
 // revoked is one line of a CRL.
@@ -301,10 +279,8 @@ func mustSeal(t testing.TB, p *cryptotest.PKI, maker cryptotest.Leaf, change fun
 	t.Helper()
 	template := p.Template(p.Seal.Picture)
 	change(&template)
-	s, err := seal.Make(rand.Reader, maker.Certificate, maker.Key, template)
-	if err != nil {
-		t.Fatal(err)
-	}
+	s, err := seal.Make(p.Rand, maker.Certificate, maker.Key, template)
+	must(t, err)
 	return s
 }
 
@@ -335,13 +311,11 @@ type (
 var oidSM2WithSM3 = asn1.ObjectIdentifier{1, 2, 156, 10197, 1, 501}
 
 // forge signs with whatever seal and certificate it is given.
-func forge(t testing.TB, leaf cryptotest.Leaf, version int, sealDER, digest []byte) *seal.Signature {
+func forge(t testing.TB, p *cryptotest.PKI, leaf cryptotest.Leaf, version int, sealDER, digest []byte) *seal.Signature {
 	t.Helper()
 	tbs := mustDER(t, forgedTBS{version, asn1.RawValue{FullBytes: sealDER}, sealedAt.Truncate(time.Second), bits(digest), "ByteRange"})
-	value, err := pki.SignMessage(rand.Reader, leaf.Key, tbs)
-	if err != nil {
-		t.Fatal(err)
-	}
+	value, err := pki.SignMessage(p.Rand, leaf.Key, tbs)
+	must(t, err)
 	return mustParse(t, mustDER(t, forgedSignature{asn1.RawValue{FullBytes: tbs}, leaf.Certificate.Raw, oidSM2WithSM3, bits(value)}))
 }
 
@@ -350,18 +324,14 @@ func bits(b []byte) asn1.BitString { return asn1.BitString{Bytes: b, BitLength: 
 func mustDER(t testing.TB, v any) []byte {
 	t.Helper()
 	der, err := asn1.Marshal(v)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return der
 }
 
 func mustParse(t testing.TB, der []byte) *seal.Signature {
 	t.Helper()
 	sig, err := seal.ParseSignature(der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return sig
 }
 
@@ -369,9 +339,7 @@ func mustParse(t testing.TB, der []byte) *seal.Signature {
 func mustContents(t testing.TB, file, der []byte) []byte {
 	t.Helper()
 	out, err := pdfsig.ReplaceContents(file, der)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return out
 }
 
@@ -379,9 +347,7 @@ func mustContents(t testing.TB, file, der []byte) []byte {
 func mustSignature(t testing.TB, file []byte) *seal.Signature {
 	t.Helper()
 	f, err := pdfsig.Read(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return mustParse(t, f.Signatures[0].Contents)
 }
 
@@ -394,6 +360,13 @@ func another(t testing.TB, value []byte) []byte {
 	}
 	rs.S.Xor(rs.S, big.NewInt(1))
 	return mustDER(t, rs)
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func sm3Of(b []byte) [32]byte { return sm3.Sum(b) }

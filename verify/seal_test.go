@@ -2,9 +2,7 @@ package verify_test
 
 import (
 	"bytes"
-	"crypto/rand"
 	"encoding/asn1"
-	"testing"
 	"time"
 
 	"elicence/crypto/cryptotest"
@@ -28,7 +26,7 @@ func validity(b *bench, from, to time.Time) {
 
 // forged has the seal signature written by hand, with a seal given as DER.
 func forged(b *bench, signer cryptotest.Leaf, version int, sealDER []byte) {
-	b.r.signature = func(digest []byte) *seal.Signature { return forge(b.t, signer, version, sealDER, digest) }
+	b.r.signature = func(digest []byte) *seal.Signature { return forge(b.t, b.pki, signer, version, sealDER, digest) }
 }
 
 // swapped returns the seal with something else in the place of some of its bytes.
@@ -39,12 +37,12 @@ func swapped(b *bench, old, new []byte) []byte {
 	return bytes.Replace(b.r.seal.Raw, old, new, 1)
 }
 
-func TestSealTricks(t *testing.T) {
+func sealCases() []fileCase {
 	failed := func(name string, sub verify.SubIndication, check verify.Name, code string, set func(*bench)) fileCase {
 		return fileCase{name: name, set: set, want: verify.TotalFailed, sub: sub, check: check, code: code}
 	}
 	const sealSignature, theSeal = verify.CheckSealSignature, verify.CheckSeal
-	run(t, []fileCase{
+	return []fileCase{
 		failed("signature value wrong", verify.SigCryptoFailure, sealSignature, "seal_signature_wrong", func(b *bench) {
 			b.r.signature = func(digest []byte) *seal.Signature {
 				sig := b.r.mustSign(b.t, digest)
@@ -78,7 +76,7 @@ func TestSealTricks(t *testing.T) {
 			forged(b, b.r.signer, 4, swapped(b, []byte("elicence-test"), []byte("elicence-tess")))
 		}),
 		failed("seal signed by another maker's key", verify.SigCryptoFailure, theSeal, "seal_maker_signature_wrong", func(b *bench) {
-			value, err := pki.SignMessage(rand.Reader, b.pki.QR.Key, b.r.seal.InfoRaw)
+			value, err := pki.SignMessage(b.pki.Rand, b.pki.QR.Key, b.r.seal.InfoRaw)
 			if err != nil {
 				b.t.Fatal(err)
 			}
@@ -111,5 +109,5 @@ func TestSealTricks(t *testing.T) {
 			b.r.seal = mustSeal(b.t, b.pki, b.pki.SealMaker, func(t *seal.Template) { t.Signers = append(t.Signers, second.Certificate) })
 			b.r.signer = second
 		}},
-	})
+	}
 }

@@ -158,6 +158,7 @@ func (s *session) refuse(file []byte, err error) {
 	switch fault.Code {
 	case pdfsig.CodeRevisions, pdfsig.CodeByteRange, pdfsig.CodeContents:
 		name = CheckCoverage
+	case pdfsig.CodeField: // which only a file that is ours as far as that can have
 	default:
 		if foreign := foreignSubFilters(file); foreign != "" {
 			s.set(CheckStructure, "foreign_signature", foreign+"; "+fault.Error())
@@ -175,12 +176,12 @@ type certificatePath struct {
 }
 
 // follow judges a certificate for a usage at an instant, which is a proven time or
-// is not. The certificates between it and the anchors may come from the file.
-func (s *session) follow(cert *pki.Certificate, usage pki.Usage, at time.Time, proven bool, between ...*pki.Certificate) certificatePath {
+// is not.
+func (s *session) follow(cert *pki.Certificate, usage pki.Usage, at time.Time, proven bool) certificatePath {
 	if s.verifier.Anchors == nil {
 		return certificatePath{fault: "untrusted", text: describe(cert) + "; no trust anchors given"}
 	}
-	path, err := s.verifier.Anchors.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: s.at, Intermediates: between, Status: s.verifier.Status})
+	path, err := s.verifier.Anchors.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: s.at, Status: s.verifier.Status})
 	if err == nil {
 		return certificatePath{path: path, fault: "trusted", text: describe(cert) + "; path of " + pathText(path) + " at " + instant(at)}
 	}

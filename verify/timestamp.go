@@ -2,16 +2,12 @@ package verify
 
 import (
 	"bytes"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"time"
 
 	"elicence/crypto/pki"
 	"elicence/crypto/tsa"
-
-	"golang.org/x/crypto/cryptobyte"
-	cryptobyte_asn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // clockSkew is how far the clocks of signer, timestamp authority and verifier may
@@ -27,8 +23,9 @@ func (s *session) checkTimestamp() {
 		return
 	}
 	token, err := tsa.ParseToken(s.signature.Timestamp)
-	if err == nil {
-		err = checkTokenVersion(s.signature.Timestamp)
+	if err == nil && !bytes.Equal(token.Minimal(), token.Raw) {
+		// No signature covers these parts, and in a licence file no byte may have a second value.
+		err = errors.New("verify: timestamp token is not in its minimal form")
 	}
 	if err != nil {
 		s.set(CheckTimestamp, "timestamp_malformed", err.Error())
@@ -48,40 +45,13 @@ func (s *session) checkTimestamp() {
 	s.checkTokenTime(evidence)
 }
 
-// checkTokenVersion holds the version of a token's SignedData to the one that goes
-// with its content type: 1 with GM/T 0010, 3 with RFC 5652. crypto/tsa reads
-// tokens of other authorities that mix the two; but no signature covers the number,
-// and in a licence file no byte may have a second value.
-func checkTokenVersion(der []byte) error {
-	var info, content, signed cryptobyte.String
-	var contentType asn1.ObjectIdentifier
-	var version int
-	input := cryptobyte.String(der)
-	if !input.ReadASN1(&info, cryptobyte_asn1.SEQUENCE) || !info.ReadASN1ObjectIdentifier(&contentType) ||
-		!info.ReadASN1(&content, cryptobyte_asn1.Tag(0).Constructed().ContextSpecific()) ||
-		!content.ReadASN1(&signed, cryptobyte_asn1.SEQUENCE) || !signed.ReadASN1Integer(&version) {
-		return errors.New("verify: malformed timestamp token")
-	}
-	want := 1
-	if contentType.Equal(oidSignedData) {
-		want = 3
-	}
-	if version != want {
-		return fmt.Errorf("verify: timestamp token of version %d where its content type has %d", version, want)
-	}
-	return nil
-}
-
-// oidSignedData is id-signedData of RFC 5652, 5.1.
-var oidSignedData = asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 7, 2}
-
 // checkTokenTime follows the path of the token's signer at the token's own time,
 // and holds that time against the others.
 func (s *session) checkTokenTime(evidence string) {
 	token := s.token
 	// Nothing proves the time of the token itself, so a path that was not good at
 	// that time leaves the matter open rather than failing the file.
-	path := s.follow(token.Certificate, pki.UsageTimestamp, token.Time, false, token.Intermediates...)
+	path := s.follow(token.Certificate, pki.UsageTimestamp, token.Time, false)
 	evidence += "; " + path.text
 	switch claimed := s.signature.SigningTime; {
 	case path.fault != "trusted":

@@ -3,8 +3,9 @@
 //
 // Invariants: the clock stands at 2026-06-01T00:00:00Z; every certificate is
 // valid from a year before to nine years after; the CRLs in Anchors are current for
-// 30 days around Now and revoke nothing. Keys are random, as in service: no test may
-// depend on them. Whatever goes wrong ends the test.
+// 30 days around Now and revoke nothing. Keys are random, as in service, and no test
+// may depend on them, but for those that give NewFrom a fixed stream and keep what is
+// made of it. Whatever goes wrong ends the test.
 //
 // Only tests import it. It holds no fixtures on disk and takes no part in trust.
 package cryptotest
@@ -18,6 +19,7 @@ import (
 	"image"
 	"image/color"
 	"image/png"
+	"io"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
@@ -57,6 +59,9 @@ type PKI struct {
 	TSAServer *httptest.Server // the Authority over HTTP, closed with the test
 	Client    *tsa.Client      // asks TSAServer and insists on TSA's certificate
 
+	// Rand is where keys, serial numbers and signatures come from, now and later.
+	Rand io.Reader
+
 	crlNumber atomic.Int64
 }
 
@@ -64,10 +69,17 @@ type PKI struct {
 // not trust each other, so a second one serves as the foreign one.
 func New(t testing.TB) *PKI {
 	t.Helper()
-	p := &PKI{Now: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)}
+	return NewFrom(t, rand.Reader)
+}
+
+// NewFrom is New with the source of all randomness: the same bytes make the same PKI,
+// and later the same signatures.
+func NewFrom(t testing.TB, random io.Reader) *PKI {
+	t.Helper()
+	p := &PKI{Now: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC), Rand: random}
 	p.crlNumber.Store(1)
 	key := p.mustKey(t)
-	root, err := pki.NewRootCA(rand.Reader, key, p.request("测试根证书", pki.UsageCA, nil))
+	root, err := pki.NewRootCA(p.Rand, key, p.request("测试根证书", pki.UsageCA, nil))
 	must(t, err)
 	p.Root = root
 	issuing := p.MustIssue(t, p.Root, "测试签发证书", pki.UsageCA)
@@ -91,12 +103,12 @@ func New(t testing.TB) *PKI {
 func (p *PKI) startTSA(t testing.TB) {
 	p.Authority = &tsa.Authority{
 		Certificate: p.TSA.Certificate, Key: p.TSA.Key, Policy: Policy,
-		Now: func() time.Time { return p.Now }, Rand: rand.Reader,
+		Now: func() time.Time { return p.Now }, Rand: p.Rand,
 	}
 	p.TSAServer = httptest.NewServer(p.Authority)
 	t.Cleanup(p.TSAServer.Close)
 	p.Client = &tsa.Client{
-		URL: p.TSAServer.URL, HTTP: p.TSAServer.Client(), Rand: rand.Reader,
+		URL: p.TSAServer.URL, HTTP: p.TSAServer.Client(), Rand: p.Rand,
 		Policy: Policy, Certificate: p.TSA.Certificate,
 	}
 }
@@ -105,7 +117,7 @@ func (p *PKI) startTSA(t testing.TB) {
 func (p *PKI) MustIssue(t testing.TB, ca *pki.CA, name string, usage pki.Usage) Leaf {
 	t.Helper()
 	key := p.mustKey(t)
-	cert, err := ca.Issue(rand.Reader, p.request(name, usage, key.Public()))
+	cert, err := ca.Issue(p.Rand, p.request(name, usage, key.Public()))
 	must(t, err)
 	return Leaf{cert, key}
 }
@@ -113,7 +125,7 @@ func (p *PKI) MustIssue(t testing.TB, ca *pki.CA, name string, usage pki.Usage) 
 // MustSeal makes a seal with the given picture for the seal signer.
 func (p *PKI) MustSeal(t testing.TB, picture seal.Picture) *seal.Seal {
 	t.Helper()
-	s, err := seal.Make(rand.Reader, p.SealMaker.Certificate, p.SealMaker.Key, p.Template(picture))
+	s, err := seal.Make(p.Rand, p.SealMaker.Certificate, p.SealMaker.Key, p.Template(picture))
 	must(t, err)
 	return s
 }
@@ -131,7 +143,7 @@ func (p *PKI) Template(picture seal.Picture) seal.Template {
 // MustSign signs an SM3 digest with the PKI's seal at Now.
 func (p *PKI) MustSign(t testing.TB, digest []byte) *seal.Signature {
 	t.Helper()
-	sig, err := seal.Sign(rand.Reader, p.SealSigner.Key, p.SealSigner.Certificate, p.Seal, digest, "ByteRange", p.Now)
+	sig, err := seal.Sign(p.Rand, p.SealSigner.Key, p.SealSigner.Certificate, p.Seal, digest, "ByteRange", p.Now)
 	must(t, err)
 	return sig
 }
@@ -168,7 +180,7 @@ func (p *PKI) MustAnchors(t testing.TB, revoked ...pki.Revoked) ([]byte, *pki.Tr
 
 func (p *PKI) mustCRL(t testing.TB, ca *pki.CA, number int64, revoked ...pki.Revoked) []byte {
 	t.Helper()
-	der, err := ca.CRL(rand.Reader, number, revoked, p.Now.AddDate(0, 0, -30), p.Now.AddDate(0, 0, 30))
+	der, err := ca.CRL(p.Rand, number, revoked, p.Now.AddDate(0, 0, -30), p.Now.AddDate(0, 0, 30))
 	must(t, err)
 	return der
 }
@@ -187,7 +199,7 @@ func (p *PKI) request(name string, usage pki.Usage, pub crypto.PublicKey) pki.Ce
 
 func (p *PKI) mustKey(t testing.TB) crypto.Signer {
 	t.Helper()
-	key, err := pki.GenerateKey(rand.Reader)
+	key, err := pki.GenerateKey(p.Rand)
 	must(t, err)
 	return key
 }

@@ -2,7 +2,6 @@ package cryptotest
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/x509/pkix"
 	"encoding/asn1"
 	"encoding/hex"
@@ -116,7 +115,7 @@ func (p *PKI) MustCMS(t testing.TB, c CMS, document []byte) []byte {
 		attributes = p.cmsAttributes(t, c, signed)
 		signed = attributes
 	}
-	value, err := pki.SignMessage(rand.Reader, p.SealSigner.Key, signed)
+	value, err := pki.SignMessage(p.Rand, p.SealSigner.Key, signed)
 	must(t, err)
 	if attributes != nil {
 		attributes = bytes.Clone(attributes)

@@ -69,9 +69,10 @@ func (e *RejectionError) Error() string {
 	return fmt.Sprintf("tsa: authority refused: status %d, failure %d: %q", e.Status, e.FailInfo, e.Text)
 }
 
-// Timestamp obtains a token over message. Nonce, imprint, policy and signature of
-// what comes back are checked before it is returned; the path of the authority's
-// certificate is not. The error is a *RejectionError when the authority refused.
+// Timestamp obtains a token over message, in its minimal form whoever made it. Nonce,
+// imprint, policy and signature of what comes back are checked before it is returned;
+// the path of the authority's certificate is not. The error is a *RejectionError when
+// the authority refused.
 func (c *Client) Timestamp(ctx context.Context, message []byte) (*Token, error) {
 	imprint := sm3.Sum(message)
 	request, nonce, err := c.request(imprint[:])
@@ -99,6 +100,7 @@ func (c *Client) Timestamp(ctx context.Context, message []byte) (*Token, error) 
 	if err := token.Check(message); err != nil {
 		return nil, err
 	}
+	token.Raw = token.minimal
 	return token, nil
 }
 

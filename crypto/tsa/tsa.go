@@ -13,7 +13,8 @@
 //   - Both families of object identifiers are read: GM/T 0010 (1.2.156.10197.6.1.4.2.2)
 //     and RFC 5652 (1.2.840.113549.1.7.2), and for SM2 in SignerInfo both
 //     1.2.156.10197.1.301.1 and 1.2.156.10197.1.501. The GM family is written, in
-//     one minimal form that a signed attribute holds later readers to.
+//     one minimal form that a signed attribute holds later readers to; Client puts
+//     the tokens of others into it.
 //   - The signer is bound by ESSCertIDv2 (RFC 5816), a signed attribute.
 //   - Replies are bounded to 64 KiB and to a time limit. A token that does not answer
 //     the request (imprint, nonce, policy, signature) is an error: no clock of
@@ -58,6 +59,7 @@ type Token struct {
 	Certificate   *pki.Certificate   // of the TSA
 	Intermediates []*pki.Certificate // its issuers, as far as the token brings them
 
+	minimal     []byte // see Minimal
 	info        []byte // TSTInfo, DER
 	attributes  []byte // signedAttrs as SET OF, DER: what the TSA signed
 	signedAttrs signedAttributes
@@ -104,14 +106,20 @@ func parseToken(der []byte) (*Token, error) {
 	if t.signedAttrs, err = parseAttributes(t.attributes); err != nil {
 		return nil, fmt.Errorf("signed attributes: %w", err)
 	}
-	if t.signedAttrs.minimalForm {
-		minimal, err := marshalToken(t.Certificate, true, t.info, tagged, t.signature)
-		if err != nil || !bytes.Equal(minimal, der) {
-			return nil, errors.New("not in the minimal form that its signer chose")
-		}
+	if t.minimal, err = marshalToken(t.Certificate, true, t.info, tagged, t.signature); err != nil {
+		return nil, err
+	}
+	if t.signedAttrs.minimalForm && !bytes.Equal(t.minimal, der) {
+		return nil, errors.New("not in the minimal form that its signer chose")
 	}
 	return t, nil
 }
+
+// Minimal is the token in the form that Authority writes: the GM identifiers, no
+// parameters, no certificate but the signer's. Its authority's signature covers none of
+// that and stays right, so whoever has a token can write it so; and where a token lies
+// unprotected, only this form leaves nobody a byte to change.
+func (t *Token) Minimal() []byte { return t.minimal }
 
 // checkSignedData holds the parts that no signature covers to the profile.
 func checkSignedData(contentType asn1.ObjectIdentifier, s signedData) error {
@@ -255,7 +263,8 @@ func (a *signedAttributes) binds(cert *pki.Certificate) bool {
 // Of a token's outer parts several forms mean the same: either family of
 // identifiers, parameters NULL or absent, issuers' certificates or not. An authority
 // that signs the attribute minimalForm has bound itself to the one that marshalToken
-// writes, and nobody can rewrite its tokens afterwards. Others may do as they like.
+// writes, and nobody can rewrite its tokens afterwards. Others may do as they like; see
+// Token.Minimal.
 func parseAttributes(der []byte) (signedAttributes, error) {
 	var out signedAttributes
 	attributes, err := pki.UnmarshalDER[[]attribute](der, "set")

@@ -51,6 +51,8 @@ var (
 	entryPattern = regexp.MustCompile(`(?m)^(\d{10}) 00000 n $`)
 	headPattern  = regexp.MustCompile(`^(\d+) 0 obj\n`)
 	sizePattern  = regexp.MustCompile(`/Size \d+`)
+	// numberPattern is an object's number, where it is defined or referred to.
+	numberPattern = regexp.MustCompile(`\b\d+ 0 (?:R\b|obj\n)`)
 )
 
 // Split takes a file apart along its cross-reference tables.
@@ -186,19 +188,48 @@ func (f *File) Replace(t testing.TB, section int, old, new string) {
 	}
 }
 
-// Add appends an object with the next free number to a section, raises that
-// section's size, and returns the number. Later sections are renumbered by the caller.
+// Add appends an object to a section and returns its number, the next that is free
+// there. What later sections define is renumbered, so that no gap opens.
 func (f *File) Add(section int, format string, args ...any) int {
-	size := 0
-	for _, s := range f.Sections {
+	number := 0
+	for _, s := range f.Sections[:section+1] {
 		for _, p := range s.Parts {
-			size = max(size, p.Number+1)
+			number = max(number, p.Number+1)
 		}
 	}
+	for i := section; i < len(f.Sections); i++ {
+		s := &f.Sections[i]
+		for k := range s.Parts {
+			s.Parts[k].raise(number)
+		}
+		s.Trailer = sizePattern.ReplaceAllStringFunc(s.Trailer, func(old string) string { return "/Size " + next(old[len("/Size "):]) })
+	}
 	s := &f.Sections[section]
-	s.Parts = append(s.Parts, Part{size, fmt.Sprintf("%d 0 obj\n", size) + fmt.Sprintf(format, args...) + "\nendobj\n"})
-	s.Trailer = sizePattern.ReplaceAllString(s.Trailer, fmt.Sprintf("/Size %d", size+1))
-	return size
+	s.Parts = append(s.Parts, Part{number, fmt.Sprintf("%d 0 obj\n", number) + fmt.Sprintf(format, args...) + "\nendobj\n"})
+	return number
+}
+
+// raise adds one to every number from a first one on, streams apart.
+func (p *Part) raise(first int) {
+	if p.Number >= first {
+		p.Number++
+	}
+	head, stream, found := strings.Cut(p.Text, "stream\n")
+	head = numberPattern.ReplaceAllStringFunc(head, func(old string) string {
+		digits, rest, _ := strings.Cut(old, " ")
+		if n, _ := strconv.Atoi(digits); n >= first {
+			digits = next(digits)
+		}
+		return digits + " " + rest
+	})
+	if p.Text = head; found {
+		p.Text += "stream\n" + stream
+	}
+}
+
+func next(digits string) string {
+	n, _ := strconv.Atoi(digits)
+	return strconv.Itoa(n + 1)
 }
 
 // Find returns the first object of a section that holds text.
@@ -218,8 +249,8 @@ func (f *File) Redefine(section int, p Part) {
 	f.Sections[section].Parts = append(f.Sections[section].Parts, p)
 }
 
-// Attach adds n embedded files with the same deflated data to a rendering, each said
-// to be of size bytes, and their names to its catalogue.
+// Attach adds n embedded files with the same deflated data to the rendering, each said
+// to be of size bytes, and their names to the catalogue wherever it is defined.
 func (f *File) Attach(t testing.TB, n int, deflated []byte, size int) {
 	t.Helper()
 	var names strings.Builder
@@ -228,5 +259,7 @@ func (f *File) Attach(t testing.TB, n int, deflated []byte, size int) {
 		spec := f.Add(0, "<</Type /Filespec /F (bomb %d) /UF (bomb %d) /Desc () /EF <</F %d 0 R>>>>", i, i, stream)
 		fmt.Fprintf(&names, "(x) %d 0 R ", spec)
 	}
-	f.Replace(t, 0, "(0000)", names.String()+"(0000)")
+	for i := range f.Sections[:min(2, len(f.Sections))] {
+		f.Replace(t, i, "(0000)", names.String()+"(0000)")
+	}
 }
