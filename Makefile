@@ -5,6 +5,7 @@ export ELICENCE_FONTS ?= $(CURDIR)/fonts
 BIN := bin
 GO ?= go
 LISTEN ?= 127.0.0.1:8080
+GENERATED := docs/catalogue.md docs/verification.md testdata/verify
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +45,11 @@ generate: ## remake what is generated
 	$(GO) generate ./...
 
 verify-generated: generate ## fail when something generated is not current
-	@test -z "$$(git status --porcelain -- docs/catalogue.md)" || { git --no-pager diff -- docs/catalogue.md; echo 'docs/catalogue.md is not what make generate makes'; exit 1; }
+	@test -z "$$(git status --porcelain -- $(GENERATED))" || { git --no-pager diff --stat -- $(GENERATED); git status --short -- $(GENERATED); echo 'these are not what make generate makes'; exit 1; }
 
-.PHONY: help run build test check bench faults interop fonts tools generate verify-generated
+pdfsig: tools ## ask poppler's pdfsig about new cases of the corpus, then remake what is generated
+	$(GO) test -count=1 -run '^TestCorpus$$' ./verify -update
+	$(GO) test -count=1 -run '^TestPDFSig$$' ./verify -pdfsig
+	$(MAKE) generate
+
+.PHONY: help run build test check bench faults interop fonts tools generate verify-generated pdfsig

@@ -97,10 +97,11 @@ func authorityCases() []fileCase {
 		failed("another authority's QR signer", "signer_wrong_usage", verify.ChainConstraintsFailure, func(b *bench) {
 			sealedBy(b, mustIssueFor(b.t, b.pki, otherUSCC, pki.UsageQR, now.AddDate(-1, 0, 0), now.AddDate(1, 0, 0)))
 		}),
-		failed("data malformed", "signer_trusted", verify.FormatFailure, func(b *bench) {
-			sealedBy(b, signerOf(b, otherUSCC))
-			b.r.attach = func(f map[string][]byte) { f["licence.json"] = []byte("{}") }
-		}),
+		{name: "data malformed", comment: "which leaves nothing to compare another authority's seal with", want: verify.TotalFailed, sub: verify.FormatFailure,
+			check: verify.CheckAttachedData, code: "licence_malformed", set: func(b *bench) {
+				sealedBy(b, signerOf(b, otherUSCC))
+				b.r.attach = func(f map[string][]byte) { f["licence.json"] = []byte("{}") }
+			}},
 		absent("no code", func(b *bench) { sealedBy(b, signerOf(b, "")) }),
 		absent("no code, no token", func(b *bench) { noToken(b); sealedBy(b, signerOf(b, "")) }),
 		absent("no code, signer pinned", func(b *bench) {
@@ -110,7 +111,7 @@ func authorityCases() []fileCase {
 		}),
 		open("no code, untrusted", "signer_untrusted", verify.NoCertificateChainFound, func(b *bench) {
 			sealedBy(b, signerOf(b, ""))
-			b.v.Anchors = nil
+			b.v.Anchors = mustParseAnchors(b.t, pki.MarshalTrustAnchors([]*pki.Certificate{b.pki.SealMaker.Certificate}, nil))
 		}),
 		open("no code, revoked now", "signer_uscc_absent", verify.SigConstraintsFailure, func(b *bench) {
 			leaf := signerOf(b, "")

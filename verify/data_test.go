@@ -106,7 +106,6 @@ func registerCases() []fileCase {
 	half := now.Add(-30 * time.Minute)
 	noToken := func(b *bench) { b.r.token = nil }
 	return []fileCase{
-		{name: "offline", want: verify.TotalPassed, check: reg, code: "register_absent"},
 		{name: "registered", want: verify.TotalPassed, check: reg, code: "registered", state: "valid",
 			set: func(b *bench) { registered(b, "valid", nil) }},
 		{name: "empty register", want: verify.TotalPassed, check: reg, code: "not_registered", set: func(b *bench) { b.v.Register = &register{} }},
@@ -129,9 +128,10 @@ func registerCases() []fileCase {
 				registered(b, "valid", func(r *register) { r.whole, r.ranged = false, false })
 			}},
 		{name: "another token", want: verify.Indeterminate, sub: verify.NoPOE, check: reg, code: "register_file_differs", state: "valid",
-			set: func(b *bench) { registered(b, "valid", func(r *register) { r.whole = false }) }},
+			comment: "a later one in the place of the registered file's", tamper: laterToken, set: func(b *bench) { registered(b, "valid", nil) }},
 		{name: "token stripped", want: verify.Indeterminate, sub: verify.NoPOE, check: timestamp, code: "timestamp_stripped", state: "valid",
-			set: func(b *bench) { noToken(b); registered(b, "valid", func(r *register) { r.whole = false }) }},
+			comment: "the token of the registered file is cut out", tamper: stripToken,
+			set: func(b *bench) { registered(b, "valid", nil) }},
 		{name: "token pending", want: verify.TotalPassed, check: timestamp, code: "timestamp_pending", state: "valid",
 			set: func(b *bench) { noToken(b); registered(b, "valid", func(r *register) { r.Entry.Timestamped = false }) }},
 		{name: "token available", want: verify.TotalPassed, check: timestamp, code: "timestamp_available", state: "valid",
@@ -148,12 +148,14 @@ func registerCases() []fileCase {
 				registered(b, "valid", nil)
 				revoke(b, revoked(b.pki.SealSigner, sealedAt.Add(-time.Hour), pki.Superseded))
 			}},
-		{name: "log entry is not for this file", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: reg, code: "registered_other_version",
+		{name: "log entry is not for this file", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: verify.CheckRevocation, code: "signer_revoked_no_poe",
 			state: "valid", set: func(b *bench) {
 				noToken(b)
 				registered(b, "valid", func(r *register) { r.whole = false })
 				revoke(b, revoked(b.pki.SealSigner, half, pki.Superseded))
 			}},
+		{name: "byte after a registered file", want: verify.TotalFailed, sub: verify.FormatFailure, check: verify.CheckCoverage, code: "pdf_revisions",
+			tamper: add("\n"), set: func(b *bench) { registered(b, "valid", nil) }},
 		{name: "expired though registered as valid", want: verify.TotalPassed, check: state, code: "state_expired", state: "expired",
 			set: func(b *bench) {
 				b.at = time.Date(2031, 5, 20, 0, 0, 0, 0, time.FixedZone("", 8*60*60))

@@ -55,23 +55,23 @@ func version5(b *bench, dated bool) {
 	}
 }
 
-// TestDeviations: whatever deviates from the standard, or is of another version than
+// deviationCases: whatever deviates from the standard, or is of another version than
 // ours, is good for inspection and never TotalPassed.
 func deviationCases() []fileCase {
 	alias := asn1.ObjectIdentifier{1, 2, 156, 10197, 501}
-	malformed := func(name string, set func(*bench)) fileCase {
-		return fileCase{name: name, set: set, want: verify.TotalFailed, sub: verify.FormatFailure,
-			check: verify.CheckSealSignature, code: "seal_signature_malformed"}
-	}
 	foreign := func(name string, set func(*bench)) fileCase {
+		return fileCase{name: name, set: set, want: verify.TotalFailed, sub: verify.FormatFailure,
+			check: verify.CheckSealSignature, code: "seal_signature_foreign"}
+	}
+	otherVersion := func(name string, set func(*bench)) fileCase {
 		return fileCase{name: name, set: set, want: verify.Indeterminate, sub: verify.SigConstraintsFailure,
 			check: verify.CheckSeal, code: "seal_foreign_version"}
 	}
 	return []fileCase{
-		malformed("type above 2", func(b *bench) { deviates(b, typeThree(b)) }),
-		malformed("misspelt algorithm", func(b *bench) { deviates(b, sealOf(b, b.r.seal.InfoRaw, alias)) }),
-		foreign("version 5", func(b *bench) { version5(b, false) }),
-		foreign("version 5 with a dated seal", func(b *bench) { version5(b, true) }),
+		foreign("type above 2", func(b *bench) { deviates(b, typeThree(b)) }),
+		foreign("misspelt algorithm", func(b *bench) { deviates(b, sealOf(b, b.r.seal.InfoRaw, alias)) }),
+		otherVersion("version 5", func(b *bench) { version5(b, false) }),
+		otherVersion("version 5 with a dated seal", func(b *bench) { version5(b, true) }),
 		{name: "list of digests", want: verify.TotalPassed, check: verify.CheckSeal, code: "seal_ok", set: func(b *bench) {
 			b.r.seal = mustSeal(b.t, b.pki, b.pki.SealMaker, func(t *seal.Template) { t.ListDigests = true })
 		}},

@@ -172,12 +172,12 @@ func cutRevisions(n int) tampering {
 
 // appendUpdate writes an incremental update with one new object over the catalogue.
 func appendUpdate(b *bench, file []byte) []byte {
-	return update1(b, file, "1 0 obj\n<</Type /Catalog /Pages 2 0 R>>\nendobj\n")
+	return appendObject(b, file, "1 0 obj\n<</Type /Catalog /Pages 2 0 R>>\nendobj\n")
 }
 
-// update1 writes an incremental update that defines one object, well formed and with
+// appendObject writes an incremental update that defines one object, well formed and with
 // all that a reader wants.
-func update1(b *bench, file []byte, object string) []byte {
+func appendObject(b *bench, file []byte, object string) []byte {
 	f := pdftest.Split(b.t, file)
 	last := f.Sections[len(f.Sections)-1]
 	var number int
@@ -198,7 +198,7 @@ func isaCases() []fileCase {
 		forgery("update appended", "a new catalogue, with table and trailer", appendUpdate, revisions),
 		forgery("page replaced by an update", "", func(b *bench, file []byte) []byte {
 			page := pdftest.Split(b.t, file).Find(b.t, 1, "/Type /Page ")
-			return update1(b, file, regexp.MustCompile(`/Contents \[\d+ 0 R \d+`).ReplaceAllString(page.Text, "/Contents [12 0 R 12"))
+			return appendObject(b, file, regexp.MustCompile(`/Contents \[\d+ 0 R \d+`).ReplaceAllString(page.Text, "/Contents [12 0 R 12"))
 		}, revisions),
 		forgery("body without table", "", add("1 0 obj\n<</Type /Catalog>>\nendobj\n"), revisions),
 		forgery("body and trailer without table", "", add("1 0 obj\n<</Type /Catalog>>\nendobj\ntrailer\n<</Root 1 0 R>>\n"), revisions),

@@ -1,8 +1,14 @@
 package verify_test
 
 import (
+	"crypto"
+	"crypto/x509/pkix"
+	"encoding/asn1"
+	"math/big"
 	"testing"
 	"time"
+
+	"github.com/emmansun/gmsm/smx509"
 
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pki"
@@ -19,11 +25,11 @@ func makerIs(b *bench, maker cryptotest.Leaf) {
 func revoke(b *bench, line pki.Revoked) { b.v.Anchors = mustAnchors(b.t, b.pki, b.at, line) }
 
 func certificateCases() []fileCase {
-	const maker, signer, revocation = verify.CheckSealMaker, verify.CheckSignerCertificate, verify.CheckRevocation
+	const maker, signer = verify.CheckSealMaker, verify.CheckSignerCertificate
 	half := now.Add(-30 * time.Minute) // between sealedAt and now
 	return []fileCase{
 		{name: "no anchors", set: func(b *bench) { b.v.Anchors = nil }, want: verify.Indeterminate, sub: verify.NoCertificateChainFound,
-			check: signer, code: "signer_untrusted"},
+			check: maker, code: "maker_untrusted"},
 		{name: "anchors of somebody else", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: maker, code: "maker_untrusted",
 			set: func(b *bench) {
 				_, root := foreign(b.t, b.pki, pki.UsageQR)
@@ -39,6 +45,49 @@ func certificateCases() []fileCase {
 			set: func(b *bench) { makerIs(b, b.pki.QR) }},
 		{name: "signer is a QR signer", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: signer, code: "signer_wrong_usage",
 			set: func(b *bench) { sealedBy(b, b.pki.QR) }},
+		{name: "signer certified by a P-256 authority", comment: "its own key is SM2", want: verify.Indeterminate, sub: verify.CryptoConstraintsFailure,
+			check: signer, code: "signer_algorithm", set: func(b *bench) {
+				leaf, root := otherAlgorithmSigner(b)
+				sealedBy(b, leaf)
+				b.v.Anchors = mustParseAnchors(b.t, append(pki.MarshalTrustAnchors([]*pki.Certificate{root}, nil), b.pki.AnchorsPEM...))
+			}},
+		{name: "signer certified by a leaf", comment: "the QR signer, an anchor itself, signs a certificate", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure,
+			check: signer, code: "signer_wrong_usage", set: func(b *bench) {
+				sealedBy(b, b.pki.MustIssue(b.t, &pki.CA{Certificate: b.pki.QR.Certificate, Key: b.pki.QR.Key}, "测试市市场监督管理局", pki.UsageSealSigner))
+				b.v.Anchors = mustParseAnchors(b.t, append(pki.MarshalTrustAnchors([]*pki.Certificate{b.pki.QR.Certificate}, nil), b.pki.AnchorsPEM...))
+			}},
+		{name: "signer is a CA", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: signer, code: "signer_wrong_usage",
+			set: func(b *bench) {
+				sealedBy(b, cryptotest.Leaf{Certificate: b.pki.Issuing.Certificate, Key: b.pki.Issuing.Key})
+			}},
+		{name: "signer expired before the token", want: verify.TotalFailed, sub: verify.Expired, check: signer, code: "signer_expired",
+			set: func(b *bench) {
+				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), now.Add(-2*time.Hour)))
+				b.r.claimed = now.Add(-3 * time.Hour)
+			}},
+		{name: "signer not yet valid at the token", want: verify.TotalFailed, sub: verify.NotYetValid, check: signer, code: "signer_not_yet_valid",
+			set: func(b *bench) {
+				leaf := mustIssue(b.t, b.pki, pki.UsageSealSigner, half, now.AddDate(1, 0, 0))
+				sealedBy(b, leaf)
+				forged(b, leaf, 4, b.r.seal.Raw)
+			}},
+		{name: "signer expired now, token within", want: verify.TotalPassed, check: signer, code: "signer_trusted",
+			set: func(b *bench) {
+				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), half))
+			}},
+		{name: "signer expired now, no token", want: verify.Indeterminate, sub: verify.OutOfBoundsNoPOE, check: signer,
+			code: "signer_outside_validity_no_poe", set: func(b *bench) {
+				b.r.token = nil
+				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), half))
+			}},
+	}
+}
+
+// revocationCases are certificates that are revoked, or not known to be good.
+func revocationCases() []fileCase {
+	const revocation = verify.CheckRevocation
+	half := now.Add(-30 * time.Minute)
+	return []fileCase{
 		{name: "no CRL", want: verify.Indeterminate, sub: verify.TryLater, check: revocation, code: "signer_revocation_unknown",
 			set: func(b *bench) {
 				b.v.Anchors = mustParseAnchors(b.t, pki.MarshalTrustAnchors([]*pki.Certificate{b.pki.Root.Certificate, b.pki.Issuing.Certificate}, nil))
@@ -78,27 +127,27 @@ func certificateCases() []fileCase {
 				b.v.Anchors = mustParseAnchors(b.t, pki.MarshalTrustAnchors(
 					[]*pki.Certificate{b.pki.Root.Certificate, b.pki.Issuing.Certificate}, [][]byte{list, b.pki.IssuingCRL}))
 			}},
-		{name: "signer expired before the token", want: verify.TotalFailed, sub: verify.Expired, check: signer, code: "signer_expired",
-			set: func(b *bench) {
-				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), now.Add(-2*time.Hour)))
-				b.r.claimed = now.Add(-3 * time.Hour)
-			}},
-		{name: "signer not yet valid at the token", want: verify.TotalFailed, sub: verify.NotYetValid, check: signer, code: "signer_not_yet_valid",
-			set: func(b *bench) {
-				leaf := mustIssue(b.t, b.pki, pki.UsageSealSigner, half, now.AddDate(1, 0, 0))
-				sealedBy(b, leaf)
-				forged(b, leaf, 4, b.r.seal.Raw)
-			}},
-		{name: "signer expired now, token within", want: verify.TotalPassed, check: signer, code: "signer_trusted",
-			set: func(b *bench) {
-				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), half))
-			}},
-		{name: "signer expired now, no token", want: verify.Indeterminate, sub: verify.OutOfBoundsNoPOE, check: signer,
-			code: "signer_outside_validity_no_poe", set: func(b *bench) {
-				b.r.token = nil
-				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), half))
-			}},
 	}
+}
+
+// otherAlgorithmSigner is a seal signer with an SM2 key, certified by a root with P-256.
+func otherAlgorithmSigner(b *bench) (cryptotest.Leaf, *pki.Certificate) {
+	rootKey, _ := p256(b.t, b.pki)
+	issue := func(template, parent *pki.Certificate, public crypto.PublicKey) *pki.Certificate {
+		der, err := smx509.CreateCertificate(b.pki.Rand, template, parent, public, rootKey)
+		must(b.t, err)
+		cert, err := pki.ParseCertificate(der)
+		must(b.t, err)
+		return cert
+	}
+	template := &pki.Certificate{SerialNumber: big.NewInt(4712), Subject: pkix.Name{CommonName: "P-256 根证书"}, NotBefore: now.AddDate(-1, 0, 0), NotAfter: now.AddDate(1, 0, 0),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: smx509.KeyUsageCertSign, SignatureAlgorithm: smx509.ECDSAWithSHA256}
+	root := issue(template, template, rootKey.Public())
+	key, err := pki.GenerateKey(b.pki.Rand)
+	must(b.t, err)
+	leaf := *template
+	leaf.SerialNumber, leaf.Subject, leaf.IsCA, leaf.KeyUsage = big.NewInt(4713), b.pki.SealSigner.Certificate.Subject, false, smx509.KeyUsageDigitalSignature
+	return cryptotest.Leaf{Certificate: issue(&leaf, root, key.Public()), Key: key}, root
 }
 
 func mustParseAnchors(t testing.TB, pemBytes []byte) *pki.TrustAnchors {
@@ -106,6 +155,55 @@ func mustParseAnchors(t testing.TB, pemBytes []byte) *pki.TrustAnchors {
 	anchors, err := pki.ParseTrustAnchors(pemBytes)
 	must(t, err)
 	return anchors
+}
+
+// stripToken cuts the token out of the seal signature.
+func stripToken(b *bench, file []byte) []byte {
+	sig := mustSignature(b.t, file)
+	return mustContents(b.t, file, mustDER(b.t, forgedSignature{asn1.RawValue{FullBytes: sig.TBSRaw}, sig.Certificate.Raw, oidSM2WithSM3, bits(sig.SignatureValue)}))
+}
+
+// laterToken puts a later token in the place of the first.
+func laterToken(b *bench, file []byte) []byte {
+	sig := mustSignature(b.t, file)
+	sig, err := sig.WithTimestamp(mustToken(b.t, b.pki, b.pki.TSA, sig.SignatureValue, now.Add(-30*time.Minute)))
+	must(b.t, err)
+	return mustContents(b.t, file, sig.Raw)
+}
+
+// strippedCases take the token, or put another in its place, after the file was made.
+func strippedCases() []fileCase {
+	const timestamp = verify.CheckTimestamp
+	half := now.Add(-30 * time.Minute)
+	return []fileCase{
+		{name: "token stripped, signer revoked", comment: "the token, which proved that the seal came first, is cut out of the gap", want: verify.Indeterminate,
+			sub: verify.RevokedNoPOE, check: verify.CheckRevocation, code: "signer_revoked_no_poe", tamper: stripToken,
+			set: func(b *bench) { revoke(b, revoked(b.pki.SealSigner, half, pki.KeyCompromise)) }},
+		{name: "token stripped, signer expired", want: verify.Indeterminate, sub: verify.OutOfBoundsNoPOE, check: verify.CheckSignerCertificate,
+			code: "signer_outside_validity_no_poe", tamper: stripToken,
+			set: func(b *bench) {
+				sealedBy(b, mustIssue(b.t, b.pki, pki.UsageSealSigner, now.AddDate(-1, 0, 0), half))
+			}},
+		{name: "token stripped, nothing else", comment: "a file may lack a token; without a register nobody can say that it had one", want: verify.TotalPassed,
+			check: timestamp, code: "timestamp_absent", tamper: stripToken},
+		{name: "token cut short", want: verify.TotalFailed, sub: verify.FormatFailure, check: timestamp, code: "timestamp_malformed",
+			set: func(b *bench) {
+				b.r.token = func(message []byte) []byte {
+					der := mustToken(b.t, b.pki, b.pki.TSA, message, sealedAt)
+					return der[:len(der)-40]
+				}
+			}},
+		{name: "token of another file", comment: "a genuine one, of a licence sealed in time", want: verify.TotalFailed, sub: verify.HashFailure,
+			check: timestamp, code: "timestamp_other_signature",
+			tamper: func(b *bench, file []byte) []byte {
+				sig, err := mustSignature(b.t, file).WithTimestamp(mustSignature(b.t, b.r.make(b.t)).Timestamp)
+				must(b.t, err)
+				return mustContents(b.t, file, sig.Raw)
+			}},
+		{name: "later token in the place of the first", comment: "the first proved that the seal came before the revocation", want: verify.TotalFailed, sub: verify.Revoked,
+			check: verify.CheckRevocation, code: "signer_revoked", tamper: laterToken,
+			set: func(b *bench) { revoke(b, revoked(b.pki.SealSigner, now.Add(-40*time.Minute), pki.Superseded)) }},
+	}
 }
 
 func timeCases() []fileCase {
@@ -144,7 +242,7 @@ func timeCases() []fileCase {
 			set: altered(func(der []byte) []byte { return replaceOnce(der, "20260531230000Z", "20260430230000Z") })},
 		{name: "authority untrusted", want: verify.Indeterminate, sub: verify.NoCertificateChainFound, check: timestamp, code: "tsa_untrusted",
 			set: func(b *bench) { leaf, _ := foreign(b.t, b.pki, pki.UsageTimestamp); tokenOf(b, leaf) }},
-		{name: "authority untrusted, signer revoked", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: timestamp, code: "tsa_untrusted",
+		{name: "authority untrusted, signer revoked", want: verify.Indeterminate, sub: verify.RevokedNoPOE, check: verify.CheckRevocation, code: "signer_revoked_no_poe",
 			set: func(b *bench) {
 				leaf, _ := foreign(b.t, b.pki, pki.UsageTimestamp)
 				tokenOf(b, leaf)

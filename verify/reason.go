@@ -70,8 +70,8 @@ func fileReason(code string) (reason, bool) {
 		return failed(FormatFailure, "这不是证照文件（PDF）。请上传从发证平台下载的原件，不要上传照片、扫描件或压缩包。",
 			"This is not a licence file (PDF). Upload the original from the issuing platform, no photograph, scan or archive."), true
 	case "pdf_no_signature":
-		return failed(FormatFailure, "文件里没有可读的电子印章签名，可能是打印转存或另存的副本。请持证人提供从发证平台下载的原件。",
-			"The file holds no readable seal signature; it may be a printed or re-saved copy. Ask the holder for the original from the issuing platform."), true
+		return failed(FormatFailure, "文件里没有可读的电子印章，可能是打印转存或另存的副本。请持证人提供从发证平台下载的原件。",
+			"The file holds no readable seal; it may be a printed or re-saved copy. Ask the holder for the original from the issuing platform."), true
 	case "pdf_active_content", "pdf_optional_content":
 		return failed(FormatFailure, "文件里有可以改变显示内容的部分，证照文件不会有。"+downloadZH, "The file holds parts that can change what is shown; licence files have none. "+downloadEN), true
 	case "pdf_encrypted":
@@ -79,7 +79,7 @@ func fileReason(code string) (reason, bool) {
 	case "pdf_revisions":
 		return failed(FormatFailure, "盖章之后文件又被添加或改动过内容。"+downloadZH, "Something was added to the file after it was sealed. "+downloadEN), true
 	case "pdf_byte_range", "pdf_contents":
-		return failed(FormatFailure, "电子印章没有完整保护这个文件，或签名区被改动过。"+downloadZH, "The seal does not cover the whole file, or the signature's place was altered. "+downloadEN), true
+		return failed(FormatFailure, "电子印章没有完整保护这个文件，或文件里存放印章的地方被改动过。"+downloadZH, "The seal does not cover the whole file, or the place that holds it was altered. "+downloadEN), true
 	}
 	if strings.HasPrefix(code, "pdf_") {
 		return failed(FormatFailure, "文件与本系统签发的形式不符，可能已损坏或被改动。"+downloadZH, "The file is not as it was issued; it is damaged or was altered. "+downloadEN), true
@@ -90,28 +90,31 @@ func fileReason(code string) (reason, bool) {
 func sealReason(code string) (r reason, ok bool) {
 	switch code {
 	case "seal_signature_ok":
-		r = passed("电子印章的签名正确。", "The seal signature is correct.")
+		r = passed("电子印章核对无误。", "The seal checks out.")
 	case "seal_signature_malformed":
-		r = failed(FormatFailure, "电子印章的数据格式错误。"+downloadZH, "The seal signature's data is malformed. "+downloadEN)
+		r = failed(FormatFailure, "文件里的电子印章残缺或被改动，无法读取。"+downloadZH, "The seal in the file is damaged or was altered, and cannot be read. "+downloadEN)
+	case "seal_signature_foreign":
+		r = failed(FormatFailure, "文件上的电子印章是其他厂商制作的，写法与国家标准不同，不是本系统签发的证照文件，这里无法判断真伪。请用制作印章的厂商的软件验证，或向颁发机构核实。",
+			"The seal was made by another maker, in a form that departs from the standard; this is not a licence file and cannot be judged here. Verify it with that maker's software, or ask the issuing authority.")
 	case "seal_signature_wrong":
-		r = failed(SigCryptoFailure, "电子印章的签名不正确，不是所示签章单位盖的章，或盖章后被改动。"+askZH, "The seal signature is wrong: the named signer did not make it, or it was altered. "+askEN)
+		r = failed(SigCryptoFailure, "电子印章核对不上：不是印章里写明的单位盖的，或者盖好之后被改动过。"+askZH, "The seal does not check out: the unit that it names did not set it, or it was altered afterwards. "+askEN)
 	case "pades_wrong":
-		r = failed(SigCryptoFailure, "文件中供国际阅读器核对的数字签名不正确，文件可能被改动。"+askZH, "The signature for readers without SM2 is wrong; the file may have been altered. "+askEN)
+		r = failed(SigCryptoFailure, "文件里另有一个供国外软件核对的电子签名，核对不上，文件可能被改动过。"+askZH, "The further signature in the file, for foreign software, does not check out; the file may have been altered. "+askEN)
 	case "seal_ok":
 		r = passed("电子印章由制章单位制发、在有效期内，签章人有权使用。", "The seal was made by its maker, is within its validity, and the signer may use it.")
 	case "seal_foreign_version":
 		r = indeterminate(SigConstraintsFailure, "电子印章的版本不是本系统使用的版本，无法完整验证。请向颁发机构核实。", "The seal is of a version that this system does not use and cannot be checked fully. Ask the issuing authority.")
 	case "seal_maker_signature_wrong":
-		r = failed(SigCryptoFailure, "电子印章不是所示制章单位制发的，或印章图样被改动。"+askZH, "The named maker did not make this seal, or its picture was altered. "+askEN)
+		r = failed(SigCryptoFailure, "这枚电子印章不是印章里写明的制章单位制作的，或者印章的图案、名称、期限被改动过。"+askZH, "The named maker did not make this seal, or its picture, name or dates were altered. "+askEN)
 	case "signer_not_listed":
-		r = failed(SigConstraintsFailure, "盖章所用的证书不在这枚印章的授权名单里，属于无权使用印章。"+askZH, "The certificate used is not among those allowed to use this seal. "+askEN)
+		r = failed(SigConstraintsFailure, "盖章的人不在这枚印章的授权名单里，无权使用它。"+askZH, "Whoever set this seal is not among those allowed to use it. "+askEN)
 	case "signer_other_authority":
-		r = failed(SigConstraintsFailure, "盖章所用的证书属于另一个单位，不是证照数据里写明的颁发机构。"+askZH, "The certificate used belongs to another body than the issuing authority that the licence data names. "+askEN)
+		r = failed(SigConstraintsFailure, "盖章的是另一个单位，不是证照里写明的颁发机构。"+askZH, "Another body sealed this than the issuing authority that the licence names. "+askEN)
 	case "signer_uscc_absent":
-		r = indeterminate(SigConstraintsFailure, "签章单位的证书里没有统一社会信用代码，无法确认是不是颁发机构盖的章。请向颁发机构核实；颁发机构应当换用写明代码的证书。",
+		r = indeterminate(SigConstraintsFailure, "盖章单位的证书里没有统一社会信用代码，无法确认是不是颁发机构盖的章。请向颁发机构核实；颁发机构应当换用写明代码的证书。",
 			"The signer's certificate states no unified social credit code, so it is not known whether the issuing authority sealed this. Ask that authority, which should take a certificate that states its code.")
 	case "signer_uscc_malformed":
-		r = indeterminate(SigConstraintsFailure, "签章单位的证书里的统一社会信用代码格式错误，无法确认是不是颁发机构盖的章。请向颁发机构核实；颁发机构应当换用代码正确的证书。",
+		r = indeterminate(SigConstraintsFailure, "盖章单位的证书里的统一社会信用代码格式错误，无法确认是不是颁发机构盖的章。请向颁发机构核实；颁发机构应当换用代码正确的证书。",
 			"The unified social credit code in the signer's certificate is malformed, so it is not known whether the issuing authority sealed this. Ask that authority, which should take a certificate with its code in the right form.")
 	case "seal_expired":
 		r = failed(SigConstraintsFailure, "盖章时这枚电子印章已过有效期。"+askZH, "The seal's validity was over when it was used. "+askEN)
@@ -137,7 +140,7 @@ func sealReason(code string) (r reason, ok bool) {
 func timestampReason(code string) (r reason, ok bool) {
 	switch code {
 	case "timestamp_own":
-		r = passed("盖章时间有时间戳证明（与签章单位属同一证书机构的时间戳服务）。", "A timestamp proves when the file was sealed (a timestamp service under the signer's own certificate authority).")
+		r = passed("盖章时间有时间戳证明（与盖章单位属同一证书机构的时间戳服务）。", "A timestamp proves when the file was sealed (a timestamp service under the signer's own certificate authority).")
 	case "timestamp_outside":
 		r = passed("盖章时间有独立的第三方时间戳证明。", "A timestamp of an outside authority proves when the file was sealed.")
 	case "timestamp_absent":
@@ -149,15 +152,15 @@ func timestampReason(code string) (r reason, ok bool) {
 	case "timestamp_stripped":
 		r = indeterminate(NoPOE, "登记库里的原件带有时间戳，这份文件的时间戳被去掉了。请勿采信，请持证人从发证平台重新下载。", "The registered original has a timestamp and this file lacks it. Do not rely on it; ask for the original from the issuing platform.")
 	case "timestamp_malformed":
-		r = failed(FormatFailure, "文件里的时间戳数据格式错误。"+downloadZH, "The timestamp's data is malformed. "+downloadEN)
+		r = failed(FormatFailure, "文件里用来证明盖章时间的时间戳残缺或被改动，无法读取。"+downloadZH, "The timestamp, which proves when the file was sealed, is damaged or was altered and cannot be read. "+downloadEN)
 	case "timestamp_other_signature":
-		r = failed(HashFailure, "文件里的时间戳是给另一个签名盖的。"+downloadZH, "The timestamp belongs to another signature. "+downloadEN)
+		r = failed(HashFailure, "文件里用来证明盖章时间的时间戳不是这枚印章的，是从别处来的。"+downloadZH, "The timestamp, which proves when the file was sealed, is not this seal's. "+downloadEN)
 	case "timestamp_wrong":
-		r = failed(SigCryptoFailure, "文件里的时间戳不正确。"+downloadZH, "The timestamp is not correct. "+downloadEN)
+		r = failed(SigCryptoFailure, "文件里用来证明盖章时间的时间戳核对不上，可能被改动过。"+downloadZH, "The timestamp, which proves when the file was sealed, does not check out; it may have been altered. "+downloadEN)
 	case "timestamp_in_future":
 		r = indeterminate(TimestampOrderFailure, "时间戳的时间晚于验证时间。请检查电脑时钟或所选的验证时间后重试。", "The timestamp is later than the validation time. Check the clock, or the time chosen, and try again.")
 	case "timestamp_before_claimed":
-		r = indeterminate(TimestampOrderFailure, "签章自称的时间晚于时间戳的时间，两者矛盾。请与颁发机构核实。", "The seal claims a later time than its timestamp, which cannot be. Ask the issuing authority.")
+		r = indeterminate(TimestampOrderFailure, "印章里写明的盖章时间，比时间戳证明的时间还要晚，两者矛盾。请与颁发机构核实。", "The seal claims a later time than its timestamp proves, which cannot be. Ask the issuing authority.")
 	}
 	return r, r.result != ""
 }
@@ -165,25 +168,25 @@ func timestampReason(code string) (r reason, ok bool) {
 func dataReason(code string) (r reason, ok bool) {
 	switch code {
 	case "qr_ok":
-		r = passed("二维码数据由可信的签名证书签署，没有被改动。", "The QR data is signed by a trusted certificate and unaltered.")
+		r = passed("二维码由可信的签发者签发，没有被改动。", "The QR code comes from a trusted signer and is unaltered.")
 	case "qr_text_malformed":
 		r = failed(FormatFailure, "这不是证照查验二维码。请对准证照上的二维码重新扫描。", "This is not a licence QR code. Scan the code on the licence again.")
 	case "qr_malformed":
-		r = failed(FormatFailure, "二维码数据格式错误。"+askZH, "The QR data is malformed. "+askEN)
+		r = failed(FormatFailure, "二维码残缺或被改动，无法读取。"+askZH, "The QR code is damaged or was altered, and cannot be read. "+askEN)
 	case "qr_certificate_malformed":
-		r = failed(FormatFailure, "文件所附的二维码签名证书格式错误。"+downloadZH, "The attached certificate of the QR signer is malformed. "+downloadEN)
+		r = failed(FormatFailure, "文件所附的二维码签发者资料残缺或被改动，无法读取。"+downloadZH, "What the file says of the QR code's signer is damaged or was altered. "+downloadEN)
 	case "qr_other_key":
-		r = failed(SigConstraintsFailure, "二维码数据与所附的签名证书对不上。"+askZH, "The QR data names another certificate than the one attached. "+askEN)
+		r = failed(SigConstraintsFailure, "二维码里写明的签发者，与文件所附的签发者不是同一个。"+askZH, "The QR code names another signer than the file does. "+askEN)
 	case "qr_key_unknown":
-		r = indeterminate(NoSigningCertificateFound, "不认识这个二维码的签名证书，无法判断真伪。请更新信任列表后重试，或在发证平台在线查验。", "The QR code's signing certificate is not known here. Update the trust list and try again, or verify online at the issuing platform.")
+		r = indeterminate(NoSigningCertificateFound, "这里没有这个二维码的签发者的资料，无法判断真伪。请更新信任列表后重试，或在发证平台在线查验。", "The QR code's signer is not known here. Update the trust list and try again, or verify online at the issuing platform.")
 	case "qr_signature_wrong":
-		r = failed(SigCryptoFailure, "二维码数据的签名不正确，内容被改动或是仿造的二维码。"+askZH, "The QR data's signature is wrong: it was altered, or does not come from the issuing platform. "+askEN)
+		r = failed(SigCryptoFailure, "二维码核对不上：内容被改动过，或者不是发证平台生成的。"+askZH, "The QR code does not check out: it was altered, or does not come from the issuing platform. "+askEN)
 	case "attached_data_ok":
 		r = passed("文件所附数据、二维码数据和证照内容一致。", "The attached data, the QR data and the licence agree.")
 	case "attachments_wrong":
 		r = failed(FormatFailure, "文件所附的数据不齐或多出了内容。"+downloadZH, "The attached files are not those of a licence file. "+downloadEN)
 	case "licence_malformed":
-		r = failed(FormatFailure, "文件所附的证照数据格式错误。"+askZH, "The attached licence data is malformed. "+askEN)
+		r = failed(FormatFailure, "文件所附的证照数据残缺或被改动，无法读取。"+askZH, "The attached licence data is damaged or was altered, and cannot be read. "+askEN)
 	case "data_digest_differs":
 		r = failed(HashFailure, "二维码属于另一份证照，与文件所附数据对不上。"+askZH, "The QR code belongs to other data than the file carries. "+askEN)
 	case "qr_data_differ":
@@ -269,11 +272,11 @@ func (r role) name() (zh, en string) {
 	case roleMaker:
 		return "制章单位的证书", "the seal maker's certificate"
 	case roleSigner:
-		return "签章单位的证书", "the signer's certificate"
+		return "盖章单位的证书", "the signer's certificate"
 	case roleTSA:
 		return "时间戳机构的证书", "the timestamp authority's certificate"
 	}
-	return "二维码签名证书", "the QR signer's certificate"
+	return "二维码签发者的证书", "the QR signer's certificate"
 }
 
 // pathReason holds the codes "<role>_<fault>" of certificate paths. Those with
@@ -302,12 +305,12 @@ func pathFault(fault string) reason {
 		return indeterminate(NoCertificateChainFound, "%s不是由这里信任的机构签发的，无法确认身份。请使用颁发机构公布的信任锚文件重新验证，或向颁发机构核实。",
 			"%s does not come from an authority trusted here. Verify again with the trust anchors that the issuing authority publishes, or ask it.")
 	case "chain_broken":
-		return indeterminate(CertificateChainGeneralFailure, "%s自称由可信机构签发，但签名对不上。请勿采信，并与颁发机构核实。",
-			"%s claims to come from a trusted authority, but that authority's signature does not fit. "+askEN)
+		return indeterminate(CertificateChainGeneralFailure, "%s自称由这里信任的机构签发，但核对不上，不是那家机构签发的。"+askZH,
+			"%s claims to come from an authority trusted here, which did not issue it. "+askEN)
 	case "wrong_usage":
 		return failed(ChainConstraintsFailure, "%s不能用于这个用途。"+askZH, "%s is not meant for this use. "+askEN)
 	case "algorithm":
-		return indeterminate(CryptoConstraintsFailure, "%s使用的算法不是国密算法，这里不予认可。请向颁发机构核实。", "%s uses algorithms that are not accepted here. Ask the issuing authority.")
+		return indeterminate(CryptoConstraintsFailure, "%s没有采用国家规定的密码标准，这里不认可。请向颁发机构核实。", "%s does not follow the national standards of cryptography and is not accepted here. Ask the issuing authority.")
 	case "not_yet_valid":
 		return failed(NotYetValid, "签署时%s还没有生效。"+askZH, "%s was not yet valid at the time of signing. "+askEN)
 	case "expired":

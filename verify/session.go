@@ -2,6 +2,7 @@ package verify
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"elicence/crypto/pdfsig"
@@ -139,12 +140,24 @@ func (s *session) open(f *pdfsig.File) bool {
 	size := int(c.ByteRange[2] + c.ByteRange[3]) // the last signature covers the whole file
 	s.set(CheckStructure, "structure_ok", structureEvidence(f, size))
 	s.set(CheckCoverage, "coverage_ok", coverageEvidence(c.ByteRange, size))
-	var err error
-	if s.signature, err = seal.ParseSignature(c.Contents); err != nil {
-		s.set(CheckSealSignature, "seal_signature_malformed", err.Error())
-		return false
+	return s.readSeal(c.Contents)
+}
+
+// readSeal reads a seal signature. One that can only be read by allowing what other
+// makers do is foreign, not damaged.
+func (s *session) readSeal(der []byte) bool {
+	sig, err := seal.ParseSignature(der)
+	if err == nil {
+		s.signature = sig
+		return true
 	}
-	return true
+	if foreign, fault := seal.ParseSignature(der, seal.Deviations()...); fault == nil {
+		s.set(CheckSealSignature, "seal_signature_foreign", fmt.Sprintf("seal %s %q of version %d by %s, which deviates from the standard: %s",
+			quote(foreign.Seal.ID), quote(foreign.Seal.Name), foreign.Seal.Version, describe(foreign.Seal.Maker), foreign.Deviations))
+	} else {
+		s.set(CheckSealSignature, "seal_signature_malformed", err.Error())
+	}
+	return false
 }
 
 // refuse reports why the strict reader did not accept the file.

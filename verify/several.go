@@ -6,7 +6,6 @@ import (
 
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pdfsig/pades"
-	"elicence/crypto/seal"
 )
 
 // checkEarlier judges the signatures before the last seal: seals of other
@@ -29,9 +28,7 @@ func (s *session) checkEarlier() {
 func (s *session) earlierSeal(i int) *session {
 	child := newSession(s.verifier, s.at)
 	child.file, child.rangeDigest, child.proof, child.proven = s.file, s.file.Digest(i), s.proof, s.proven
-	var err error
-	if child.signature, err = seal.ParseSignature(s.file.Signatures[i].Contents); err != nil {
-		child.set(CheckSealSignature, "seal_signature_malformed", err.Error())
+	if !child.readSeal(s.file.Signatures[i].Contents) {
 		return child
 	}
 	child.checkSealSignature()

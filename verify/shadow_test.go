@@ -66,14 +66,14 @@ const (
 func shadowCases() []fileCase {
 	hidden := plant(hiddenStream("0 0 300 300 re f\n"))
 	update := func(object string) tampering {
-		return func(b *bench, file []byte) []byte { return update1(b, file, object) }
+		return func(b *bench, file []byte) []byte { return appendObject(b, file, object) }
 	}
 	const profile, object, revisions = pdfsig.CodeProfile, pdfsig.CodeObject, pdfsig.CodeRevisions
 	return append([]fileCase{
 		forgery("replace, prepared", "a second page content lies in the sealed file, shown by nothing yet", hidden, object),
 		forgery("replace, done", "an update later puts the hidden content in the place of the page's",
 			then(hidden, func(b *bench, file []byte) []byte {
-				return update1(b, file, "12 0 obj\n"+hiddenStream("0 0 300 300 re f\n")+"\nendobj\n")
+				return appendObject(b, file, "12 0 obj\n"+hiddenStream("0 0 300 300 re f\n")+"\nendobj\n")
 			}), object),
 		forgery("hide, prepared", "a form lies over the page; an update can take it away", planted(overlay, "<</Font <</F1 6 0 R>>", " /XObject <</X1 %d 0 R>>"), profile),
 		forgery("hide, done", "an update empties the content of the page", update("12 0 obj\n"+hiddenStream("")+"\nendobj\n"), revisions),
@@ -113,7 +113,7 @@ func activeCases() []fileCase {
 		on(padesAndSeal, forgery("page redefined behind PAdES", "the sealed revision changes the page",
 			resealed(func(b *bench, f *pdftest.File) { f.Redefine(2, f.Find(b.t, 1, "/Type /Page ")) }), pdfsig.CodeUpdate)),
 		on(padesAndSeal, forgery("page emptied after PAdES and seal", "", func(b *bench, file []byte) []byte {
-			return update1(b, file, "12 0 obj\n"+hiddenStream("")+"\nendobj\n")
+			return appendObject(b, file, "12 0 obj\n"+hiddenStream("")+"\nendobj\n")
 		}, pdfsig.CodeRevisions)),
 	}
 }

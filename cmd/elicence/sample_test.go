@@ -65,7 +65,7 @@ func writeSamples(t testing.TB, dir string) {
 func foreignSamples(t testing.TB, p *cryptotest.PKI) map[string][]byte {
 	t.Helper()
 	nothing := func([]byte) []byte { return []byte{0x30, 3, 2, 1, 7} }
-	files := map[string][]byte{"foreign-unreadable.pdf": cryptotest.ForeignPDF("X.\u202eY", "Z", nothing)}
+	files := map[string][]byte{"foreign-unreadable.pdf": cryptotest.ForeignPDF("X.\u202eY", "Z", 8<<10, nothing)}
 	for _, row := range cryptotest.Rows() {
 		files["foreign-"+row.Name+".pdf"] = p.MustForeign(t, row)
 	}

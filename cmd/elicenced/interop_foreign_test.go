@@ -60,7 +60,7 @@ func strangersFiles(t *testing.T) (all []exhibit) {
 	kinds := []string{"detached", "digest", "direct"}
 	documents := map[string][]byte{}
 	file := func(kind string, der []byte) []byte {
-		return cryptotest.ForeignPDF("Adobe.PPKLite", "adbe.pkcs7.detached", func(document []byte) []byte {
+		return cryptotest.ForeignPDF("Adobe.PPKLite", "adbe.pkcs7.detached", 8<<10, func(document []byte) []byte {
 			documents[kind] = document
 			return der
 		})

@@ -71,7 +71,7 @@ func (c CMS) name(maker string) string {
 // MustForeign writes a PDF of another maker with a signature of this row in it.
 func (p *PKI) MustForeign(t testing.TB, row Row) []byte {
 	t.Helper()
-	return ForeignPDF(row.Filter, row.SubFilter, func(document []byte) []byte {
+	return ForeignPDF(row.Filter, row.SubFilter, 3<<10, func(document []byte) []byte {
 		if row.CMS != nil {
 			return p.MustCMS(t, *row.CMS, document)
 		}
@@ -81,9 +81,8 @@ func (p *PKI) MustForeign(t testing.TB, row Row) []byte {
 }
 
 // ForeignPDF writes a small PDF with one signature dictionary, in a style that is not
-// ours, whose /Contents sign makes of the protected bytes.
-func ForeignPDF(filter, subFilter string, sign func(document []byte) []byte) []byte {
-	const room = 8 << 10 // bytes of DER
+// ours, whose /Contents sign makes of the protected bytes; it has room for so many bytes.
+func ForeignPDF(filter, subFilter string, room int, sign func(document []byte) []byte) []byte {
 	var b bytes.Buffer
 	b.WriteString("%PDF-1.6\r\n%\xe2\xe3\xcf\xd3\r\n1 0 obj\r\n<</Type/Catalog/Pages 2 0 R/AcroForm<</Fields[3 0 R]/SigFlags 3>>>>\r\nendobj\r\n" +
 		"2 0 obj\r\n<</Type/Pages/Kids[]/Count 0>>\r\nendobj\r\n3 0 obj\r\n<</FT/Sig/T(Signature1)/V 4 0 R>>\r\nendobj\r\n")

@@ -13,7 +13,7 @@ import (
 
 // foreign is a file of another maker with any DER for a signature.
 func foreign() []byte {
-	return cryptotest.ForeignPDF("DJ.GMPkiLite", "GM.sm2cms.detached", func([]byte) []byte { return []byte{0x30, 3, 2, 1, 7} })
+	return cryptotest.ForeignPDF("DJ.GMPkiLite", "GM.sm2cms.detached", 8<<10, func([]byte) []byte { return []byte{0x30, 3, 2, 1, 7} })
 }
 
 func TestScanForeign(t *testing.T) {
@@ -38,7 +38,7 @@ func TestScanForeign(t *testing.T) {
 		t.Errorf("with a byte more: %v", err)
 	}
 	// A second revision brings a second signature; the first covers a prefix.
-	second := cryptotest.ForeignPDF("GM.PKILite", "GM.SM2", func([]byte) []byte { return []byte{0x30, 3, 2, 1, 8} })
+	second := cryptotest.ForeignPDF("GM.PKILite", "GM.SM2", 8<<10, func([]byte) []byte { return []byte{0x30, 3, 2, 1, 8} })
 	broken := append(bytes.Clone(file), second...)
 	both, err := pdfsig.ScanForeign(broken)
 	if len(both) != 1 || err == nil {

@@ -281,6 +281,11 @@ func TestTokenVariants(t *testing.T) {
 				if err := token.Check(message); (err == nil) != (c.want == good) {
 					t.Errorf("Check: %v", err)
 				}
+				minimal, err := tsa.ParseToken(token.Minimal())
+				must(t, err)
+				if err := minimal.Check(message); (err == nil) != (c.want == good) || !bytes.Equal(minimal.Minimal(), minimal.Raw) {
+					t.Errorf("in its minimal form: %v", err)
+				}
 			}
 		})
 	}
@@ -319,6 +324,25 @@ func TestMinimalForm(t *testing.T) {
 				t.Errorf("%s (RFC 5652 %v): accepted", name, rfc)
 			}
 		}
+	}
+}
+
+// TestClientMinimizes: whatever form an authority writes, the client hands out one.
+func TestClientMinimizes(t *testing.T) {
+	p := cryptotest.New(t)
+	nonce := bytes.Repeat([]byte{7}, 16)
+	token := rebuilt(t, p, func(x *parts) {
+		x.info.Nonce = new(big.Int).SetBytes(nonce)
+		x.content.ContentType, x.content.Content.Version = tsa.OIDSignedData, 3
+		x.content.Content.Certificates = append(x.content.Content.Certificates, asn1.RawValue{FullBytes: p.Issuing.Certificate.Raw})
+	})
+	client := *p.Client
+	client.Rand = bytes.NewReader(nonce)
+	client.URL = answering(t, 200, "application/timestamp-reply", mustMarshal(t, tsa.TimeStampResp{TimeStampToken: asn1.RawValue{FullBytes: token}}, ""))
+	got, err := client.Timestamp(t.Context(), message)
+	must(t, err)
+	if bytes.Equal(got.Raw, token) || !bytes.Equal(got.Raw, got.Minimal()) || len(got.Intermediates) != 1 {
+		t.Errorf("token of %d bytes, with %d certificates of issuers", len(got.Raw), len(got.Intermediates))
 	}
 }
 
