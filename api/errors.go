@@ -72,6 +72,8 @@ var statuses = map[string]struct {
 	"wrong_status":              {409, "Wrong status"},
 	"no_seal":                   {409, "No seal"},
 	"signer_not_usable":         {409, "Certificate not usable"},
+	"co_seal_not_usable":        {409, "Co-seal not usable"},
+	"no_consent":                {403, "No consent to a co-seal"},
 	"too_large":                 {413, "Body too large"},
 	"unsupported_media_type":    {415, "Media type not accepted"},
 	"body_unreadable":           {400, "Body unreadable"},
@@ -89,6 +91,7 @@ var statuses = map[string]struct {
 	"not_ready":                 {503, "Not ready"},
 	"log_unavailable":           {503, "Access log unavailable"},
 	"unfinished":                {503, "Not finished yet"},
+	"timestamp_awaited":         {503, "Waiting for a timestamp"},
 	"cancelled":                 {503, "Cancelled"},
 	"timeout":                   {503, "Timed out"},
 }
@@ -96,7 +99,7 @@ var statuses = map[string]struct {
 // retryAfter says when to come back for the register's own errors that pass.
 var retryAfter = map[string]time.Duration{
 	"request_running": time.Second, "log_unavailable": 5 * time.Second,
-	"unfinished": registry.Lease, "timeout": 5 * time.Second, "cancelled": time.Second,
+	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "timeout": 5 * time.Second, "cancelled": time.Second,
 }
 
 // problem is a problem document (RFC 9457).
@@ -160,12 +163,15 @@ var details = map[string]string{
 	"wrong_status":              "the licence's status does not permit this change",
 	"no_seal":                   registry.ErrNoSeal.Error(),
 	"signer_not_usable":         registry.ErrSigner.Error(),
+	"co_seal_not_usable":        registry.ErrCoSeal.Error(),
+	"no_consent":                registry.ErrNoConsent.Error(),
 	"invalid_request":           "fields of the request are wrong; errors names each",
 	"malformed_json":            errMalformed.detail,
 	"purpose_missing":           registry.ErrPurposeMissing.Error(),
 	"reason_missing":            registry.ErrReasonMissing.Error(),
 	"log_unavailable":           "the access log cannot record this request, so nothing was done",
 	"unfinished":                registry.ErrUnfinished.Error(),
+	"timestamp_awaited":         registry.ErrTimestampAwaited.Error() + "; repeat the request with the same Idempotency-Key",
 	"cancelled":                 "the request was cancelled",
 	"timeout":                   "the request took too long",
 	"out_of_range":              "the access log has no such index, size or range",

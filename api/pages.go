@@ -43,7 +43,7 @@ var checkLabels = map[verify.Name]string{
 	verify.CheckStructure: "文件结构", verify.CheckCoverage: "签章覆盖范围", verify.CheckSealSignature: "电子签章",
 	verify.CheckSeal: "电子印章", verify.CheckSealMaker: "制章者证书", verify.CheckSignerCertificate: "签章者证书",
 	verify.CheckRevocation: "证书吊销状态", verify.CheckTimestamp: "时间戳", verify.CheckDocumentDigest: "文件内容完整性",
-	verify.CheckQR: "二维码签名", verify.CheckAttachedData: "证照数据一致性", verify.CheckRegister: "证照库比对",
+	verify.CheckQR: "二维码签名", verify.CheckAttachedData: "证照数据一致性", verify.CheckRegister: "证照库比对", verify.CheckCoSeals: "联合用印",
 	verify.CheckState: "证照状态",
 }
 

@@ -146,7 +146,7 @@ func (w *world) register() {
 	market, construction := registrytest.Authorities[foodType], registrytest.Authorities["11100000000013338W901"]
 	for _, c := range []registry.Client{
 		{ID: approval, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: market, Types: []string{foodType}},
-		{ID: elsewhere, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: construction, Types: []string{foodType, "11100000000013338W901"}},
+		{ID: elsewhere, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: construction, Types: []string{foodType, "11100000000013338W901", registrytest.JointType}},
 		{ID: partner, Roles: []registry.Role{registry.RolePartner}, Authority: construction},
 		{ID: verifier, Roles: []registry.Role{registry.RoleVerifier}, Authority: construction},
 		{ID: holder, Roles: []registry.Role{registry.RoleHolder}, HolderCode: code.Holder.Code, HolderCodeType: code.Holder.CodeType},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"strings"
 	"time"
 
 	"elicence/audit"
@@ -65,8 +66,10 @@ type statedJSON struct {
 	TypeName   string             `json:"type_name"`
 	Number     string             `json:"number"`
 	HolderName string             `json:"holder_name"`
-	// AuthorityName is empty for a QR code, which does not hold it.
+	// AuthorityName is empty for a QR code, which does not hold it, and so is CoSealerNames,
+	// the authorities whose seals stand beside that one's, as one text.
 	AuthorityName string `json:"authority_name"`
+	CoSealerNames string `json:"co_sealer_names"`
 	IssuedOn      string `json:"issued_on"`
 	EffectiveOn   string `json:"effective_on"`
 	// ExpiresOn is empty for a licence without a last day.
@@ -107,11 +110,15 @@ func stated(r *verify.Report) *statedJSON {
 	switch {
 	case r.Licence != nil:
 		l := r.Licence
-		return &statedJSON{l.Identifier, l.TypeName, l.Number, l.Holder.Name, l.Authority.Name,
+		var coSealers []string
+		for _, c := range l.CoSealers {
+			coSealers = append(coSealers, c.Name)
+		}
+		return &statedJSON{l.Identifier, l.TypeName, l.Number, l.Holder.Name, l.Authority.Name, strings.Join(coSealers, "、"),
 			l.IssuedOn.String(), l.EffectiveOn.String(), l.ExpiresOn.String()}
 	case r.QR != nil:
 		q := r.QR
-		return &statedJSON{q.Identifier, q.TypeName, q.Number, q.HolderName, "",
+		return &statedJSON{q.Identifier, q.TypeName, q.Number, q.HolderName, "", "",
 			q.IssuedOn.String(), q.EffectiveOn.String(), q.ExpiresOn.String()}
 	}
 	return nil

@@ -397,7 +397,7 @@ func TestStatedOnly(t *testing.T) {
 	if bytes.Contains(a.body, []byte(code.Holder.Code)) {
 		t.Errorf("the report shows the holder's code: %s", a.body)
 	}
-	if len(r.Licence) != 7 {
+	if len(r.Licence) != 8 {
 		t.Errorf("shown: %v", r.Licence)
 	}
 }

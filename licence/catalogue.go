@@ -43,6 +43,10 @@ type CatalogueItem struct {
 	// PAdES says that licences of the type also bear a signature for PDF readers that
 	// know no SM2, below their seal.
 	PAdES bool `json:"pades"`
+	// CoSeals are the kinds of authority whose seals stand on licences of the type beside
+	// the issuing authority's (联合用印), in the order in which they seal, before it; at
+	// most MaxCoSeals. Which authority of a kind seals is for the register to know.
+	CoSeals []string `json:"co_seals"`
 	// Remarks say, in Chinese, what is known of the code and of the number rule.
 	Remarks string `json:"remarks"`
 
@@ -176,7 +180,23 @@ func (it *CatalogueItem) validate() error {
 			return fmt.Errorf("holder code type %q belongs to none of holder_kinds", t)
 		}
 	}
+	if err := it.validateCoSeals(); err != nil {
+		return err
+	}
 	return it.validateFields()
+}
+
+func (it *CatalogueItem) validateCoSeals() error {
+	if len(it.CoSeals) > MaxCoSeals {
+		return fmt.Errorf("co_seals lists %d kinds; at most %d fit a licence", len(it.CoSeals), MaxCoSeals)
+	}
+	var f faults
+	for i, kind := range it.CoSeals {
+		if f.text(pathIndex("co_seals", i), kind, maxNameRunes); slices.Contains(it.CoSeals[:i], kind) {
+			return fmt.Errorf("co_seals lists %q twice", kind)
+		}
+	}
+	return f.err()
 }
 
 func (it *CatalogueItem) validateFields() error {

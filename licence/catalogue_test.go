@@ -31,6 +31,7 @@ func TestCatalogue(t *testing.T) {
 		"11100000000013338W901": "安全生产许可证 work-safety （浙）JZ安许证字〔8888〕888888",
 		"11100000MB19000005901": "出生医学证明 birth W888888888",
 		"11100000000019713D071": "道路运输从业人员从业资格证 road-transport 8888888888888888888",
+		"113301000024903302901": "建设工程竣工联合验收意见书 joint-acceptance 杭联验〔8888〕88888号",
 		"11100000000013338W902": "建筑业企业资质证书 construction-qualification D388888888",
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
@@ -69,6 +70,11 @@ func TestLoadCatalogueRefuses(t *testing.T) {
 		{"no kinds", "item", "\"legal_person\"\n", "\n", "holder_kinds"},
 		{"code type of another kind", "item", `"001"`, `"111"`, "111"},
 		{"unknown code type", "item", `"001"`, `"002"`, "002"},
+		{"three co-seals", "item", `"layout"`, `"co_seals": ["a", "b", "c"], "layout"`, "at most 2"},
+		{"co-seal twice", "item", `"layout"`, `"co_seals": ["a", "a"], "layout"`, "twice"},
+		{"co-seal of no kind", "item", `"layout"`, `"co_seals": ["a", ""], "layout"`, "co_seals[1]"},
+		{"co-seal with a control character", "item", `"layout"`, `"co_seals": ["a\u200b"], "layout"`, "U+200B"},
+		{"co-seals no list", "item", `"layout"`, `"co_seals": "a", "layout"`, "co_seals"},
 		{"field not in the schema", "item", `"signatory"`, `"signature"`, "signature"},
 		{"field twice", "item", `"signatory"`, `"residence"`, "residence"},
 		{"field left out", "item", ",\n    \"signatory\"", "", "field_order"},

@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // dataFormat names the form of licence data; another form gets another name.
 const dataFormat = "elicence-licence/1"
+
+// coSealersMember is the metadata element for the co-sealing authorities.
+const coSealersMember = "certificateCoSealingAuthorities"
 
 // maxDataBytes bounds licence data: the fields and room for the metadata.
 const maxDataBytes = maxFieldsBytes + 16<<10
@@ -19,8 +23,9 @@ const maxDataBytes = maxFieldsBytes + 16<<10
 //
 // The metadata elements have the English names of GB/T 36903; certificateAreaCode
 // is an addition that deployed systems share. certificateExpiringDate is absent
-// when there is no last day. Data refuses a licence whose parts contradict each
-// other.
+// when there is no last day, and so is certificateCoSealingAuthorities, an addition
+// of ours, [{"code":…,"name":…}], when one authority seals alone. Data refuses a
+// licence whose parts contradict each other.
 func (l *Licence) Data() ([]byte, error) {
 	if err := l.check(); err != nil {
 		return nil, err
@@ -43,6 +48,13 @@ func (l *Licence) Data() ([]byte, error) {
 	}
 	if !l.ExpiresOn.IsZero() {
 		metadata["certificateExpiringDate"] = l.ExpiresOn.String()
+	}
+	var coSealers []any
+	for _, c := range l.CoSealers {
+		coSealers = append(coSealers, map[string]any{"code": c.Code, "name": c.Name})
+	}
+	if coSealers != nil {
+		metadata[coSealersMember] = coSealers
 	}
 	b, err := MarshalCanonical(map[string]any{"fields": l.Fields, "format": dataFormat, "metadata": metadata})
 	if err == nil && len(b) > maxDataBytes {
@@ -80,9 +92,26 @@ func (l *Licence) check() error {
 	if !isDigits(l.Authority.Division) || len(l.Authority.Division) != 6 {
 		f.add("division", CodeBadFormat, "is not 6 digits")
 	}
+	l.checkCoSealers(&f)
 	f.value("fields", l.Fields, maxDepth)
 	Request{IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn}.checkDates(&f)
 	return f.first()
+}
+
+// checkCoSealers looks at the authorities that seal beside the issuing one, of which
+// each seals once.
+func (l *Licence) checkCoSealers(f *faults) {
+	codes := []string{l.Authority.Code}
+	for i, c := range l.CoSealers {
+		field := pathIndex("co_sealers", i)
+		if c.check(f, field); slices.Contains(codes, c.Code) {
+			f.add(field, CodeRepeated, "seals already")
+		}
+		codes = append(codes, c.Code)
+	}
+	if len(l.CoSealers) > MaxCoSeals {
+		f.add("co_sealers", CodeTooMany, "are %d; at most %d fit a licence", len(l.CoSealers), MaxCoSeals)
+	}
 }
 
 // ParseData reads licence data. It accepts the bytes that Data writes and no
@@ -115,6 +144,7 @@ func licenceOf(doc any) *Licence {
 	text := func(name string) string { s, _ := metadata[name].(string); return s }
 	date := func(name string) Date { d, _ := ParseDate(text(name)); return d }
 	fields, _ := root["fields"].(map[string]any)
+	coSealers, _ := metadata[coSealersMember].([]any)
 	id := Identifier(text("certificateIdentifier"))
 	return &Licence{
 		Identifier: id,
@@ -132,9 +162,21 @@ func licenceOf(doc any) *Licence {
 			Code:     text("certificateIssuingAuthorityCode"),
 			Division: text("certificateAreaCode"),
 		},
+		CoSealers:   coSealersOf(coSealers),
 		IssuedOn:    date("certificateIssuedDate"),
 		EffectiveOn: date("certificateEffectiveDate"),
 		ExpiresOn:   date("certificateExpiringDate"),
 		Fields:      fields,
 	}
+}
+
+// coSealersOf reads the list of co-sealing authorities, in the way of licenceOf.
+func coSealersOf(list []any) (found []CoSealer) {
+	for _, v := range list {
+		c, _ := v.(map[string]any)
+		name, _ := c["name"].(string)
+		code, _ := c["code"].(string)
+		found = append(found, CoSealer{name, code})
+	}
+	return found
 }

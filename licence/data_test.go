@@ -42,27 +42,77 @@ func TestDataGolden(t *testing.T) {
 	}
 }
 
+// coSealer seals beside an issuing authority.
+var coSealer = licence.CoSealer{Name: "杭州市规划和自然资源局", Code: "11330100002491288H"}
+
+// TestDataWithCoSealers: they stand in the metadata, and come back in their order.
+func TestDataWithCoSealers(t *testing.T) {
+	l := issue(t, "food-canteen")
+	alone, err := l.Data()
+	if err != nil || bytes.Contains(alone, []byte("CoSealing")) {
+		t.Fatalf("%s, %v", alone, err)
+	}
+	l.CoSealers = []licence.CoSealer{coSealer, {"杭州市财政局", "113301000024912379"}}
+	b, err := l.Data()
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := `"metadata":{"certificateAreaCode":"330106","certificateCoSealingAuthorities":[{"code":"11330100002491288H","name":"杭州市规划和自然资源局"},` +
+		`{"code":"113301000024912379","name":"杭州市财政局"}],"certificateEffectiveDate"`
+	if !bytes.Contains(b, []byte(want)) {
+		t.Errorf("%s", b)
+	}
+	got, err := licence.ParseData(b)
+	if diff := cmp.Diff(got, l); err != nil || diff != "" {
+		t.Errorf("came back changed: %v\n%s", err, diff)
+	}
+	for name, edit := range map[string][2]string{
+		"an empty list":       {`[{"code":"11330100002491288H","name":"杭州市规划和自然资源局"},{"code":"113301000024912379","name":"杭州市财政局"}]`, `[]`},
+		"no list":             {`[{"code":"11330100002491288H","name":"杭州市规划和自然资源局"},{"code":"113301000024912379","name":"杭州市财政局"}]`, `"x"`},
+		"a member more":       {`"name":"杭州市财政局"`, `"name":"杭州市财政局","rank":"2"`},
+		"a text among them":   {`{"code":"113301000024912379","name":"杭州市财政局"}`, `"杭州市财政局"`},
+		"null among them":     {`{"code":"113301000024912379","name":"杭州市财政局"}`, `null`},
+		"one of them twice":   {"113301000024912379", "11330100002491288H"},
+		"code that is a list": {`"113301000024912379"`, `["113301000024912379"]`},
+	} {
+		changed := bytes.Replace(b, []byte(edit[0]), []byte(edit[1]), 1)
+		if l, err := licence.ParseData(changed); err == nil || l != nil || bytes.Equal(changed, b) {
+			t.Errorf("%s: %v, %v; want an error", name, l, err)
+		}
+	}
+}
+
 func TestDataRefuses(t *testing.T) {
 	for name, change := range map[string]func(*licence.Licence){
-		"zero":               func(l *licence.Licence) { *l = licence.Licence{} },
-		"other type code":    func(l *licence.Licence) { l.TypeCode = "11100000000013338W901" },
-		"other authority":    func(l *licence.Licence) { l.Authority.Code = "11330105002500287C" },
-		"other version":      func(l *licence.Licence) { l.Version = 2 },
-		"bad identifier":     func(l *licence.Licence) { l.Identifier = l.Identifier[:len(l.Identifier)-1] + "!" },
-		"no number":          func(l *licence.Licence) { l.Number = "" },
-		"long number":        func(l *licence.Licence) { l.Number = strings.Repeat("1", 65) },
-		"no type name":       func(l *licence.Licence) { l.TypeName = "" },
-		"no holder":          func(l *licence.Licence) { l.Holder.Name = "" },
-		"long name":          func(l *licence.Licence) { l.Holder.Name = strings.Repeat("长", 201) },
-		"bidi control":       func(l *licence.Licence) { l.Holder.Name = "a\u202eb" },
-		"unknown code type":  func(l *licence.Licence) { l.Holder.CodeType = "002" },
-		"no holder code":     func(l *licence.Licence) { l.Holder.Code = "" },
-		"no authority name":  func(l *licence.Licence) { l.Authority.Name = "" },
-		"division":           func(l *licence.Licence) { l.Authority.Division = "3301" },
-		"not issued":         func(l *licence.Licence) { l.IssuedOn = licence.Date{} },
-		"not effective":      func(l *licence.Licence) { l.EffectiveOn = licence.Date{} },
-		"expired at issue":   func(l *licence.Licence) { l.ExpiresOn = date("2026-02-25") },
-		"in 2201":            func(l *licence.Licence) { l.ExpiresOn = date("2201-01-01") },
+		"zero":                     func(l *licence.Licence) { *l = licence.Licence{} },
+		"other type code":          func(l *licence.Licence) { l.TypeCode = "11100000000013338W901" },
+		"other authority":          func(l *licence.Licence) { l.Authority.Code = "11330105002500287C" },
+		"other version":            func(l *licence.Licence) { l.Version = 2 },
+		"bad identifier":           func(l *licence.Licence) { l.Identifier = l.Identifier[:len(l.Identifier)-1] + "!" },
+		"no number":                func(l *licence.Licence) { l.Number = "" },
+		"long number":              func(l *licence.Licence) { l.Number = strings.Repeat("1", 65) },
+		"no type name":             func(l *licence.Licence) { l.TypeName = "" },
+		"no holder":                func(l *licence.Licence) { l.Holder.Name = "" },
+		"long name":                func(l *licence.Licence) { l.Holder.Name = strings.Repeat("长", 201) },
+		"bidi control":             func(l *licence.Licence) { l.Holder.Name = "a\u202eb" },
+		"unknown code type":        func(l *licence.Licence) { l.Holder.CodeType = "002" },
+		"no holder code":           func(l *licence.Licence) { l.Holder.Code = "" },
+		"no authority name":        func(l *licence.Licence) { l.Authority.Name = "" },
+		"division":                 func(l *licence.Licence) { l.Authority.Division = "3301" },
+		"not issued":               func(l *licence.Licence) { l.IssuedOn = licence.Date{} },
+		"not effective":            func(l *licence.Licence) { l.EffectiveOn = licence.Date{} },
+		"expired at issue":         func(l *licence.Licence) { l.ExpiresOn = date("2026-02-25") },
+		"in 2201":                  func(l *licence.Licence) { l.ExpiresOn = date("2201-01-01") },
+		"co-sealer without a name": func(l *licence.Licence) { l.CoSealers = []licence.CoSealer{{Code: coSealer.Code}} },
+		"co-sealer without a code": func(l *licence.Licence) { l.CoSealers = []licence.CoSealer{{Name: coSealer.Name}} },
+		"co-sealer's check":        func(l *licence.Licence) { l.CoSealers = []licence.CoSealer{{coSealer.Name, "11330100002491288X"}} },
+		"co-sealer twice":          func(l *licence.Licence) { l.CoSealers = []licence.CoSealer{coSealer, coSealer} },
+		"issuing authority as co-sealer": func(l *licence.Licence) {
+			l.CoSealers = []licence.CoSealer{{coSealer.Name, l.Authority.Code}}
+		},
+		"three co-sealers": func(l *licence.Licence) {
+			l.CoSealers = []licence.CoSealer{coSealer, {"b", "113301000024912379"}, {"c", "113301000024912454"}}
+		},
 		"no fields":          func(l *licence.Licence) { l.Fields = nil },
 		"fraction":           func(l *licence.Licence) { l.Fields["x"] = 1.5 },
 		"invalid UTF-8":      func(l *licence.Licence) { l.Fields["x"] = "\xff" },

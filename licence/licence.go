@@ -53,6 +53,9 @@ type Licence struct {
 	Holder Holder
 	// Authority issued it; its code equals Identifier.AuthorityCode.
 	Authority IssuingAuthority
+	// CoSealers are the authorities whose seals stand beside the issuing authority's, in
+	// the order in which they sealed, before it; nil for none, at most MaxCoSeals.
+	CoSealers []CoSealer
 	// IssuedOn is the date of issue (颁发日期), never zero.
 	IssuedOn Date
 	// EffectiveOn is the first valid day (有效期起始日期), never zero.
@@ -72,6 +75,31 @@ type Holder struct {
 	Code string
 	// CodeType is the kind of Code.
 	CodeType HolderCodeType
+}
+
+// MaxCoSeals is how many seals may stand beside the issuing authority's: with that one
+// and a signature for readers without SM2 they are the four that a file holds.
+const MaxCoSeals = 2
+
+// CoSealer is an authority that seals a licence which another one issues (联合用印机构).
+type CoSealer struct {
+	Name string
+	Code string // unified social credit code
+}
+
+// Check reports what is wrong with c: a *RequestError about co_sealer.name and
+// co_sealer.code.
+func (c CoSealer) Check() error {
+	var f faults
+	c.check(&f, "co_sealer")
+	return f.err()
+}
+
+func (c CoSealer) check(f *faults, path string) {
+	f.text(path+".name", c.Name, maxNameRunes)
+	if err := CheckUSCC(c.Code); err != nil {
+		f.add(path+".code", CodeBadHolderCode, "is wrong: %v", err)
+	}
 }
 
 // Kind reports whether h is a natural or a legal person, by its code type.

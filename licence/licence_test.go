@@ -40,6 +40,7 @@ var authorities = map[string]licence.IssuingAuthority{
 	"food":          {Name: "杭州市西湖区市场监督管理局", Code: "11330106002504122C", Division: "330106"},
 	"safety":        {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
 	"qualification": {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
+	"joint":         {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
 	"birth":         {Name: "杭州市卫生健康委员会", Code: "11330100002490170T", Division: "330100"},
 	"driver":        {Name: "杭州市道路运输管理服务中心", Code: "12330100470102108R", Division: "330100"},
 }

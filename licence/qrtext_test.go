@@ -149,9 +149,9 @@ func TestFitQRPayloadRefuses(t *testing.T) {
 // lengths, and says which must go without the name of the type.
 func TestFitQRSamples(t *testing.T) {
 	noType := map[string][]string{
-		"http://127.0.0.1:8080":             {"safety-foundation"},
-		"https://zz.example.gov.cn":         {"safety-builder", "safety-foundation"},
-		"https://zhengzhao.hangzhou.gov.cn": {"safety-builder", "safety-foundation"},
+		"http://127.0.0.1:8080":             {"joint-dwellings", "joint-school", "safety-foundation"},
+		"https://zz.example.gov.cn":         {"joint-dwellings", "joint-school", "safety-builder", "safety-foundation"},
+		"https://zhengzhao.hangzhou.gov.cn": {"joint-dwellings", "joint-school", "safety-builder", "safety-foundation"},
 	}
 	for url, short := range noType {
 		for _, name := range sampleNames(t) {

@@ -18,6 +18,9 @@ type Request struct {
 	// Authority issues it. It comes from the caller's registration, never from the
 	// body of a request.
 	Authority IssuingAuthority
+	// CoSealers seal beside it. They come from the consents that the register holds,
+	// never from the body of a request either.
+	CoSealers []CoSealer
 	// IssuedOn and EffectiveOn are required; a zero ExpiresOn means no last day.
 	IssuedOn, EffectiveOn, ExpiresOn Date
 	// Fields are the type's own fields, as ParseJSON gives them.

@@ -58,8 +58,12 @@ func write(b *strings.Builder, it *licence.CatalogueItem) error {
 	if err := json.Unmarshal(text, &schema); err != nil {
 		return err
 	}
-	fmt.Fprintf(b, "\n## %s\n\n`%s`, layout `%s`, number `%s`, valid %s, holders by code type %v. Defined by %s.\n\n%s\n\n",
-		it.Name, it.TypeCode, it.Layout, it.NumberRule, it.ValidityRange, it.HolderCodeTypes, it.DefiningAuthority.Name, it.Remarks)
+	fmt.Fprintf(b, "\n## %s\n\n`%s`, layout `%s`, number `%s`, valid %s, holders by code type %v. Defined by %s.",
+		it.Name, it.TypeCode, it.Layout, it.NumberRule, it.ValidityRange, it.HolderCodeTypes, it.DefiningAuthority.Name)
+	if len(it.CoSeals) > 0 {
+		fmt.Fprintf(b, " Sealed also by %s ([co-seals](seals.md#co-seals-联合用印)).", strings.Join(it.CoSeals, "、"))
+	}
+	fmt.Fprintf(b, "\n\n%s\n\n", it.Remarks)
 	b.WriteString("| field | label | required | form |\n|---|---|---|---|\n")
 	for _, name := range it.FieldOrder {
 		f := schema.Properties[name]

@@ -96,8 +96,8 @@ func (r reader) Search(ctx context.Context, q registry.Query) ([]registry.Record
 	return records, doing("searching licences", err)
 }
 
-// typeList is type codes, which hold no blanks or wildcards, as Search compares
-// them; empty for none.
+// typeList is type codes, which hold no blanks or wildcards, as Search and Lapsed
+// compare them; empty for none.
 func typeList(codes []string) string {
 	if len(codes) == 0 {
 		return ""
@@ -116,10 +116,11 @@ func subtree(division string) string {
 
 // Lapsed implements registry.Store. At most 1,000 licences are named, the longest
 // lapsed first.
-func (r reader) Lapsed(ctx context.Context, now time.Time, n int) ([]licence.Identifier, error) {
+func (r reader) Lapsed(ctx context.Context, now time.Time, without []string, n int) ([]licence.Identifier, error) {
 	found, err := identifiers(ctx, r, `SELECT identifier FROM licence
-		WHERE status = 'pending' AND lease_until < $1 ORDER BY lease_until, identifier LIMIT $2`,
-		nanos(now), int64(limit(n)))
+		WHERE status = 'pending' AND lease_until < $1 AND $2 NOT LIKE '% ' || type_code || ' %'
+		ORDER BY lease_until, identifier LIMIT $3`,
+		nanos(now), typeList(without), int64(limit(n)))
 	return found, doing("reading lapsed licences", err)
 }
 

@@ -52,6 +52,7 @@ func groups() []group {
 		{"data", "attached data and QR message", dataCases(), false},
 		{"qr", "QR code alone", qrCases(), false},
 		{"several", "several signatures, one of them wrong", severalCases(), false},
+		{"co-seals", "seals of several authorities, not those that the data name", coSealCases(), false},
 		{"register", "what the register knows", registerCases(), false},
 		{"foreign", "files of other makers", foreignCases(), true},
 		{"genuine", "genuine, though they look odd", genuineCases(), false},

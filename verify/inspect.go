@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -29,6 +30,8 @@ type Parts struct {
 	// the seal (version 5), TimeToken the one that a seal signature of version 1 may
 	// have for a time. Each is nil when there is none that can be read.
 	Token, SealToken, TimeToken *tsa.Token
+	// CoSeals are the parts of the seals before this one, each by itself, in their order.
+	CoSeals []*Parts
 	// Attachments are the attached files by name.
 	Attachments map[string][]byte
 	// QR is the attached QR message and QRSigner the attached certificate of its
@@ -37,19 +40,29 @@ type Parts struct {
 	QRSigner *pki.Certificate
 }
 
-// Inspect takes a licence file apart. The error says what could not be read.
+// Inspect takes a licence file apart. The error says what could not be read. A
+// signature for readers without SM2 is left out.
 func Inspect(file []byte) (*Parts, error) {
 	f, err := pdfsig.Read(file)
 	if err != nil {
 		return nil, err
 	}
 	last := len(f.Signatures) - 1 // the main seal
-	sig, err := seal.ParseSignature(f.Signatures[last].Contents, seal.Deviations()...)
+	p, err := sealParts(f, last)
 	if err != nil {
 		return nil, err
 	}
-	p := &Parts{Container: f.Signatures[last], SignedBytes: f.SignedBytes(last), Digest: f.Digest(last), Attachments: f.Attachments}
-	p.setSignature(sig)
+	for i, c := range f.Signatures[:last] {
+		if c.SubFilter != pdfsig.SubFilter {
+			continue
+		}
+		coSeal, err := sealParts(f, i)
+		if err != nil {
+			return nil, fmt.Errorf("signature %q: %w", quote(c.FieldName), err)
+		}
+		p.CoSeals = append(p.CoSeals, coSeal)
+	}
+	p.Attachments = f.Attachments
 	message, der := f.Attachments[attachedQR], f.Attachments[attachedQRSigner]
 	if message == nil || der == nil {
 		return p, nil
@@ -59,6 +72,17 @@ func Inspect(file []byte) (*Parts, error) {
 	}
 	p.QRSigner, err = pki.ParseCertificate(der)
 	return p, err
+}
+
+// sealParts are those of the seal that made signature i.
+func sealParts(f *pdfsig.File, i int) (*Parts, error) {
+	sig, err := seal.ParseSignature(f.Signatures[i].Contents, seal.Deviations()...)
+	if err != nil {
+		return nil, err
+	}
+	p := &Parts{Container: f.Signatures[i], SignedBytes: f.SignedBytes(i), Digest: f.Digest(i)}
+	p.setSignature(sig)
+	return p, nil
 }
 
 // InspectSeal takes a bare SES_Signature or SESeal (DER) of any version apart.
@@ -126,7 +150,8 @@ type PartSignature struct {
 	Of string `json:"of,omitempty"`
 }
 
-// Signatures checks every signature value of the file. The token in the timeInfo of
+// Signatures checks every signature value of the file but those of its co-seals, which
+// have parts of their own. The token in the timeInfo of
 // version 1 is not among them: what it is over could not be established.
 func (p *Parts) Signatures() []PartSignature {
 	list := []PartSignature{{Part: "seal", SignatureValid: p.Seal.CheckSignature() == nil}}

@@ -39,7 +39,7 @@ const (
 // reasonFor returns the meaning of a code of this package. A code that is in no
 // table would be a slip of ours, and fails the check it was given for.
 func reasonFor(code string) reason {
-	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, registerReason, pathReason} {
+	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, coSealReason, registerReason, pathReason} {
 		if r, ok := table(code); ok {
 			return r
 		}
@@ -191,6 +191,33 @@ func dataReason(code string) (r reason, ok bool) {
 		r = failed(HashFailure, "二维码属于另一份证照，与文件所附数据对不上。"+askZH, "The QR code belongs to other data than the file carries. "+askEN)
 	case "qr_data_differ":
 		r = failed(SigConstraintsFailure, "二维码里的内容与文件所附的证照数据不同。"+askZH, "What the QR code says differs from the attached licence data. "+askEN)
+	}
+	return r, r.result != ""
+}
+
+// coSealReason holds the codes of the check co_seals. What is wrong with a co-seal itself
+// stands under the checks of seals.
+func coSealReason(code string) (r reason, ok bool) {
+	switch code {
+	case "co_seals_none":
+		r = passed("证照只由颁发机构盖章，没有联合用印机构。", "The issuing authority seals alone.")
+	case "co_seals_ok":
+		r = passed("联合用印机构都已盖章，与证照数据写明的一致。", "The co-sealing authorities that the licence data name have sealed, and nobody else.")
+	case "co_seal_missing":
+		r = failed(SigConstraintsFailure, "证照数据写明由几个机构联合用印，但文件上的印章不齐。"+askZH, "The licence data name co-sealing authorities whose seals the file lacks. "+askEN)
+	case "co_seal_unexpected":
+		r = failed(SigConstraintsFailure, "文件上有证照数据没有写明的印章。"+askZH, "The file bears a seal of somebody whom the licence data do not name. "+askEN)
+	case "co_seal_other_authority":
+		r = failed(SigConstraintsFailure, "文件上的一枚联合用印印章属于另一个单位，或印章的次序与证照数据不同。"+askZH,
+			"A co-seal belongs to another body than the one that the licence data name in its place. "+askEN)
+	case "co_seal_unreadable":
+		r = failed(FormatFailure, "文件上的一枚联合用印印章无法读取。"+downloadZH, "A co-seal cannot be read. "+downloadEN)
+	case "co_seal_uscc_absent":
+		r = indeterminate(SigConstraintsFailure, "联合用印单位的证书里没有统一社会信用代码，无法确认是哪个机构盖的章。请向颁发机构核实；盖章的机构应当换用写明代码的证书。",
+			"The certificate behind a co-seal states no unified social credit code, so it is not known who sealed. Ask the issuing authority; whoever sealed should take a certificate that states its code.")
+	case "co_seal_uscc_malformed":
+		r = indeterminate(SigConstraintsFailure, "联合用印单位的证书里的统一社会信用代码格式错误，无法确认是哪个机构盖的章。请向颁发机构核实；盖章的机构应当换用代码正确的证书。",
+			"The unified social credit code in the certificate behind a co-seal is malformed, so it is not known who sealed. Ask the issuing authority; whoever sealed should take a certificate with its code in the right form.")
 	}
 	return r, r.result != ""
 }

@@ -60,6 +60,7 @@ const (
 	CheckDocumentDigest    Name = "document_digest"    // SM3 of the file against the sealed digest
 	CheckQR                Name = "qr"                 // the QR payload's signature and signer
 	CheckAttachedData      Name = "attached_data"      // the attached files, against each other and the QR payload
+	CheckCoSeals           Name = "co_seals"           // the seals before the last are those of the authorities that the data name
 	CheckRegister          Name = "register"           // what the register holds of this licence
 	CheckState             Name = "state"              // the licence's state
 )
@@ -68,7 +69,7 @@ const (
 func Names() []Name {
 	return []Name{CheckStructure, CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker,
 		CheckSignerCertificate, CheckRevocation, CheckTimestamp, CheckDocumentDigest, CheckQR,
-		CheckAttachedData, CheckRegister, CheckState}
+		CheckAttachedData, CheckCoSeals, CheckRegister, CheckState}
 }
 
 // Result is the outcome of one check.
@@ -96,6 +97,18 @@ type Check struct {
 	EN string `json:"en"`
 }
 
+// SealReport is what was found with one of several seals.
+type SealReport struct {
+	// Field is the name of its signature field.
+	Field string `json:"field"`
+	// Name is the seal's name, Code the unified social credit code in its signer's
+	// certificate; both are empty when they could not be read.
+	Name string `json:"name"`
+	Code string `json:"code"`
+	// Checks are those that concern a seal, in the order of Names.
+	Checks []Check `json:"checks"`
+}
+
 // Report is the outcome of a verification (验证报告).
 type Report struct {
 	// Indication is about the file or QR code, SubIndication its reason.
@@ -108,8 +121,12 @@ type Report struct {
 	AsKnownAt time.Time `json:"as_known_at"`
 	// CodeAlone says that a QR code was judged and no file was seen.
 	CodeAlone bool `json:"-"`
-	// Checks holds every check of Names in that order.
+	// Checks holds every check of Names in that order. Of a file with several seals each
+	// tells the worst that was found with one of them.
 	Checks []Check `json:"checks"`
+	// Seals tells of each seal by itself, in the order in which they were used, the issuing
+	// authority's last; nil for a file with one. Those before the last are co-seals.
+	Seals []SealReport `json:"seals,omitempty"`
 	// Licence is the licence stated by the file; nil for a QR code, for a file
 	// that failed and for one whose data could not be read.
 	Licence *licence.Licence `json:"-"`

@@ -34,6 +34,9 @@ type session struct {
 	dataDigest [32]byte
 	qr         *licence.QRMessage
 
+	coSeals []*session   // judged by themselves, in their order
+	seals   []SealReport // theirs and the last one's; nil without co-seals
+
 	entry         *RegisterEntry
 	exact         bool  // entry was found by the digest of the whole file
 	registerFault error // the register could not be asked
@@ -74,7 +77,7 @@ func (s *session) report() *Report {
 	if s.checks[CheckRegister].Code == "" && !s.withoutEntry() {
 		s.set(CheckRegister, "not_reached", "")
 	}
-	r := &Report{}
+	r := &Report{Seals: s.seals}
 	r.Indication, r.SubIndication = s.indicate()
 	s.judgeState(r)
 	for _, name := range Names() {
@@ -107,7 +110,7 @@ func (s *session) indicate() (Indication, SubIndication) {
 	needed := []Name{CheckStructure, CheckQR}
 	if s.file != nil {
 		needed = []Name{CheckStructure, CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker,
-			CheckSignerCertificate, CheckRevocation, CheckDocumentDigest, CheckQR, CheckAttachedData}
+			CheckSignerCertificate, CheckRevocation, CheckDocumentDigest, CheckQR, CheckAttachedData, CheckCoSeals}
 	}
 	for _, name := range needed {
 		if !s.good(name) {

@@ -3,10 +3,15 @@ package verify
 import (
 	"crypto/sha256"
 	"fmt"
+	"strings"
 
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pdfsig/pades"
+	"elicence/crypto/pki"
 )
+
+// sealChecks are the checks that concern a seal by itself.
+var sealChecks = []Name{CheckSealSignature, CheckSeal, CheckSealMaker, CheckSignerCertificate, CheckRevocation, CheckTimestamp, CheckDocumentDigest}
 
 // checkEarlier judges the signatures before the last seal: seals of other
 // authorities, and one for readers without SM2. Each covers its prefix of the file
@@ -14,14 +19,40 @@ import (
 // is wrong with one of them counts as wrong with the file.
 func (s *session) checkEarlier() {
 	n := len(s.file.Signatures)
+	if n == 1 {
+		return
+	}
+	own := s.sealReport(n - 1)
 	for i, c := range s.file.Signatures[:n-1] {
 		who := fmt.Sprintf("signature %d of %d, %s: ", i+1, n, quote(c.FieldName))
 		if c.SubFilter == pdfsig.SubFilterPAdES {
 			s.checkPAdES(i, who)
-		} else {
-			s.adopt(s.earlierSeal(i), who)
+			continue
 		}
+		child := s.earlierSeal(i)
+		s.coSeals = append(s.coSeals, child)
+		s.seals = append(s.seals, child.sealReport(i))
+		s.adopt(child, who)
 	}
+	if len(s.seals) > 0 {
+		s.seals = append(s.seals, own)
+	}
+}
+
+// sealReport is what was found with the session's seal, of signature i.
+func (s *session) sealReport(i int) SealReport {
+	r := SealReport{Field: quote(s.file.Signatures[i].FieldName)}
+	if s.signature != nil {
+		r.Name = quote(s.signature.Seal.Name)
+		r.Code, _ = pki.USCC(s.signature.Certificate)
+	}
+	for _, name := range sealChecks {
+		if _, made := s.checks[name]; !made {
+			s.set(name, "not_reached", "")
+		}
+		r.Checks = append(r.Checks, s.checks[name])
+	}
+	return r
 }
 
 // earlierSeal judges one earlier seal by itself.
@@ -58,6 +89,52 @@ func gravity(r Result) int {
 		return 1
 	}
 	return 0
+}
+
+// checkCoSeals holds the seals before the last to the co-sealing authorities of the
+// licence data: these and no others, in this order. Without it a seal that somebody
+// lent, or used where nobody asked for it, would lend weight to a licence.
+func (s *session) checkCoSeals() {
+	if s.licence == nil {
+		return
+	}
+	named := s.licence.CoSealers
+	switch {
+	case len(s.coSeals) == 0 && len(named) == 0:
+		s.set(CheckCoSeals, "co_seals_none", "")
+		return
+	case len(s.coSeals) < len(named):
+		s.set(CheckCoSeals, "co_seal_missing", fmt.Sprintf("%d seals before the issuing authority's; the data name %d", len(s.coSeals), len(named)))
+		return
+	case len(s.coSeals) > len(named):
+		s.set(CheckCoSeals, "co_seal_unexpected", fmt.Sprintf("%d seals before the issuing authority's; the data name %d", len(s.coSeals), len(named)))
+		return
+	}
+	worst, evidence := "co_seals_ok", make([]string, len(named))
+	for i, child := range s.coSeals {
+		code := child.coSealer(named[i].Code)
+		if gravity(reasonFor(code).result) > gravity(reasonFor(worst).result) {
+			worst = code
+		}
+		evidence[i] = fmt.Sprintf("seal %d: signer's code %q, co-sealing authority's %q (%s)", i+1, s.seals[i].Code, named[i].Code, quote(named[i].Name))
+	}
+	s.set(CheckCoSeals, worst, strings.Join(evidence, "; "))
+}
+
+// coSealer compares the signer of an earlier seal with the authority whose turn it was.
+func (s *session) coSealer(want string) (code string) {
+	if s.signature == nil {
+		return "co_seal_unreadable"
+	}
+	switch got, err := pki.USCC(s.signature.Certificate); {
+	case err != nil:
+		return "co_seal_uscc_malformed"
+	case got == "":
+		return "co_seal_uscc_absent"
+	case got != want:
+		return "co_seal_other_authority"
+	}
+	return "co_seals_ok"
 }
 
 // checkPAdES checks that the signature for readers without SM2 is over this file.

@@ -155,7 +155,7 @@ func sneak(b *bench, file []byte) []byte {
 		p.Text = regexp.MustCompile(`(/Annots|/Fields) \[`).ReplaceAllString(p.Text, fmt.Sprintf("$1 [%d 0 R ", field))
 		f.Redefine(last, p)
 	}
-	signer, s := otherSeal(b, nil)
+	signer, s := coSealOf(b, otherUSCC, nil)
 	forger := *b.r
 	forger.signer, forger.seal = signer, s
 	return f.Signed(b.t, func(covered []byte) []byte { return forger.stamped(b.t, sm3Of(covered)).Raw })

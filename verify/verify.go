@@ -21,12 +21,15 @@
 //     the register's, and otherwise at the validation time. The claimed signing
 //     time proves nothing.
 //   - A file passes only under the seal of the authority that its data names: the
-//     signer's certificate states that authority's unified social credit code.
+//     signer's certificate states that authority's unified social credit code. Seals
+//     before it must be those of the co-sealing authorities that the data name, each
+//     once, in their order, and no others.
 //   - Everything is judged over the bytes received, never over a re-encoding.
 //   - No input makes the package panic; work and memory are bounded by the
 //     limits of the parsers it calls.
 //
-// What it does not do: it does not read the page, neither its text, which is what
+// What it does not do: it does not know which licence types have co-seals, so that data
+// which name none are judged as they stand; it does not read the page, neither its text, which is what
 // the sealed bytes show and is not compared with the data, nor the drawn QR symbol
 // (that it equals the attached payload is proved when a licence is issued); and it
 // fetches nothing from a network (a Status that it is given may). Its callers are cmd/elicence, api and
@@ -85,9 +88,10 @@ func (s *session) judge(ctx context.Context, f *pdfsig.File) {
 		s.checkSeal()
 		s.checkCertificates()
 		s.checkDocumentDigest()
-		s.checkEarlier()
 		s.checkAttachedData()
 		s.checkSignerAuthority()
+		s.checkEarlier()
+		s.checkCoSeals()
 		s.checkQR()
 		s.checkRegister(ctx)
 	}
@@ -98,7 +102,7 @@ func (s *session) judge(ctx context.Context, f *pdfsig.File) {
 func (v *Verifier) VerifyQR(ctx context.Context, text string, at time.Time) *Report {
 	s := newSession(v, at)
 	for _, name := range []Name{CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker, CheckSignerCertificate,
-		CheckRevocation, CheckTimestamp, CheckDocumentDigest, CheckAttachedData} {
+		CheckRevocation, CheckTimestamp, CheckDocumentDigest, CheckAttachedData, CheckCoSeals} {
 		s.set(name, "not_in_qr", "")
 	}
 	if s.openQR(text) {

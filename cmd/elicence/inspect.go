@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/hex"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -29,6 +30,8 @@ type inspection struct {
 	Dates      dates                  `json:"dates"`
 	Deviations []seal.Deviation       `json:"deviations"`
 	Signatures []verify.PartSignature `json:"signatures"`
+	// CoSeals tells the same of the seals before this one; absent when there are none.
+	CoSeals []inspection `json:"co_seals,omitempty"`
 }
 
 // dates are in UTC. SigningTime is a claim that nothing proves; Timestamp, the
@@ -94,6 +97,9 @@ func inspect(p *verify.Parts) inspection {
 	if p.Token != nil {
 		found.Dates.Timestamp = p.Token.Time.UTC()
 	}
+	for _, c := range p.CoSeals {
+		found.CoSeals = append(found.CoSeals, inspect(c))
+	}
 	return found
 }
 
@@ -125,6 +131,10 @@ func printInspection(t terminal, i inspection) error {
 		}
 		fmt.Fprintf(t.out, "%-17s %s\n", s.Part, word)
 	}
+	for n, c := range i.CoSeals {
+		fmt.Fprintf(t.out, "\n联合用印 co-seal %d\n", n+1)
+		err = errors.Join(err, printInspection(t, c))
+	}
 	return err
 }
 
@@ -143,8 +153,8 @@ func deviationText(d seal.Deviation) string {
 	return "未知"
 }
 
-// extract writes the parts of a file under fixed names. Nothing of a name comes
-// from the file.
+// extract writes the parts of a file under fixed names, those of co-seals in folders of
+// their own. Nothing of a name comes from the file.
 func extract(dir string, p *verify.Parts) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fileError(err)
@@ -152,6 +162,11 @@ func extract(dir string, p *verify.Parts) error {
 	for _, part := range append(sealParts(p.Seal), fileParts(p)...) {
 		if err := os.WriteFile(filepath.Join(dir, part.name), part.data, 0o644); err != nil {
 			return fileError(err)
+		}
+	}
+	for i, c := range p.CoSeals {
+		if err := extract(filepath.Join(dir, fmt.Sprintf("co-seal-%d", i+1)), c); err != nil {
+			return err
 		}
 	}
 	return nil

@@ -54,7 +54,8 @@ func writeSamples(t testing.TB, dir string) {
 		"trust-unscoped.json": unscoped(t, p, trust),
 		"other-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, otherUSCC)), "no-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, "")),
 		"trust-altered.json": bytes.Replace(trust, []byte(`"counter":3`), []byte(`"counter":4`), 1),
-		"policy":             policy, "export": export, "export-edited": edited, "export-cut": export[:len(export)-100],
+		"co-sealed.pdf":      coSealed(t, p, sampleLicence(t, "2026000004"), otherUSCC), "co-sealed-by-another.pdf": coSealed(t, p, sampleLicence(t, "2026000005"), "113301000024903302"),
+		"policy": policy, "export": export, "export-edited": edited, "export-cut": export[:len(export)-100],
 	})
 	for name, data := range files {
 		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
@@ -167,10 +168,24 @@ func makeFile(t testing.TB, p *cryptotest.PKI, l *licence.Licence, token bool) [
 // sealFile is makeFile with another seal.
 func sealFile(t testing.TB, p *cryptotest.PKI, l *licence.Licence, token bool, sign func(digest []byte) *seal.Signature) []byte {
 	t.Helper()
-	prepared, err := pdfsig.Prepare(render(p.Now, attachments(t, p, l)), pdfsig.Options{
-		FieldName: "Seal1", Page: 1, X: 300, Y: 100, ClaimedTime: p.Now, Reserve: 6000,
-		Appearance: pdfsig.Appearance{Width: 113, Height: 113, Content: []byte("1 0 0 RG 5 5 100 100 re S\n")},
-	})
+	return sealNext(t, p, render(p.Now, attachments(t, p, l)), pdfsig.Options{FieldName: "Seal1", Page: 1, X: 300, Y: 100}, token, sign)
+}
+
+// coSealed is a licence file of two authorities; its data may name another.
+func coSealed(t testing.TB, p *cryptotest.PKI, l *licence.Licence, named string) []byte {
+	t.Helper()
+	l.CoSealers = []licence.CoSealer{{Name: "测试市规划和自然资源局", Code: named}}
+	file := sealNext(t, p, render(p.Now, attachments(t, p, l)), pdfsig.Options{FieldName: "CoSeal", Page: 1, X: 100, Y: 100,
+		Later: []pdfsig.Field{{Name: "Seal1", X: 300, Y: 100, Width: 113, Height: 113}}}, true, signedFor(t, p, otherUSCC))
+	return sealNext(t, p, file, pdfsig.Options{FieldName: "Seal1"}, true, func(digest []byte) *seal.Signature { return p.MustSign(t, digest) })
+}
+
+// sealNext adds one seal signature to a file.
+func sealNext(t testing.TB, p *cryptotest.PKI, file []byte, o pdfsig.Options, token bool, sign func(digest []byte) *seal.Signature) []byte {
+	t.Helper()
+	o.ClaimedTime, o.Reserve = p.Now, 6000
+	o.Appearance = pdfsig.Appearance{Width: 113, Height: 113, Content: []byte("1 0 0 RG 5 5 100 100 re S\n")}
+	prepared, err := pdfsig.Prepare(file, o)
 	must(t, err)
 	digest := prepared.Digest()
 	sig := sign(digest[:])
@@ -178,7 +193,7 @@ func sealFile(t testing.TB, p *cryptotest.PKI, l *licence.Licence, token bool, s
 		sig, err = sig.WithTimestamp(p.MustToken(t, sig.SignatureValue, p.Now).Raw)
 		must(t, err)
 	}
-	file, err := prepared.Finish(sig.Raw)
+	file, err = prepared.Finish(sig.Raw)
 	must(t, err)
 	return file
 }

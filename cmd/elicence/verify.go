@@ -117,6 +117,9 @@ func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 			fmt.Fprintf(t.out, "    %-18s %s\n", "", visible(check.Evidence))
 		}
 	}
+	for i, s := range r.Seals {
+		fmt.Fprintf(t.out, "  第%d枚印章 seal %d: %s (%s)\n", i+1, i+1, visible(s.Name), visible(s.Code))
+	}
 	return err
 }
 

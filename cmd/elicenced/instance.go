@@ -214,7 +214,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 	in.registry, err = registry.New(registry.Config{
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
-		QR: registry.QRKey{Certificate: qr, Key: qrKey}, PAdES: padesKey, TSA: stamper, Check: in.check,
+		QR: registry.QRKey{Certificate: qr, Key: qrKey}, PAdES: padesKey, TSA: stamper, TSAResting: stamper.Resting, Check: in.check,
 		Trusted: in.trusts, SealMargin: o.sealMargin,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
@@ -261,7 +261,7 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 
 // timestamper is the outside TSA when a URL is given, else our own, on a
 // listener and with a key of its own. Either is let rest when it fails.
-func (in *instance) timestamper(url string) (registry.Timestamper, error) {
+func (in *instance) timestamper(url string) (*tsa.Backoff, error) {
 	client := &tsa.Client{URL: url, HTTP: &http.Client{Transport: tsa.Transport()}, Rand: rand.Reader, Timeout: 5 * time.Second, Now: time.Now}
 	if url != "" {
 		return &tsa.Backoff{Ask: trustedTSA{client, in}.timestamp, Now: time.Now}, nil

@@ -45,20 +45,22 @@ func TestInterop(t *testing.T) {
 	all = append(all, ownSeals(t, s)...)
 	files := len(all)
 	all = append(all, changed(t, subjects, random)...)
-	foreign, others := foreignFiles(t, random), otherSeals(t, random)
-	every := slices.Concat(all, foreign, others)
+	several, foreign, others := s.severalFiles(t, random), foreignFiles(t, random), otherSeals(t, random)
+	every := slices.Concat(all, several, foreign, others)
 	for _, e := range every {
 		must(t, os.WriteFile(filepath.Join(dir, e.name), e.data, 0o644))
 	}
 	compare(t, judgeAll(t, s, dir, every), every)
-	t.Logf("%d files as issued, %d changed; with changed copies %d containers and %d seals of other makers", files, len(all)-files, len(foreign), len(others))
+	t.Logf("%d files as issued, %d changed; with changed copies %d files with several signatures, %d containers and %d seals of other makers",
+		files, len(all)-files, len(several), len(foreign), len(others))
 	if licences := len(subjects); licences < 50 || len(all)-files < 500 {
 		t.Errorf("%d licences and %d changes are fewer than 50 and 500", licences, len(all)-files)
 	}
-	writeTables(t, all, foreign, others)
+	writeTables(t, all, several, foreign, others)
 }
 
-// licences issues the samples: with a timestamp, pending, and timestamped later.
+// licences issues the samples with one seal: with a timestamp, pending, and timestamped
+// later.
 func (s *site) licences(t *testing.T) (subjects []*subject) {
 	t.Helper()
 	own := s.serve(t)
@@ -90,6 +92,9 @@ func (s *site) issueRounds(t *testing.T, r *running, key string) (issued []issue
 	must(t, err)
 	for round := range rounds {
 		for _, sample := range samples {
+			if sample.asks.TypeCode == demoJoint {
+				continue // severalFiles has those
+			}
 			var answer registry.Issued
 			name := fmt.Sprintf("%s-%s-%d", key, sample.name, round)
 			must(t, s.as(t, r, clientFor(sample)).post(t.Context(), "/licences", name, sample.body, &answer))

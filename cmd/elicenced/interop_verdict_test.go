@@ -72,6 +72,7 @@ func reportVerdicts(r *verify.Report) verdicts {
 	for part, name := range checkOf {
 		v[part] = checkVerdict(r, name)
 	}
+	severalVerdicts(r, v)
 	return v
 }
 
@@ -115,7 +116,7 @@ func compare(t *testing.T, said map[string]map[string]verdicts, all []exhibit) {
 }
 
 func faults(said map[string]map[string]verdicts, e exhibit) (list []string) {
-	for _, part := range append(columns, "signature") {
+	for _, part := range append(severalParts, "signature") {
 		words := map[string]bool{}
 		for _, v := range said {
 			words[v[e.name][part]] = true
@@ -147,7 +148,7 @@ const verdictsFile = "../../docs/interop.md"
 
 // writeTables puts the tables of this run into the document. That of other makers'
 // seals stays as it is when there were none.
-func writeTables(t *testing.T, all, foreign, others []exhibit) {
+func writeTables(t *testing.T, all, several, foreign, others []exhibit) {
 	t.Helper()
 	if t.Failed() {
 		return
@@ -155,6 +156,7 @@ func writeTables(t *testing.T, all, foreign, others []exhibit) {
 	text, err := os.ReadFile(verdictsFile)
 	must(t, err)
 	written := between(t, string(text), "verdicts", table(all, columns))
+	written = between(t, written, "several", severalTable(several))
 	written = between(t, written, "foreign", table(foreign, foreignColumns))
 	if len(others) > 0 {
 		written = between(t, written, "others", table(others, columns[1:2]))
@@ -182,13 +184,7 @@ func table(all []exhibit, parts []string) string {
 		fmt.Fprintf(&b, " %s |", headings.Replace(part))
 	}
 	fmt.Fprintf(&b, "\n|---|---|%s\n", strings.Repeat("---|", len(parts)))
-	var changes []string
-	count, wanted := map[string]int{}, map[string]verdicts{}
-	for _, e := range all {
-		if count[e.change]++; count[e.change] == 1 {
-			changes, wanted[e.change] = append(changes, e.change), e.want
-		}
-	}
+	changes, count, wanted := tally(all)
 	for _, change := range changes {
 		fmt.Fprintf(&b, "| %s | %d |%s\n", change, count[change], cells(wanted[change], parts))
 	}

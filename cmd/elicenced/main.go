@@ -36,7 +36,7 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Serve an instance that exists."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's tables up to date."`
 	PAdES   padesCmd   `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
-	Seal    sealCmd    `cmd:"" help:"The seals of the register: apply, accept, record, use, suspend, revoke, destroy."`
+	Seal    sealCmd    `cmd:"" help:"The seals of the register: apply, accept, record, use, suspend, revoke, destroy; and consents to their use."`
 	Log     struct {
 		Export exportCmd `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
 	} `cmd:"" help:"The access log."`

@@ -21,20 +21,26 @@ type sealCmd struct {
 	Suspend sealStopCmd   `cmd:"" help:"Take a seal out of use for a time (停用)."`
 	Revoke  sealEndCmd    `cmd:"" help:"End a seal for ever; what it sealed stays good (注销)."`
 	Destroy sealGoneCmd   `cmd:"" help:"Note that a revoked seal's key is destroyed (销毁)."`
+	Consent consentCmd    `cmd:"" help:"Who may have an authority's seal on licences of their own: list, give, end (联合用印授权)."`
+}
+
+// onRegister is what every command takes that opens the register beside the service.
+type onRegister struct {
+	location
+	PassphraseFile string `help:"File that holds the passphrase of the keys." type:"path"`
+	Fonts          string `help:"Folder of the fonts." type:"path"`
 }
 
 // sealAt is what every command on one seal takes.
 type sealAt struct {
-	location
-	PassphraseFile string `help:"File that holds the passphrase of the keys." type:"path"`
-	Fonts          string `help:"Folder of the fonts." type:"path"`
-	ID             string `arg:"" help:"The seal's identifier (esID)."`
-	Reason         string `required:"" help:"Why; it stands in the log."`
+	onRegister
+	ID     string `arg:"" help:"The seal's identifier (esID)."`
+	Reason string `required:"" help:"Why; it stands in the log."`
 }
 
 // change opens the instance beside the service and changes a seal.
 func (s *sealAt) change(ctx context.Context, change func(*registry.Registry, registry.Caller) error) error {
-	return withRegistry(ctx, s.location, s.PassphraseFile, s.Fonts, func(r *registry.Registry) error {
+	return s.with(ctx, func(r *registry.Registry) error {
 		if err := change(r, registry.System("command-line")); err != nil {
 			return err
 		}
@@ -43,27 +49,23 @@ func (s *sealAt) change(ctx context.Context, change func(*registry.Registry, reg
 	})
 }
 
-// withRegistry opens an instance for one command.
-func withRegistry(ctx context.Context, l location, passphraseFile, fontsDir string, use func(*registry.Registry) error) error {
-	fonts, err := openFonts(fontsDir)
+// with opens an instance for one command.
+func (o *onRegister) with(ctx context.Context, use func(*registry.Registry) error) error {
+	fonts, err := openFonts(o.Fonts)
 	if err != nil {
 		return err
 	}
-	in, err := open(ctx, options{location: l, passphraseFile: passphraseFile, fonts: fonts, registerOnly: true})
+	in, err := open(ctx, options{location: o.location, passphraseFile: o.PassphraseFile, fonts: fonts, registerOnly: true})
 	if err != nil {
 		return err
 	}
 	return errors.Join(use(in.registry), in.close())
 }
 
-type sealListCmd struct {
-	location
-	PassphraseFile string `help:"File that holds the passphrase of the keys." type:"path"`
-	Fonts          string `help:"Folder of the fonts." type:"path"`
-}
+type sealListCmd struct{ onRegister }
 
 func (l *sealListCmd) Run(ctx context.Context) error {
-	return withRegistry(ctx, l.location, l.PassphraseFile, l.Fonts, func(r *registry.Registry) error {
+	return l.with(ctx, func(r *registry.Registry) error {
 		seals, err := r.Seals(ctx)
 		for _, s := range seals {
 			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\n", s.Authority, s.ID, s.Status, s.Name, s.At.Format("2006-01-02"), s.Reason)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"testing"
 )
@@ -38,4 +39,51 @@ func TestSealCommands(t *testing.T) {
 		t.Errorf("a revoked seal came back: %v: %s", err, out)
 	}
 	s.wantVerdict(t, "after the commands", "")
+}
+
+// TestConsentCommands takes a consent back beside the running service, which then refuses
+// joint licences, and goes on when it is given again.
+func TestConsentCommands(t *testing.T) {
+	s := newSite(t, "")
+	r := s.serve(t)
+	defer r.stop(t)
+	planning := demoPlanning
+	at := []string{"--type", demoJoint, "--issuing", issuerOf(demoJoint).Code, "--kind", "规划和自然资源主管部门"}
+	run := func(args ...string) string {
+		out, err := s.command(append([]string{"seal", "consent"}, args...)...).CombinedOutput()
+		if err != nil {
+			return "failed: " + string(out)
+		}
+		return string(out)
+	}
+	give := append([]string{"give", "--authority", planning.Code, "--name", planning.Name, "--basis", "函〔2026〕1号"}, at...)
+	issue := func(key string) string {
+		samples, err := loadSamples()
+		must(t, err)
+		joint := samples[slices.IndexFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoJoint })]
+		if err := s.as(t, r, clientFor(joint)).post(t.Context(), "/licences", key, joint.body, nil); err != nil {
+			return err.Error()
+		}
+		return "issued"
+	}
+	for i, step := range []struct {
+		do   func() string
+		says string
+	}{
+		{func() string { return run("list") }, demoJoint + "\t" + issuerOf(demoJoint).Code + "\t规划和自然资源主管部门\t" + planning.Code},
+		{func() string { return issue("before") }, "issued"},
+		{func() string { return run(append([]string{"end"}, at...)...) }, "failed"}, // no reason
+		{func() string { return run(append([]string{"end", "--reason", "测试"}, at...)...) }, "done"},
+		{func() string { return issue("without") }, "no_consent"},
+		{func() string { return run(append([]string{"end", "--reason", "测试"}, at...)...) }, "failed"},
+		{func() string { return run(append(give, "--until", "2020-01-01")...) }, "failed"},
+		{func() string { return run(append(give, "--from", "yesterday")...) }, "--from"},
+		{func() string { return run(give...) }, "done"},
+		{func() string { return run("list") }, "函〔2026〕1号"},
+		{func() string { return issue("after") }, "issued"},
+	} {
+		if got := step.do(); !strings.Contains(got, step.says) {
+			t.Errorf("step %d: %s, want %q", i, got, step.says)
+		}
+	}
 }

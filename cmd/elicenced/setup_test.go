@@ -3,6 +3,10 @@ package main
 import (
 	"crypto/rand"
 	"crypto/x509/pkix"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,5 +34,22 @@ func TestCheckSigner(t *testing.T) {
 	malformed := &pki.Certificate{Extensions: []pkix.Extension{{Id: []int{1, 2, 156, 10260, 4, 1, 4}, Value: []byte(a.Code)}}}
 	if err := a.checkSigner(malformed); err == nil {
 		t.Error("a malformed code is accepted")
+	}
+}
+
+// TestDemoOfOlderFolder: a folder without a seal for the second authority of joint licences
+// goes on without them.
+func TestDemoOfOlderFolder(t *testing.T) {
+	s := newSite(t, "")
+	file := filepath.Join(s.Dir, "keys", "instance.json")
+	set, err := s.settings()
+	must(t, err)
+	set.Authorities = slices.DeleteFunc(set.Authorities, func(a authority) bool { return a == demoPlanning.authority })
+	b, err := json.Marshal(set)
+	must(t, err)
+	must(t, os.WriteFile(file, b, 0o644))
+	out, err := s.command("demo", "--once", "--listen", "127.0.0.1:0").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "skipped  joint licences") || strings.Contains(string(out), "issued   joint") {
+		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -48,18 +48,32 @@ func (b *Backoff) Timestamp(ctx context.Context, message []byte) (*Token, error)
 	return token, err
 }
 
+// Resting is the error with which Timestamp would fail at once, nil when it would ask:
+// for callers who had better not begin what they cannot end.
+func (b *Backoff) Resting() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.resting()
+}
+
+// resting is Resting, for the holder of the lock.
+func (b *Backoff) resting() error {
+	if b.rest > 0 && (b.trying || b.Now().Before(b.until)) {
+		return fmt.Errorf("%w: %w", ErrResting, b.fault)
+	}
+	return nil
+}
+
 // enter reports whether the call is the trial after a rest.
 func (b *Backoff) enter() (trial bool, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.rest == 0 {
-		return false, nil
+	if err := b.resting(); err != nil {
+		return false, err
 	}
-	if b.trying || b.Now().Before(b.until) {
-		return false, fmt.Errorf("%w: %w", ErrResting, b.fault)
-	}
-	b.trying = true
-	return true, nil
+	trial = b.rest > 0
+	b.trying = b.trying || trial
+	return trial, nil
 }
 
 // leave learns from an answer. Of calls that were under way when the rest began, a

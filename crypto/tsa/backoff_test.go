@@ -54,9 +54,9 @@ func TestBackoff(t *testing.T) {
 		began := time.Now()
 		var rests []time.Duration
 		for last := began; len(rests) < 9; time.Sleep(100 * time.Millisecond) {
-			before := m.asked
-			if err := ask(); !errors.Is(err, errAway) || (m.asked == before) != errors.Is(err, tsa.ErrResting) {
-				t.Fatalf("asked %d more times: %v", m.asked-before, err)
+			before, resting := m.asked, b.Resting()
+			if err := ask(); !errors.Is(err, errAway) || (m.asked == before) != errors.Is(err, tsa.ErrResting) || errors.Is(resting, tsa.ErrResting) != errors.Is(err, tsa.ErrResting) {
+				t.Fatalf("asked %d more times: %v; beforehand %v", m.asked-before, err, resting)
 			}
 			if m.asked > before {
 				rests, last = append(rests, time.Since(last)), time.Now()

@@ -126,6 +126,7 @@ var permitted = map[audit.Action][]Role{
 	// Until people sign in with roles of their own, seals are the system's.
 	ActionSealApply: {RoleSystem}, ActionSealMake: {RoleSystem}, ActionSealRecord: {RoleSystem}, ActionSealUse: {RoleSystem},
 	ActionSealSuspend: {RoleSystem}, ActionSealRevoke: {RoleSystem}, ActionSealDestroy: {RoleSystem},
+	ActionConsent: {RoleSystem}, ActionConsentEnd: {RoleSystem},
 	ActionTrustList: {RoleSystem},
 	ActionIssue:     {RoleApprovalSystem},
 	ActionRead:      {RoleApprovalSystem, RoleHolder},

@@ -31,6 +31,14 @@ var (
 	ErrNoSeal = errors.New("the issuing authority has no seal that can be used")
 	// ErrSigner: the seal is there, but a certificate that it needs cannot be used now.
 	ErrSigner = errors.New("a certificate of the issuing authority's seal cannot be used")
+	// ErrCoSeal: the seal of a co-sealing authority, or a certificate that it needs, cannot
+	// be used now.
+	ErrCoSeal = errors.New("the seal of a co-sealing authority cannot be used")
+	// ErrNoConsent: no authority of the kind has consented that its seal be used so.
+	ErrNoConsent = errors.New("no co-sealing authority has consented to the use of its seal")
+	// ErrTimestampAwaited: the licence is reserved, and a co-seal needs its timestamp before
+	// the next seal can be used. It comes with ErrUnfinished.
+	ErrTimestampAwaited = errors.New("the licence is reserved and waits for the timestamp authority")
 	// ErrUnfinished: number and identifier are reserved, but the licence could not be
 	// finished now; it will be, and a repeat with the same key gets it.
 	ErrUnfinished = errors.New("the licence is reserved but not finished yet; repeat the request with the same Idempotency-Key")
@@ -55,9 +63,12 @@ var codes = []struct {
 	{ErrPurposeMissing, "purpose_missing"},
 	{ErrReasonMissing, "reason_missing"},
 	{ErrLog, "log_unavailable"},
+	{ErrTimestampAwaited, "timestamp_awaited"},
+	{ErrUnfinished, "unfinished"}, // whatever the cause: something is reserved
 	{ErrNoSeal, "no_seal"},
 	{ErrSigner, "signer_not_usable"},
-	{ErrUnfinished, "unfinished"},
+	{ErrCoSeal, "co_seal_not_usable"},
+	{ErrNoConsent, "no_consent"},
 	{ErrSealTaken, "seal_taken"},
 	{licence.ErrNotFound, "not_found"},
 	{licence.ErrNumberTaken, "number_taken"},

@@ -12,31 +12,12 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/seal"
-	"elicence/crypto/tsa"
 	"elicence/licence"
 	"elicence/licence/render"
 )
 
 // errHopeless says that a licence was voided because it can never be finished.
 var errHopeless = errors.New("the licence was voided")
-
-// tokenRoom is what /Contents keeps free for a timestamp token that comes later.
-const tokenRoom = 4 << 10
-
-// sealing is a licence between its steps.
-type sealing struct {
-	rec      Record
-	lic      *licence.Licence
-	item     *licence.CatalogueItem
-	key      *SealKey
-	qr       licence.QRText
-	out      render.Output
-	prepared *pdfsig.Prepared
-	digest   [32]byte // of the bytes the seal covers
-	sealedAt time.Time
-	file     []byte
-	token    time.Time // zero while the timestamp is pending
-}
 
 // finish takes a pending licence through steps 3 to 6. ErrUnfinished, wrapping
 // the cause, when a step failed and the licence stays pending; errHopeless when
@@ -48,10 +29,8 @@ func (r *Registry) finish(ctx context.Context, c Caller, rec Record) (Issued, au
 		do   func(context.Context, *sealing) error
 	}{
 		{"render", r.draw},
-		{"PAdES", func(ctx context.Context, s *sealing) error { return r.coSign(ctx, c, s) }},
-		{"prepare", r.prepare},
-		{"log", func(ctx context.Context, s *sealing) error { return r.permitSeal(ctx, c, s) }},
-		{"seal", r.seal},
+		{"PAdES", func(ctx context.Context, s *sealing) error { return r.signPAdES(ctx, c, s) }},
+		{"seal", func(ctx context.Context, s *sealing) error { return r.sealAll(ctx, c, s) }},
 		{"check", r.check},
 	} {
 		if err := step.do(ctx, s); err != nil {
@@ -104,9 +83,8 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 	if s.item, err = r.cfg.Catalogue.Item(s.lic.TypeCode); err != nil {
 		return fmt.Errorf("finding the catalogue item: %w", err)
 	}
-	s.key = r.cfg.Seals[s.rec.AuthorityCode]
-	if err := r.usable(s.key, 0); err != nil {
-		return err // no key is used; the licence waits for a seal that can be
+	if err := r.gatherSeals(s); err != nil {
+		return err // no key is used; the licence waits for seals that can be
 	}
 	message, err := r.signQR(s)
 	if err != nil {
@@ -116,7 +94,7 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 		return err
 	}
 	s.out, err = r.cfg.Layouts[s.item.Layout].Render(r.cfg.Fonts, render.Input{
-		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.key.Picture,
+		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.own().key.Picture,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
 			{Name: "qr.cbor", Description: "Signed QR message", Data: message},
@@ -148,70 +126,6 @@ func (r *Registry) signQR(s *sealing) ([]byte, error) {
 	return payload.Message(id, raw)
 }
 
-// The seal's field, and what PDF readers show as the reason of a signature.
-const (
-	sealField  = "seal"
-	sealReason = "电子证照签发"
-)
-
-// prepare appends the revision that will carry the seal.
-func (r *Registry) prepare(_ context.Context, s *sealing) (err error) {
-	s.sealedAt = r.now().Truncate(time.Second)
-	o := pdfsig.Options{
-		FieldName: sealField, Appearance: s.key.Appearance,
-		SignerName: s.lic.Authority.Name, Reason: sealReason, ClaimedTime: s.sealedAt,
-		Reserve: len(s.key.Seal.Raw) + len(s.key.Certificate.Raw) + 512 + tokenRoom,
-	}
-	if !s.item.PAdES { // whose signature has made the field
-		o.Page = s.out.Seal.Page
-		o.X, o.Y = s.out.Seal.Centred(s.key.Appearance.Width, s.key.Appearance.Height)
-	}
-	s.prepared, err = pdfsig.Prepare(s.out.PDF, o)
-	if err != nil {
-		return fmt.Errorf("preparing the file for its seal: %w", err)
-	}
-	s.digest = s.prepared.Digest()
-	return nil
-}
-
-// permitSeal ends step 3: the entry with the digest to be sealed is durable
-// before the seal key is touched.
-func (r *Registry) permitSeal(ctx context.Context, c Caller, s *sealing) error {
-	if err := r.sealInUse(ctx, s.key); err != nil {
-		return err // suspended since step 1: the licence waits
-	}
-	_, err := r.step(ctx, c, &access{action: ActionSeal, object: string(s.rec.Identifier), digest: s.digest[:], use: Use{Case: s.rec.CaseNumber}})
-	return err
-}
-
-// seal is step 4. Without a token the file is issued as timestamp pending.
-func (r *Registry) seal(ctx context.Context, s *sealing) error {
-	signature, err := seal.Sign(r.cfg.Rand, s.key.Key, s.key.Certificate, s.key.Seal, s.digest[:], "ByteRange", s.sealedAt)
-	if err != nil {
-		return fmt.Errorf("sealing: %w", err)
-	}
-	if token, err := r.timestamp(ctx, signature.SignatureValue); err == nil {
-		if signature, err = signature.WithTimestamp(token.Raw); err != nil {
-			return fmt.Errorf("adding the timestamp token: %w", err)
-		}
-		s.token = token.Time
-	} else if r.cfg.Failed != nil {
-		r.cfg.Failed(s.rec.Identifier, "timestamp", err)
-	}
-	s.file, err = s.prepared.Finish(signature.Raw)
-	return err
-}
-
-// timestamp asks for a token that fits the room kept for it: an authority that sends
-// more stops no issue, but counts as away.
-func (r *Registry) timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
-	token, err := r.cfg.TSA.Timestamp(ctx, message)
-	if err == nil && len(token.Raw) > tokenRoom {
-		return nil, fmt.Errorf("timestamp token of %d bytes in room for %d", len(token.Raw), tokenRoom)
-	}
-	return token, err
-}
-
 // check is step 5: the finished file verified as a stranger would, the drawn QR
 // symbol decoded, and the digest compared with the logged one.
 func (r *Registry) check(ctx context.Context, s *sealing) error {
@@ -222,13 +136,8 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 	if err != nil {
 		return fmt.Errorf("verifying the finished file: %w", err)
 	}
-	// Check has compared the sealed digest with the file's bytes.
-	signature, err := seal.ParseSignature(f.Signatures[len(f.Signatures)-1].Contents)
-	if err != nil {
+	if err := s.checkDigests(f); err != nil {
 		return err
-	}
-	if !bytes.Equal(signature.DocumentDigest, s.digest[:]) {
-		return errors.New("the finished file differs from what was logged before sealing")
 	}
 	if !r.cfg.Layouts[s.item.Layout].Drew(f.Backdrop()) {
 		return errors.New("the page does not begin with the layout's backdrop")
@@ -254,7 +163,7 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 		return Issued{}, audit.Receipt{}, fmt.Errorf("storing the file: %w", err)
 	}
 	now := r.now()
-	file := File{Digest: digest, RangeDigest: s.digest, Size: int64(len(s.file)),
+	file := File{Digest: digest, RangeDigest: s.digests[len(s.digests)-1], Size: int64(len(s.file)),
 		Timestamped: !s.token.IsZero(), TimestampedAt: s.token, SealedAt: s.sealedAt, CreatedAt: now}
 	issued := s.rec.answer(s.lic, file)
 	answer, err := json.Marshal(issued)

@@ -53,8 +53,8 @@ type Issued struct {
 var errClaimed = errors.New("idempotency key is already claimed")
 
 // Issue issues a licence, or repeats the answer of the first request with the
-// same key. Errors: *licence.RequestError, ErrForbidden, ErrKeyReused,
-// ErrRunning, *SealFault, licence.ErrNumberTaken, ErrUnfinished, ErrLog.
+// same key. Errors: *licence.RequestError, ErrForbidden, ErrKeyReused, ErrRunning,
+// *SealFault, licence.ErrNumberTaken, ErrUnfinished, ErrTimestampAwaited, ErrLog.
 func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued, audit.Receipt, error) {
 	a := asked{key: q.Key, body: sm3.Sum(q.Body)}
 	attempt := access{action: ActionIssue, digest: a.body[:]}
@@ -100,14 +100,11 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, request.TypeCode)
 	}
 	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
-	if err := r.usable(r.cfg.Seals[c.Authority.Code], r.cfg.SealMargin); err != nil {
-		return err
-	}
-	if err := r.sealInUse(ctx, r.cfg.Seals[c.Authority.Code]); err != nil {
-		return err
-	}
 	item, err := r.cfg.Catalogue.Item(request.TypeCode)
 	if err != nil {
+		return err
+	}
+	if a.CoSealers, err = r.checkSeals(ctx, item, c.Authority.Code); err != nil {
 		return err
 	}
 	if item.PAdES {
@@ -115,7 +112,40 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 			return err
 		}
 	}
-	return r.checkDrawable(item, request)
+	return r.checkDrawable(item, a.Request)
+}
+
+// checkSeals says who co-seals, or why one of the seals cannot be used for a new licence:
+// a *SealFault.
+func (r *Registry) checkSeals(ctx context.Context, item *licence.CatalogueItem, issuing string) ([]licence.CoSealer, error) {
+	own := r.cfg.Seals[issuing]
+	if err := r.checkSeal(ctx, own); err != nil {
+		return nil, err
+	}
+	coSealers, err := r.coSealers(ctx, item, issuing)
+	if err != nil {
+		return nil, err
+	}
+	var sizes [][2]float64
+	for _, c := range coSealers {
+		k := r.cfg.Seals[c.Code]
+		if err := ofCoSealer(c, r.checkSeal(ctx, k)); err != nil {
+			return nil, err
+		}
+		sizes = append(sizes, k.size())
+	}
+	if err := r.cfg.Layouts[item.Layout].CheckSeals(append(sizes, own.size())...); err != nil {
+		return nil, &SealFault{"seal_misplaced", err.Error(), ErrNoSeal}
+	}
+	return coSealers, nil
+}
+
+// checkSeal says why a seal cannot be used for a new licence, as a *SealFault.
+func (r *Registry) checkSeal(ctx context.Context, k *SealKey) error {
+	if err := r.usable(k, r.cfg.SealMargin); err != nil {
+		return err
+	}
+	return r.sealInUse(ctx, k)
 }
 
 // checkDrawable draws nothing, but proves that the licence can be.
@@ -174,7 +204,7 @@ func newLicence(item *licence.CatalogueItem, q licence.Request, serial, number s
 	}
 	return &licence.Licence{
 		Identifier: id, Number: number, TypeCode: item.TypeCode, TypeName: item.Name, Version: 1,
-		Holder: q.Holder, Authority: q.Authority,
+		Holder: q.Holder, Authority: q.Authority, CoSealers: q.CoSealers,
 		IssuedOn: q.IssuedOn, EffectiveOn: q.EffectiveOn, ExpiresOn: q.ExpiresOn, Fields: q.Fields,
 	}, nil
 }
@@ -295,21 +325,42 @@ func (rec Record) answer(l *licence.Licence, f File) Issued {
 // Recover finishes pending licences whose lease lapsed, as a retry of their
 // request would, or voids those that can never be finished, with the reason. It
 // returns how many it finished and voided; the error joins those of licences that
-// it had to leave. The server runs it at start and then every Lease.
+// it had to leave. While the TSA is away those with co-seals wait, for each attempt would
+// use the keys of others for nothing. The server runs it at start and then every Lease.
 func (r *Registry) Recover(ctx context.Context) (finished, voided int, err error) {
-	lapsed, err := r.cfg.Store.Lapsed(ctx, r.now(), upkeepPage)
+	var waiting []string // types whose licences wait until the TSA is back
+	if r.tsaResting() != nil {
+		waiting = r.coSealedTypes()
+	}
+	lapsed, err := r.cfg.Store.Lapsed(ctx, r.now(), waiting, upkeepPage)
 	if err != nil {
 		return 0, 0, fmt.Errorf("finding pending licences: %w", err)
 	}
 	c := System("recovery-" + r.now().Format(time.RFC3339))
 	for _, id := range lapsed {
+		if slices.Contains(waiting, id.TypeCode()) {
+			continue
+		}
 		done, gone, fault := r.recoverOne(ctx, c, id)
 		finished, voided = finished+done, voided+gone
+		if errors.Is(fault, ErrTimestampAwaited) {
+			waiting, fault = r.coSealedTypes(), nil
+		}
 		if fault != nil {
 			err = errors.Join(err, fmt.Errorf("recovering %s: %w", id, fault))
 		}
 	}
 	return finished, voided, err
+}
+
+// coSealedTypes are the codes of the types with co-seals.
+func (r *Registry) coSealedTypes() (codes []string) {
+	for _, item := range r.cfg.Catalogue.Items() {
+		if len(item.CoSeals) > 0 {
+			codes = append(codes, item.TypeCode)
+		}
+	}
+	return codes
 }
 
 // upkeepPage is how many licences one round of upkeep takes on.
@@ -337,7 +388,7 @@ func (r *Registry) recoverOne(ctx context.Context, c Caller, id licence.Identifi
 		return 1, 0, nil
 	case errors.Is(err, errHopeless):
 		return 0, 1, nil
-	case errors.Is(err, ErrUnfinished):
+	case errors.Is(err, ErrUnfinished) && !errors.Is(err, ErrTimestampAwaited):
 		return 0, 0, nil
 	}
 	return 0, 0, err

@@ -34,10 +34,10 @@ func (k *PAdESKey) usable(at time.Time) error {
 // an RSA signature and their encoding.
 const padesRoom = 2 << 10
 
-// coSign signs the drawn file for readers without SM2, where the licence type asks
-// for that. It is the first signature and makes the seal's field; the entry with the
-// digest of what is signed is durable before the key is touched.
-func (r *Registry) coSign(ctx context.Context, c Caller, s *sealing) error {
+// signPAdES signs the drawn file for readers without SM2, where the licence type asks
+// for that. It is the first signature; the entry with the digest of what is signed is
+// durable before the key is touched.
+func (r *Registry) signPAdES(ctx context.Context, c Caller, s *sealing) error {
 	if !s.item.PAdES {
 		return nil
 	}
@@ -49,14 +49,10 @@ func (r *Registry) coSign(ctx context.Context, c Caller, s *sealing) error {
 	for _, cert := range key.Chain {
 		room += len(cert.Raw)
 	}
-	x, y := s.out.Seal.Centred(s.key.Appearance.Width, s.key.Appearance.Height)
-	prepared, err := pdfsig.Prepare(s.out.PDF, pdfsig.Options{
-		FieldName: "pades", Page: s.out.Seal.Page, SubFilter: pdfsig.SubFilterPAdES, Reserve: room,
-		SignerName: s.lic.Authority.Name, Reason: sealReason, ClaimedTime: r.now(),
-		Later: []pdfsig.Field{{Name: sealField, X: x, Y: y, Width: s.key.Appearance.Width, Height: s.key.Appearance.Height}},
-	})
+	prepared, err := s.next(pdfsig.Options{
+		SubFilter: pdfsig.SubFilterPAdES, Reserve: room, SignerName: s.lic.Authority.Name, ClaimedTime: r.now()})
 	if err != nil {
-		return fmt.Errorf("preparing the file for its PAdES signature: %w", err)
+		return err
 	}
 	digest := prepared.Digest()
 	if _, err := r.step(ctx, c, &access{action: ActionPAdES, object: string(s.rec.Identifier), digest: digest[:], use: Use{Case: s.rec.CaseNumber}}); err != nil {
@@ -70,7 +66,7 @@ func (r *Registry) coSign(ctx context.Context, c Caller, s *sealing) error {
 	if err != nil {
 		return err
 	}
-	s.out.PDF, err = prepared.Finish(der)
+	s.file, err = prepared.Finish(der)
 	return err
 }
 

@@ -1,21 +1,12 @@
 package registry_test
 
 import (
-	"bytes"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
-	"io/fs"
-	"math/big"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
 	"elicence/crypto/pdfsig"
@@ -28,34 +19,9 @@ import (
 // padesCatalogue is the catalogue, with a PAdES signature on every type.
 func padesCatalogue(t *testing.T) *licence.Catalogue {
 	t.Helper()
-	files := fstest.MapFS{}
-	must(t, fs.WalkDir(templates.Catalogue(), ".", func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		b, err := fs.ReadFile(templates.Catalogue(), path)
-		if filepath.Base(path) == "item.json" {
-			b = bytes.Replace(b, []byte("{"), []byte(`{"pades": true,`), 1)
-		}
-		files[path] = &fstest.MapFile{Data: b}
-		return err
-	}))
-	c, err := licence.LoadCatalogue(files)
+	c, err := licence.LoadCatalogue(registrytest.Edited(t, templates.Catalogue(), "item.json", "{", `{"pades": true,`))
 	must(t, err)
 	return c
-}
-
-// padesKey is a P-256 key, certified for a day from the service's present on.
-func padesKey(t *testing.T, s *registrytest.Service) *registry.PAdESKey {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	must(t, err)
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "PAdES"}, NotBefore: s.Now().Add(-time.Hour), NotAfter: s.Now().Add(24 * time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	must(t, err)
-	cert, err := x509.ParseCertificate(der)
-	must(t, err)
-	return &registry.PAdESKey{Chain: []*x509.Certificate{cert}, Key: key}
 }
 
 // TestPAdES issues with a signature for readers without SM2 below the seal, which is
@@ -63,7 +29,7 @@ func padesKey(t *testing.T, s *registrytest.Service) *registry.PAdESKey {
 func TestPAdES(t *testing.T) {
 	s := open(t)
 	cfg := s.Config
-	cfg.Catalogue, cfg.PAdES, cfg.TSA = padesCatalogue(t), padesKey(t, s), awayTSA{}
+	cfg.Catalogue, cfg.PAdES, cfg.TSA = padesCatalogue(t), s.PAdESKey(t), awayTSA{}
 	pending, err := registry.New(cfg)
 	must(t, err)
 	body, c := sample(t, "food-retail.json")
@@ -94,7 +60,7 @@ func TestPAdES(t *testing.T) {
 func TestPAdESRefused(t *testing.T) {
 	s := open(t)
 	body, c := sample(t, "food-retail.json")
-	old := padesKey(t, s)
+	old := s.PAdESKey(t)
 	old.Chain[0].NotAfter = s.Now().Add(-time.Minute)
 	for name, key := range map[string]*registry.PAdESKey{"none": nil, "expired": old} {
 		cfg := s.Config

@@ -12,7 +12,8 @@
 //     which permits the QR signature.
 //  3. sign the QR payload, render, and log "sealing" with the digest to be
 //     sealed, before the seal key is touched.
-//  4. seal, timestamp, embed.
+//  4. seal, timestamp, embed; steps 3 and 4 once for each co-seal, in the catalogue
+//     item's order, then for the issuing authority's seal.
 //  5. verify the finished file as a stranger would, decode the drawn QR symbol,
 //     and compare the digest with the logged one.
 //  6. one transaction: file reference, status valid, answer of the idempotency
@@ -22,7 +23,8 @@
 // A crash before step 2 commits leaves a log entry. A crash between 2 and 6
 // leaves a pending licence with a lease: when that lapses, the retry with the
 // same key or Recover finishes it by the same code, or voids it with a logged
-// reason. A file stored before step 6 committed is garbage that nothing refers
+// reason. What was sealed of it by then, a co-seal say, was in memory alone: the keys
+// are used again, each behind a log entry of its own. A file stored before step 6 committed is garbage that nothing refers
 // to. A crash after 6 leaves a valid licence; the retry gets its answer.
 //
 // # Invariants
@@ -31,6 +33,7 @@
 //   - no status "valid" without a file and a log entry "issued", committed together
 //   - no answer, refusals included, before its log entry is durable
 //   - no key is used before the entry that permits it is durable
+//   - no seal is used for another authority without its owner's standing consent
 //   - nothing is sealed with what is expired, revoked, or not known to be unrevoked
 //
 // The registry does no HTTP and writes no SQL. Time, randomness, keys and trust
@@ -84,6 +87,9 @@ type Config struct {
 	// PAdES signs licences of the types that ask for it; nil when there is no key.
 	PAdES *PAdESKey
 	TSA   Timestamper
+	// TSAResting says why no token is to be had for the moment; nil, as a nil func: ask for
+	// one. A licence with co-seals, which cannot go on without, then waits with no key used.
+	TSAResting func() error
 	// Trusted says why a certificate cannot be relied on for a usage at a time, as a
 	// *pki.PathError; nil when it can. It is asked for every issue, so it must not wait
 	// for a network. A nil Trusted: validity alone counts.
@@ -110,12 +116,16 @@ type Registry struct {
 }
 
 // New returns a Registry over c. It is an error when a catalogue item names a
-// layout that there is none of, or one with riding seals while a seal has no
-// picture: a request must never be the first to find out.
+// layout that there is none of, or one without a place for each of its co-seals, or
+// one with riding seals while a seal has no picture: a request must never be the
+// first to find out.
 func New(c Config) (*Registry, error) {
 	for _, item := range c.Catalogue.Items() {
 		if c.Layouts[item.Layout] == nil {
 			return nil, fmt.Errorf("catalogue item %s (%s): there is no layout %q", item.TypeCode, item.Name, item.Layout)
+		}
+		if places := len(c.Layouts[item.Layout].CoSealPlacements()); places != len(item.CoSeals) {
+			return nil, fmt.Errorf("catalogue item %s (%s): layout %q has %d places for %d co-seals", item.TypeCode, item.Name, item.Layout, places, len(item.CoSeals))
 		}
 		for code, key := range c.Seals {
 			if key != nil && key.Picture == nil && c.Layouts[item.Layout].RidingSeal() {

@@ -11,6 +11,7 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/seal"
+	"elicence/licence"
 	"elicence/licence/render"
 )
 
@@ -26,6 +27,9 @@ type SealKey struct {
 	Picture *render.SealPicture
 }
 
+// size is the picture's width and height in points.
+func (k *SealKey) size() [2]float64 { return [2]float64{k.Appearance.Width, k.Appearance.Height} }
+
 // expiresAt is the last moment of the seal or of its signer's certificate, whichever
 // comes first.
 func (k *SealKey) expiresAt() time.Time {
@@ -36,10 +40,12 @@ func (k *SealKey) expiresAt() time.Time {
 }
 
 // SealFault says why nothing can be sealed for an authority now. It is ErrNoSeal when
-// the seal itself is at fault, else ErrSigner.
+// the seal itself is at fault, else ErrSigner; either is ErrCoSeal where the seal is a
+// co-sealing authority's, and ErrNoConsent says that it may not be used.
 type SealFault struct {
-	// Reason is stable: seal_missing, seal_not_yet_valid, seal_expired, seal_unregistered,
-	// seal_ and a [SealStatus], signer_not_listed, expires_soon; or signer_, maker_ or qr_signer_ and a [pki.PathReason].
+	// Reason is stable: seal_missing, seal_not_yet_valid, seal_expired, seal_unregistered, seal_misplaced,
+	// seal_ and a [SealStatus], signer_not_listed, expires_soon; signer_, maker_ or qr_signer_ and a [pki.PathReason];
+	// or consent_missing, consent_not_yet_valid, consent_ended.
 	Reason string
 	Detail string // for people
 	kind   error
@@ -50,6 +56,15 @@ func (f *SealFault) Error() string { return f.kind.Error() + ": " + f.Detail }
 
 // Unwrap gives ErrNoSeal or ErrSigner.
 func (f *SealFault) Unwrap() error { return f.kind }
+
+// ofCoSealer is an error about a co-sealing authority's seal, told as that.
+func ofCoSealer(c licence.CoSealer, err error) error {
+	var fault *SealFault
+	if errors.As(err, &fault) {
+		return &SealFault{fault.Reason, c.Name + " (" + c.Code + "): " + fault.Detail, ErrCoSeal}
+	}
+	return err
+}
 
 // usable says why nothing can be sealed now, as a *SealFault; nil when it can. With a
 // margin it also refuses what ends within that time. It is asked before anything is

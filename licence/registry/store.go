@@ -27,9 +27,10 @@ type Store interface {
 	LicenceByFile(ctx context.Context, digest [32]byte) (Record, File, error)
 	// Search returns the licences of a holder in ascending identifier order, after q.After.
 	Search(ctx context.Context, q Query) ([]Record, error)
-	// Lapsed names at most limit pending licences whose lease ended before now. It
-	// reads no more of them, so that one damaged row does not hide the others.
-	Lapsed(ctx context.Context, now time.Time, limit int) ([]licence.Identifier, error)
+	// Lapsed names at most limit pending licences whose lease ended before now and whose
+	// type is not among without. It reads no more of them, so that one damaged row does not
+	// hide the others.
+	Lapsed(ctx context.Context, now time.Time, without []string, limit int) ([]licence.Identifier, error)
 	// Untimestamped names, in the same way, at most limit valid licences whose
 	// current file has no token.
 	Untimestamped(ctx context.Context, limit int) ([]licence.Identifier, error)
@@ -44,6 +45,11 @@ type Store interface {
 	SealStage(ctx context.Context, id string) (SealRecord, error)
 	// Seals returns all seals, ordered by authority and identifier.
 	Seals(ctx context.Context) ([]SealRecord, error)
+	// Consent returns the standing consent for a kind of co-seal on licences of a type that
+	// an authority issues; licence.ErrNotFound when there is none.
+	Consent(ctx context.Context, typeCode, issuing, kind string) (Consent, error)
+	// Consents returns all consents, ordered by type, issuing authority and kind.
+	Consents(ctx context.Context) ([]Consent, error)
 	// StatusAsOf returns the status a licence had at an instant.
 	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error)
 }
@@ -74,6 +80,11 @@ type Tx interface {
 	// are not empty, and notes the change. licence.ErrWrongStatus when its status is not
 	// among from.
 	UpdateSeal(ctx context.Context, s SealRecord, from []SealStatus) error
+	// PutConsent registers a consent, or replaces the one for the same type, issuing
+	// authority and kind.
+	PutConsent(ctx context.Context, c Consent) error
+	// DropConsent ends one; licence.ErrNotFound when there is none.
+	DropConsent(ctx context.Context, typeCode, issuing, kind string) error
 	// NextNumber returns the next value, from 1, of the counter named series; it
 	// is consumed when the transaction commits.
 	NextNumber(ctx context.Context, series string) (int64, error)

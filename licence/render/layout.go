@@ -22,7 +22,9 @@ type Layout struct {
 	more   *sheet // repeated while a list is not at its end
 	qr     placed
 	seal   sealPlace
-	riding bool // slices of the seal across the right edges of all pages (骑缝章)
+	// coSeals are the places of the co-seals, on the seal's page.
+	coSeals []circle
+	riding  bool // slices of the seal across the right edges of all pages (骑缝章)
 
 	backdrop pdf.Stream // operators for ground and frame, the same on every page
 }
@@ -114,10 +116,14 @@ type placed struct {
 	Size float64 `json:"size"`
 }
 
-// sealPlace is where the seal goes: its centre, over the authority's name and
-// the date (骑年盖月), and the diameter the layout leaves room for.
+// sealPlace is where the seal goes, over the authority's name and the date (骑年盖月).
 type sealPlace struct {
-	Page     int     `json:"page"`
+	Page int `json:"page"`
+	circle
+}
+
+// circle is the centre of a seal and the diameter the layout leaves room for.
+type circle struct {
 	X        float64 `json:"x"`
 	Y        float64 `json:"y"`
 	Diameter float64 `json:"diameter"`

@@ -80,6 +80,15 @@ func TestLayoutErrors(t *testing.T) {
 		{"seal outside", `"x": 160, "y": 100`, `"x": 205, "y": 100`, 18, "must lie on a page"},
 		{"seal on the symbol", `"x": 160, "y": 100`, `"x": 160, "y": 50`, 18, "lies on the QR symbol"},
 		{"seal too large", `"diameter": 42`, `"diameter": 80`, 18, "30 to 60 mm"},
+		{"co-seal outside", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"x": 20, "y": 100, "diameter": 42}]`, 18, "must lie on a page"},
+		{"co-seal of no size", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"x": 100, "y": 100}]`, 18, "30 to 60 mm"},
+		{"co-seal on the symbol", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"x": 150, "y": 60, "diameter": 42}]`, 18, "lies on the QR symbol"},
+		{"co-seal on the seal", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"x": 119, "y": 100, "diameter": 42}]`, 18, "on each other"},
+		{"co-seals on each other", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"x": 60, "y": 100, "diameter": 40}, {"x": 99, "y": 100, "diameter": 40}]`, 18, "on each other"},
+		{"three co-seals", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"x": 30, "y": 100, "diameter": 30}, {"x": 61, "y": 100, "diameter": 30}, {"x": 92, "y": 100, "diameter": 30}]`, 18, "at most 2"},
+		{"co-seal on a page of its own", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"page": 1, "x": 100, "y": 100, "diameter": 42}]`, 2, `unknown field "page"`},
+		{"co-sealer without a co-seal", `{holder.name}`, `{co_sealer.1.name}`, 10, "0 co_seals"},
+		{"co-sealer of no number", `{holder.name}`, `{co_sealer.3.name}`, 10, "unknown reference"},
 		{"riding seal on the symbol", `"diameter": 42}`, `"diameter": 42}, "riding_seal": true`, 18, "riding seal lies on the QR symbol"},
 		{"riding seal by name", `"diameter": 42}`, `"diameter": 42}, "riding_seal": "city"`, 18, "must be bool"},
 		{"riding seal of one page", small[strings.Index(small, ",\n      {\"kind\": \"table\""):], "]], \"qr\": {\"page\": 1, \"x\": 20, \"y\": 40, \"size\": 30},\n" +
@@ -106,6 +115,36 @@ func TestLayoutErrors(t *testing.T) {
 	}
 	if _, err := render.LoadLayouts(fstest.MapFS{}); err == nil {
 		t.Error("no layout at all was accepted")
+	}
+}
+
+// TestCheckSeals holds seals of other sizes than the layout expects to its places.
+func TestCheckSeals(t *testing.T) {
+	const mm = 72 / 25.4
+	l := layouts(t)["joint-acceptance"] // circles of 42 mm, 84 mm apart, 45 above the symbol's upper edge at 249
+	for _, tt := range []struct {
+		name        string
+		joint, main [2]float64
+		says        string
+	}{
+		{"as expected", [2]float64{42, 42}, [2]float64{42, 42}, ""},
+		{"touching", [2]float64{108, 30}, [2]float64{60, 30}, ""},
+		{"cutting", [2]float64{109, 30}, [2]float64{60, 30}, "on each other"},
+		{"on the symbol", [2]float64{42, 42}, [2]float64{50, 50}, "QR symbol"},
+		{"over the edge", [2]float64{127, 30}, [2]float64{30, 30}, "on a page"},
+		{"over the edge on the left", [2]float64{30, 30}, [2]float64{127, 30}, "on a page"},
+	} {
+		scale := func(s [2]float64) [2]float64 { return [2]float64{s[0] * mm, s[1] * mm} }
+		err := l.CheckSeals(scale(tt.joint), scale(tt.main))
+		if (err == nil) != (tt.says == "") || err != nil && !strings.Contains(err.Error(), tt.says) {
+			t.Errorf("%s: %v, want %q", tt.name, err, tt.says)
+		}
+	}
+	if err := l.CheckSeals([2]float64{42 * mm, 42 * mm}); err == nil || !strings.Contains(err.Error(), "not 1") {
+		t.Errorf("one seal for two places: %v", err)
+	}
+	if places := l.CoSealPlacements(); len(places) != 1 || places[0].Page != 1 || places[0].X < l.SealPlacement().X {
+		t.Errorf("co-seals at %+v", places)
 	}
 }
 
@@ -198,14 +237,17 @@ func TestLongestFits(t *testing.T) {
 		}
 		lic := sample(t, name)
 		lic.Holder.Name, lic.Authority.Name = strings.Repeat("国", 30), strings.Repeat("国", 30)
+		for i := range lic.CoSealers {
+			lic.CoSealers[i].Name = strings.Repeat("国", 30)
+		}
 		if err := l.Check(fonts(t), lic); err != nil {
 			t.Errorf("%s, names of 30 characters: %v", name, err)
 		}
 	}
 }
 
-// TestFiveLayouts pins the names that catalogue items refer to.
-func TestFiveLayouts(t *testing.T) {
+// TestLayoutNames pins the names that catalogue items refer to.
+func TestLayoutNames(t *testing.T) {
 	var names []string
 	for name, l := range layouts(t) {
 		names = append(names, name)
@@ -214,7 +256,7 @@ func TestFiveLayouts(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	want := "birth construction-qualification food-business road-transport work-safety"
+	want := "birth construction-qualification food-business joint-acceptance road-transport work-safety"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("layouts %s, want %s", got, want)
 	}

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
+	"elicence/licence"
 	"elicence/licence/render/pdf"
 	"elicence/licence/render/qr"
 	"elicence/licence/render/sealpicture"
@@ -26,6 +28,7 @@ type layoutFile struct {
 	Continuation []json.RawMessage   `json:"continuation"`
 	QR           placed              `json:"qr"`
 	Seal         sealPlace           `json:"seal"`
+	CoSeals      []circle            `json:"co_seals"`
 	RidingSeal   bool                `json:"riding_seal"`
 }
 
@@ -43,7 +46,8 @@ func parseLayout(file string, data []byte) (*Layout, error) {
 	if err := p.decode(data, 0, &in); err != nil {
 		return nil, err
 	}
-	p.page, p.ground, p.frame, p.styles, p.qr, p.seal, p.riding = in.Page, in.Ground, in.Frame, in.Styles, in.QR, in.Seal, in.RidingSeal
+	p.page, p.ground, p.frame, p.styles = in.Page, in.Ground, in.Frame, in.Styles
+	p.qr, p.seal, p.coSeals, p.riding = in.QR, in.Seal, in.CoSeals, in.RidingSeal
 	if err := p.checkGlobals(); err != nil {
 		return nil, err
 	}
@@ -219,7 +223,7 @@ func (p *parser) finish(e *element) error {
 	}
 	switch e.Kind {
 	case "text":
-		return e.finishText()
+		return p.finishText(e)
 	case "line", "box":
 		if e.Fill != "" && !isColour(e.Fill) {
 			return fmt.Errorf("%q is not a colour #rrggbb", e.Fill)
@@ -231,7 +235,7 @@ func (p *parser) finish(e *element) error {
 	return fmt.Errorf("unknown kind %q: want text, line, box or table", e.Kind)
 }
 
-func (e *element) finishText() (err error) {
+func (p *parser) finishText(e *element) (err error) {
 	if e.W < 2 || e.H < 2 {
 		return errors.New("a text needs a box of at least 2 mm by 2 mm")
 	}
@@ -241,6 +245,9 @@ func (e *element) finishText() (err error) {
 	for _, part := range e.parts {
 		if part.ref != "" && !oneOf(part.ref, coreReferences...) && !fieldReference.MatchString(part.ref) {
 			return fmt.Errorf("unknown reference {%s}", part.ref)
+		}
+		if n := coSealer(part.ref); n > len(p.coSeals) {
+			return fmt.Errorf("{%s} of a layout with %d co_seals", part.ref, len(p.coSeals))
 		}
 		if part.ref != "" && e.Align == "spread" {
 			return errors.New("only fixed text can be spread")
@@ -297,12 +304,13 @@ func (p *parser) checkPlaces() error {
 	if q.Size < leastModule*qr.LargestSymbol {
 		return p.lineError(p.key("qr"), "the symbol must be %.1f mm or more, for modules of %.1f mm", leastModule*qr.LargestSymbol, leastModule)
 	}
-	s := p.seal
-	r := s.Diameter / 2
-	if s.Page < 1 || s.Page > len(p.pages) || !within(s.Diameter, 30, 60) || s.X < r || s.Y < r || s.X+r > p.page.W || s.Y+r > p.page.H {
+	if s := p.seal; s.Page < 1 || s.Page > len(p.pages) {
 		return p.lineError(p.key("seal"), "the seal of 30 to 60 mm must lie on a page")
 	}
 	if err := p.checkClear(quiet); err != nil {
+		return err
+	}
+	if err := p.checkSeals(quiet); err != nil {
 		return err
 	}
 	if err := p.checkRiding(quiet); err != nil {
@@ -328,8 +336,27 @@ func (p *parser) checkClear(quiet float64) error {
 			return p.lineError(e.line, "the element lies on the QR symbol or its quiet zone of %.1f mm", quiet)
 		}
 	}
-	if s := p.seal; s.Page == q.Page && on(s.X-s.Diameter/2, s.Y-s.Diameter/2, s.Diameter, s.Diameter) {
-		return p.lineError(p.key("seal"), "the seal lies on the QR symbol or its quiet zone of %.1f mm", quiet)
+	return nil
+}
+
+// checkSeals checks that the seals lie on the page, clear of the symbol and of each other.
+func (p *parser) checkSeals(quiet float64) error {
+	if len(p.coSeals) > licence.MaxCoSeals {
+		return p.lineError(p.key("co_seals"), "%d co_seals; at most %d fit a licence", len(p.coSeals), licence.MaxCoSeals)
+	}
+	var boxes []extent
+	for i, s := range append(slices.Clone(p.coSeals), p.seal.circle) {
+		key := "co_seals"
+		if i == len(p.coSeals) {
+			key = "seal"
+		}
+		if !within(s.Diameter, 30, 60) {
+			return p.lineError(p.key(key), "the seal of 30 to 60 mm must lie on a page")
+		}
+		boxes = append(boxes, extent{s.X, s.Y, s.Diameter, s.Diameter})
+		if fault := p.misplaced(boxes, quiet); fault != "" {
+			return p.lineError(p.key(key), "%s", fault)
+		}
 	}
 	return nil
 }

@@ -19,6 +19,9 @@ package render
 import (
 	"bytes"
 	"errors"
+	"fmt"
+	"math"
+	"slices"
 	"strings"
 	"time"
 
@@ -89,10 +92,62 @@ func (l *Layout) Check(fonts *Fonts, lic *licence.Licence) error {
 }
 
 // SealPlacement is where the seal goes on every licence of this layout.
-func (l *Layout) SealPlacement() Placement {
-	s := l.seal
-	return Placement{Page: s.Page, X: (s.X - s.Diameter/2) * pt, Y: (l.page.H - s.Y - s.Diameter/2) * pt,
+func (l *Layout) SealPlacement() Placement { return l.placement(l.seal.circle) }
+
+// CoSealPlacements are where the co-seals go, in their order, on the seal's page.
+func (l *Layout) CoSealPlacements() (places []Placement) {
+	for _, s := range l.coSeals {
+		places = append(places, l.placement(s))
+	}
+	return places
+}
+
+func (l *Layout) placement(s circle) Placement {
+	return Placement{Page: l.seal.Page, X: (s.X - s.Diameter/2) * pt, Y: (l.page.H - s.Y - s.Diameter/2) * pt,
 		Width: s.Diameter * pt, Height: s.Diameter * pt}
+}
+
+// CheckSeals reports whether seals of these sizes, widths and heights in points, can
+// stand in their places: those of the co-seals, then the seal's. A seal is seldom of
+// the very size that the layout expects.
+func (l *Layout) CheckSeals(sizes ...[2]float64) error {
+	places := append(slices.Clone(l.coSeals), l.seal.circle)
+	if len(sizes) != len(places) {
+		return fmt.Errorf("layout %s has places for %d seals, not %d", l.Name, len(places), len(sizes))
+	}
+	var boxes []extent
+	for i, s := range places {
+		boxes = append(boxes, extent{s.X, s.Y, sizes[i][0] / pt, sizes[i][1] / pt})
+		if fault := l.misplaced(boxes, qr.QuietZone*l.qr.Size/leastSymbol); fault != "" {
+			return fmt.Errorf("layout %s: %s", l.Name, fault)
+		}
+	}
+	return nil
+}
+
+// extent is what a seal takes in mm about its centre.
+type extent struct{ x, y, w, h float64 }
+
+// misplaced says what is wrong with the place of the last of some seals; "" when
+// nothing is. Seals may touch and may not cut each other (GB/T 9704-2012, 7.3.5.1).
+func (l *Layout) misplaced(seals []extent, quiet float64) string {
+	const touch, rounding = 0.1, 0.0001 // mm by which sizes may reach over each other, and over an edge
+	s, before, q := seals[len(seals)-1], seals[:len(seals)-1], l.qr
+	meets := func(x, y, w, h float64) bool {
+		return math.Abs(s.x-x) < (s.w+w)/2-touch && math.Abs(s.y-y) < (s.h+h)/2-touch
+	}
+	if min(s.x-s.w/2, s.y-s.h/2, l.page.W-s.x-s.w/2, l.page.H-s.y-s.h/2) < -rounding {
+		return fmt.Sprintf("the seal of %.0f by %.0f mm must lie on a page", s.w, s.h)
+	}
+	if l.seal.Page == q.Page && meets(q.X+q.Size/2, q.Y+q.Size/2, q.Size+2*quiet, q.Size+2*quiet) {
+		return fmt.Sprintf("the seal lies on the QR symbol or its quiet zone of %.1f mm", quiet)
+	}
+	for _, other := range before {
+		if meets(other.x, other.y, other.w, other.h) {
+			return "two seals lie on each other"
+		}
+	}
+	return ""
 }
 
 // RidingSeal reports whether Render needs the picture of a riding seal as soon as a

@@ -12,12 +12,18 @@ import (
 // coreReferences are the references that every licence answers. {page} and
 // {pages} count the file's pages.
 var coreReferences = []string{
-	"holder.name", "holder.code", "holder.code_type", "authority.name", "number", "identifier",
+	"holder.name", "holder.code", "holder.code_type", "authority.name", "co_sealer.1.name", "co_sealer.2.name", "number", "identifier",
 	"type_name", "issued_on", "effective_on", "expires_on", "page", "pages",
 }
 
 // fieldReference is a reference to one of the type's own fields.
 var fieldReference = regexp.MustCompile(`^fields\.[a-z][a-z0-9_]*$`)
+
+// coSealer is which co-sealing authority a reference names, from 1; 0 for none.
+func coSealer(ref string) int {
+	n, _ := strconv.Atoi(strings.TrimSuffix(strings.TrimPrefix(ref, "co_sealer."), ".name"))
+	return n
+}
 
 // part is a piece of a template: fixed text, or a reference and how to write
 // its value.
@@ -97,6 +103,11 @@ func (v values) resolve(ref string) any {
 		return codeTypeNames[l.Holder.CodeType]
 	case "authority.name":
 		return l.Authority.Name
+	case "co_sealer.1.name", "co_sealer.2.name":
+		if n := coSealer(ref); n <= len(l.CoSealers) {
+			return l.CoSealers[n-1].Name
+		}
+		return nil
 	case "number":
 		return l.Number
 	case "identifier":

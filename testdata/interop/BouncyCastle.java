@@ -29,11 +29,13 @@ import org.bouncycastle.asn1.cms.ContentInfo;
 import org.bouncycastle.asn1.cms.SignedData;
 import org.bouncycastle.cert.X509CertificateHolder;
 import org.bouncycastle.cert.jcajce.JcaX509CertificateConverter;
+import org.bouncycastle.cms.CMSProcessableByteArray;
 import org.bouncycastle.cms.CMSSignedData;
 import org.bouncycastle.cms.CMSSignerDigestMismatchException;
 import org.bouncycastle.cms.DefaultCMSSignatureAlgorithmNameGenerator;
 import org.bouncycastle.cms.SignerInformation;
 import org.bouncycastle.cms.SignerInformationVerifier;
+import org.bouncycastle.cms.jcajce.JcaSimpleSignerInfoVerifierBuilder;
 import org.bouncycastle.jcajce.spec.SM2ParameterSpec;
 import org.bouncycastle.jce.provider.BouncyCastleProvider;
 import org.bouncycastle.operator.DefaultSignatureAlgorithmIdentifierFinder;
@@ -47,6 +49,7 @@ public class BouncyCastle {
     static final String SM2 = "1.2.156.10197.1.501", SM2_SIGN = "1.2.156.10197.1.301.1", SM3 = "1.2.156.10197.1.401";
     static final String SIGNED_DATA = "1.2.840.113549.1.7.2", SIGNED_DATA_GM = "1.2.156.10197.6.1.4.2.2";
     static final String DATA = "1.2.840.113549.1.7.1", DATA_GM = "1.2.156.10197.6.1.4.2.1";
+    static final String SHA256 = "2.16.840.1.101.3.4.2.1", ECDSA = "1.2.840.10045.4.3.2", SIGNING_CERTIFICATE = "1.2.840.113549.1.9.16.2.47";
     static final AlgorithmParameterSpec USER = new SM2ParameterSpec("1234567812345678".getBytes(StandardCharsets.US_ASCII));
 
     static class Unreadable extends Exception {
@@ -165,8 +168,12 @@ public class BouncyCastle {
         return isOID(a.getAlgorithm(), ids) && (p == null || DERNull.INSTANCE.equals(p.toASN1Primitive()));
     }
 
-    /** Holds the frame, which no signature covers, to the profile; null is any version. */
+    /** Holds the frame, which no signature covers, to the profile of SM2 with SM3. */
     static ContentInfo frame(byte[] encoded, boolean token) throws Exception {
+        return frame(encoded, token, SM3, SM2, SM2_SIGN);
+    }
+
+    static ContentInfo frame(byte[] encoded, boolean token, String digest, String... signature) throws Exception {
         sequence(encoded, 2, 2);
         ContentInfo info = ContentInfo.getInstance(encoded);
         boolean gm = isOID(info.getContentType(), SIGNED_DATA_GM);
@@ -174,10 +181,10 @@ public class BouncyCastle {
         SignedData signed = SignedData.getInstance(info.getContent());
         need(!token || signed.getVersion().intValueExact() == (gm ? 1 : 3), "version");
         need(signed.getDigestAlgorithms().size() == 1 && signed.getSignerInfos().size() == 1 && signed.getCRLs() == null, "frame");
-        need(isAlgorithm(org.bouncycastle.asn1.x509.AlgorithmIdentifier.getInstance(signed.getDigestAlgorithms().getObjectAt(0)), SM3), "digest");
+        need(isAlgorithm(org.bouncycastle.asn1.x509.AlgorithmIdentifier.getInstance(signed.getDigestAlgorithms().getObjectAt(0)), digest), "digest");
         org.bouncycastle.asn1.cms.SignerInfo signer = org.bouncycastle.asn1.cms.SignerInfo.getInstance(signed.getSignerInfos().getObjectAt(0));
         need(signer.getVersion().intValueExact() == 1 && signer.getUnauthenticatedAttributes() == null, "SignerInfo");
-        need(isAlgorithm(signer.getDigestAlgorithm(), SM3) && isAlgorithm(signer.getDigestEncryptionAlgorithm(), SM2, SM2_SIGN), "algorithms");
+        need(isAlgorithm(signer.getDigestAlgorithm(), digest) && isAlgorithm(signer.getDigestEncryptionAlgorithm(), signature), "algorithms");
         return info;
     }
 
@@ -228,6 +235,23 @@ public class BouncyCastle {
         return out;
     }
 
+    /** The signature for readers without SM2: over these bytes, by the certificate that it binds. */
+    static boolean pades(byte[] encoded, byte[] signed) throws Exception {
+        CMSSignedData cms = new CMSSignedData(new CMSProcessableByteArray(signed), frame(encoded, false, SHA256, ECDSA));
+        need(cms.getSignedContentTypeOID().equals(DATA) && SignedData.getInstance(ContentInfo.getInstance(encoded).getContent()).getEncapContentInfo().getContent() == null, "content");
+        SignerInformation signer = cms.getSignerInfos().getSigners().iterator().next();
+        need(signer.getSignedAttributes() != null, "attributes");
+        X509CertificateHolder certificate = signerOf(cms);
+        ASN1Sequence bound = sequence(sequence(sequence(attribute(signer, new ASN1ObjectIdentifier(SIGNING_CERTIFICATE)), 1, 1).getObjectAt(0), 1, 1).getObjectAt(0), 1, 1);
+        byte[] hash = java.security.MessageDigest.getInstance("SHA-256").digest(certificate.getEncoded());
+        try {
+            return Arrays.equals(octets(bound.getObjectAt(0)), hash) &&
+                signer.verify(new JcaSimpleSignerInfoVerifierBuilder().setProvider("BC").build(certificate));
+        } catch (CMSSignerDigestMismatchException e) {
+            return false;
+        }
+    }
+
     /** The one value of a signed attribute that must be there once. */
     static ASN1Encodable attribute(SignerInformation signer, ASN1ObjectIdentifier id) throws Exception {
         ASN1EncodableVector all = signer.getSignedAttributes().getAll(id);
@@ -262,18 +286,57 @@ public class BouncyCastle {
         return m;
     }
 
-    record Container(byte[] signed, byte[] contents) {}
+    record Container(String encoding, byte[] signed, byte[] contents) {}
 
-    static Container byteRange(byte[] pdf, String text) throws Unreadable {
-        Matcher m = only("/ByteRange\\s*\\[\\s*(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s*\\]", text, 0);
-        int start = Integer.parseInt(m.group(1)), a = Integer.parseInt(m.group(2)), b = Integer.parseInt(m.group(3)), c = Integer.parseInt(m.group(4));
-        need(start == 0 && a > 0 && a < b && b + c == pdf.length, "byte range does not cover the file");
-        String gap = text.substring(a, b);
-        need(gap.length() >= 2 && gap.charAt(0) == '<' && gap.charAt(gap.length() - 1) == '>', "gap is not one string");
-        byte[] contents = unhex(gap.substring(1, gap.length() - 1));
-        int end = elementEnd(contents);
-        for (int i = end; i < contents.length; i++) need(contents[i] == 0, "padding is not zeros");
-        return new Container(join(Arrays.copyOf(pdf, a), Arrays.copyOfRange(pdf, b, pdf.length)), Arrays.copyOf(contents, end));
+    /** The signatures. Each covers the file up to the end of its revision, the last all of it. */
+    static List<Container> containers(byte[] pdf, String text) throws Unreadable {
+        List<Container> out = new ArrayList<>();
+        int before = 0;
+        Matcher m = Pattern.compile("/ByteRange\\s*\\[\\s*(\\d+)\\s+(\\d+)\\s+(\\d+)\\s+(\\d+)\\s*\\]").matcher(text);
+        while (m.find()) {
+            int start = Integer.parseInt(m.group(1)), a = Integer.parseInt(m.group(2)), b = Integer.parseInt(m.group(3)), c = Integer.parseInt(m.group(4));
+            need(start == 0 && a > before && a < b && c > 9 && c <= pdf.length - b && text.substring(b + c - 9, b + c).matches("(?s).*\n%%EOF\r?\n"), "byte range");
+            String gap = text.substring(a, b);
+            need(gap.length() >= 2 && gap.charAt(0) == '<' && gap.charAt(gap.length() - 1) == '>', "gap is not one string");
+            byte[] contents = unhex(gap.substring(1, gap.length() - 1));
+            int end = elementEnd(contents);
+            for (int i = end; i < contents.length; i++) need(contents[i] == 0, "padding is not zeros");
+            String encoding = only("/SubFilter\\s*/([!-.0-~]+)", text.substring(before, a), 0).group(1);
+            out.add(new Container(encoding, join(Arrays.copyOf(pdf, a), Arrays.copyOfRange(pdf, b, b + c)), Arrays.copyOf(contents, end)));
+            before = b + c;
+        }
+        need(!out.isEmpty() && before == pdf.length, "byte range does not cover the file");
+        return out;
+    }
+
+    /** The form has so many fields, each of them signed: none waits for its signature. */
+    static void allSigned(String text, int n) throws Unreadable {
+        String fields = only("/Fields \\[((?:\\d+ 0 R ?)+)\\]", text, 0).group(1);
+        need(fields.chars().filter(c -> c == 'R').count() == n, "fields");
+    }
+
+    /** The last signature is a seal; before it stand co-seals, numbered from 1, and first of all perhaps one without SM2. */
+    static Map<String, String> judgeLicence(byte[] pdf, String text) throws Exception {
+        List<Container> found = containers(pdf, text);
+        allSigned(text, found.size());
+        Map<String, String> out = new LinkedHashMap<>();
+        int n = 0;
+        for (int i = 0; i < found.size(); i++) {
+            Container c = found.get(i);
+            if (i == 0 && found.size() > 1 && c.encoding.equals("ETSI.CAdES.detached")) {
+                out.put("pades", judged(() -> pades(c.contents, c.signed)));
+                continue;
+            }
+            need(c.encoding.equals("GM.sm2seal"), "encoding");
+            Map<String, String> v = judgeSES(pdf, text, c);
+            if (i == found.size() - 1) {
+                out.putAll(v);
+                continue;
+            }
+            n++;
+            for (String part : List.of("document", "seal", "seal_signature", "timestamp")) out.put(n + "." + part, v.get(part));
+        }
+        return out;
     }
 
     static byte[] unhex(String s) throws Unreadable {
@@ -418,8 +481,11 @@ public class BouncyCastle {
             out.put("qr", judged(() -> qr(qrText(lines[0]), unhex(lines[1]))));
         }
         default -> {
-            Container c = byteRange(data, latin(data));
-            return kind.equals("cms") ? cms(c.contents, c.signed) : kind.equals("ses") ? other(c) : judgeSES(data, latin(data), c);
+            if (kind.equals("pdf")) return judgeLicence(data, latin(data));
+            List<Container> found = containers(data, latin(data));
+            need(found.size() == 1, "signatures");
+            Container c = found.get(0);
+            return kind.equals("cms") ? cms(c.contents, c.signed) : other(c);
         }
         }
         return out;

@@ -15,6 +15,8 @@ import zlib
 
 SM3, SM2 = "1.2.156.10197.1.401", "1.2.156.10197.1.501"
 SM2_SIGN = "1.2.156.10197.1.301.1"
+GM = (SM3, (SM2, SM2_SIGN))  # digest, and signature algorithms
+PADES = ("2.16.840.1.101.3.4.2.1", ("1.2.840.10045.4.3.2",))  # SHA-256, ECDSA
 SIGNED_DATA = {"1.2.840.113549.1.7.2": 3, "1.2.156.10197.6.1.4.2.2": 1}  # content type: version
 DATA = {"1.2.840.113549.1.7.1", "1.2.156.10197.6.1.4.2.1"}
 TST_INFO = "1.2.840.113549.1.9.16.1.4"
@@ -134,6 +136,12 @@ def verifies(certificate, message, signature):
     return good
 
 
+def verifies_ecdsa(certificate, message, signature):
+    whole(signature, (2, 2))
+    good, _ = run("openssl", "dgst", "-sha256", "-verify", store(public_key(certificate)), "-signature", store(signature), store(message))
+    return good
+
+
 def seal(der):
     """SESeal, version 1, 4 or 5: certificate list, and whether the maker's signature is good."""
     info = Node(der).all()[0]
@@ -166,27 +174,27 @@ def lists(kind, listed, certificate):
     return any(certificate in (e.value, e.raw) for e in listed)
 
 
-def signer_info(node):
+def signer_info(node, family):
     """version, sid, digest algorithm, [0] attributes or None, signature algorithm, signature."""
     parts = node.all()
     attributes = parts.pop(3) if len(parts) > 3 and parts[3].tag == 0xA0 else None
     need([p.tag for p in parts] == [2, 0x30, 0x30, 0x30, 4] and parts[0].value == b"\1", "SignerInfo")
-    need(algorithm(parts[2]) == SM3 and algorithm(parts[3]) in (SM2, SM2_SIGN), "SignerInfo's algorithms")
+    need(algorithm(parts[2]) == family[0] and algorithm(parts[3]) in family[1], "SignerInfo's algorithms")
     return parts[1], attributes, parts[4].value
 
 
-def signed_data(der, inner):
+def signed_data(der, inner, family=GM):
     """The content, and the parts of the one signer, of a CMS SignedData in either family."""
     kind, content = whole(der, (6, 0xA0))
     need(kind.oid() in SIGNED_DATA, "content type")
     body = whole(content.value, (2, 0x31, 0x30, 0xA0, 0x31))
     need(inner != TST_INFO or body[0].value == bytes([SIGNED_DATA[kind.oid()]]), "version")
-    need([algorithm(a) for a in body[1].all()] == [SM3], "digest algorithms")
+    need([algorithm(a) for a in body[1].all()] == [family[0]], "digest algorithms")
     encapsulated = body[2].all()
     need(encapsulated[0].oid() in (inner if isinstance(inner, set) else {inner}), "content")
     infos = body[4].all()
     need(len(infos) == 1, "signers")
-    sid, attributes, value = signer_info(infos[0])
+    sid, attributes, value = signer_info(infos[0], family)
     certificates = [c for c in body[3].all() if names(c, sid)]
     need(len(certificates) == 1, "signer's certificate")
     return encapsulated, certificates[0].raw, attributes, value
@@ -238,18 +246,42 @@ def cms(der, signed):
     return outer, inner and verifies(cert, b"\x31" + attributes.raw[1:], value)
 
 
-def byte_range(pdf):
-    """The signed bytes, and the canonical DER of Contents."""
+def pades(der, signed):
+    """The signature for readers without SM2: over these bytes, by the certificate that it binds."""
+    encapsulated, cert, attributes, value = signed_data(der, DATA, PADES)
+    need(attributes is not None and len(encapsulated) == 1, "detached, with attributes")
+    values = attribute_values(attributes)
+    need(values[CONTENT_TYPE].raw == encapsulated[0].raw, "content type attribute")
+    bound = values[SIGNING_CERTIFICATE].all()[0].all()[0].all()
+    return (values[MESSAGE_DIGEST].value == hashlib.sha256(signed).digest() and [b.value for b in bound] == [hashlib.sha256(cert).digest()]
+            and verifies_ecdsa(cert, b"\x31" + attributes.raw[1:], value))
+
+
+def containers(pdf):
+    """Of each signature its encoding, the bytes signed and the canonical DER of Contents. Each covers the file up to the
+    end of its revision, the last all of it."""
     found = re.findall(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]", pdf)
-    need(len(found) == 1, "byte ranges")
-    start, a, b, c = map(int, found[0])
-    need(start == 0 and 0 < a < b and b + c == len(pdf), "byte range does not cover the file")
-    gap = pdf[a:b]
-    need(re.fullmatch(rb"<([0-9a-f][0-9a-f])*>", gap) is not None, "gap is not one lower-case hex string")
-    contents = bytes.fromhex(gap[1:-1].decode())
-    end = Node(contents).end
-    need(not any(contents[end:]), "padding is not zeros")
-    return pdf[:a] + pdf[b:], contents[:end]
+    out, before = [], 0
+    for start, a, b, c in (map(int, f) for f in found):
+        need(start == 0 and before < a < b <= b + c <= len(pdf), "byte range")
+        need(re.search(rb"\n%%EOF\r?\n\Z", pdf[:b + c][-9:]), "byte range does not end where a revision does")
+        gap = pdf[a:b]
+        need(re.fullmatch(rb"<([0-9a-f][0-9a-f])*>", gap) is not None, "gap is not one lower-case hex string")
+        contents = bytes.fromhex(gap[1:-1].decode())
+        end = Node(contents).end
+        need(not any(contents[end:]), "padding is not zeros")
+        encoding = re.findall(rb"/SubFilter\s*/([!-.0-~]+)", pdf[before:a])
+        need(len(encoding) == 1, "encoding")
+        out.append((encoding[0], pdf[:a] + pdf[b:b + c], contents[:end]))
+        before = b + c
+    need(out and before == len(pdf), "byte range does not cover the file")
+    return out
+
+
+def all_signed(pdf, n):
+    """The form has so many fields, each of them signed: none waits for its signature."""
+    fields = re.findall(rb"/Fields \[((?:\d+ 0 R ?)+)\]", pdf)
+    need(len(fields) == 1 and fields[0].count(b"R") == n, "fields")
 
 
 def attachment(pdf, name):
@@ -325,6 +357,7 @@ def judged(f, *args):
         return "unreadable"
 
 
+SEAL = ("document", "seal", "seal_signature", "timestamp")
 PARTS = {"pdf": ("document", "seal", "seal_signature", "timestamp", "qr"), "cms": ("document", "signature"), "ses": ("document", "signature"),
          "esl": ("seal",), "qr": ("qr",)}
 
@@ -369,10 +402,28 @@ def judge_other(signed, contents):
     return {"document": v["document"], "signature": next(w for w in ("unreadable", "bad", "good") if w in both)}
 
 
+def judge_licence(pdf):
+    """The last signature is a seal; before it stand co-seals, numbered from 1, and first of all perhaps one without SM2."""
+    found, verdicts, n = containers(pdf), {}, 0
+    all_signed(pdf, len(found))
+    for i, (encoding, signed, contents) in enumerate(found[:-1]):
+        if i == 0 and encoding == b"ETSI.CAdES.detached":
+            verdicts["pades"] = judged(pades, contents, signed)
+            continue
+        need(encoding == b"GM.sm2seal", "encoding")
+        n += 1
+        v = judge_ses(pdf, signed, contents)
+        verdicts.update(("%d.%s" % (n, part), v[part]) for part in SEAL)
+    need(found[-1][0] == b"GM.sm2seal", "encoding")
+    return {**verdicts, **judge_ses(pdf, *found[-1][1:])}
+
+
 def judge_pdf(pdf, kind):
-    signed, contents = byte_range(pdf)
     if kind == "pdf":
-        return judge_ses(pdf, signed, contents)
+        return judge_licence(pdf)
+    found = containers(pdf)
+    need(len(found) == 1, "signatures")
+    _, signed, contents = found[0]
     return judge_cms(signed, contents) if kind == "cms" else judge_other(signed, contents)
 
 

@@ -15,8 +15,10 @@ const OID = {
   sm3: '2a811ccf55018311', sm2: '2a811ccf55018375', sm2sign: '2a811ccf5501822d01', key: '2a8648ce3d0201', curve: '2a811ccf5501822d',
   signedData: '2a864886f70d010702', signedDataGM: '2a811ccf550601040202', data: '2a864886f70d010701', dataGM: '2a811ccf550601040201',
   tstInfo: '2a864886f70d0109100104', contentType: '2a864886f70d010903', messageDigest: '2a864886f70d010904',
-  signingCertificate: '2a864886f70d010910022f',
+  signingCertificate: '2a864886f70d010910022f', sha256: '608648016503040201', ecdsa: '2a8648ce3d040302',
 }
+const GM = { digest: OID.sm3, signature: [OID.sm2, OID.sm2sign] }
+const PADES = { digest: OID.sha256, signature: [OID.ecdsa] }
 
 class Unreadable extends Error {}
 function need (condition, what) { if (!condition) throw new Unreadable(what) }
@@ -141,14 +143,14 @@ function lists (s, certificate) {
 }
 
 // signedData reads a CMS SignedData with one signer, in either family of identifiers.
-function signedData (der, ...inner) {
+function signedData (der, family, ...inner) {
   const [kind, content] = whole(der, [6, 0xa0])
   need(isOID(kind, OID.signedData, OID.signedDataGM), 'content type')
   const body = whole(content.value, [2, 0x31, 0x30, 0xa0, 0x31])
   if (inner.includes(OID.tstInfo)) need(hex(body[0].value) === (isOID(kind, OID.signedDataGM) ? '01' : '03'), 'version')
   const digests = kids(body[1])
   need(digests.length === 1, 'digest algorithms')
-  algorithm(digests[0], OID.sm3)
+  algorithm(digests[0], family.digest)
   const encapsulated = kids(body[2])
   need(isOID(encapsulated[0], ...inner), 'content')
   const infos = kids(body[4])
@@ -156,8 +158,8 @@ function signedData (der, ...inner) {
   const parts = kids(infos[0])
   const attributes = parts[3].tag === 0xa0 ? parts.splice(3, 1)[0] : null
   need(parts.map(p => p.tag).join() === '2,48,48,48,4' && hex(parts[0].value) === '01', 'SignerInfo')
-  algorithm(parts[2], OID.sm3)
-  algorithm(parts[3], OID.sm2, OID.sm2sign)
+  algorithm(parts[2], family.digest)
+  algorithm(parts[3], ...family.signature)
   const named = kids(body[3]).filter(c => {
     const tbs = kids(kids(c)[0])
     return same(Buffer.concat([tbs[3].raw, tbs[1].raw]), parts[1].value)
@@ -179,7 +181,7 @@ function attributeValues (attributes) {
 const asSet = attributes => Buffer.concat([Buffer.from([0x31]), attributes.raw.subarray(1)])
 
 function timestamp (der, message) {
-  const { encapsulated, certificate, attributes, value } = signedData(der, OID.tstInfo)
+  const { encapsulated, certificate, attributes, value } = signedData(der, GM, OID.tstInfo)
   const info = node(encapsulated[1].value)
   need(attributes && info.tag === 4 && info.end === encapsulated[1].value.length, "token's content")
   const imprint = kids(kids(node(info.value))[2])
@@ -199,7 +201,7 @@ function timestamp (der, message) {
 // cms judges a CMS signature over these bytes.
 function cms (der, signed) {
   const digest = sm3(signed)
-  const { encapsulated, certificate, attributes, value } = signedData(der, OID.data, OID.dataGM)
+  const { encapsulated, certificate, attributes, value } = signedData(der, GM, OID.data, OID.dataGM)
   const content = encapsulated.length > 1 ? node(encapsulated[1].value).value : null
   if (!attributes && !content) {
     const good = verifies(certificate, signed, value)
@@ -213,19 +215,47 @@ function cms (der, signed) {
   return { document: same(content || claimed, digest), signature: inner && verifies(certificate, asSet(attributes), value) }
 }
 
-// byteRange gives the signed bytes, and the canonical DER of Contents.
-function byteRange (pdf) {
+// pades judges the signature for readers without SM2: over these bytes, by the certificate that it binds. SM2 is not
+// asked for, so that Node's own crypto will do.
+function pades (der, signed) {
+  const { encapsulated, certificate, attributes, value } = signedData(der, PADES, OID.data)
+  need(attributes && encapsulated.length === 1, 'detached, with attributes')
+  const values = attributeValues(attributes)
+  need(same(values[OID.contentType].raw, encapsulated[0].raw), 'content type attribute')
+  const sha256 = b => crypto.createHash('sha256').update(b).digest()
+  const bound = kids(kids(kids(values[OID.signingCertificate])[0])[0])
+  whole(value, [2, 2]).forEach(integer)
+  return same(values[OID.messageDigest].value, sha256(signed)) && bound.length === 1 && same(bound[0].value, sha256(certificate)) &&
+    crypto.verify('sha256', asSet(attributes), new crypto.X509Certificate(certificate).publicKey, value)
+}
+
+// containers gives of each signature its encoding, the signed bytes and the canonical DER of Contents. Each covers the
+// file up to the end of its revision, the last all of it.
+function containers (pdf) {
   const text = pdf.toString('latin1')
-  const found = [...text.matchAll(/\/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]/g)]
-  need(found.length === 1, 'byte ranges')
-  const [start, a, b, c] = found[0].slice(1).map(Number)
-  need(start === 0 && a > 0 && a < b && b + c === pdf.length, 'byte range does not cover the file')
-  const gap = text.slice(a, b)
-  need(/^<([0-9a-f][0-9a-f])*>$/.test(gap), 'gap is not one lower-case hex string')
-  const contents = Buffer.from(gap.slice(1, -1), 'hex')
-  const end = node(contents).end
-  need(contents.subarray(end).every(x => x === 0), 'padding is not zeros')
-  return { signed: Buffer.concat([pdf.subarray(0, a), pdf.subarray(b)]), contents: contents.subarray(0, end) }
+  const out = []
+  let before = 0
+  for (const m of text.matchAll(/\/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]/g)) {
+    const [start, a, b, c] = m.slice(1).map(Number)
+    need(start === 0 && a > before && a < b && b + c <= pdf.length && /\n%%EOF\r?\n$/.test(text.slice(b + c - 9, b + c)), 'byte range')
+    const gap = text.slice(a, b)
+    need(/^<([0-9a-f][0-9a-f])*>$/.test(gap), 'gap is not one lower-case hex string')
+    const contents = Buffer.from(gap.slice(1, -1), 'hex')
+    const end = node(contents).end
+    need(contents.subarray(end).every(x => x === 0), 'padding is not zeros')
+    const encoding = [...text.slice(before, a).matchAll(/\/SubFilter\s*\/([!-.0-~]+)/g)]
+    need(encoding.length === 1, 'encoding')
+    out.push({ encoding: encoding[0][1], signed: Buffer.concat([pdf.subarray(0, a), pdf.subarray(b, b + c)]), contents: contents.subarray(0, end) })
+    before = b + c
+  }
+  need(out.length > 0 && before === pdf.length, 'byte range does not cover the file')
+  return out
+}
+
+// allSigned refuses a form with a field that waits for its signature.
+function allSigned (pdf, n) {
+  const fields = [...pdf.toString('latin1').matchAll(/\/Fields \[((?:\d+ 0 R ?)+)\]/g)]
+  need(fields.length === 1 && fields[0][1].split('R').length - 1 === n, 'fields')
 }
 
 function attachment (pdf, name) {
@@ -331,9 +361,31 @@ function judgeOther (signed, contents) {
   return { document: v.document, signature: ['unreadable', 'bad', 'good'].find(w => v.seal === w || v.seal_signature === w) }
 }
 
+// judgeLicence: the last signature is a seal; before it stand co-seals, numbered from 1, and first of all perhaps one without SM2.
+function judgeLicence (pdf) {
+  const found = containers(pdf)
+  allSigned(pdf, found.length)
+  const verdicts = {}
+  let n = 0
+  found.forEach(({ encoding, signed, contents }, i) => {
+    if (i === 0 && found.length > 1 && encoding === 'ETSI.CAdES.detached') {
+      verdicts.pades = judged(() => pades(contents, signed))
+      return
+    }
+    need(encoding === 'GM.sm2seal', 'encoding')
+    const v = judgeSES(pdf, signed, contents)
+    if (i === found.length - 1) return Object.assign(verdicts, v)
+    n++
+    for (const part of ['document', 'seal', 'seal_signature', 'timestamp']) verdicts[n + '.' + part] = v[part]
+  })
+  return verdicts
+}
+
 function judgePDF (pdf, kind) {
-  const { signed, contents } = byteRange(pdf)
-  if (kind === 'pdf') return judgeSES(pdf, signed, contents)
+  if (kind === 'pdf') return judgeLicence(pdf)
+  const found = containers(pdf)
+  need(found.length === 1, 'signatures')
+  const { signed, contents } = found[0]
   if (kind === 'ses') return judgeOther(signed, contents)
   const verdict = cms(contents, signed)
   return { document: judged(() => verdict.document), signature: judged(() => verdict.signature) }

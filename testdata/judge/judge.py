@@ -94,19 +94,26 @@ def cbor(data, at=0):
     raise Wrong("CBOR major type %d" % major)
 
 
-def byte_range(pdf):
-    """The signed bytes and the canonical DER of Contents, read from the file itself."""
+def signatures(pdf):
+    """Of each signature the bytes signed and the canonical DER of Contents, read from the file itself: each covers what
+    stands before the next one's revision, the last covers the file."""
     found = re.findall(rb"/ByteRange\s*\[\s*(\d+)\s+(\d+)\s+(\d+)\s+(\d+)\s*\]", pdf)
-    need(len(found) == 1, "%d byte ranges" % len(found))
-    start, a, b, c = map(int, found[0])
-    need(start == 0 and b + c == len(pdf), "byte range does not cover the file")
-    gap = pdf[a:b]
-    need(gap[:1] == b"<" and gap[-1:] == b">", "gap is not one hex string")
-    need(re.fullmatch(rb"[0-9a-f]*", gap[1:-1]) is not None, "gap is not lower-case hex")
-    contents = bytes.fromhex(gap[1:-1].decode())
-    _, _, end = der(contents)
-    need(not any(contents[end:]), "padding is not zeros")
-    return pdf[:a] + pdf[b:], contents[:end]
+    fields = re.findall(rb"/Fields \[((?:\d+ 0 R ?)+)\]", pdf)
+    need(len(fields) == 1 and len(fields[0].split(b"R")) - 1 == len(found) > 0, "%d byte ranges, fields %r" % (len(found), fields))
+    out, before = [], 0
+    for start, a, b, c in (map(int, f) for f in found):
+        end = b + c
+        need(start == 0 and before < a < b < end and pdf[:end].endswith(b"%%EOF\n"), "byte range does not cover a revision")
+        gap = pdf[a:b]
+        need(gap[:1] == b"<" and gap[-1:] == b">", "gap is not one hex string")
+        need(re.fullmatch(rb"[0-9a-f]*", gap[1:-1]) is not None, "gap is not lower-case hex")
+        contents = bytes.fromhex(gap[1:-1].decode())
+        _, _, length = der(contents)
+        need(not any(contents[length:]), "padding is not zeros")
+        out.append((pdf[:a] + pdf[b:end], contents[:length]))
+        before = end
+    need(before == len(pdf), "the last byte range does not cover the file")
+    return out
 
 
 def check_signature(name, pem, signed, signature, tmp):
@@ -126,9 +133,8 @@ def check_signature(name, pem, signed, signature, tmp):
     need(code != 0, name + ": openssl accepts a flipped byte")
 
 
-def parts_inside(pdf, parts):
-    """Every extracted part lies where it should, and the sealed digest is that of the file."""
-    signed, contents = byte_range(pdf)
+def parts_inside(signed, contents, parts):
+    """Every extracted part lies where it should, and the sealed digest is that of the bytes before it."""
     need(parts["bytes.bin"] == signed, "bytes.bin is not what the byte range covers")
     need(parts["tbs.der"] in contents and parts["signature.der"] in contents, "tbs.der or signature.der is not in Contents")
     need(parts["seal.der"] in parts["tbs.der"], "seal.der is not in tbs.der")
@@ -138,11 +144,10 @@ def parts_inside(pdf, parts):
     need(tbs[3][0] == 3 and data_hash[0] == 0, "dataHash is not a BIT STRING of whole bytes")
     need(data_hash[1:] == sm3(signed), "dataHash is not SM3 of the byte range")
     need(parts["digest.hex"].strip().decode() == sm3(signed).hex(), "digest.hex differs")
-    return contents
 
 
-def check_authority(pem, licence):
-    """OpenSSL finds the issuing authority's code, once, in the signer's certificate."""
+def check_authority(pem, want):
+    """OpenSSL finds the authority's code, once, in the signer's certificate."""
     code, out, err = run("openssl", "asn1parse", "-in", pem)
     need(code == 0, "openssl asn1parse: " + err)
     found = re.findall(r":1\.2\.156\.10260\.4\.1\.4\n.*OCTET STRING +\[HEX DUMP\]:([0-9A-F]+)", out.decode())
@@ -150,7 +155,18 @@ def check_authority(pem, licence):
     value = bytes.fromhex(found[0])
     tag, text, end = der(value)
     need(tag in (0x0C, 0x13, 0x16) and end == len(value), "the signer's code is not a string")
-    need(text.decode() == licence["metadata"]["certificateIssuingAuthorityCode"], "the signer is not the issuing authority")
+    need(text.decode() == want, "the signer is %s, not %s" % (text.decode(), want))
+
+
+def check_seal(folder, signed, contents, authority, tmp):
+    """One seal on the file: what was sealed, both signatures, and whose seal it is."""
+    parts = {n: read(os.path.join(folder, n)) for n in os.listdir(folder) if os.path.isfile(os.path.join(folder, n))}
+    pem = lambda n: os.path.join(folder, n)
+    parts_inside(signed, contents, parts)
+    check_signature("seal signature", pem("signer.pem"), parts["tbs.der"], parts["signature.der"], tmp)
+    check_signature("seal", pem("maker.pem"), parts["sealinfo.der"], parts["sealsignature.der"], tmp)
+    check_authority(pem("signer.pem"), authority)
+    return parts
 
 
 def qr_of(path, tmp):
@@ -228,6 +244,8 @@ def check_text(path, licence, entry):
     code, out, err = run("pdftotext", "-enc", "UTF-8", path, "-")
     need(code == 0, "pdftotext: " + err)
     text = squeeze(out.decode("utf-8"))
+    for c in licence["metadata"].get("certificateCoSealingAuthorities", []):
+        need(squeeze(c["name"]) in text, "pdftotext lacks the co-sealing authority " + c["name"])
     need(squeeze(entry["holder_name"]) in text, "pdftotext lacks the holder's name")
     need(squeeze(entry["number"]) in text, "pdftotext lacks the number")
     for key, value in licence["fields"].items():
@@ -236,44 +254,46 @@ def check_text(path, licence, entry):
 
 
 def judge(path, entry, binary):
+    """Judges a licence, and returns how many signatures it bears."""
     with tempfile.TemporaryDirectory() as tmp:
-        code, _, err = run(binary, "inspect", "--extract", tmp, path)
+        cut = os.path.join(tmp, "parts")
+        code, _, err = run(binary, "inspect", "--extract", cut, path)
         need(code == 0, "inspect: " + err)
-        parts = {n: read(os.path.join(tmp, n)) for n in os.listdir(tmp)}
-        pdf = read(path)
-        parts_inside(pdf, parts)
-        pem = lambda n: os.path.join(tmp, n)
-        check_signature("seal signature", pem("signer.pem"), parts["tbs.der"], parts["signature.der"], tmp)
-        check_signature("seal", pem("maker.pem"), parts["sealinfo.der"], parts["sealsignature.der"], tmp)
-        check_signature("QR", pem("qr-signer.pem"), parts["qr-tbs.der"], parts["qr-signature.der"], tmp)
+        licence = json.loads(read(os.path.join(cut, "licence.json")))
+        co_sealers = licence["metadata"].get("certificateCoSealingAuthorities", [])
+        found = signatures(read(path))
+        need(len(found) == len(co_sealers) + 1, "%d signatures for %d co-sealing authorities" % (len(found), len(co_sealers)))
+        for i, c in enumerate(co_sealers):
+            check_seal(os.path.join(cut, "co-seal-%d" % (i + 1)), *found[i], c["code"], tmp)
+        parts = check_seal(cut, *found[-1], licence["metadata"]["certificateIssuingAuthorityCode"], tmp)
+        check_signature("QR", os.path.join(cut, "qr-signer.pem"), parts["qr-tbs.der"], parts["qr-signature.der"], tmp)
         code, _, err = run("pdfdetach", "-saveall", "-o", tmp, path)
         need(code == 0, "pdfdetach: " + err)
         for name in ("licence.json", "qr.cbor"):
             need(read(os.path.join(tmp, name)) == parts[name], "pdfdetach finds another " + name)
-        licence = json.loads(parts["licence.json"])
-        check_authority(pem("signer.pem"), licence)
         check_qr(path, licence, entry, parts, tmp)
         check_text(path, licence, entry)
     code, out, err = run("qpdf", "--check", path)
     need(code == 0, "qpdf --check: " + out.decode() + err)
     _, out, _ = run("pdfsig", path)
-    need(b"Total document signed" in out, "pdfsig: " + out.decode("utf-8", "replace"))
+    need(out.count(b"Total document signed") == 1 and out.count(b"Not total document signed") == len(found) - 1, "pdfsig: " + out.decode("utf-8", "replace"))
+    return len(found)
 
 
 def main():
     folder, binary = sys.argv[1:]
     demo = json.loads(read(os.path.join(folder, "demo.json")))
     need(len(demo["licences"]) >= 6, "fewer than six licences")
-    bad = 0
+    bad = several = 0
     for entry in demo["licences"]:
         try:
-            judge(os.path.join(folder, entry["file"]), entry, os.path.abspath(binary))
+            several += judge(os.path.join(folder, entry["file"]), entry, os.path.abspath(binary)) > 1
             print("good  " + entry["file"])
         except Wrong as w:
             bad += 1
             print("BAD   %s: %s" % (entry["file"], w))
-    print("%d passed, %d failed" % (len(demo["licences"]) - bad, bad))
-    sys.exit(1 if bad else 0)
+    print("%d passed, %d of them with several seals, %d failed" % (len(demo["licences"]) - bad, several, bad))
+    sys.exit(1 if bad or not several else 0)
 
 
 main()

@@ -2,7 +2,8 @@
 // catalogue, PKI and TSA, over the store that the test brings.
 //
 // Invariants: the clock stands at Now until a test moves it; every sample request's
-// authority has a seal and an approval client; whatever goes wrong ends the test. It
+// authority has a seal and an approval client, the consent that one needs for a co-seal
+// stands; whatever goes wrong ends the test. It
 // is for tests alone.
 package registrytest
 
@@ -10,8 +11,10 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509/pkix"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -39,11 +42,18 @@ type Backend interface {
 	audit.Storage
 }
 
+// JointType is the type whose licences bear the seal of CoSealer too.
+const JointType = "113301000024903302901"
+
+// CoSealer consents to that.
+var CoSealer = licence.CoSealer{Name: "杭州市规划和自然资源局", Code: "11330100002491288H"}
+
 // Authorities are the issuing authorities of the sample requests, by type code.
 var Authorities = map[string]licence.IssuingAuthority{
 	"11100000MB0143028R901": {Name: "杭州市西湖区市场监督管理局", Code: "11330106002504122C", Division: "330106"},
 	"11100000000013338W901": {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
 	"11100000000013338W902": {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
+	JointType:               {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
 	"11100000MB19000005901": {Name: "杭州市卫生健康委员会", Code: "11330100002490170T", Division: "330100"},
 	"11100000000019713D071": {Name: "杭州市道路运输管理服务中心", Code: "12330100470102108R", Division: "330100"},
 }
@@ -87,7 +97,18 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 	s.Registry, err = registry.New(s.Config)
 	must(t, err)
 	must(t, s.RegisterSeals(t.Context(), registry.System("test")))
+	_, err = s.PutConsent(t.Context(), registry.System("test"), s.Consent(t))
+	must(t, err)
 	return s
+}
+
+// Consent is that of CoSealer, from today on.
+func (s *Service) Consent(t testing.TB) registry.Consent {
+	t.Helper()
+	item, err := s.Config.Catalogue.Item(JointType)
+	must(t, err)
+	return registry.Consent{TypeCode: JointType, Issuing: Authorities[JointType].Code, Kind: item.CoSeals[0], CoSealer: CoSealer,
+		Basis: "test", ValidFrom: licence.DateOf(s.Now())}
 }
 
 // Now is the service's clock.
@@ -187,7 +208,8 @@ func picture(t testing.TB, fonts *render.Fonts, name string) render.SealPicture 
 // seals makes one seal for each authority.
 func seals(t testing.TB, p *cryptotest.PKI, fonts *render.Fonts) map[string]*registry.SealKey {
 	made := map[string]*registry.SealKey{}
-	for _, a := range Authorities {
+	owners := slices.Collect(maps.Values(Authorities))
+	for _, a := range append(owners, licence.IssuingAuthority{Name: CoSealer.Name, Code: CoSealer.Code}) {
 		if made[a.Code] != nil {
 			continue
 		}

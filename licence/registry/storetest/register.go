@@ -250,9 +250,10 @@ func testLease(t *testing.T, b Backend) {
 	lease := func(n int, now, until time.Time) error {
 		return rerun(t.Context(), b, func(tx Tx) error { return tx.Lease(t.Context(), identifier(n), now, until) })
 	}
+	var without []string
 	lapsed := func(now time.Time, limit int, want ...licence.Identifier) {
 		t.Helper()
-		got, err := b.Lapsed(t.Context(), now, limit)
+		got, err := b.Lapsed(t.Context(), now, without, limit)
 		if diff := cmp.Diff(got, want); err != nil || diff != "" {
 			t.Errorf("lapsed at %s (got, want): %v\n%s", now, err, diff)
 		}
@@ -261,6 +262,11 @@ func testLease(t *testing.T, b Backend) {
 	lapsed(after(30*time.Second+1), 10, identifier(1))
 	lapsed(after(time.Hour), 10, identifier(1), identifier(3))
 	lapsed(after(time.Hour), 1, identifier(1))
+	without = []string{"another type"}
+	lapsed(after(time.Hour), 1, identifier(1))
+	without = []string{"another type", typeCode}
+	lapsed(after(time.Hour), 10)
+	without = nil
 
 	wantError(t, "lease that holds", lease(1, after(30*time.Second), after(time.Hour)), registry.ErrRunning)
 	wantError(t, "lease of an issued licence", lease(2, after(time.Hour), after(time.Hour)), licence.ErrWrongStatus)

@@ -41,6 +41,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"clients", testClients},
 		{"grants", testGrants},
 		{"seals", testSeals},
+		{"consents", testConsents},
 		{"licence", testLicence},
 		{"number taken", testNumberTaken},
 		{"status", testStatus},

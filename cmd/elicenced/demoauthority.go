@@ -1,0 +1,65 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// demoAuthority is an issuing authority of the demo, with the client of its
+// approval system and the type codes it issues.
+type demoAuthority struct {
+	authority
+	client string
+	types  []string
+}
+
+// demoAuthorities are the issuing authorities of the sample requests, and one that
+// co-seals.
+var demoAuthorities = []demoAuthority{
+	{authority{"杭州市西湖区市场监督管理局", "11330106002504122C", "330106", 42}, "approval-market", []string{"11100000MB0143028R901"}},
+	{authority{"杭州市城乡建设委员会", "113301000024903302", "330100", 42}, "approval-construction", []string{"11100000000013338W901", "11100000000013338W902", demoJoint}},
+	{authority{"杭州市卫生健康委员会", "11330100002490170T", "330100", 42}, "approval-health", []string{"11100000MB19000005901"}},
+	{authority{"杭州市道路运输管理服务中心", "12330100470102108R", "330100", 42}, "approval-transport", []string{"11100000000019713D071"}},
+	demoPlanning,
+}
+
+// demoJoint is the type whose licences bear two seals, demoPlanning whose seal is the
+// first: the issuing authority seals last.
+const demoJoint = "113301000024903302901"
+
+var demoPlanning = demoAuthority{authority{"杭州市规划和自然资源局", "11330100002491288H", "330100", 42}, "approval-planning", nil}
+
+// issuerOf is the authority that issues a type in the demo.
+func issuerOf(typeCode string) demoAuthority {
+	i := slices.IndexFunc(demoAuthorities, func(a demoAuthority) bool { return slices.Contains(a.types, typeCode) })
+	return demoAuthorities[i]
+}
+
+// sealable leaves the joint licences out in a folder that was made before they existed: it
+// holds no seal for their second authority.
+func (w *walk) sealable(samples []sample) []sample {
+	if slices.Contains(w.in.settings.Authorities, demoPlanning.authority) {
+		return samples
+	}
+	fmt.Printf("skipped  joint licences: %s was made before %s had a seal; a new folder has it\n", w.dir, demoPlanning.Name)
+	return slices.DeleteFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoJoint })
+}
+
+// consent has the planning authority agree to the use of its seal, without which no
+// joint licence is issued.
+func (w *walk) consent(ctx context.Context) error {
+	if !slices.Contains(w.in.settings.Authorities, demoPlanning.authority) {
+		return nil
+	}
+	_, err := w.in.registry.PutConsent(ctx, registry.System("demo"), registry.Consent{
+		TypeCode: demoJoint, Issuing: issuerOf(demoJoint).Code, Kind: "规划和自然资源主管部门",
+		CoSealer: licence.CoSealer{Name: demoPlanning.Name, Code: demoPlanning.Code},
+		Basis:    "演示：竣工联合验收联合用印授权", ValidFrom: licence.DateOf(time.Now()),
+	})
+	return err
+}
