@@ -147,6 +147,13 @@ func severalCases() []fileCase {
 			p := cryptotest.NewFrom(b.t, b.pki.Rand)
 			return before(b, pdfsig.SubFilter, sealFirst(b, p.SealSigner, p.Seal, false, nil))
 		}),
+		c("first seal by a maker for other uses", passed, "", verify.CheckSealMaker, "maker_trusted_other_usage", func(b *bench) []byte {
+			last := b.r.seal
+			pinned(b, foreignMaker(b, now.AddDate(-1, 0, 0)))
+			first := b.r.seal
+			b.r.seal = last
+			return before(b, pdfsig.SubFilter, sealFirst(b, b.r.signer, first, false, nil))
+		}),
 		{name: "first seal expired", want: failed, sub: verify.SigConstraintsFailure, check: verify.CheckSeal, code: "seal_expired",
 			set: func(b *bench) {
 				b.r.token = func(message []byte) []byte {
