@@ -77,7 +77,7 @@ func TestLayoutErrors(t *testing.T) {
 		{"symbol too small", `"size": 30`, `"size": 20`, 17, "27.6 mm"},
 		{"symbol outside", `"x": 150, "y": 20, "size": 30`, `"x": 190, "y": 20, "size": 30`, 17, "must lie on a page"},
 		{"symbol on no page", `"page": 1, "x": 150`, `"page": 2, "x": 150`, 17, "must lie on a page"},
-		{"seal outside", `"x": 160, "y": 100`, `"x": 205, "y": 100`, 18, "must lie on a page"},
+		{"seal outside", `"x": 160, "y": 100`, `"x": 205, "y": 100`, 18, "does not lie on the page"},
 		{"seal on the symbol", `"x": 160, "y": 100`, `"x": 160, "y": 50`, 18, "lies on the QR symbol"},
 		{"seal too large", `"diameter": 42`, `"diameter": 80`, 18, "30 to 60 mm"},
 		{"riding seal on the symbol", `"diameter": 42}`, `"diameter": 42}, "riding_seal": true`, 18, "riding seal lies on the QR symbol"},

@@ -290,16 +290,14 @@ func (p *parser) checkPlaces() error {
 		return p.lineError(p.key("pages"), "a layout needs a page")
 	}
 	q := p.qr
-	quiet := qr.QuietZone * q.Size / leastSymbol
+	quiet := p.quiet()
 	if q.Page < 1 || q.Page > len(p.pages) || q.X < quiet || q.Y < quiet || q.X+q.Size+quiet > p.page.W || q.Y+q.Size+quiet > p.page.H {
 		return p.lineError(p.key("qr"), "the symbol and its quiet zone must lie on a page")
 	}
 	if q.Size < leastModule*qr.LargestSymbol {
 		return p.lineError(p.key("qr"), "the symbol must be %.1f mm or more, for modules of %.1f mm", leastModule*qr.LargestSymbol, leastModule)
 	}
-	s := p.seal
-	r := s.Diameter / 2
-	if s.Page < 1 || s.Page > len(p.pages) || !within(s.Diameter, 30, 60) || s.X < r || s.Y < r || s.X+r > p.page.W || s.Y+r > p.page.H {
+	if s := p.seal; s.Page < 1 || s.Page > len(p.pages) || !within(s.Diameter, 30, 60) {
 		return p.lineError(p.key("seal"), "the seal of 30 to 60 mm must lie on a page")
 	}
 	if err := p.checkClear(quiet); err != nil {
@@ -319,17 +317,13 @@ func (p *parser) checkPlaces() error {
 // checkClear checks that nothing else has its place on the symbol or its quiet
 // zone: a reader would not find it.
 func (p *parser) checkClear(quiet float64) error {
-	q := p.qr
-	on := func(x, y, w, h float64) bool {
-		return x < q.X+q.Size+quiet && x+w > q.X-quiet && y < q.Y+q.Size+quiet && y+h > q.Y-quiet
-	}
-	for _, e := range p.pages[q.Page-1].elements {
-		if e.Kind != "box" && on(e.X, e.Y, e.W, e.H) {
+	for _, e := range p.pages[p.qr.Page-1].elements {
+		if e.Kind != "box" && p.onSymbol(e.X, e.Y, e.W, e.H) {
 			return p.lineError(e.line, "the element lies on the QR symbol or its quiet zone of %.1f mm", quiet)
 		}
 	}
-	if s := p.seal; s.Page == q.Page && on(s.X-s.Diameter/2, s.Y-s.Diameter/2, s.Diameter, s.Diameter) {
-		return p.lineError(p.key("seal"), "the seal lies on the QR symbol or its quiet zone of %.1f mm", quiet)
+	if err := p.CheckSeal(p.seal.Diameter*pt, p.seal.Diameter*pt); err != nil {
+		return p.lineError(p.key("seal"), "%v", err)
 	}
 	return nil
 }

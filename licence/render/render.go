@@ -19,6 +19,7 @@ package render
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -93,6 +94,30 @@ func (l *Layout) SealPlacement() Placement {
 	s := l.seal
 	return Placement{Page: s.Page, X: (s.X - s.Diameter/2) * pt, Y: (l.page.H - s.Y - s.Diameter/2) * pt,
 		Width: s.Diameter * pt, Height: s.Diameter * pt}
+}
+
+// CheckSeal says why a seal of that size in points cannot be shown in its place: what is
+// not on the page is not seen, and a symbol under a seal is not read. Nil: it can.
+func (l *Layout) CheckSeal(width, height float64) error {
+	s, w, h := l.seal, width/pt, height/pt
+	x, y := s.X-w/2, s.Y-h/2
+	switch {
+	case x < 0 || y < 0 || x+w > l.page.W || y+h > l.page.H:
+		return fmt.Errorf("the seal of %.0f by %.0f mm does not lie on the page", w, h)
+	case s.Page == l.qr.Page && l.onSymbol(x, y, w, h):
+		return fmt.Errorf("the seal of %.0f by %.0f mm lies on the QR symbol or its quiet zone of %.1f mm", w, h, l.quiet())
+	}
+	return nil
+}
+
+// quiet is the width of the quiet zone around the symbol in mm.
+func (l *Layout) quiet() float64 { return qr.QuietZone * l.qr.Size / leastSymbol }
+
+// onSymbol reports whether a box in mm from the upper left lies on the symbol or its
+// quiet zone.
+func (l *Layout) onSymbol(x, y, w, h float64) bool {
+	q, quiet := l.qr, l.quiet()
+	return x < q.X+q.Size+quiet && x+w > q.X-quiet && y < q.Y+q.Size+quiet && y+h > q.Y-quiet
 }
 
 // RidingSeal reports whether Render needs the picture of a riding seal as soon as a
