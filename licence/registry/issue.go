@@ -100,15 +100,19 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, request.TypeCode)
 	}
 	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
-	if err := r.usable(r.cfg.Seals[c.Authority.Code], r.cfg.SealMargin); err != nil {
+	key := r.cfg.Seals[c.Authority.Code]
+	if err := r.usable(key, r.cfg.SealMargin); err != nil {
 		return err
 	}
-	if err := r.sealInUse(ctx, r.cfg.Seals[c.Authority.Code]); err != nil {
+	if err := r.sealInUse(ctx, key); err != nil {
 		return err
 	}
 	item, err := r.cfg.Catalogue.Item(request.TypeCode)
 	if err != nil {
 		return err
+	}
+	if err := r.cfg.Layouts[item.Layout].CheckSeal(key.Appearance.Width, key.Appearance.Height); err != nil {
+		return &SealFault{"seal_does_not_fit", err.Error() + " of " + item.Name, ErrNoSeal}
 	}
 	if item.PAdES {
 		if err := r.cfg.PAdES.usable(r.now()); err != nil {

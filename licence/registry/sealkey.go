@@ -38,7 +38,7 @@ func (k *SealKey) expiresAt() time.Time {
 // SealFault says why nothing can be sealed for an authority now. It is ErrNoSeal when
 // the seal itself is at fault, else ErrSigner.
 type SealFault struct {
-	// Reason is stable: seal_missing, seal_not_yet_valid, seal_expired, seal_unregistered,
+	// Reason is stable: seal_missing, seal_not_yet_valid, seal_expired, seal_unregistered, seal_does_not_fit,
 	// seal_ and a [SealStatus], signer_not_listed, expires_soon; or signer_, maker_ or qr_signer_ and a [pki.PathReason].
 	Reason string
 	Detail string // for people
