@@ -31,34 +31,12 @@ type demoCmd struct {
 	Once   bool   `help:"Exit when the samples are made, instead of serving."`
 }
 
-// demoAuthority is an issuing authority of the demo, with the client of its
-// approval system and the type codes it issues.
-type demoAuthority struct {
-	authority
-	client string
-	types  []string
-}
-
-// demoAuthorities are the issuing authorities of the sample requests.
-var demoAuthorities = []demoAuthority{
-	{authority{"杭州市西湖区市场监督管理局", "11330106002504122C", "330106", 42}, "approval-market", []string{"11100000MB0143028R901"}},
-	{authority{"杭州市城乡建设委员会", "113301000024903302", "330100", 42}, "approval-construction", []string{"11100000000013338W901", "11100000000013338W902"}},
-	{authority{"杭州市卫生健康委员会", "11330100002490170T", "330100", 42}, "approval-health", []string{"11100000MB19000005901"}},
-	{authority{"杭州市道路运输管理服务中心", "12330100470102108R", "330100", 42}, "approval-transport", []string{"11100000000019713D071"}},
-}
-
 // The partner of the demo, and what it was granted.
 const (
 	demoPartner = "partner-social-security"
 	demoMatter  = "330114007000"
 	demoType    = "11100000MB0143028R901"
 )
-
-// issuerOf is the authority that issues a type in the demo.
-func issuerOf(typeCode string) demoAuthority {
-	i := slices.IndexFunc(demoAuthorities, func(a demoAuthority) bool { return slices.Contains(a.types, typeCode) })
-	return demoAuthorities[i]
-}
 
 // demoFile is demo.json.
 type demoFile struct {

@@ -20,7 +20,6 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/pki/ocsp"
-	"elicence/crypto/seal"
 	"elicence/crypto/tsa"
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -222,41 +221,6 @@ func (in *instance) openRegistry(o options, s secrets) error {
 		},
 	})
 	return err
-}
-
-// openSeals reads every authority's seal, and draws its picture once.
-func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey, error) {
-	seals := map[string]*registry.SealKey{}
-	for _, a := range in.settings.Authorities {
-		cert, key, err := in.keys.pair("seal-" + a.Code)
-		if err != nil {
-			return nil, err
-		}
-		if err := a.checkSigner(cert); err != nil {
-			return nil, err
-		}
-		der, err := os.ReadFile(in.keys.path("seal-" + a.Code + ".esl"))
-		if err != nil {
-			return nil, err
-		}
-		s, err := seal.ParseSeal(der)
-		if err != nil {
-			return nil, err
-		}
-		if !s.Lists(cert) {
-			return nil, fmt.Errorf("the seal of %s does not list its signer's certificate", a.Name)
-		}
-		picture, err := render.DrawSeal(fonts, a.design())
-		if err != nil {
-			return nil, fmt.Errorf("drawing the seal of %s: %w", a.Name, err)
-		}
-		appearance, err := pdfsig.Appearance{Width: picture.Width, Height: picture.Height, Content: picture.Content}.Deflated()
-		if err != nil {
-			return nil, err
-		}
-		seals[a.Code] = &registry.SealKey{Seal: s, Certificate: cert, Key: key, Appearance: appearance, Picture: &picture}
-	}
-	return seals, nil
 }
 
 // timestamper is the outside TSA when a URL is given, else our own, on a
