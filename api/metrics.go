@@ -46,6 +46,28 @@ func (m *metrics) observe(route, method string, status int, took time.Duration) 
 	m.durations.WithLabelValues(route, method, strconv.Itoa(status)).Observe(took.Seconds())
 }
 
+// Observed counts and times the answers of a handler outside this interface, under a
+// route of that name.
+func (s *Server) Observed(route string, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began, answer := time.Now(), &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(answer, r)
+		s.metrics.observe(route, r.Method, answer.status, time.Since(began))
+	})
+}
+
+// statusWriter notes the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (w *statusWriter) WriteHeader(status int) {
+	w.status = status
+	w.ResponseWriter.WriteHeader(status)
+}
+
 // logged notes that the log has the entry index.
 func (m *metrics) logged(index uint64) {
 	for {

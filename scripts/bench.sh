@@ -8,6 +8,6 @@ echo "machine: $(nproc) cores, $(awk '/MemTotal/ {printf "%.0f GB", $2/1e6}' /pr
 go version
 echo "== parts, one core: render, seal and embed, verify"
 go test -run '^$' -bench 'Render|SealAndEmbed|CheckWithChain|VerifyFile|Read|Sign|Verify' -cpu 1 -count 5 -benchmem \
-	./licence/render ./crypto/seal ./crypto/pdfsig ./verify ./crypto/pki
+	./licence/render ./crypto/seal ./crypto/pdfsig ./crypto/pdfsig/pades ./verify ./crypto/pki
 echo "== issue and verify over HTTP, 32 clients"
 go test -run '^$' -bench 'IssueHTTP|VerifyHTTP' -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced

@@ -21,6 +21,23 @@ func makerIs(b *bench, maker cryptotest.Leaf) {
 	b.r.seal = mustSeal(b.t, b.pki, maker, func(*seal.Template) {})
 }
 
+// foreignMaker is one of a CA that nobody here knows, for TLS clients, valid for two
+// years.
+func foreignMaker(b *bench, from time.Time) cryptotest.Leaf {
+	return b.pki.MustForeignMaker(b.t, cryptotest.NewFrom(b.t, b.pki.Rand).Issuing, from, cryptotest.TLSClient)
+}
+
+// pinned has a maker make the seal whose certificate itself is among the anchors.
+func pinned(b *bench, maker cryptotest.Leaf) {
+	makerIs(b, maker)
+	b.v.Anchors = pinning(b, maker)
+}
+
+// pinning are the anchors with a maker's own certificate among them.
+func pinning(b *bench, maker cryptotest.Leaf) *pki.TrustAnchors {
+	return mustParseAnchors(b.t, append(mustAnchorsPEM(b.t, b.pki, now), pki.MarshalTrustAnchors([]*pki.Certificate{maker.Certificate}, nil)...))
+}
+
 // revoke gives the verifier anchors whose CRL revokes a certificate.
 func revoke(b *bench, line pki.Revoked) { b.v.Anchors = mustAnchors(b.t, b.pki, b.at, line) }
 
@@ -43,6 +60,28 @@ func certificateCases() []fileCase {
 			set: func(b *bench) { leaf, _ := foreign(b.t, b.pki, pki.UsageSealSigner); sealedBy(b, leaf) }},
 		{name: "maker is no seal maker", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: maker, code: "maker_wrong_usage",
 			set: func(b *bench) { makerIs(b, b.pki.QR) }},
+		{name: "maker for TLS clients, itself an anchor", want: verify.TotalPassed, check: maker, code: "maker_trusted_other_usage",
+			set: func(b *bench) { pinned(b, foreignMaker(b, now.AddDate(-1, 0, 0))) }},
+		{name: "maker for TLS clients, under an anchor", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: maker, code: "maker_wrong_usage",
+			set: func(b *bench) {
+				makerIs(b, b.pki.MustForeignMaker(b.t, b.pki.Issuing, now.AddDate(-1, 0, 0), cryptotest.TLSClient))
+			}},
+		{name: "maker for TLS clients, another of them an anchor", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: maker,
+			code: "maker_wrong_usage", set: func(b *bench) {
+				pinned(b, foreignMaker(b, now.AddDate(-1, 0, 0)))
+				makerIs(b, foreignMaker(b, now.AddDate(-1, 0, 0)))
+			}},
+		{name: "maker is a TSA, itself an anchor", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: maker, code: "maker_wrong_usage",
+			set: func(b *bench) { leaf, _ := foreign(b.t, b.pki, pki.UsageTimestamp); pinned(b, leaf) }},
+		{name: "maker for TLS clients, expired before the token", want: verify.TotalFailed, sub: verify.Expired, check: maker, code: "maker_expired",
+			set: func(b *bench) { pinned(b, foreignMaker(b, sealedAt.AddDate(-2, 0, 0).Add(-time.Hour))) }},
+		{name: "maker for TLS clients, expired now, token within", want: verify.TotalPassed, check: maker, code: "maker_trusted_other_usage",
+			set: func(b *bench) { pinned(b, foreignMaker(b, sealedAt.AddDate(-2, 0, 0).Add(time.Second))) }},
+		{name: "maker for TLS clients, expired now, no token", want: verify.Indeterminate, sub: verify.OutOfBoundsNoPOE, check: maker,
+			code: "maker_outside_validity_no_poe", set: func(b *bench) {
+				b.r.token = nil
+				pinned(b, foreignMaker(b, sealedAt.AddDate(-2, 0, 0)))
+			}},
 		{name: "signer is a QR signer", want: verify.TotalFailed, sub: verify.ChainConstraintsFailure, check: signer, code: "signer_wrong_usage",
 			set: func(b *bench) { sealedBy(b, b.pki.QR) }},
 		{name: "signer certified by a P-256 authority", comment: "its own key is SM2", want: verify.Indeterminate, sub: verify.CryptoConstraintsFailure,

@@ -102,6 +102,10 @@ func sealReason(code string) (r reason, ok bool) {
 		r = failed(SigCryptoFailure, "文件里另有一个供国外软件核对的电子签名，核对不上，文件可能被改动过。"+askZH, "The further signature in the file, for foreign software, does not check out; the file may have been altered. "+askEN)
 	case "seal_ok":
 		r = passed("电子印章由制章单位制发、在有效期内，签章人有权使用。", "The seal was made by its maker, is within its validity, and the signer may use it.")
+	case "bare_seal_ok":
+		r = passed("电子印章由所示制章单位制发，在有效期内。", "The named maker made this seal, and it is within its validity.")
+	case "bare_seal_outside_validity":
+		r = failed(SigConstraintsFailure, "这枚电子印章不在有效期内，不能用来盖章。", "The seal is outside its validity and cannot be used.")
 	case "seal_foreign_version":
 		r = indeterminate(SigConstraintsFailure, "电子印章的版本不是本系统使用的版本，无法完整验证。请向颁发机构核实。", "The seal is of a version that this system does not use and cannot be checked fully. Ask the issuing authority.")
 	case "seal_maker_signature_wrong":
@@ -328,6 +332,9 @@ func pathFault(fault string) reason {
 	switch fault {
 	case "trusted":
 		return passed("%s来源可信，用途正确。", "%s is trusted and meant for this use.")
+	case trustedOtherUsage:
+		return passed("%s写明的是别的用途，因为这张证书本身列在信任锚里而予以采信。请确认列入是有意为之。",
+			"%s states another use, and is trusted because the certificate itself is among the trust anchors. Make sure that it was put there for this.")
 	case "untrusted":
 		return indeterminate(NoCertificateChainFound, "%s不是由这里信任的机构签发的，无法确认身份。请使用颁发机构公布的信任锚文件重新验证，或向颁发机构核实。",
 			"%s does not come from an authority trusted here. Verify again with the trust anchors that the issuing authority publishes, or ask it.")

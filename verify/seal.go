@@ -2,8 +2,11 @@ package verify
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	"elicence/crypto/pki"
+	"elicence/crypto/seal"
 )
 
 // sealVersion is the structure version of GB/T 38540-2020.
@@ -79,6 +82,10 @@ func (p certificatePath) revocation() bool {
 	return p.fault == "revoked" || p.fault == "revoked_no_poe" || p.fault == "revocation_unknown"
 }
 
+// trustedOtherUsage is the code, after the role, of a certificate that is trusted by
+// its own place among the anchors, against what it says that it is for.
+const trustedOtherUsage = "trusted_other_usage"
+
 // setPath records a path under its own check, leaving revocation to the check of
 // that name.
 func (s *session) setPath(name Name, who role, p certificatePath) {
@@ -86,7 +93,30 @@ func (s *session) setPath(name Name, who role, p certificatePath) {
 	if p.revocation() {
 		fault = "trusted"
 	}
+	if len(p.path.OtherUsage) > 0 {
+		fault, p.text = trustedOtherUsage, p.text+"; itself an anchor; extended key usage "+strings.Join(p.path.OtherUsage, ", ")
+	}
 	s.set(name, string(who)+"_"+fault, p.text)
+}
+
+// JudgeSeal judges a seal by itself, which nothing was sealed with: its maker's
+// signature, its validity period and its maker's certificate, all at the given time. It
+// makes the checks CheckSeal, CheckSealMaker and CheckRevocation, of any version.
+func (v *Verifier) JudgeSeal(sl *seal.Seal, at time.Time) []Check {
+	s := newSession(v, at)
+	period := fmt.Sprintf("%s %q valid %s to %s, judged at %s", quote(sl.ID), quote(sl.Name), instant(sl.ValidFrom), instant(sl.ValidTo), instant(at))
+	switch err := sl.CheckSignature(); {
+	case err != nil:
+		s.set(CheckSeal, "seal_maker_signature_wrong", err.Error())
+	case !sl.ValidAt(at):
+		s.set(CheckSeal, "bare_seal_outside_validity", period)
+	default:
+		s.set(CheckSeal, "bare_seal_ok", period)
+	}
+	maker := s.follow(sl.Maker, pki.UsageSealMaker, at, false)
+	s.setPath(CheckSealMaker, roleMaker, maker)
+	s.checkRevocation(certificatePath{fault: "trusted"}, maker)
+	return []Check{s.checks[CheckSeal], s.checks[CheckSealMaker], s.checks[CheckRevocation]}
 }
 
 // checkDocumentDigest compares the file with the digest that was sealed.

@@ -197,7 +197,7 @@ func (s *session) follow(cert *pki.Certificate, usage pki.Usage, at time.Time, p
 	if s.verifier.Anchors == nil {
 		return certificatePath{fault: "untrusted", text: describe(cert) + "; no trust anchors given"}
 	}
-	path, err := s.verifier.Anchors.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: s.at, Status: s.verifier.Status})
+	path, err := s.verifier.Anchors.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: s.at, Status: s.verifier.Status, AllowOtherUsage: true})
 	if err == nil {
 		return certificatePath{path: path, fault: "trusted", text: describe(cert) + "; path of " + pathText(path) + " at " + instant(at)}
 	}

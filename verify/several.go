@@ -74,18 +74,20 @@ func (s *session) earlierSeal(i int) *session {
 // adopt takes over what is worse than the last seal's.
 func (s *session) adopt(child *session, who string) {
 	for name, check := range child.checks {
-		if gravity(check.Result) > gravity(s.checks[name].Result) {
+		if gravity(check) > gravity(s.checks[name]) {
 			s.set(name, check.Code, who+check.Evidence)
 		}
 	}
 }
 
-// gravity orders results; a check that was not made takes nothing from one that was.
-func gravity(r Result) int {
-	switch r {
-	case ResultFailed:
+// gravity orders checks; one that was not made takes nothing from one that was.
+func gravity(c Check) int {
+	switch {
+	case c.Result == ResultFailed:
+		return 3
+	case c.Result == ResultIndeterminate:
 		return 2
-	case ResultIndeterminate:
+	case strings.HasSuffix(c.Code, trustedOtherUsage): // passed, but never in silence
 		return 1
 	}
 	return 0
@@ -113,7 +115,7 @@ func (s *session) checkCoSeals() {
 	worst, evidence := "co_seals_ok", make([]string, len(named))
 	for i, child := range s.coSeals {
 		code := child.coSealer(named[i].Code)
-		if gravity(reasonFor(code).result) > gravity(reasonFor(worst).result) {
+		if gravity(Check{Result: reasonFor(code).result}) > gravity(Check{Result: reasonFor(worst).result}) {
 			worst = code
 		}
 		evidence[i] = fmt.Sprintf("seal %d: signer's code %q, co-sealing authority's %q (%s)", i+1, s.seals[i].Code, named[i].Code, quote(named[i].Name))
@@ -146,7 +148,7 @@ func (s *session) checkPAdES(i int, who string) {
 		digest := sha256.Sum256(s.file.SignedBytes(i))
 		err = signature.Check(digest[:])
 	}
-	if err != nil && gravity(s.checks[CheckSealSignature].Result) < gravity(ResultFailed) {
+	if err != nil && s.checks[CheckSealSignature].Result != ResultFailed {
 		s.set(CheckSealSignature, "pades_wrong", who+err.Error())
 	}
 }

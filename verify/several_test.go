@@ -230,6 +230,13 @@ func severalCases() []fileCase {
 			b.pki = own
 			return []earlier{{pdfsig.SubFilter, sealFirst(b, signer, s, false, nil)}}
 		}),
+		several("first seal by a maker for other uses", passed, "", verify.CheckSealMaker, "maker_trusted_other_usage", func(b *bench) []earlier {
+			signer := mustIssueFor(b.t, b.pki, otherUSCC, pki.UsageSealSigner, sealedAt.Add(-time.Hour), now.Add(24*time.Hour))
+			maker := foreignMaker(b, now.AddDate(-1, 0, 0))
+			b.v.Anchors = pinning(b, maker)
+			s := mustSeal(b.t, b.pki, maker, func(t *seal.Template) { t.Signers = []*pki.Certificate{signer.Certificate} })
+			return []earlier{{pdfsig.SubFilter, sealFirst(b, signer, s, false, nil)}}
+		}),
 		several("first seal expired", failed, verify.SigConstraintsFailure, verify.CheckSeal, "seal_expired", func(b *bench) []earlier {
 			later(b)
 			return with(false, brief, nil)(b)

@@ -17,12 +17,15 @@ import (
 
 // inspectCommand is "elicence inspect".
 type inspectCommand struct {
-	JSON    bool   `name:"json" help:"Print one JSON object. 输出 JSON。"`
-	Extract string `placeholder:"DIR" help:"Write the parts into this folder. 把各部分写入此目录。"`
-	File    string `arg:"" help:"Licence file, or a bare SESeal or SES_Signature (DER). 证照文件或印章数据。"`
+	Anchors string    `placeholder:"FILE" help:"Judge a bare seal by these trust anchors (PEM). 按信任锚判断单独的印章。"`
+	At      time.Time `placeholder:"RFC3339" format:"2006-01-02T15:04:05Z07:00" help:"With --anchors: validation time; now when absent. 验证时间。"`
+	JSON    bool      `name:"json" help:"Print one JSON object. 输出 JSON。"`
+	Extract string    `placeholder:"DIR" help:"Write the parts into this folder. 把各部分写入此目录。"`
+	File    string    `arg:"" help:"Licence file, or a bare SESeal or SES_Signature (DER). 证照文件或印章数据。"`
 }
 
-// inspection is what --json prints. Deviations is never null.
+// inspection is what --json prints. Deviations is never null. Checks are those of
+// --anchors.
 type inspection struct {
 	Version    int                    `json:"version"`
 	Maker      string                 `json:"maker"`
@@ -31,7 +34,8 @@ type inspection struct {
 	Deviations []seal.Deviation       `json:"deviations"`
 	Signatures []verify.PartSignature `json:"signatures"`
 	// CoSeals tells the same of the seals before this one; absent when there are none.
-	CoSeals []inspection `json:"co_seals,omitempty"`
+	CoSeals []inspection   `json:"co_seals,omitempty"`
+	Checks  []verify.Check `json:"checks,omitempty"`
 }
 
 // dates are in UTC. SigningTime is a claim that nothing proves; Timestamp, the
@@ -59,16 +63,39 @@ func (c *inspectCommand) Run(t terminal) error {
 		}
 		return &exitError{exitBad, fmt.Errorf("inspecting %s: %w", visible(c.File), err)}
 	}
+	found := inspect(parts)
+	if found.Checks, err = c.judge(parts); err != nil {
+		return err
+	}
 	if c.Extract != "" {
 		if err := extract(c.Extract, parts); err != nil {
 			return err
 		}
 	}
-	found := inspect(parts)
 	if c.JSON {
 		return printJSON(t, found)
 	}
 	return printInspection(t, found)
+}
+
+// judge judges a bare seal, or the seal in a bare seal signature, by the anchors. What
+// was sealed with it, and when, it does not know.
+func (c *inspectCommand) judge(p *verify.Parts) ([]verify.Check, error) {
+	if c.Anchors == "" {
+		return nil, nil
+	}
+	if p.SignedBytes != nil {
+		return nil, usageError(errors.New("--anchors judges a bare seal; a licence file is for elicence verify"))
+	}
+	anchors, err := readAnchors(c.Anchors)
+	if err != nil {
+		return nil, err
+	}
+	at := c.At
+	if at.IsZero() {
+		at = time.Now()
+	}
+	return (&verify.Verifier{Anchors: anchors}).JudgeSeal(p.Seal, at), nil
 }
 
 // parse reads a licence file, or a bare seal or seal signature: a DER SEQUENCE
@@ -135,6 +162,7 @@ func printInspection(t terminal, i inspection) error {
 		fmt.Fprintf(t.out, "\n联合用印 co-seal %d\n", n+1)
 		err = errors.Join(err, printInspection(t, c))
 	}
+	printChecks(t, i.Checks)
 	return err
 }
 

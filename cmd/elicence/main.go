@@ -1,7 +1,7 @@
 // Command elicence checks licence files and access logs without a server.
 //
 //	elicence verify [--anchors F] [--trust F] [--at RFC3339] [--json] FILE…
-//	elicence inspect [--json] [--extract DIR] FILE
+//	elicence inspect [--anchors F] [--at RFC3339] [--json] [--extract DIR] FILE
 //	elicence audit verify --policy FILE EXPORT
 //
 // Exit codes: 0 good, 1 bad, 2 undecided, 64 wrong usage, 66 a file could not be

@@ -111,12 +111,24 @@ func sealFiles(t testing.TB, p *cryptotest.PKI) map[string][]byte {
 	bombed := bytes.Clone(p.Seal.Raw)
 	copy(bombed[bytes.Index(bombed, []byte("IHDR"))+4:], "\x00\x01\x00\x00\x00\x01\x00\x00")
 	one := sealOfVersion1(t, p)
+	elsewhere, maker := sealElsewhere(t, p)
 	return map[string][]byte{
 		"seal.der": p.Seal.Raw, "signature.der": p.MustSign(t, digest).Raw, "seal5.der": five.Raw, "signature5.der": sig.Raw,
 		"seal1.der": one, "signature1.der": signatureOfVersion1(t, p, one, digest),
 		"seal-deviating.der": mustDER(t, sealV4{asn1.RawValue{FullBytes: deviating}, p.SealMaker.Certificate.Raw, alias, mustValue(t, p.SealMaker, deviating)}),
 		"seal-bomb.der":      bombed, "seal-cut.der": p.Seal.Raw[:len(p.Seal.Raw)-1], "seal-hostile.der": hostileSeal(t, p),
+		"seal-elsewhere.der": elsewhere, "maker-elsewhere.pem": maker,
 	}
+}
+
+// sealElsewhere is a seal of a maker whom another CA certified, for TLS clients, until
+// 2027, and that certificate as trust anchors.
+func sealElsewhere(t testing.TB, p *cryptotest.PKI) (sealDER, makerPEM []byte) {
+	t.Helper()
+	maker := p.MustForeignMaker(t, cryptotest.New(t).Issuing, p.Now.AddDate(-1, 0, 0), cryptotest.TLSClient)
+	s, err := seal.Make(rand.Reader, maker.Certificate, maker.Key, p.Template(p.Seal.Picture))
+	must(t, err)
+	return s.Raw, pki.MarshalTrustAnchors([]*pki.Certificate{maker.Certificate}, nil)
 }
 
 // hostileSeal is by a maker whose name would write on the reader's screen.

@@ -62,14 +62,9 @@ func (c *verifyCommand) Run(t terminal) error {
 // verifier reads what the verification relies on.
 func (c *verifyCommand) verifier() (*verify.Verifier, error) {
 	v := &verify.Verifier{}
-	if c.Anchors != "" {
-		b, err := readFile(c.Anchors, maxAnchors)
-		if err != nil {
-			return nil, err
-		}
-		if v.Anchors, err = pki.ParseTrustAnchors(b); err != nil {
-			return nil, usageError(fmt.Errorf("reading %s: %w", visible(c.Anchors), err))
-		}
+	var err error
+	if v.Anchors, err = readAnchors(c.Anchors); err != nil {
+		return nil, err
 	}
 	if c.Trust != "" {
 		b, err := readFile(c.Trust, verify.MaxTrustList)
@@ -81,6 +76,22 @@ func (c *verifyCommand) verifier() (*verify.Verifier, error) {
 		}
 	}
 	return v, nil
+}
+
+// readAnchors reads a file of trust anchors; without a name there are none.
+func readAnchors(name string) (*pki.TrustAnchors, error) {
+	if name == "" {
+		return nil, nil
+	}
+	b, err := readFile(name, maxAnchors)
+	if err != nil {
+		return nil, err
+	}
+	anchors, err := pki.ParseTrustAnchors(b)
+	if err != nil {
+		return nil, usageError(fmt.Errorf("reading %s: %w", visible(name), err))
+	}
+	return anchors, nil
 }
 
 // exitCode is 0 when the file is TotalPassed and its licence not known to be bad.
@@ -111,16 +122,20 @@ func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 	zh, en := r.Headline()
 	_, err := fmt.Fprintf(t.out, "%s: %s\n  %s (%s; %s, %s)\n", visible(name), zh, en, strings.TrimSpace(fmt.Sprint(r.Indication, " ", r.SubIndication)),
 		r.LicenceState, r.AsKnownAt.Format(time.RFC3339))
-	for _, check := range r.Checks {
+	printChecks(t, r.Checks)
+	for i, s := range r.Seals {
+		fmt.Fprintf(t.out, "  第%d枚印章 seal %d: %s (%s)\n", i+1, i+1, visible(s.Name), visible(s.Code))
+	}
+	return err
+}
+
+func printChecks(t terminal, checks []verify.Check) {
+	for _, check := range checks {
 		fmt.Fprintf(t.out, "  %s %-18s %s [%s]\n", mark(check.Result), check.Name, check.ZH, check.Code)
 		if check.Evidence != "" && check.Result != verify.ResultPassed {
 			fmt.Fprintf(t.out, "    %-18s %s\n", "", visible(check.Evidence))
 		}
 	}
-	for i, s := range r.Seals {
-		fmt.Fprintf(t.out, "  第%d枚印章 seal %d: %s (%s)\n", i+1, i+1, visible(s.Name), visible(s.Code))
-	}
-	return err
 }
 
 // mark is how a result is shown in front of its check.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -245,6 +246,9 @@ func (k keyring) remakeSeals(s settings, now time.Time) error {
 	return nil
 }
 
+// keyIDSuffix is what remakeSeal adds to a seal's identifier.
+var keyIDSuffix = regexp.MustCompile(`-[0-9a-f]{16}$`)
+
 // remakeSeal has the seal maker sign an authority's seal anew: the same seal under a new
 // identifier, with others in the place of a signer, and valid as long as the first of
 // its signers. With a nil signer the list stays.
@@ -266,7 +270,7 @@ func (k keyring) remakeSeal(name string, now time.Time, replaced *pki.Certificat
 	if err != nil {
 		return err
 	}
-	base, _, _ := strings.Cut(old.ID, "-")
+	base := keyIDSuffix.ReplaceAllString(old.ID, "")
 	made, err := seal.Make(rand.Reader, maker, key, seal.Template{
 		ID: fmt.Sprintf("%s-%x", base, pki.KeyID(signers[0])), Vendor: old.Vendor, Type: old.Type, Name: old.Name, Signers: signers,
 		CreatedAt: now, ValidFrom: now.Add(-time.Minute), ValidTo: signers[0].NotAfter, Picture: old.Picture, // clocks differ

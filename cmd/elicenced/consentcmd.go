@@ -7,6 +7,7 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/render"
 )
 
 // consentCmd looks after the consents of authorities whose seals stand on licences that
@@ -20,8 +21,8 @@ type consentCmd struct {
 type consentListCmd struct{ onRegister }
 
 func (l *consentListCmd) Run(ctx context.Context) error {
-	return l.with(ctx, func(r *registry.Registry) error {
-		consents, err := r.Consents(ctx)
+	return l.with(ctx, func(in *instance, _ *render.Fonts) error {
+		consents, err := in.registry.Consents(ctx)
 		for _, c := range consents {
 			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.TypeCode, c.Issuing, c.Kind, c.CoSealer.Code, c.CoSealer.Name, c.ValidFrom, c.ValidTo, c.Basis)
 		}
@@ -39,8 +40,8 @@ type consentAt struct {
 
 // change changes a consent.
 func (a *consentAt) change(ctx context.Context, change func(*registry.Registry, registry.Caller) error) error {
-	return a.with(ctx, func(r *registry.Registry) error {
-		if err := change(r, registry.System("command-line")); err != nil {
+	return a.with(ctx, func(in *instance, _ *render.Fonts) error {
+		if err := change(in.registry, registry.System("command-line")); err != nil {
 			return err
 		}
 		fmt.Println("done, and logged")

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -20,7 +19,6 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/pki/ocsp"
-	"elicence/crypto/seal"
 	"elicence/crypto/tsa"
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -28,6 +26,8 @@ import (
 	"elicence/store"
 	"elicence/templates"
 	"elicence/verify"
+
+	"golang.org/x/time/rate"
 )
 
 // database is what both engines are to an instance.
@@ -91,7 +91,9 @@ type instance struct {
 	// for open, then for the goroutine of watchTrust alone.
 	trusted   anchorStamp
 	untrusted string
-	tsa       *http.Server
+	authority *tsa.Authority // our own; nil when nobody asks it
+	tsaFaults rate.Sometimes
+	tsa       *http.Server // the authority's listener for ourselves; nil with an outside one
 	memory    checkpointFile
 	stop      context.CancelFunc
 	idle      sync.WaitGroup
@@ -101,7 +103,7 @@ type instance struct {
 type options struct {
 	location
 	passphraseFile, publicURL, tsaURL string
-	behindProxy                       bool
+	behindProxy, tsaForOthers         bool
 	sealMargin                        time.Duration
 	registerOnly                      bool // for a command beside the service: no upkeep, no server, nothing entered
 	fonts                             *render.Fonts
@@ -109,7 +111,7 @@ type options struct {
 
 // open starts everything but the listener of the API.
 func open(ctx context.Context, o options) (_ *instance, err error) {
-	in := &instance{memory: checkpointFile{path: filepath.Join(o.Dir, "checkpoint")}}
+	in := &instance{memory: checkpointFile{path: filepath.Join(o.Dir, "checkpoint")}, tsaFaults: rate.Sometimes{Interval: time.Minute}}
 	in.evidence = &ocsp.Evidence{Client: &ocsp.Client{Rand: rand.Reader, Now: time.Now}}
 	defer func() {
 		if err != nil {
@@ -207,6 +209,11 @@ func (in *instance) openRegistry(o options, s secrets) error {
 	if err != nil {
 		return err
 	}
+	if o.tsaURL == "" || o.tsaForOthers {
+		if err := in.openAuthority(); err != nil {
+			return err
+		}
+	}
 	stamper, err := in.timestamper(o.tsaURL)
 	if err != nil {
 		return err
@@ -223,91 +230,6 @@ func (in *instance) openRegistry(o options, s secrets) error {
 	})
 	return err
 }
-
-// openSeals reads every authority's seal, and draws its picture once.
-func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey, error) {
-	seals := map[string]*registry.SealKey{}
-	for _, a := range in.settings.Authorities {
-		cert, key, err := in.keys.pair("seal-" + a.Code)
-		if err != nil {
-			return nil, err
-		}
-		if err := a.checkSigner(cert); err != nil {
-			return nil, err
-		}
-		der, err := os.ReadFile(in.keys.path("seal-" + a.Code + ".esl"))
-		if err != nil {
-			return nil, err
-		}
-		s, err := seal.ParseSeal(der)
-		if err != nil {
-			return nil, err
-		}
-		if !s.Lists(cert) {
-			return nil, fmt.Errorf("the seal of %s does not list its signer's certificate", a.Name)
-		}
-		picture, err := render.DrawSeal(fonts, a.design())
-		if err != nil {
-			return nil, fmt.Errorf("drawing the seal of %s: %w", a.Name, err)
-		}
-		appearance, err := pdfsig.Appearance{Width: picture.Width, Height: picture.Height, Content: picture.Content}.Deflated()
-		if err != nil {
-			return nil, err
-		}
-		seals[a.Code] = &registry.SealKey{Seal: s, Certificate: cert, Key: key, Appearance: appearance, Picture: &picture}
-	}
-	return seals, nil
-}
-
-// timestamper is the outside TSA when a URL is given, else our own, on a
-// listener and with a key of its own. Either is let rest when it fails.
-func (in *instance) timestamper(url string) (*tsa.Backoff, error) {
-	client := &tsa.Client{URL: url, HTTP: &http.Client{Transport: tsa.Transport()}, Rand: rand.Reader, Timeout: 5 * time.Second, Now: time.Now}
-	if url != "" {
-		return &tsa.Backoff{Ask: trustedTSA{client, in}.timestamp, Now: time.Now}, nil
-	}
-	cert, key, err := in.keys.pair("tsa")
-	if err != nil {
-		return nil, err
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("listening for timestamp queries: %w", err)
-	}
-	in.tsa = &http.Server{
-		Handler:     &tsa.Authority{Certificate: cert, Key: key, Policy: tsaPolicy, Now: time.Now, Rand: rand.Reader},
-		ReadTimeout: 10 * time.Second, WriteTimeout: 10 * time.Second, MaxHeaderBytes: 8 << 10,
-	}
-	go in.tsa.Serve(listener) // ends with close
-	client.URL, client.Certificate = "http://"+listener.Addr().String()+"/", cert
-	return &tsa.Backoff{Ask: trustedTSA{client, in}.timestamp, Now: time.Now}, nil
-}
-
-// trustedTSA takes tokens only of an authority that the anchors know and that was not
-// revoked: an issue with any other would end in a file that nobody accepts, while one
-// without a token is timestamped later.
-type trustedTSA struct {
-	client *tsa.Client
-	in     *instance
-}
-
-// timestamp obtains such a token.
-func (o trustedTSA) timestamp(ctx context.Context, message []byte) (*tsa.Token, error) {
-	token, err := o.client.Timestamp(ctx, message)
-	if err != nil {
-		return nil, err
-	}
-	_, err = o.in.anchors.Load().CheckPath(token.Certificate, pki.PathOptions{
-		Intermediates: token.Intermediates, Usage: pki.UsageTimestamp, At: token.Time, Now: time.Now(), Status: o.in.evidence.Known})
-	if err != nil {
-		return nil, fmt.Errorf("the timestamp authority is not trusted (those of an outside one: anchor and CRL belong into keys/%s): %w", outsideAnchors, err)
-	}
-	return token, nil
-}
-
-// tsaPolicy names the policy of our own TSA, under the same private arc as the
-// extended key usages.
-const tsaPolicy = pki.PrivateArc + ".2.1"
 
 // openServer makes the HTTP interface.
 func (in *instance) openServer(o options, s secrets) (err error) {

@@ -15,6 +15,8 @@ import (
 	"os/signal"
 	"syscall"
 
+	"elicence/licence"
+
 	"github.com/alecthomas/kong"
 )
 
@@ -36,7 +38,7 @@ type commands struct {
 	Serve   serveCmd   `cmd:"" help:"Serve an instance that exists."`
 	Migrate migrateCmd `cmd:"" help:"Bring the database's tables up to date."`
 	PAdES   padesCmd   `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
-	Seal    sealCmd    `cmd:"" help:"The seals of the register: apply, accept, record, use, suspend, revoke, destroy; and consents to their use."`
+	Seal    sealCmd    `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`
 	Log     struct {
 		Export exportCmd `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
 	} `cmd:"" help:"The access log."`
@@ -71,8 +73,8 @@ func exitCode(err error) int {
 	if errors.Is(err, errFontsMissing) {
 		return exitUnavailable
 	}
-	if errors.Is(err, errUsage) {
-		return exitUsage
+	if refused := (*licence.RequestError)(nil); errors.Is(err, errUsage) || errors.As(err, &refused) {
+		return exitUsage // the command line, or a value on it
 	}
 	return exitInternal
 }

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -83,9 +84,28 @@ func fontsDir() string {
 
 // running is a server process.
 type running struct {
-	cmd     *exec.Cmd
-	baseURL string
-	exited  chan error
+	cmd             *exec.Cmd
+	baseURL, tsaURL string
+	exited          chan error
+	faults          *faultLog // what it wrote to standard error
+}
+
+// faultLog is text that one goroutine writes while another may read it.
+type faultLog struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (f *faultLog) Write(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.text.Write(b)
+}
+
+func (f *faultLog) String() string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.text.String()
 }
 
 // serve starts elicenced serve and waits until it answers.
@@ -96,14 +116,16 @@ func (s *site) serve(t testing.TB, args ...string) *running {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var faults strings.Builder
-	cmd.Stderr = &faults
+	r := &running{cmd: cmd, exited: make(chan error, 1), faults: &faultLog{}}
+	cmd.Stderr = r.faults
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	r := &running{cmd: cmd, exited: make(chan error, 1)}
 	lines := bufio.NewScanner(out)
 	for lines.Scan() {
+		if url, ok := strings.CutPrefix(lines.Text(), "timestamps for others at "); ok {
+			r.tsaURL = url
+		}
 		if url, ok := strings.CutPrefix(lines.Text(), "serving "); ok {
 			r.baseURL = url
 			break
@@ -111,7 +133,7 @@ func (s *site) serve(t testing.TB, args ...string) *running {
 	}
 	go func() { r.exited <- cmd.Wait() }()
 	if r.baseURL == "" {
-		t.Fatalf("elicenced serve did not start: %v\n%s", <-r.exited, faults.String())
+		t.Fatalf("elicenced serve did not start: %v\n%s", <-r.exited, r.faults)
 	}
 	return r
 }

@@ -4,18 +4,21 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 
 	"elicence/crypto/seal"
 	"elicence/licence/registry"
+	"elicence/licence/render"
 )
 
-// sealCmd looks after the seals of the register, beside the running service: what it
-// changes holds for the next licence.
+// sealCmd looks after the seals of the register, beside the running service. A stage
+// holds for the next licence; a seal that takes another's place, from the next start of
+// the service on.
 type sealCmd struct {
 	List    sealListCmd   `cmd:"" help:"List the seals and their stages."`
+	Draw    sealDrawCmd   `cmd:"" help:"Draw a seal as a PNG to look at; nothing is made."`
 	Apply   sealApplyCmd  `cmd:"" help:"Enter a seal that is to be made (申请)."`
-	Accept  sealAcceptCmd `cmd:"" help:"Take in a seal that was made, here or elsewhere (制作)."`
+	Make    sealMakeCmd   `cmd:"" help:"Make a seal that was applied for, drawn or with the picture it has (制作)."`
+	Accept  sealAcceptCmd `cmd:"" help:"Take in a seal that was made elsewhere (制作)."`
 	Record  sealRecordCmd `cmd:"" help:"Note the number it is on record under (备案)."`
 	Use     sealUseCmd    `cmd:"" help:"Put a seal into use, or into use again (启用)."`
 	Suspend sealStopCmd   `cmd:"" help:"Take a seal out of use for a time (停用)."`
@@ -40,17 +43,20 @@ type sealAt struct {
 
 // change opens the instance beside the service and changes a seal.
 func (s *sealAt) change(ctx context.Context, change func(*registry.Registry, registry.Caller) error) error {
-	return s.with(ctx, func(r *registry.Registry) error {
-		if err := change(r, registry.System("command-line")); err != nil {
-			return err
-		}
+	return s.use(ctx, func(in *instance, _ *render.Fonts) error { return change(in.registry, registry.System("command-line")) })
+}
+
+// use opens the instance beside the service, and says when it is done.
+func (s *sealAt) use(ctx context.Context, use func(*instance, *render.Fonts) error) error {
+	err := s.with(ctx, use)
+	if err == nil {
 		fmt.Printf("%s: done, and logged\n", s.ID)
-		return nil
-	})
+	}
+	return err
 }
 
 // with opens an instance for one command.
-func (o *onRegister) with(ctx context.Context, use func(*registry.Registry) error) error {
+func (o *onRegister) with(ctx context.Context, use func(*instance, *render.Fonts) error) error {
 	fonts, err := openFonts(o.Fonts)
 	if err != nil {
 		return err
@@ -59,14 +65,14 @@ func (o *onRegister) with(ctx context.Context, use func(*registry.Registry) erro
 	if err != nil {
 		return err
 	}
-	return errors.Join(use(in.registry), in.close())
+	return errors.Join(use(in, fonts), in.close())
 }
 
 type sealListCmd struct{ onRegister }
 
 func (l *sealListCmd) Run(ctx context.Context) error {
-	return l.with(ctx, func(r *registry.Registry) error {
-		seals, err := r.Seals(ctx)
+	return l.with(ctx, func(in *instance, _ *render.Fonts) error {
+		seals, err := in.registry.Seals(ctx)
 		for _, s := range seals {
 			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\n", s.Authority, s.ID, s.Status, s.Name, s.At.Format("2006-01-02"), s.Reason)
 		}
@@ -78,15 +84,26 @@ type sealApplyCmd struct {
 	sealAt
 	Authority string `required:"" help:"Unified social credit code of whom it is for."`
 	Name      string `required:"" help:"The seal's name."`
-	Replaces  string `help:"Identifier of the seal whose place it takes."`
+	Replaces  string `help:"Identifier of the seal whose place it takes (default: the one that the authority's licences are sealed with)."`
 }
 
 func (a *sealApplyCmd) Run(ctx context.Context) error {
-	return a.change(ctx, func(r *registry.Registry, c registry.Caller) error {
-		_, err := r.ApplySeal(ctx, c, registry.SealRecord{ID: a.ID, Authority: a.Authority, Name: a.Name, Replaces: a.Replaces, Reason: a.Reason})
+	return a.with(ctx, func(in *instance, _ *render.Fonts) error {
+		if a.Replaces == "" && in.settings.authority(a.Authority).Code != "" {
+			present, err := in.keys.present(a.Authority)
+			if err != nil {
+				return err
+			}
+			a.Replaces = present.ID
+		}
+		_, err := in.registry.ApplySeal(ctx, registry.System("command-line"),
+			registry.SealRecord{ID: a.ID, Authority: a.Authority, Name: a.Name, Replaces: a.Replaces, Reason: a.Reason})
 		return err
 	})
 }
+
+// maxSealFile is as much as crypto/seal reads.
+const maxSealFile = 1 << 20
 
 type sealAcceptCmd struct {
 	sealAt
@@ -94,15 +111,19 @@ type sealAcceptCmd struct {
 }
 
 func (a *sealAcceptCmd) Run(ctx context.Context) error {
-	der, err := os.ReadFile(a.File)
+	der, err := readAtMost(a.File, maxSealFile)
 	if err != nil {
 		return err
 	}
-	if _, err := seal.ParseSeal(der); err != nil {
+	made, err := seal.ParseSeal(der)
+	if err != nil {
 		return fmt.Errorf("reading %s: %w", a.File, err)
 	}
-	return a.change(ctx, func(r *registry.Registry, c registry.Caller) error {
-		_, err := r.AcceptSeal(ctx, c, a.ID, der, a.Reason)
+	return a.with(ctx, func(in *instance, fonts *render.Fonts) error {
+		if _, err := in.keys.picture(fonts, made.Picture); err != nil {
+			return fmt.Errorf("its picture cannot be shown on a licence: %w", err)
+		}
+		_, err := in.registry.AcceptSeal(ctx, registry.System("command-line"), a.ID, der, a.Reason)
 		return err
 	})
 }
@@ -127,7 +148,6 @@ type (
 	sealGoneCmd struct{ sealAt }
 )
 
-func (a *sealUseCmd) Run(ctx context.Context) error  { return a.to(ctx, registry.SealInUse) }
 func (a *sealStopCmd) Run(ctx context.Context) error { return a.to(ctx, registry.SealSuspended) }
 func (a *sealEndCmd) Run(ctx context.Context) error  { return a.to(ctx, registry.SealRevoked) }
 func (a *sealGoneCmd) Run(ctx context.Context) error { return a.to(ctx, registry.SealDestroyed) }

@@ -25,6 +25,7 @@ type serveCmd struct {
 	Listen         string        `help:"Address to listen on." default:"127.0.0.1:8080"`
 	PublicURL      string        `name:"public-url" help:"Scheme and host that QR codes lead to (default: the address listened on)."`
 	TSAURL         string        `name:"tsa-url" help:"An outside timestamp authority (default: our own, on a loopback listener)."`
+	TSAListen      string        `name:"tsa-listen" help:"Address to give timestamps to others at (default: to nobody)."`
 	Fonts          string        `help:"Folder of the fonts." type:"path"`
 	TLSCert        string        `name:"tls-cert" help:"Certificate chain for TLS, PEM." type:"path"`
 	TLSKey         string        `name:"tls-key" help:"Private key for TLS, PEM." type:"path"`
@@ -49,11 +50,19 @@ func (s *serveCmd) Run(ctx context.Context) error {
 // served, and then closes both: requests under way get ten seconds.
 func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func() error, use func(in *instance, baseURL string) error) (err error) {
 	tuneMemory()
-	listener, baseURL, err := s.listen()
+	listener, baseURL, err := s.listen("--listen", s.Listen)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
+	var forOthers net.Listener // of the timestamp authority
+	var tsaURL string
+	if s.TSAListen != "" {
+		if forOthers, tsaURL, err = s.listen("--tsa-listen", s.TSAListen); err != nil {
+			return err
+		}
+		defer forOthers.Close()
+	}
 	if err := prepare(); err != nil {
 		return err
 	}
@@ -61,17 +70,23 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	if err != nil {
 		return err
 	}
-	in, err := open(ctx, options{location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, sealMargin: s.SealMargin, behindProxy: s.BehindProxy, fonts: fonts})
+	in, err := open(ctx, options{location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, sealMargin: s.SealMargin, behindProxy: s.BehindProxy,
+		tsaForOthers: forOthers != nil, fonts: fonts})
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.close()) }()
-	server := in.server.HTTPServer()
+	server, authority := in.server.HTTPServer(), &http.Server{}
 	if server.Handler, err = in.withStatus(server.Handler); err != nil {
 		return err
 	}
-	served := make(chan error, 1)
+	served := make(chan error, 2)
 	go func() { served <- s.accept(server, listener) }()
+	if forOthers != nil {
+		authority = in.tsaServer()
+		go func() { served <- s.accept(authority, forOthers) }()
+		fmt.Printf("timestamps for others at %s/\n", tsaURL)
+	}
 	used := make(chan error, 1)
 	go func() { used <- use(in, baseURL) }()
 	select {
@@ -81,7 +96,7 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	}
 	last, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	return errors.Join(err, server.Shutdown(last))
+	return errors.Join(err, server.Shutdown(last), authority.Shutdown(last))
 }
 
 // public is where QR codes lead: scheme and host, for a payload takes the rest of the
@@ -117,21 +132,22 @@ func (s *serveCmd) accept(server *http.Server, listener net.Listener) error {
 	return server.Serve(listener)
 }
 
-// listen opens the listener; a non-loopback address needs TLS or a proxy.
-func (s *serveCmd) listen() (net.Listener, string, error) {
+// listen opens a listener at the address that a flag gives; one that is not loopback needs
+// TLS or a proxy.
+func (s *serveCmd) listen(flag, address string) (net.Listener, string, error) {
 	if (s.TLSCert == "") != (s.TLSKey == "") {
 		return nil, "", fmt.Errorf("%w: --tls-cert and --tls-key go together", errUsage)
 	}
-	host, _, err := net.SplitHostPort(s.Listen)
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: --listen %s: %w", errUsage, s.Listen, err)
+		return nil, "", fmt.Errorf("%w: %s %s: %w", errUsage, flag, address, err)
 	}
 	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && s.TLSCert == "" && !s.BehindProxy {
-		return nil, "", fmt.Errorf("%w: --listen %s is not loopback: give --tls-cert and --tls-key, or --behind-proxy", errUsage, s.Listen)
+		return nil, "", fmt.Errorf("%w: %s %s is not loopback: give --tls-cert and --tls-key, or --behind-proxy", errUsage, flag, address)
 	}
-	listener, err := net.Listen("tcp", s.Listen)
+	listener, err := net.Listen("tcp", address)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w; give another address with --listen (port 0 takes a free one)", err)
+		return nil, "", fmt.Errorf("%w; give another address with %s (port 0 takes a free one)", err, flag)
 	}
 	scheme := "http://"
 	if s.TLSCert != "" {

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"elicence/crypto/pki"
-	"elicence/crypto/seal"
 	"elicence/licence"
 	"elicence/licence/render"
 )
@@ -35,7 +34,9 @@ type authority struct {
 	Name     string `json:"name"`
 	Code     string `json:"code"`
 	Division string `json:"division"`
-	SealMM   int    `json:"seal_diameter_mm"`
+	// seal is the design that set-up draws the authority's first seal from, but for the
+	// name.
+	seal render.SealDesign
 }
 
 func (a authority) issuing() licence.IssuingAuthority {
@@ -206,27 +207,20 @@ func (s *setup) sealOf(a authority) error {
 	if err != nil {
 		return err
 	}
-	maker, makerKey, err := s.pair("maker")
+	design := a.seal
+	design.Name = a.Name
+	picture, err := render.DrawSeal(s.fonts, design)
 	if err != nil {
 		return err
 	}
-	picture, err := render.DrawSeal(s.fonts, a.design())
+	if err := s.keepDesign(design, picture.PNG); err != nil {
+		return err
+	}
+	made, err := s.makeSeal("ELC"+a.Code, a.Name+design.Lower, signer, picture, s.now)
 	if err != nil {
 		return err
 	}
-	made, err := seal.Make(rand.Reader, maker, makerKey, seal.Template{
-		ID: "ELC" + a.Code, Vendor: "elicence", Type: 1, Name: a.Name,
-		Signers: []*pki.Certificate{signer}, CreatedAt: s.now, ValidFrom: signer.NotBefore, ValidTo: signer.NotAfter,
-		Picture: seal.Picture{Type: "PNG", Data: picture.PNG, Width: picture.WidthMM, Height: picture.HeightMM},
-	})
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.path("seal-"+a.Code+".esl"), made.Raw, 0o644)
-}
-
-func (a authority) design() render.SealDesign {
-	return render.SealDesign{Name: a.Name, DiameterMM: a.SealMM}
+	return os.WriteFile(s.sealFile(a.Code), made.Raw, 0o644)
 }
 
 func (s *setup) logKey() error {

@@ -80,6 +80,8 @@ func TestRefusedStarts(t *testing.T) {
 	s.wantRefusedStart(t, "public URL with a path", "--public-url", "--public-url", "https://example.org/a")
 	s.wantRefusedStart(t, "public URL with a quotation mark", "--public-url", "--public-url", `https://a"b`)
 	s.wantRefusedStart(t, "not loopback", "--behind-proxy", "--listen", "0.0.0.0:0")
+	s.wantRefusedStart(t, "timestamps not on loopback", "--tsa-listen 0.0.0.0:0 is not loopback", "--tsa-listen", "0.0.0.0:0")
+	s.wantRefusedStart(t, "timestamps at no address", "--tsa-listen here", "--tsa-listen", "here")
 	for _, name := range []string{"keys/qr.key.pem", "keys/secrets.sealed", "passphrase"} {
 		path := filepath.Join(s.Dir, name)
 		must(t, os.Chmod(path, 0o604))

@@ -58,9 +58,10 @@ func (in *instance) withStatus(next http.Handler) (http.Handler, error) {
 	if err := s.openResponder(s.cas[pkiPath+"issuing.crl"]); err != nil {
 		return nil, err
 	}
+	status := in.server.Observed(pkiPath, s)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if strings.HasPrefix(r.URL.Path, pkiPath) {
-			s.ServeHTTP(w, r)
+			status.ServeHTTP(w, r)
 			return
 		}
 		next.ServeHTTP(w, r)
@@ -103,8 +104,7 @@ func (s *statusService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case ca == nil && !asked:
 		http.Error(w, "there is nothing at this address", http.StatusNotFound)
 	case !s.limit.Allow():
-		w.Header().Set("Retry-After", "1")
-		http.Error(w, "too many requests", http.StatusTooManyRequests)
+		tooMany(w)
 	case asked:
 		http.StripPrefix(ocspPath, s.responder).ServeHTTP(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
@@ -113,6 +113,12 @@ func (s *statusService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	default:
 		s.list(w, ca)
 	}
+}
+
+// tooMany refuses one more request of the many at once.
+func tooMany(w http.ResponseWriter) {
+	w.Header().Set("Retry-After", "1")
+	http.Error(w, "too many requests", http.StatusTooManyRequests)
 }
 
 // list gives out the newest list of a CA (RFC 2585 §4.2).

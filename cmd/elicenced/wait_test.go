@@ -1,5 +1,3 @@
-//go:build interop || faults
-
 package main
 
 import (

@@ -7,13 +7,34 @@ import (
 	"encoding/hex"
 	"fmt"
 	"math/big"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"elicence/crypto/pki"
 
 	"github.com/emmansun/gmsm/sm3"
+	"github.com/emmansun/gmsm/smx509"
 )
+
+// SealsOfOthers lists the seals (SESeal, DER) that other implementations made. They lie
+// outside the repository, in the folder ELICENCE_VECTORS, from the module's root, which
+// must be two folders above the test. There may be none.
+func SealsOfOthers(t testing.TB) []string {
+	t.Helper()
+	dir := os.Getenv("ELICENCE_VECTORS")
+	if dir == "" {
+		dir = "../shared/vectors"
+	}
+	if !filepath.IsAbs(dir) {
+		dir = filepath.Join("..", "..", dir)
+	}
+	files, err := filepath.Glob(filepath.Join(dir, "seals", "*.esl"))
+	must(t, err)
+	t.Logf("%d seals of others in %s; ELICENCE_VECTORS names the folder", len(files), dir)
+	return files
+}
 
 // CMS says how another maker would write a signature (GB/T 35275, RFC 5652). The zero
 // value is a detached signature without attributes, in the RFC's identifiers.
@@ -99,6 +120,30 @@ func ForeignPDF(filter, subFilter string, room int, sign func(document []byte) [
 	der := sign(append(bytes.Clone(file[:start]), file[end:]...))
 	copy(file[start+1:], hex.EncodeToString(der))
 	return file
+}
+
+// TLSClient is id-kp-clientAuth (RFC 5280, 4.2.1.12), which the certificates of some
+// seal makers have for their only purpose.
+var TLSClient = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 2}
+
+// MustForeignMaker has a CA certify a seal maker as other makers are seen to be: for
+// other purposes than ours, with a right to sign certificates that a leaf cannot use,
+// and valid until two years after from. With p.Issuing as the CA it stands under the
+// anchors; with another's it does not.
+func (p *PKI) MustForeignMaker(t testing.TB, ca *pki.CA, from time.Time, purposes ...asn1.ObjectIdentifier) Leaf {
+	t.Helper()
+	key := p.mustKey(t)
+	template := &pki.Certificate{
+		SerialNumber: big.NewInt(from.Unix()), Subject: pkix.Name{Country: []string{"CN"}, CommonName: "外地制章者"},
+		NotBefore: from, NotAfter: from.AddDate(2, 0, 0), BasicConstraintsValid: true, MaxPathLen: -1,
+		KeyUsage:           smx509.KeyUsageDigitalSignature | smx509.KeyUsageContentCommitment | smx509.KeyUsageCertSign,
+		UnknownExtKeyUsage: purposes,
+	}
+	der, err := smx509.CreateCertificate(p.Rand, template, ca.Certificate, key.Public(), ca.Key)
+	must(t, err)
+	cert, err := pki.ParseCertificate(der)
+	must(t, err)
+	return Leaf{cert, key}
 }
 
 // MustCMS signs a document with the seal signer's key.

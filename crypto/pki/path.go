@@ -3,6 +3,7 @@ package pki
 import (
 	"bytes"
 	"encoding/asn1"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -25,6 +26,11 @@ type PathOptions struct {
 	// Status is asked for links that no current CRL covers and whose issuer is an
 	// anchor. It returns nil when it knows nothing. A nil Status: CRLs alone count.
 	Status func(cert, issuer *Certificate) *Status
+	// AllowOtherUsage lets a seal maker's certificate that is itself an anchor pass
+	// although its extended key usage, not critical, names uses that this project does
+	// not know: whoever pinned it vouches for it, and Path.OtherUsage says so. For seals
+	// of other makers; what is below an anchor is never let through.
+	AllowOtherUsage bool
 }
 
 // Path is a good path from a leaf to as far up as the anchors go (证书链).
@@ -33,6 +39,9 @@ type Path struct {
 	// RevokedLater is the revocation of a link, the lowest if several, that took
 	// effect after At. The path passes, and the caller reports it. Nil: none.
 	RevokedLater *Revoked
+	// OtherUsage is what a leaf that passed by AllowOtherUsage says that it is for:
+	// identifiers in dots. The caller reports it. Empty: the leaf is for Usage.
+	OtherUsage []string
 }
 
 // PathReason says why there is no good path.
@@ -83,14 +92,30 @@ func (a *TrustAnchors) CheckPath(leaf *Certificate, o PathOptions) (Path, error)
 	if len(o.Intermediates) > maxIntermediates {
 		return Path{}, &PathError{Reason: NoPath, Certificate: leaf, Detail: "too many intermediate certificates"}
 	}
-	if err := allowedFor(leaf, o.Usage, a.isAnchor(leaf)); err != nil {
+	other, err := a.usage(leaf, o)
+	if err != nil {
 		return Path{}, &PathError{Reason: WrongUsage, Certificate: leaf, Detail: err.Error()}
 	}
 	path, fault := s.extend([]*Certificate{leaf})
 	if fault != nil {
 		return Path{}, fault // a nil *PathError would be a non-nil error
 	}
+	path.OtherUsage = other
 	return path, nil
+}
+
+// usage tells why leaf does not serve o.Usage, or, if only o.AllowOtherUsage lets it,
+// what other uses it names.
+func (a *TrustAnchors) usage(leaf *Certificate, o PathOptions) (other []string, err error) {
+	pinned := a.isAnchor(leaf)
+	err = allowedFor(leaf, o.Usage, pinned)
+	if purpose := (*purposeError)(nil); pinned && o.AllowOtherUsage && o.Usage == UsageSealMaker && errors.As(err, &purpose) {
+		other = otherUsage(leaf)
+	}
+	if other != nil {
+		return other, nil
+	}
+	return nil, err
 }
 
 func (a *TrustAnchors) isAnchor(cert *Certificate) bool { return a.pinned[sm3.Sum(cert.Raw)] }

@@ -46,6 +46,8 @@ var (
 	oidTrustList    = asn1.ObjectIdentifier{2, 25, 561737094, 4}
 	oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8} // RFC 5280 §4.2.1.12
 	oidOCSPSigning  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 9}
+
+	purposeIDs = []asn1.ObjectIdentifier{oidSealMaker, oidSealSigner, oidQR, oidTrustList, oidTimeStamping, oidOCSPSigning}
 )
 
 // purpose gives the extended key usage of a leaf of usage u.
@@ -94,11 +96,36 @@ func allowedFor(cert *Certificate, u Usage, pinned bool) error {
 	case len(purposes) == 0 && (pinned || u == UsageSealSigner):
 		return nil
 	case !slices.ContainsFunc(purposes, purpose.Equal):
-		return fmt.Errorf("extended key usage does not allow %s", u)
+		return &purposeError{u}
 	case u == UsageTimestamp && !(critical && len(purposes) == 1):
 		return errors.New("a timestamp certificate needs timeStamping as its only and critical extended key usage")
 	}
 	return nil
+}
+
+// purposeError says that the extended key usage names other uses.
+type purposeError struct{ usage Usage }
+
+func (e *purposeError) Error() string {
+	return fmt.Sprintf("extended key usage does not allow %s", e.usage)
+}
+
+// otherUsage returns what a certificate says that it is for (dotted identifiers), when
+// it is nothing that this project acts upon: nobody pins such a certificate for that
+// use. It returns nil when one of the purposes is ours, when the CA made the extension
+// critical, and when it cannot be read.
+func otherUsage(cert *Certificate) (purposes []string) {
+	ids, critical := extendedKeyUsage(cert)
+	if critical {
+		return nil
+	}
+	for _, id := range ids {
+		if id == nil || slices.ContainsFunc(purposeIDs, id.Equal) {
+			return nil
+		}
+		purposes = append(purposes, id.String())
+	}
+	return purposes
 }
 
 // extendedKeyUsage reads the extension from the certificate's own bytes; an

@@ -26,27 +26,13 @@ var foreign = map[string]struct {
 	"ofdrw-UserV5.esl": {5, "2028-04-24T08:53:23Z", []seal.Deviation{seal.TypeAboveTwo}},
 }
 
-// TestForeignSeals reads seals that another implementation made. They lie outside
-// the repository, in the folder ELICENCE_VECTORS, from the module's root.
+// TestForeignSeals reads seals that another implementation made.
 func TestForeignSeals(t *testing.T) {
-	dir := os.Getenv("ELICENCE_VECTORS")
-	if dir == "" {
-		dir = "../shared/vectors"
-	}
-	if !filepath.IsAbs(dir) {
-		dir = filepath.Join("..", "..", dir)
-	}
-	files, err := filepath.Glob(filepath.Join(dir, "seals", "*.esl"))
-	must(t, err)
 	p := cryptotest.New(t)
-	for _, file := range files {
+	for _, file := range cryptotest.SealsOfOthers(t) {
 		der, err := os.ReadFile(file)
 		must(t, err)
 		t.Run(filepath.Base(file), func(t *testing.T) { checkForeign(t, p, der) })
-	}
-	t.Logf("%d seals of others read from %s", len(files), dir)
-	if len(files) == 0 {
-		t.Log("none: set ELICENCE_VECTORS to a folder with some")
 	}
 }
 
@@ -81,19 +67,27 @@ func checkForeign(t *testing.T, p *cryptotest.PKI, der []byte) {
 	checkRefusals(t, s, 7)
 }
 
-// checkMakerTrust: anchors that do not hold the maker's certificate do not trust it.
-// Given, it is found, but these makers' certificate is for TLS clients only, and a
-// certificate that says so makes no seals for us even as an anchor (crypto/pki).
+// checkMakerTrust: the maker is trusted when its certificate is given, and while it is
+// valid, with the remark that it is one for TLS clients.
 func checkMakerTrust(t *testing.T, p *cryptotest.PKI, s *seal.Seal) {
 	t.Helper()
-	at := s.Maker.NotBefore
 	given, err := pki.ParseTrustAnchors(pki.MarshalTrustAnchors([]*pki.Certificate{s.Maker}, nil))
 	must(t, err)
-	for name, anchors := range map[string]*pki.TrustAnchors{"other anchors": p.Anchors, "its own certificate": given} {
-		_, err := anchors.CheckPath(s.Maker, pki.PathOptions{Usage: pki.UsageSealMaker, At: at, Now: at})
+	for _, c := range []struct {
+		name    string
+		anchors *pki.TrustAnchors
+		at      time.Time
+		want    pki.PathReason
+	}{
+		{"anchors of others", p.Anchors, s.Maker.NotBefore, pki.WrongUsage},
+		{"its certificate", given, s.Maker.NotBefore, ""},
+		{"its certificate, last second", given, s.Maker.NotAfter, ""},
+		{"its certificate, a second late", given, s.Maker.NotAfter.Add(time.Second), pki.Expired},
+	} {
+		path, err := c.anchors.CheckPath(s.Maker, pki.PathOptions{Usage: pki.UsageSealMaker, At: c.at, Now: c.at, AllowOtherUsage: true})
 		var fault *pki.PathError
-		if !errors.As(err, &fault) || fault.Reason != pki.WrongUsage {
-			t.Errorf("maker with %s: %v", name, err)
+		if errors.As(err, &fault) != (c.want != "") || fault != nil && fault.Reason != c.want || (path.OtherUsage == nil) != (err != nil) {
+			t.Errorf("maker with %s: %v, for %v", c.name, err, path.OtherUsage)
 		}
 	}
 }

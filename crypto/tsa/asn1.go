@@ -114,12 +114,23 @@ type issuerAndSerialNumber struct {
 	SerialNumber *big.Int
 }
 
-// marshalToken writes the one form of a token that Authority gives: the GM
-// identifiers, no parameters, and no certificate but the signer's (or none at all).
-// signedAttrs carry the tag [0].
-func marshalToken(signer *pki.Certificate, withCertificate bool, info, signedAttrs, signature []byte) ([]byte, error) {
+// family is the set of identifiers that a token is written in.
+type family struct {
+	signedData, signature asn1.ObjectIdentifier
+	version               int // of SignedData
+}
+
+var (
+	familyGM  = family{oidSignedDataGM, oidSM2Sign, 1}
+	familyRFC = family{oidSignedData, oidSM2WithSM3, 3}
+)
+
+// marshalToken writes the one form of a token that Authority gives in a family: no
+// parameters, and no certificate but the signer's (or none at all). signedAttrs carry
+// the tag [0].
+func marshalToken(f family, signer *pki.Certificate, withCertificate bool, info, signedAttrs, signature []byte) ([]byte, error) {
 	signed := signedData{
-		Version:          1,
+		Version:          f.version,
 		DigestAlgorithms: []pkix.AlgorithmIdentifier{{Algorithm: oidSM3}},
 		EncapContentInfo: encapContentInfo{EContentType: oidTSTInfo, EContent: info},
 		SignerInfos: []signerInfo{{
@@ -127,14 +138,14 @@ func marshalToken(signer *pki.Certificate, withCertificate bool, info, signedAtt
 			SID:                issuerAndSerialNumber{asn1.RawValue{FullBytes: signer.RawIssuer}, signer.SerialNumber},
 			DigestAlgorithm:    pkix.AlgorithmIdentifier{Algorithm: oidSM3},
 			SignedAttrs:        asn1.RawValue{FullBytes: signedAttrs},
-			SignatureAlgorithm: pkix.AlgorithmIdentifier{Algorithm: oidSM2Sign},
+			SignatureAlgorithm: pkix.AlgorithmIdentifier{Algorithm: f.signature},
 			Signature:          signature,
 		}},
 	}
 	if withCertificate {
 		signed.Certificates = []asn1.RawValue{{FullBytes: signer.Raw}}
 	}
-	return asn1.Marshal(contentInfo{ContentType: oidSignedDataGM, Content: signed})
+	return asn1.Marshal(contentInfo{ContentType: f.signedData, Content: signed})
 }
 
 // Attribute ::= SEQUENCE { attrType OBJECT IDENTIFIER, attrValues SET OF ANY }

@@ -46,6 +46,14 @@ type Authority struct {
 	Policy      string           // object identifier in dots that tokens are issued under
 	Now         func() time.Time // the trusted clock
 	Rand        io.Reader
+	// RFC5652 writes the identifiers of RFC 5652 in place of those of GM/T 0010, for
+	// readers that know no others.
+	RFC5652 bool
+	// Usable says why no token may be made at a time, as when the certificate was
+	// revoked; the cause is not told to those who ask. Nil: always.
+	Usable func(at time.Time) error
+	// Failed is told why a good query got no token; it may be nil.
+	Failed func(error)
 }
 
 // ServeHTTP answers a query posted as application/timestamp-query (RFC 3161 §3.4).
@@ -81,6 +89,9 @@ func (a *Authority) Respond(request []byte) []byte {
 	}
 	token, err := a.token(req)
 	if err != nil { // the cause is not the caller's business
+		if a.Failed != nil {
+			a.Failed(err)
+		}
 		return (&RejectionError{Status: statusRejection, FailInfo: failSystemFailure, Text: "no token could be made"}).reply()
 	}
 	return mustMarshal(timeStampResp{Status: pkiStatusInfo{Status: statusGranted}, TimeStampToken: asn1.RawValue{FullBytes: token}})
@@ -111,7 +122,13 @@ func (a *Authority) parseRequest(der []byte) (timeStampReq, *RejectionError) {
 
 // token makes the signed token for a request that was found good.
 func (a *Authority) token(req timeStampReq) ([]byte, error) {
-	info, err := a.tstInfo(req)
+	now := a.Now().UTC().Truncate(time.Second)
+	if a.Usable != nil {
+		if err := a.Usable(now); err != nil {
+			return nil, fmt.Errorf("tsa: not usable: %w", err)
+		}
+	}
+	info, err := a.tstInfo(req, now)
 	if err != nil {
 		return nil, err
 	}
@@ -125,11 +142,15 @@ func (a *Authority) token(req timeStampReq) ([]byte, error) {
 	}
 	tagged := bytes.Clone(attributes)
 	tagged[0] = tagSignedAttrs
-	return marshalToken(a.Certificate, req.CertReq, info, tagged, signature)
+	family := familyGM
+	if a.RFC5652 {
+		family = familyRFC
+	}
+	return marshalToken(family, a.Certificate, req.CertReq, info, tagged, signature)
 }
 
-// tstInfo states the time in whole seconds, hence an accuracy of one.
-func (a *Authority) tstInfo(req timeStampReq) ([]byte, error) {
+// tstInfo states a time in whole seconds, hence an accuracy of one.
+func (a *Authority) tstInfo(req timeStampReq, now time.Time) ([]byte, error) {
 	policy, err := parseOID(a.Policy)
 	if err != nil {
 		return nil, err
@@ -139,7 +160,6 @@ func (a *Authority) tstInfo(req timeStampReq) ([]byte, error) {
 		return nil, fmt.Errorf("drawing serial number: %w", err)
 	}
 	serial[0] &= 0x7f
-	now := a.Now().UTC().Truncate(time.Second)
 	return asn1.Marshal(tstInfo{
 		Version: 1, Policy: policy, MessageImprint: req.MessageImprint,
 		SerialNumber: new(big.Int).SetBytes(serial),
@@ -156,12 +176,15 @@ func (a *Authority) attributes(info []byte) []attribute {
 	one := func(id asn1.ObjectIdentifier, value any) attribute {
 		return attribute{id, []asn1.RawValue{{FullBytes: mustMarshal(value)}}}
 	}
-	return []attribute{
+	list := []attribute{
 		one(oidContentType, oidTSTInfo),
 		one(oidMessageDigest, digest[:]),
 		one(oidSigningCertificateV2, binding),
-		one(oidMinimalForm, asn1.NullRawValue),
 	}
+	if !a.RFC5652 { // the minimal form is that of the GM family
+		list = append(list, one(oidMinimalForm, asn1.NullRawValue))
+	}
+	return list
 }
 
 // reply encodes a rejection.

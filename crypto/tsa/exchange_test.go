@@ -18,6 +18,8 @@ import (
 
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/tsa"
+
+	"github.com/emmansun/gmsm/sm3"
 )
 
 // rejected is the failure with which a reply refuses; -1 when it grants.
@@ -80,11 +82,49 @@ func TestRespond(t *testing.T) {
 	if got := rejected(t, broken.Respond(good)); got != 25 {
 		t.Errorf("without randomness: failure %d", got)
 	}
+	stopped, told := *p.Authority, []string{}
+	stopped.Failed = func(err error) { told = append(told, err.Error()) }
+	stopped.Usable = func(at time.Time) error {
+		if at.Equal(p.Now) {
+			return errors.New("revoked")
+		}
+		return nil
+	}
+	if got := rejected(t, stopped.Respond(good)); got != 25 || len(told) != 1 || !strings.Contains(told[0], "revoked") || bytes.Contains(stopped.Respond(good), []byte("revoked")) {
+		t.Errorf("not usable: failure %d, told %q", got, told)
+	}
+	stopped.Now = func() time.Time { return p.Now.Add(time.Second) }
+	if got := rejected(t, stopped.Respond(good)); got != -1 {
+		t.Errorf("usable again: failure %d", got)
+	}
 	for _, policy := range []string{"", "1", "3.1", "1.40", "1.2.x", "1.2.-3"} {
 		broken := *p.Authority
 		broken.Policy = policy
 		if got := rejected(t, broken.Respond(good)); got != 25 {
 			t.Errorf("policy %q: failure %d", policy, got)
+		}
+	}
+}
+
+// TestRespondRFC: a token in the identifiers of RFC 5652 is one like the other.
+func TestRespondRFC(t *testing.T) {
+	p := cryptotest.New(t)
+	rfc := *p.Authority
+	rfc.RFC5652 = true
+	imprint := sm3.Sum(message)
+	token, err := tsa.ParseReply(rfc.Respond(mustMarshal(t, tsa.Request(imprint[:], nil), "")))
+	must(t, err)
+	must(t, token.Check(message))
+	for _, id := range []asn1.ObjectIdentifier{tsa.OIDSignedData, tsa.OIDSM2WithSM3} {
+		if !bytes.Contains(token.Raw, mustMarshal(t, id, "")) {
+			t.Errorf("the token lacks %s", id)
+		}
+	}
+	for i := range token.Raw {
+		changed := bytes.Clone(token.Raw)
+		changed[i] ^= 1
+		if again, err := tsa.ParseToken(changed); err == nil && again.Check(message) == nil {
+			t.Errorf("byte %d changed, and nobody sees it", i)
 		}
 	}
 }

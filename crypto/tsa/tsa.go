@@ -14,7 +14,8 @@
 //     and RFC 5652 (1.2.840.113549.1.7.2), and for SM2 in SignerInfo both
 //     1.2.156.10197.1.301.1 and 1.2.156.10197.1.501. The GM family is written, in
 //     one minimal form that a signed attribute holds later readers to; Client puts
-//     the tokens of others into it.
+//     the tokens of others into it. The other one only an Authority writes that is
+//     for programs which know no other.
 //   - The signer is bound by ESSCertIDv2 (RFC 5816), a signed attribute.
 //   - Replies are bounded to 64 KiB and to a time limit. A token that does not answer
 //     the request (imprint, nonce, policy, signature) is an error: no clock of
@@ -106,7 +107,7 @@ func parseToken(der []byte) (*Token, error) {
 	if t.signedAttrs, err = parseAttributes(t.attributes); err != nil {
 		return nil, fmt.Errorf("signed attributes: %w", err)
 	}
-	if t.minimal, err = marshalToken(t.Certificate, true, t.info, tagged, t.signature); err != nil {
+	if t.minimal, err = marshalToken(familyGM, t.Certificate, true, t.info, tagged, t.signature); err != nil {
 		return nil, err
 	}
 	if t.signedAttrs.minimalForm && !bytes.Equal(t.minimal, der) {

@@ -124,7 +124,7 @@ const (
 var permitted = map[audit.Action][]Role{
 	ActionConfigure: {RoleSystem},
 	// Until people sign in with roles of their own, seals are the system's.
-	ActionSealApply: {RoleSystem}, ActionSealMake: {RoleSystem}, ActionSealRecord: {RoleSystem}, ActionSealUse: {RoleSystem},
+	ActionSealApply: {RoleSystem}, ActionSealMaking: {RoleSystem}, ActionSealMake: {RoleSystem}, ActionSealRecord: {RoleSystem}, ActionSealUse: {RoleSystem},
 	ActionSealSuspend: {RoleSystem}, ActionSealRevoke: {RoleSystem}, ActionSealDestroy: {RoleSystem},
 	ActionConsent: {RoleSystem}, ActionConsentEnd: {RoleSystem},
 	ActionTrustList: {RoleSystem},

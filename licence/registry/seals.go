@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"elicence/audit"
 	"elicence/crypto/seal"
@@ -51,6 +53,7 @@ type SealRecord struct {
 // The actions on seals, as they stand in the access log.
 const (
 	ActionSealApply   audit.Action = "seal_apply"
+	ActionSealMaking  audit.Action = "seal_making" // permits the maker's key; digest: SM3 of the picture
 	ActionSealMake    audit.Action = "seal_make"
 	ActionSealRecord  audit.Action = "seal_record"
 	ActionSealUse     audit.Action = "seal_use"
@@ -89,9 +92,15 @@ func (s *SealRecord) checkApplied() error {
 		return ErrReasonMissing
 	}
 	for field, value := range map[string]string{"id": s.ID, "name": s.Name} {
-		if value == "" {
+		switch {
+		case value == "":
 			return sealFault(field, licence.CodeMissing, "is required")
+		case utf8.RuneCountInString(value) > maxSealText:
+			return sealFault(field, licence.CodeTooLong, fmt.Sprintf("must have %d characters or fewer", maxSealText))
 		}
+	}
+	if strings.ContainsFunc(s.ID, func(c rune) bool { return c <= ' ' || c > '~' }) { // esID is an IA5String
+		return sealFault("id", licence.CodeBadFormat, "must be of ASCII letters, digits and signs, without spaces")
 	}
 	if err := licence.CheckUSCC(s.Authority); err != nil {
 		return sealFault("authority", licence.CodeBadHolderCode, "is wrong: "+err.Error())
@@ -99,9 +108,41 @@ func (s *SealRecord) checkApplied() error {
 	return nil
 }
 
+// maxSealText is how many characters a seal's identifier and name may have.
+const maxSealText = 64
+
 // sealFault is a fault with one field of a change to a seal.
 func sealFault(field, code, detail string) error {
 	return &licence.RequestError{Fields: []licence.FieldError{{Field: field, Code: code, Detail: detail}}}
+}
+
+// MakeSeal has the seal that was applied for made by the instance's own maker, and takes
+// it in: make is called once the entry that permits the maker's key is durable. picture
+// is the SM3 digest of the seal's picture. When make fails the seal stays applied for.
+func (r *Registry) MakeSeal(ctx context.Context, c Caller, id, reason string, picture [32]byte, make func() (der []byte, err error)) (audit.Receipt, error) {
+	s, found := r.cfg.Store.SealStage(ctx, id)
+	receipt, err := r.gate(ctx, c, &access{
+		action: ActionSealMaking, object: sealObject(id), digest: picture[:], use: Use{Purpose: reason}, purposeField: "reason",
+		check: func() error {
+			switch {
+			case found != nil:
+				return found
+			case reason == "":
+				return ErrReasonMissing
+			case s.Status != SealApplied:
+				return fmt.Errorf("%w: the seal %s is %s", licence.ErrWrongStatus, id, s.Status)
+			}
+			return nil
+		},
+	})
+	if err != nil {
+		return receipt, err
+	}
+	der, err := make()
+	if err != nil {
+		return receipt, fmt.Errorf("making the seal %s: %w", id, err)
+	}
+	return r.AcceptSeal(ctx, c, id, der, reason)
 }
 
 // AcceptSeal takes in the seal that was made, here or elsewhere: it must be the one
@@ -180,6 +221,11 @@ func (r *Registry) changeSeal(ctx context.Context, c Caller, id string, to SealS
 // data and on public record, so that reading them is no operation.
 func (r *Registry) Seals(ctx context.Context) ([]SealRecord, error) { return r.cfg.Store.Seals(ctx) }
 
+// Seal is one of them; licence.ErrNotFound when there is none.
+func (r *Registry) Seal(ctx context.Context, id string) (SealRecord, error) {
+	return r.cfg.Store.Seal(ctx, id)
+}
+
 // sealObject names a seal in the log.
 func sealObject(id string) string { return "seal/" + id }
 
@@ -205,15 +251,18 @@ func (r *Registry) RegisterSeals(ctx context.Context, c Caller) error {
 func (r *Registry) enterSeal(ctx context.Context, c Caller, authority string, k *SealKey) (again bool, err error) {
 	const reason = "set-up"
 	id := k.Seal.ID
-	old, err := r.predecessor(ctx, authority, k)
+	s, err := r.cfg.Store.Seal(ctx, id)
+	unknown := errors.Is(err, licence.ErrNotFound)
+	if err != nil && !unknown {
+		return false, err
+	}
+	old, err := r.predecessor(ctx, authority, k, s.Replaces)
 	if err != nil {
 		return false, err
 	}
-	s, err := r.cfg.Store.Seal(ctx, id)
 	switch {
-	case errors.Is(err, licence.ErrNotFound):
+	case unknown:
 		_, err = r.ApplySeal(ctx, c, SealRecord{ID: id, Authority: authority, Name: k.Seal.Name, Replaces: old.ID, Reason: reason})
-	case err != nil:
 	case s.Status == SealApplied:
 		_, err = r.AcceptSeal(ctx, c, id, k.Seal.Raw, reason)
 	case s.Status == SealMade:
@@ -263,12 +312,13 @@ func (r *Registry) sameSeal(ctx context.Context, k *SealKey, changed time.Time) 
 	return nil
 }
 
-// predecessor is the seal of the same authority and name that a new one takes the
-// place of; the zero record when there is none.
-func (r *Registry) predecessor(ctx context.Context, authority string, k *SealKey) (SealRecord, error) {
+// predecessor is the seal of the same authority that a new one takes the place of: by
+// its application, or else one of the same name; the zero record when there is none.
+func (r *Registry) predecessor(ctx context.Context, authority string, k *SealKey, replaces string) (SealRecord, error) {
 	seals, err := r.cfg.Store.Seals(ctx)
 	for _, s := range seals {
-		if s.Authority == authority && s.Name == k.Seal.Name && s.ID != k.Seal.ID && (s.Status == SealInUse || s.Status == SealSuspended) {
+		same := s.ID == replaces || replaces == "" && s.Name == k.Seal.Name
+		if s.Authority == authority && same && s.ID != k.Seal.ID && (s.Status == SealInUse || s.Status == SealSuspended) {
 			return s, nil
 		}
 	}

@@ -88,6 +88,14 @@ func TestSealRecordRefusals(t *testing.T) {
 			_, err := s.ApplySeal(t.Context(), system, registry.SealRecord{ID: "a", Name: "n", Reason: "r"})
 			return err
 		},
+		"an identifier that is not ASCII": func() error {
+			_, err := s.ApplySeal(t.Context(), system, registry.SealRecord{ID: "章1", Authority: c.Authority.Code, Name: "n", Reason: "r"})
+			return err
+		},
+		"a long name": func() error {
+			_, err := s.ApplySeal(t.Context(), system, registry.SealRecord{ID: "a", Authority: c.Authority.Code, Name: strings.Repeat("章", 65), Reason: "r"})
+			return err
+		},
 		"made, another's":         func() error { _, err := s.AcceptSeal(t.Context(), system, "fresh", known.Raw, "r"); return err },
 		"made, not DER":           func() error { _, err := s.AcceptSeal(t.Context(), system, "fresh", []byte("x"), "r"); return err },
 		"made again, spoilt":      func() error { _, err := s.RemakeSeal(t.Context(), system, known.ID, spoilt, "r"); return err },

@@ -297,7 +297,7 @@ func (p *parser) checkPlaces() error {
 		return p.lineError(p.key("pages"), "a layout needs a page")
 	}
 	q := p.qr
-	quiet := qr.QuietZone * q.Size / leastSymbol
+	quiet := p.quiet()
 	if q.Page < 1 || q.Page > len(p.pages) || q.X < quiet || q.Y < quiet || q.X+q.Size+quiet > p.page.W || q.Y+q.Size+quiet > p.page.H {
 		return p.lineError(p.key("qr"), "the symbol and its quiet zone must lie on a page")
 	}

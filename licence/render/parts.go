@@ -18,6 +18,9 @@ type (
 	QRBox = qr.Box
 	// SealDesign says how a seal looks.
 	SealDesign = sealpicture.Design
+	// SealShape and SealCentre are a seal's outline and what stands in its middle.
+	SealShape  = sealpicture.Shape
+	SealCentre = sealpicture.Centre
 	// SealPicture is a drawn or imported seal.
 	SealPicture = sealpicture.Picture
 	// Emblem stands in the middle of a seal instead of a star.
@@ -37,6 +40,9 @@ const (
 // has a file winning. The error names every file that is missing, and `make
 // fonts`, which fetches them.
 func OpenFonts(dirs ...string) (*Fonts, error) { return typeface.Open(dirs...) }
+
+// ParseSealDesign reads a design from the JSON that encoding/json writes of one.
+func ParseSealDesign(file []byte) (SealDesign, error) { return sealpicture.ParseDesign(file) }
 
 // DrawSeal draws a seal, as PDF operators and as a PNG. What cannot be drawn is a
 // *licence.RequestError that names the member of the design.

@@ -118,7 +118,7 @@ func (l *Layout) CheckSeals(sizes ...[2]float64) error {
 	var boxes []extent
 	for i, s := range places {
 		boxes = append(boxes, extent{s.X, s.Y, sizes[i][0] / pt, sizes[i][1] / pt})
-		if fault := l.misplaced(boxes, qr.QuietZone*l.qr.Size/leastSymbol); fault != "" {
+		if fault := l.misplaced(boxes, l.quiet()); fault != "" {
 			return fmt.Errorf("layout %s: %s", l.Name, fault)
 		}
 	}
@@ -149,6 +149,9 @@ func (l *Layout) misplaced(seals []extent, quiet float64) string {
 	}
 	return ""
 }
+
+// quiet is the width of the quiet zone around the symbol in mm.
+func (l *Layout) quiet() float64 { return qr.QuietZone * l.qr.Size / leastSymbol }
 
 // RidingSeal reports whether Render needs the picture of a riding seal as soon as a
 // licence has several pages.

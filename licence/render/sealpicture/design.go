@@ -1,6 +1,9 @@
 package sealpicture
 
 import (
+	"bytes"
+	"encoding/json"
+	"fmt"
 	"unicode/utf8"
 
 	"elicence/licence"
@@ -27,33 +30,51 @@ const (
 	None Centre = "none"
 )
 
-// Design says how a seal looks. Name and size are required.
+// Design says how a seal looks. Name and size are required. Its JSON form is what
+// ParseDesign reads.
 type Design struct {
 	// Shape is Round when empty.
-	Shape Shape
+	Shape Shape `json:"shape,omitempty"`
 	// DiameterMM is the outer diameter of a round seal, 38 to 60 mm.
-	DiameterMM int
+	DiameterMM int `json:"diameter_mm,omitempty"`
 	// WidthMM and HeightMM are the size of any other: 38 to 60 by 24 to 45 mm oval, 30
 	// to 60 by 10 to 40 mm rectangular, wider than high.
-	WidthMM, HeightMM int
+	WidthMM  int `json:"width_mm,omitempty"`
+	HeightMM int `json:"height_mm,omitempty"`
 	// Name is the unit's full name, 4 to 30 characters, along the upper arc from left
 	// to right; on a rectangle it is the first line.
-	Name string
+	Name string `json:"name"`
 	// Lower is a line across below the centre such as 行政审批专用章, at most 12
 	// characters.
-	Lower string
+	Lower string `json:"lower,omitempty"`
 	// Arc stands along the lower arc, at most 18 characters: the 13 digits of a
 	// registered seal, small, or another text. Not on a rectangle.
-	Arc string
+	Arc string `json:"arc,omitempty"`
 	// Middle is a line across the centre of an oval such as a credit code, at most 18
 	// characters.
-	Middle string
+	Middle string `json:"middle,omitempty"`
 	// Centre is what stands in the middle, unless Emblem is given.
-	Centre Centre
+	Centre Centre `json:"centre,omitempty"`
 	// Emblem stands in the middle of a round seal.
-	Emblem *Emblem
+	Emblem *Emblem `json:"emblem,omitempty"`
 	// InnerRing adds a fine line inside the border.
-	InnerRing bool
+	InnerRing bool `json:"inner_ring,omitempty"`
+}
+
+// maxDesignFile is room for the largest emblem, in JSON.
+const maxDesignFile = 2 * maxEmblemFile
+
+// ParseDesign reads a design from JSON, without drawing it.
+func ParseDesign(file []byte) (d Design, err error) {
+	if len(file) > maxDesignFile {
+		return Design{}, fmt.Errorf("seal design of %d bytes, over the limit of %d", len(file), maxDesignFile)
+	}
+	decoder := json.NewDecoder(bytes.NewReader(file))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&d); err != nil {
+		return Design{}, fmt.Errorf("reading seal design: %w", err)
+	}
+	return d, nil
 }
 
 // size is the true width and height in mm.

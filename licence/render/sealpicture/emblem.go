@@ -18,9 +18,9 @@ type Emblem struct {
 	fills         int
 }
 
-// step is one operator of an emblem: m, l, c, h or f, or R for a rectangle.
+// step is one operator of an emblem.
 type step struct {
-	op     byte
+	op     string
 	points [6]float64
 }
 
@@ -32,10 +32,10 @@ const (
 )
 
 // operands is how many numbers the operators of an emblem's file take.
-var operands = map[string]int{"m": 2, "l": 2, "c": 6, "h": 0, "f": 0}
+var operands = map[string]int{"m": 2, "l": 2, "c": 6, "h": 0, "re": 4, "f": 0}
 
 // ParseEmblem reads an emblem as a vector program writes it into PDF: width and
-// height, then paths of the operators m, l, c, h and f (ISO 32000-1, 8.5) with y
+// height, then paths of the operators m, l, c, h, re and f (ISO 32000-1, 8.5) with y
 // upwards within that box, all filled (non-zero winding) in the seal's ink. The
 // error is a *licence.RequestError with the field "emblem".
 func ParseEmblem(file []byte) (*Emblem, error) {
@@ -59,7 +59,7 @@ func ParseEmblem(file []byte) (*Emblem, error) {
 			points = points[:0]
 		}
 	}
-	if len(e.steps) == 0 || e.last() != 'f' || len(points) > 0 {
+	if len(e.steps) == 0 || e.last() != "f" || len(points) > 0 {
 		return nil, typeface.Refused("emblem", licence.CodeBadFormat, "must end with a filled path")
 	}
 	return e, nil
@@ -76,16 +76,42 @@ func (e *Emblem) size(width, height []byte) bool {
 // add adds an operator with its operands, if it may come here.
 func (e *Emblem) add(op string, points []float64) bool {
 	n, known := operands[op]
-	if !known || n != len(points) || len(e.steps) == maxEmblemSteps || !e.follows(op[0]) {
+	if !known || n != len(points) || len(e.steps) == maxEmblemSteps || !e.follows(op) {
 		return false
 	}
-	if op == "f" {
-		e.fills++
-	}
-	s := step{op: op[0]}
+	s := step{op: op}
 	copy(s.points[:], points)
 	e.steps = append(e.steps, s)
+	switch v := s.points; op {
+	case "f":
+		e.fills++
+	case "re":
+		most := max(e.width, e.height)
+		return v[0]+v[2] <= most && v[1]+v[3] <= most
+	}
 	return e.fills <= maxEmblemFills
+}
+
+// MarshalText writes what ParseEmblem reads.
+func (e *Emblem) MarshalText() ([]byte, error) {
+	number := func(out []byte, v float64) []byte { return append(strconv.AppendFloat(out, v, 'f', -1, 64), ' ') }
+	out := append(number(number(nil, e.width), e.height), '\n')
+	for _, s := range e.steps {
+		for _, v := range s.points[:operands[s.op]] {
+			out = number(out, v)
+		}
+		out = append(append(out, s.op...), '\n')
+	}
+	return out, nil
+}
+
+// UnmarshalText is ParseEmblem.
+func (e *Emblem) UnmarshalText(text []byte) error {
+	parsed, err := ParseEmblem(text)
+	if err == nil {
+		*e = *parsed
+	}
+	return err
 }
 
 // coordinate reads a number from 0 to most.
@@ -98,23 +124,25 @@ func coordinate(word []byte, most float64) (float64, bool) {
 }
 
 // last is the operator before the next.
-func (e *Emblem) last() byte {
+func (e *Emblem) last() string {
 	if len(e.steps) == 0 {
-		return 'f'
+		return "f"
 	}
 	return e.steps[len(e.steps)-1].op
 }
 
 // follows reports whether an operator may come next: paths begin with m, and are
 // closed before they are filled or another begins.
-func (e *Emblem) follows(op byte) bool {
+func (e *Emblem) follows(op string) bool {
+	last := e.last()
+	closed := last == "h" || last == "re"
 	switch op {
-	case 'm':
-		return e.last() == 'h' || e.last() == 'f'
-	case 'f':
-		return e.last() == 'h'
+	case "m", "re":
+		return closed || last == "f"
+	case "f":
+		return closed
 	}
-	return e.last() != 'h' && e.last() != 'f'
+	return !closed && last != "f"
 }
 
 // ImportEmblem traces an emblem from a PNG, which is checked as Import does.
@@ -125,9 +153,10 @@ func ImportEmblem(file []byte, widthMM, heightMM int) (*Emblem, error) {
 	}
 	e := &Emblem{width: float64(mask.Rect.Dx()), height: float64(mask.Rect.Dy())}
 	for _, r := range runs(mask) {
-		e.steps = append(e.steps, step{'R', [6]float64{float64(r.x), e.height - float64(r.y+r.h), float64(r.w), float64(r.h)}})
+		e.steps = append(e.steps, step{"re", [6]float64{float64(r.x), e.height - float64(r.y+r.h), float64(r.w), float64(r.h)}})
 	}
-	if e.steps = append(e.steps, step{op: 'f'}); len(e.steps) > maxEmblemSteps {
+	e.steps = append(e.steps, step{op: "f"})
+	if text, _ := e.MarshalText(); len(e.steps) > maxEmblemSteps || len(text) > maxEmblemFile {
 		return nil, typeface.Refused("file", licence.CodeTooLarge, "has too many specks to be traced")
 	}
 	return e, nil
@@ -142,17 +171,17 @@ func (e *Emblem) draw(c *canvas, side float64) {
 	for _, step := range e.steps {
 		v := step.points
 		switch step.op {
-		case 'm':
+		case "m":
 			p.MoveTo(v[0], v[1])
-		case 'l':
+		case "l":
 			p.LineTo(v[0], v[1])
-		case 'c':
+		case "c":
 			p.CubeTo(v[0], v[1], v[2], v[3], v[4], v[5])
-		case 'h':
+		case "h":
 			p.Close()
-		case 'R':
+		case "re":
 			p.box(v[0], v[1], v[2], v[3])
-		case 'f':
+		case "f":
 			p.fill()
 			c.flush()
 			p = c.begin(m)

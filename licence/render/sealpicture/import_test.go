@@ -11,6 +11,7 @@ import (
 	"image/draw"
 	"image/jpeg"
 	"image/png"
+	"reflect"
 	"runtime"
 	"strings"
 	"testing"
@@ -246,6 +247,10 @@ func TestParseEmblemRefused(t *testing.T) {
 		"too few operands":  "10 10 1 m 2 2 l h f",
 		"too many operands": "10 10 1 1 1 m 2 2 l h f",
 		"seven operands":    "10 10 1 1 m 1 2 3 4 5 6 7 c h f",
+		"rectangle outside": "10 10 5 5 6 1 re f",
+		"rectangle in path": "10 10 1 1 m 1 1 2 2 re h f",
+		"after a rectangle": "10 10 1 1 2 2 re 3 3 l h f",
+		"rectangle closed":  "10 10 1 1 2 2 re h f",
 		"clip":              "10 10 1 1 m 2 2 l h W n",
 		"colour":            "10 10 1 0 0 rg 1 1 m 2 2 l h f",
 		"image":             "10 10 /I1 Do",
@@ -277,6 +282,7 @@ func FuzzImport(f *testing.F) {
 // FuzzParseEmblem reads any file: an emblem that can be drawn, or a refusal.
 func FuzzParseEmblem(f *testing.F) {
 	f.Add([]byte("10 10 1 1 m 2 2 l 3 3 4 4 5 5 c h f"))
+	f.Add([]byte("10 .5 1 0 2 .25 re f"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		e, err := sealpicture.ParseEmblem(file)
 		if err != nil {
@@ -284,6 +290,13 @@ func FuzzParseEmblem(f *testing.F) {
 		}
 		if _, err := sealpicture.Draw(fonts(t), sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Emblem: e}); err != nil {
 			t.Fatal(err)
+		}
+		text, err := e.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if again, err := sealpicture.ParseEmblem(text); len(text) <= 256<<10 && (err != nil || !reflect.DeepEqual(again, e)) {
+			t.Fatalf("%q is another emblem: %v", text, err)
 		}
 	})
 }
