@@ -238,10 +238,15 @@ public class BouncyCastle {
     /** The signature for readers without SM2: over these bytes, by the certificate that it binds. */
     static boolean pades(byte[] encoded, byte[] signed) throws Exception {
         CMSSignedData cms = new CMSSignedData(new CMSProcessableByteArray(signed), frame(encoded, false, SHA256, ECDSA));
-        need(cms.getSignedContentTypeOID().equals(DATA) && SignedData.getInstance(ContentInfo.getInstance(encoded).getContent()).getEncapContentInfo().getContent() == null, "content");
+        SignedData data = SignedData.getInstance(ContentInfo.getInstance(encoded).getContent());
+        need(cms.getSignedContentTypeOID().equals(DATA) && data.getEncapContentInfo().getContent() == null && data.getVersion().intValueExact() == 1, "content");
         SignerInformation signer = cms.getSignerInfos().getSigners().iterator().next();
-        need(signer.getSignedAttributes() != null, "attributes");
         X509CertificateHolder certificate = signerOf(cms);
+        // What BouncyCastle takes in other spellings too: the name of the certificate, and the tag of the attributes.
+        ASN1Sequence info = ASN1Sequence.getInstance(data.getSignerInfos().getObjectAt(0));
+        ASN1Encodable[] name = {certificate.toASN1Structure().getIssuer(), new ASN1Integer(certificate.getSerialNumber())};
+        need(Arrays.equals(der(info.getObjectAt(1)), new DERSequence(name).getEncoded("DER")), "signer's certificate");
+        need(info.size() == 6 && ASN1TaggedObject.getInstance(info.getObjectAt(3)).getTagNo() == 0, "attributes");
         ASN1Sequence bound = sequence(sequence(sequence(attribute(signer, new ASN1ObjectIdentifier(SIGNING_CERTIFICATE)), 1, 1).getObjectAt(0), 1, 1).getObjectAt(0), 1, 1);
         byte[] hash = java.security.MessageDigest.getInstance("SHA-256").digest(certificate.getEncoded());
         try {

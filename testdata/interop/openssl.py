@@ -189,6 +189,7 @@ def signed_data(der, inner, family=GM):
     need(kind.oid() in SIGNED_DATA, "content type")
     body = whole(content.value, (2, 0x31, 0x30, 0xA0, 0x31))
     need(inner != TST_INFO or body[0].value == bytes([SIGNED_DATA[kind.oid()]]), "version")
+    need(family is GM or body[0].value == b"\1", "version")
     need([algorithm(a) for a in body[1].all()] == [family[0]], "digest algorithms")
     encapsulated = body[2].all()
     need(encapsulated[0].oid() in (inner if isinstance(inner, set) else {inner}), "content")

@@ -148,6 +148,7 @@ function signedData (der, family, ...inner) {
   need(isOID(kind, OID.signedData, OID.signedDataGM), 'content type')
   const body = whole(content.value, [2, 0x31, 0x30, 0xa0, 0x31])
   if (inner.includes(OID.tstInfo)) need(hex(body[0].value) === (isOID(kind, OID.signedDataGM) ? '01' : '03'), 'version')
+  if (family !== GM) need(hex(body[0].value) === '01', 'version')
   const digests = kids(body[1])
   need(digests.length === 1, 'digest algorithms')
   algorithm(digests[0], family.digest)
