@@ -63,20 +63,32 @@ func coverageEvidence(r [4]int64, size int) string {
 
 // foreignSubFilters lists the signature formats that a file names, for a report on a
 // file made elsewhere; one with a signature of ours in it was not, but altered. It
-// decides nothing: the strict reader has refused the file already.
+// decides nothing: the strict reader has refused the file already. Of a large file it
+// looks at both ends, where signatures are: who hides something everywhere should not
+// have it searched for everywhere.
 func foreignSubFilters(file []byte) string {
-	const key, maxListed = "/SubFilter", 4
-	if bytes.Contains(file, []byte("/"+pdfsig.Filter)) {
-		return ""
-	}
+	const end = 2 << 20
+	parts := [][]byte{file[:min(len(file), end)], file[max(min(len(file), end), len(file)-end):]}
 	var found []string
-	for rest := file; len(found) < maxListed; {
-		i := bytes.Index(rest, []byte(key))
+	for _, part := range parts {
+		if bytes.Contains(part, []byte("/"+pdfsig.Filter)) {
+			return ""
+		}
+		found = appendSubFilters(found, part)
+	}
+	return strings.Join(found, ", ")
+}
+
+// appendSubFilters adds those that part names, up to four.
+func appendSubFilters(found []string, part []byte) []string {
+	const key, maxListed, maxSeen = "/SubFilter", 4, 64
+	for seen := 0; seen < maxSeen && len(found) < maxListed; seen++ {
+		i := bytes.Index(part, []byte(key))
 		if i < 0 {
 			break
 		}
-		rest = rest[i+len(key):]
-		name := bytes.TrimLeft(rest[:min(len(rest), 64)], " \r\n\t")
+		part = part[i+len(key):]
+		name := bytes.TrimLeft(part[:min(len(part), 64)], " \r\n\t")
 		if !bytes.HasPrefix(name, []byte("/")) {
 			continue
 		}
@@ -85,5 +97,5 @@ func foreignSubFilters(file []byte) string {
 		}
 		found = append(found, quote(string(name[1:])))
 	}
-	return strings.Join(found, ", ")
+	return found
 }

@@ -145,8 +145,9 @@ func (s *session) coSealer(want string) (code string) {
 func (s *session) checkPAdES(i int, who string) {
 	signature, err := pades.Parse(s.file.Signatures[i].Contents)
 	if err == nil {
-		digest := sha256.Sum256(s.file.SignedBytes(i))
-		err = signature.Check(digest[:])
+		h := sha256.New()
+		_ = s.file.WriteSignedBytes(h, i) // a hash takes everything
+		err = signature.Check(h.Sum(nil))
 	}
 	if err != nil && s.checks[CheckSealSignature].Result != ResultFailed {
 		s.set(CheckSealSignature, "pades_wrong", who+err.Error())

@@ -228,6 +228,9 @@ func (d *document) walkAttachments(names value) error {
 		return err
 	}
 	pairs := tree.entry("Names").items()
+	if len(pairs) > 2*MaxAttached {
+		return malformed(CodeLimit, tree.start, "more than %d attached files", MaxAttached)
+	}
 	for i := 0; i < len(pairs); i += 2 {
 		if i+1 == len(pairs) || pairs[i].kind != kindString {
 			return malformed(CodeProfile, pairs[i].start, "name tree is not pairs of string and reference")
@@ -276,7 +279,7 @@ func (d *document) embeddedFile(ref value) ([]byte, error) {
 	// The size that the file states is bounded first and then held to, so that
 	// no stream is decoded further than it says.
 	size := params.entry("Size").int()
-	if size < 0 || size > int64(min(MaxStream, MaxDecoded-d.decoded)) {
+	if size < 0 || size > int64(MaxDecoded-d.decoded) {
 		return nil, malformed(CodeStream, o.offset, "embedded file of %d bytes is too large", size)
 	}
 	data, err := d.inflater.inflate(o, int(size), int(size))

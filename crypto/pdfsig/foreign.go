@@ -11,6 +11,8 @@ import (
 const (
 	maxForeign        = 16      // signature dictionaries
 	maxForeignObject  = 1 << 20 // bytes from the object's start to its /ByteRange
+	maxForeignWork    = 2 << 20 // bytes looked at for all dictionaries, back to their starts and on to their ends
+	maxForeignKeys    = 128     // of one dictionary
 	maxForeignDepth   = 16      // of arrays and dictionaries in one another
 	maxForeignKeyword = 128     // bytes of a name, number or keyword
 )
@@ -44,13 +46,14 @@ func (f *Foreign) SignedBytes() []byte {
 // revisions, pages or cross-references: it looks for /ByteRange, goes back to where that
 // object begins and reads the dictionary there. It repairs nothing: a dictionary
 // that does not parse, or whose ranges do not frame its own /Contents, is an error,
-// and the others are returned beside it. At most 16 are looked at.
+// and the others are returned beside it. At most 16 are looked at, of 2 MiB in all.
 //
 // The result refers to file, which must not change afterwards.
 func ScanForeign(file []byte) (found []Foreign, err error) {
 	if len(file) == 0 || len(file) > MaxFileSize {
 		return nil, malformed(CodeFileSize, len(file), "file of %d bytes", len(file))
 	}
+	left := maxForeignWork
 	for at, n := 0, 0; ; n++ {
 		i := bytes.Index(file[at:], []byte("/ByteRange"))
 		switch {
@@ -58,10 +61,10 @@ func ScanForeign(file []byte) (found []Foreign, err error) {
 			return nil, malformed(CodeNoSignature, len(file), "no signature dictionary")
 		case i < 0:
 			return found, err
-		case n == maxForeign:
-			return found, errors.Join(err, malformed(CodeLimit, at+i, "more than %d signature dictionaries", maxForeign))
+		case n == maxForeign || left <= 0:
+			return found, errors.Join(err, malformed(CodeLimit, at+i, "more than %d signature dictionaries, or longer ones", n))
 		}
-		f, fault := readForeign(file, at+i)
+		f, fault := readForeign(file, at+i, &left)
 		if fault != nil {
 			err = errors.Join(err, fault)
 		} else {
@@ -71,16 +74,21 @@ func ScanForeign(file []byte) (found []Foreign, err error) {
 	}
 }
 
-// readForeign reads the dictionary of the object around a /ByteRange.
-func readForeign(file []byte, key int) (Foreign, error) {
+// readForeign reads the dictionary of the object around a /ByteRange, and takes the
+// bytes that it looked at from left.
+func readForeign(file []byte, key int, left *int) (Foreign, error) {
 	const begin = " obj"
-	window := file[max(0, key-maxForeignObject):key]
+	window := file[max(0, key-min(maxForeignObject, *left)):key]
 	i := bytes.LastIndex(window, []byte(begin))
+	*left -= len(window) - max(i, 0)
 	if i < 0 {
 		return Foreign{}, malformed(CodeSyntax, key, "a /ByteRange in no object")
 	}
-	s := foreignScanner{file: file, at: key - len(window) + i + len(begin)}
+	start := key - len(window) + i + len(begin)
+	s := foreignScanner{file: file[:min(len(file), start+max(*left, 0))], at: start}
 	values, err := s.dictionary(0)
+	*left -= s.at - start
+	s.file = file
 	if err != nil {
 		return Foreign{}, err
 	}
@@ -159,10 +167,12 @@ func (s *foreignScanner) dictionary(depth int) (map[string]span, error) {
 			return nil, err
 		}
 		value.end = s.at
-		if _, twice := values[key]; twice {
+		if _, twice := values[string(key)]; twice {
 			return nil, s.malformed("a key twice")
 		}
-		values[key] = value
+		if values[string(key)] = value; len(values) > maxForeignKeys {
+			return nil, malformed(CodeLimit, s.at, "dictionary of more than %d entries", maxForeignKeys)
+		}
 	}
 }
 
@@ -192,23 +202,23 @@ func (s *foreignScanner) value(depth int) error {
 }
 
 // keyword reads the characters of a name, number or keyword.
-func (s *foreignScanner) keyword() (string, error) {
+func (s *foreignScanner) keyword() ([]byte, error) {
 	start := s.at
 	for s.at < len(s.file) && !isSpace(s.file[s.at]) && !isDelimiter(s.file[s.at]) {
 		if s.at++; s.at-start > maxForeignKeyword {
-			return "", s.malformed("a name or number too long")
+			return nil, s.malformed("a name or number too long")
 		}
 	}
-	return string(s.file[start:s.at]), nil
+	return s.file[start:s.at], nil
 }
 
 // scalar passes a number, a keyword or a reference.
 func (s *foreignScanner) scalar() error {
 	word, err := s.keyword()
-	if err != nil || word == "" {
+	if err != nil || len(word) == 0 {
 		return errors.Join(err, s.malformed("no value"))
 	}
-	if _, err := strconv.ParseUint(word, 10, 31); err != nil {
+	if _, err := strconv.ParseUint(string(word), 10, 31); err != nil {
 		return nil
 	}
 	after := s.at
@@ -222,12 +232,12 @@ func (s *foreignScanner) scalar() error {
 // generation reports whether "G R" follows, and passes it.
 func (s *foreignScanner) generation() bool {
 	word, err := s.keyword()
-	if _, fault := strconv.ParseUint(word, 10, 16); err != nil || fault != nil {
+	if _, fault := strconv.ParseUint(string(word), 10, 16); err != nil || fault != nil {
 		return false
 	}
 	s.space()
 	word, err = s.keyword()
-	return err == nil && word == "R"
+	return err == nil && string(word) == "R"
 }
 
 func (s *foreignScanner) array(depth int) error {

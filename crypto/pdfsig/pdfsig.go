@@ -43,6 +43,7 @@ package pdfsig
 
 import (
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -69,13 +70,15 @@ const (
 	// MaxFileSize is the largest file in bytes.
 	MaxFileSize = 20 << 20
 	// MaxObjects is the largest number of objects, and the largest object number.
-	MaxObjects = 20_000
+	MaxObjects = 2_000
 	// MaxContents is the largest room for a signature, in bytes of DER.
 	MaxContents = 256 << 10
 	// MaxStream is the largest decoded stream in bytes.
 	MaxStream = 8 << 20
-	// MaxDecoded bounds the sum of all streams that one Read decodes, in bytes.
-	MaxDecoded = 32 << 20
+	// MaxAttached is the largest number of attached files, MaxDecoded their largest
+	// size in all, in bytes: a licence has three, of 160 KiB at most.
+	MaxAttached = 16
+	MaxDecoded  = 1 << 20
 )
 
 // Appearance is what the widget of a signature shows (ISO 32000-2, 12.5.5).
@@ -142,6 +145,16 @@ func (f *File) SignedBytes(i int) []byte {
 	signed := make([]byte, 0, r[1]+r[3])
 	signed = append(signed, f.bytes[:r[1]]...)
 	return append(signed, f.bytes[r[2]:r[2]+r[3]]...)
+}
+
+// WriteSignedBytes writes SignedBytes(i) without copying them: to a hash, for instance.
+func (f *File) WriteSignedBytes(w io.Writer, i int) error {
+	r := f.Signatures[i].ByteRange
+	if _, err := w.Write(f.bytes[:r[1]]); err != nil {
+		return err
+	}
+	_, err := w.Write(f.bytes[r[2] : r[2]+r[3]])
+	return err
 }
 
 // Digest returns the SM3 digest of SignedBytes(i) without copying them.

@@ -71,10 +71,10 @@ var renderingAttacks = []struct {
 	{"no file name", draw(func(d *pdf.Document) { d.Attachments[1].Name = "" }), pdfsig.CodeAttachment},
 	{"no pages", draw(func(d *pdf.Document) { d.Pages = nil }), pdfsig.CodeProfile},
 	{"page without area", draw(func(d *pdf.Document) { d.Width = 0 }), pdfsig.CodeProfile},
-	{"bomb", editRendered(func(t *testing.T, e *pdftest.File) { e.Attach(t, 1, bomb(t, pdfsig.MaxStream+1), pdfsig.MaxStream+1) }), pdfsig.CodeStream},
+	{"bomb", editRendered(func(t *testing.T, e *pdftest.File) { e.Attach(t, 1, bomb(t, pdfsig.MaxDecoded+1), pdfsig.MaxDecoded+1) }), pdfsig.CodeStream},
 	{"bomb that says it is small", editRendered(func(t *testing.T, e *pdftest.File) { e.Attach(t, 1, bomb(t, pdfsig.MaxStream), 100) }), pdfsig.CodeStream},
-	{"many bombs", editRendered(func(t *testing.T, e *pdftest.File) {
-		e.Attach(t, 5, bomb(t, pdfsig.MaxStream), pdfsig.MaxStream)
+	{"bombs that each would fit", editRendered(func(t *testing.T, e *pdftest.File) {
+		e.Attach(t, 5, bomb(t, pdfsig.MaxDecoded), pdfsig.MaxDecoded)
 	}), pdfsig.CodeStream},
 	{"byte range in the metadata", draw(func(d *pdf.Document) { d.Metadata = []byte("/ByteRange [0 1 2 3]") }), pdfsig.CodeByteRange},
 	{"signed already", func(t *testing.T, _ []byte) []byte { return sign(t) }, pdfsig.CodeRevisions},

@@ -39,10 +39,13 @@ func readRevisions(file []byte) ([]revision, error) {
 			return nil, malformed(CodeRevisions, p.pos, "%d bytes after revision %d, the last allowed", len(file)-p.pos, len(all))
 		}
 		r, err := p.revision(MaxObjects-objects, len(all) == 0)
-		if err != nil && len(all) > 1 {
+		switch {
+		case err == nil:
+		case len(all) > 1:
 			return nil, malformed(CodeRevisions, start, "bytes after revision %d that are no revision: %v", len(all), err)
-		}
-		if err != nil {
+		case p.exhausted():
+			return nil, malformed(CodeLimit, p.pos, "more than %d bytes outside of streams", maxSyntax)
+		default:
 			return nil, err
 		}
 		r.start, r.end = start, p.pos
@@ -116,6 +119,7 @@ func (p *parser) stream(dictionary value) ([]byte, error) {
 	}
 	data := p.file[p.pos : p.pos+int(length.int())]
 	p.pos += len(data)
+	p.end = min(len(p.file), p.end+len(data))
 	if !p.accept("\nendstream\n") {
 		return nil, malformed(CodeSyntax, p.pos, "stream does not end where its length says")
 	}

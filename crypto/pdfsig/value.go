@@ -10,8 +10,9 @@ const (
 	maxDepth   = 16      // nesting of arrays and dictionaries
 	maxDigits  = 10      // digits of one number
 	maxName    = 127     // bytes of one name
-	maxEntries = 256     // entries of one dictionary
-	maxValues  = 250_000 // values of one file, which bounds the memory of a parse
+	maxEntries = 32      // entries of one dictionary, each compared with the others
+	maxValues  = 20_000  // values of one file, which bounds the memory of a parse
+	maxSyntax  = 3 << 20 // bytes of one file outside of streams, which are not looked at
 )
 
 // kind is the type of a PDF object (ISO 32000-2, 7.3). Booleans and null are
@@ -133,6 +134,7 @@ func (v value) float() float64 {
 type parser struct {
 	source
 	pos    int
+	end    int // how far to read: the end of the file, or what maxSyntax leaves
 	parsed int // values so far, against maxValues
 	// open holds the items of the arrays and dictionaries that are not closed
 	// yet, outer before inner.
@@ -140,12 +142,15 @@ type parser struct {
 }
 
 func newParser(file []byte) *parser {
-	p := &parser{source: source{file: file}}
+	p := &parser{source: source{file: file}, end: min(len(file), maxSyntax)}
 	// About what a licence needs: a small file claims little, a large one grows.
 	p.values = make([]value, 0, min(len(file)/32, 1024))
 	p.open = make([]value, 0, min(len(file)/32, 512))
 	return p
 }
+
+// exhausted reports whether there is more in the file than may be read.
+func (p *parser) exhausted() bool { return p.pos == p.end && p.end < len(p.file) }
 
 // token returns a value without items that ends at the current position.
 func (p *parser) token(k kind, start int) value {
@@ -162,23 +167,23 @@ func (p *parser) close(k kind, start, mark int) value {
 	return v
 }
 
-// peek returns the next byte, 0 at the end of the file.
+// peek returns the next byte, 0 at the end.
 func (p *parser) peek() byte {
-	if p.pos < len(p.file) {
+	if p.pos < p.end {
 		return p.file[p.pos]
 	}
 	return 0
 }
 
 func (p *parser) skipSpace() {
-	for p.pos < len(p.file) && (p.file[p.pos] == ' ' || p.file[p.pos] == '\n') {
+	for p.pos < p.end && (p.file[p.pos] == ' ' || p.file[p.pos] == '\n') {
 		p.pos++
 	}
 }
 
 // accept moves past text and reports whether it stood there.
 func (p *parser) accept(text string) bool {
-	if len(p.file)-p.pos < len(text) || string(p.file[p.pos:p.pos+len(text)]) != text {
+	if p.end-p.pos < len(text) || string(p.file[p.pos:p.pos+len(text)]) != text {
 		return false
 	}
 	p.pos += len(text)
@@ -211,7 +216,7 @@ func (p *parser) value(depth int) (value, error) {
 		return p.literal()
 	case c == '[':
 		return p.array(depth + 1)
-	case c == '<' && p.pos+1 < len(p.file) && p.file[p.pos+1] == '<':
+	case c == '<' && p.pos+1 < p.end && p.file[p.pos+1] == '<':
 		return p.dictionary(depth + 1)
 	case c == '<':
 		return p.hexadecimal()
@@ -224,7 +229,7 @@ func (p *parser) value(depth int) (value, error) {
 func (p *parser) name() (value, error) {
 	start := p.pos
 	p.pos++
-	for p.pos < len(p.file) && isRegular(p.file[p.pos]) {
+	for p.pos < p.end && isRegular(p.file[p.pos]) {
 		p.pos++
 	}
 	length := p.pos - start - 1
@@ -241,7 +246,7 @@ func (p *parser) name() (value, error) {
 // parentheses and the backslash escaped, nothing else.
 func (p *parser) literal() (value, error) {
 	start := p.pos
-	for p.pos++; p.pos < len(p.file); p.pos++ {
+	for p.pos++; p.pos < p.end; p.pos++ {
 		switch p.file[p.pos] {
 		case ')':
 			p.pos++
@@ -262,8 +267,9 @@ func (p *parser) literal() (value, error) {
 // of the one that matters are zeros, and are checked in blocks.
 func (p *parser) hexadecimal() (value, error) {
 	start := p.pos
-	length := bytes.IndexByte(p.file[start+1:], '>')
+	length := bytes.IndexByte(p.file[start+1:p.end], '>')
 	if length < 0 {
+		p.pos = p.end
 		return value{}, malformed(CodeSyntax, start, "string without an end")
 	}
 	text := p.file[start+1 : start+1+length]
@@ -317,7 +323,7 @@ func (p *parser) number() (value, error) {
 // digits moves past a run of decimal digits and returns it.
 func (p *parser) digits() []byte {
 	start := p.pos
-	for p.pos < len(p.file) && p.file[p.pos] >= '0' && p.file[p.pos] <= '9' {
+	for p.pos < p.end && p.file[p.pos] >= '0' && p.file[p.pos] <= '9' {
 		p.pos++
 	}
 	return p.file[start:p.pos]
