@@ -109,6 +109,26 @@ func (f *faults) first() error {
 	return fmt.Errorf("licence: %s %s", f.list[0].Field, f.list[0].Detail)
 }
 
+// step is one step of a path that is not spelt out, as it need not be while nothing is
+// wrong: the paths of thousands of values deep inside are far longer than the text
+// that holds them. It is a member's name or, when that is nil, a place in a list.
+type step struct {
+	key   *string
+	index int
+}
+
+// spell extends a path by steps.
+func spell(path string, steps []step) string {
+	for _, s := range steps {
+		if s.key != nil {
+			path = pathKey(path, *s.key)
+		} else {
+			path = pathIndex(path, s.index)
+		}
+	}
+	return path
+}
+
 // pathKey and pathIndex extend a path. A member name comes from outside: a long
 // or unprintable one is quoted and cut.
 func pathKey(path, key string) string {

@@ -16,8 +16,8 @@ const maxInteger = 1<<53 - 1
 // MaxJSON is the most bytes of JSON that ParseJSON reads.
 const MaxJSON = 256 << 10
 
-// ParseJSON reads JSON strictly and bounded: at most MaxJSON bytes and 12 levels
-// of nesting; no member twice, no fraction or exponent, no number beyond ±(2^53−1),
+// ParseJSON reads JSON strictly and bounded: at most MaxJSON bytes, 12 levels of
+// nesting and 1,000 items of a list or members of an object; no member twice, no fraction or exponent, no number beyond ±(2^53−1),
 // no null, no half surrogate pair, nothing behind the value. Texts come back as
 // string, numbers as int64, lists as []any, objects as map[string]any. The error is
 // a *RequestError with the path of each fault.
@@ -136,7 +136,9 @@ type jsonReader struct {
 	s      string
 	i      int
 	faults *faults
-	bad    bool // the grammar is broken
+	noted  int    // faults met, the repeated ones and those that found no place included
+	bad    bool   // the grammar is broken
+	path   []step // leads to the value that is read
 }
 
 // parseJSON reports false when there is no value to go on with.
@@ -146,7 +148,7 @@ func parseJSON(b []byte, f *faults) (any, bool) {
 		return nil, false
 	}
 	r := &jsonReader{s: string(b), faults: f}
-	v := r.value("", maxJSONDepth)
+	v := r.value(maxJSONDepth)
 	if r.space(); !r.bad && r.i != len(r.s) {
 		r.fail("holds something behind its end")
 	}
@@ -158,6 +160,22 @@ func (r *jsonReader) fail(detail string) {
 		r.bad = true
 		r.faults.add("", CodeMalformed, "is not JSON: byte %d %s", r.i, detail)
 	}
+}
+
+// fault notes what is wrong with the value at the path.
+func (r *jsonReader) fault(code, format string, args ...any) {
+	if r.noted++; r.noted > 5*maxFaults {
+		return
+	}
+	r.faults.add(spell("", r.path), code, format, args...)
+}
+
+// inside reads the value behind one more step.
+func (r *jsonReader) inside(s step, depth int) any {
+	r.path = append(r.path, s)
+	v := r.value(depth - 1)
+	r.path = r.path[:len(r.path)-1]
+	return v
 }
 
 func (r *jsonReader) space() {
@@ -176,34 +194,34 @@ func (r *jsonReader) take(c byte) bool {
 	return false
 }
 
-func (r *jsonReader) value(path string, depth int) any {
+func (r *jsonReader) value(depth int) any {
 	if r.space(); r.i == len(r.s) {
 		r.fail("is the end, where a value should be")
 		return nil
 	}
 	if depth == 0 {
 		r.bad = true
-		r.faults.add(path, CodeTooDeep, "is nested more than %d deep", maxJSONDepth)
+		r.fault(CodeTooDeep, "is nested more than %d deep", maxJSONDepth)
 		return nil
 	}
 	switch c := r.s[r.i]; {
 	case c == '{':
-		return r.object(path, depth)
+		return r.object(depth)
 	case c == '[':
-		return r.array(path, depth)
+		return r.array(depth)
 	case c == '"':
-		return r.text(path)
+		return r.text()
 	case c == '-' || c >= '0' && c <= '9':
-		return r.number(path)
+		return r.number()
 	}
-	return r.word(path)
+	return r.word()
 }
 
-func (r *jsonReader) word(path string) any {
+func (r *jsonReader) word() any {
 	for word, v := range map[string]any{"true": true, "false": false, "null": nil} {
 		if strings.HasPrefix(r.s[r.i:], word) {
 			if r.i += len(word); v == nil {
-				r.faults.add(path, CodeWrongType, "is null; leave the member out instead")
+				r.fault(CodeWrongType, "is null; leave the member out instead")
 			}
 			return v
 		}
@@ -212,14 +230,19 @@ func (r *jsonReader) word(path string) any {
 	return nil
 }
 
-func (r *jsonReader) array(path string, depth int) any {
+func (r *jsonReader) array(depth int) any {
 	r.i++
 	list := []any{}
 	if r.take(']') {
 		return list
 	}
 	for !r.bad {
-		list = append(list, r.value(pathIndex(path, len(list)), depth-1))
+		v := r.inside(step{index: len(list)}, depth)
+		if len(list) < maxItems {
+			list = append(list, v)
+		} else {
+			r.fault(CodeTooMany, "has more than %d items", maxItems)
+		}
 		if r.take(']') {
 			return list
 		}
@@ -230,7 +253,7 @@ func (r *jsonReader) array(path string, depth int) any {
 	return nil
 }
 
-func (r *jsonReader) object(path string, depth int) any {
+func (r *jsonReader) object(depth int) any {
 	r.i++
 	object := map[string]any{}
 	if r.take('}') {
@@ -241,16 +264,22 @@ func (r *jsonReader) object(path string, depth int) any {
 			r.fail("should begin the name of a member")
 			break
 		}
-		key := r.text(path)
-		at := pathKey(path, key)
+		key := r.text()
 		if !r.take(':') {
 			r.fail("should be a colon")
 			break
 		}
 		if _, twice := object[key]; twice {
-			r.faults.add(at, CodeDuplicate, "is there twice")
+			r.path = append(r.path, step{key: &key})
+			r.fault(CodeDuplicate, "is there twice")
+			r.path = r.path[:len(r.path)-1]
 		}
-		object[key] = r.value(at, depth-1)
+		v := r.inside(step{key: &key}, depth)
+		if len(object) < maxItems {
+			object[key] = v
+		} else {
+			r.fault(CodeTooMany, "has more than %d members", maxItems)
+		}
 		if r.take('}') {
 			return object
 		}
@@ -261,7 +290,7 @@ func (r *jsonReader) object(path string, depth int) any {
 	return nil
 }
 
-func (r *jsonReader) number(path string) any {
+func (r *jsonReader) number() any {
 	start := r.i
 	for r.i < len(r.s) && strings.IndexByte("+-.0123456789eE", r.s[r.i]) >= 0 {
 		r.i++
@@ -269,26 +298,26 @@ func (r *jsonReader) number(path string) any {
 	s := r.s[start:r.i]
 	n, err := strconv.ParseInt(s, 10, 64)
 	if err != nil || n < -maxInteger || n > maxInteger || strconv.FormatInt(n, 10) != s {
-		r.faults.add(path, CodeNotInteger, "is not a whole number within ±(2^53-1) in plain digits")
+		r.fault(CodeNotInteger, "is not a whole number within ±(2^53-1) in plain digits")
 		return nil
 	}
 	return n
 }
 
 // text reads a string, with the cursor on its opening quote.
-func (r *jsonReader) text(path string) string {
+func (r *jsonReader) text() string {
 	r.i++
 	var b strings.Builder
 	for r.i < len(r.s) {
 		switch c := r.s[r.i]; {
 		case c == '"':
 			r.i++
-			return r.valid(path, b.String())
+			return r.valid(b.String())
 		case c < 0x20:
 			r.fail("is a bare control character in a text")
 			return ""
 		case c == '\\':
-			if !r.escape(path, &b) {
+			if !r.escape(&b) {
 				return ""
 			}
 		default:
@@ -300,16 +329,16 @@ func (r *jsonReader) text(path string) string {
 	return ""
 }
 
-func (r *jsonReader) valid(path, s string) string {
+func (r *jsonReader) valid(s string) string {
 	if !utf8.ValidString(s) {
-		r.faults.add(path, CodeInvalidUTF8, "is not valid UTF-8")
+		r.fault(CodeInvalidUTF8, "is not valid UTF-8")
 		return ""
 	}
 	return s
 }
 
 // escape reads one escape, with the cursor on the backslash.
-func (r *jsonReader) escape(path string, b *strings.Builder) bool {
+func (r *jsonReader) escape(b *strings.Builder) bool {
 	if r.i+1 < len(r.s) {
 		if k := strings.IndexByte(escapes, r.s[r.i+1]); k >= 0 {
 			b.WriteByte(escaped[k])
@@ -325,7 +354,7 @@ func (r *jsonReader) escape(path string, b *strings.Builder) bool {
 	if utf16.IsSurrogate(c) {
 		low, ok := r.hex()
 		if c = utf16.DecodeRune(c, low); !ok || c == utf8.RuneError {
-			r.faults.add(path, CodeInvalidUTF8, "holds half a surrogate pair")
+			r.fault(CodeInvalidUTF8, "holds half a surrogate pair")
 			c = utf8.RuneError
 		}
 	}

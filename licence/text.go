@@ -1,6 +1,7 @@
 package licence
 
 import (
+	"fmt"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -32,23 +33,29 @@ func badRune(r rune) (code, name string) {
 // characters adds a fault for the first character of s that may not stand in a
 // licence, and reports whether there was none.
 func (f *faults) characters(field, s string) bool {
+	code, detail := characterFault(s)
+	if code != "" {
+		f.add(field, code, "%s", detail)
+	}
+	return code == ""
+}
+
+// characterFault is what is wrong with the characters of s; "" for nothing.
+func characterFault(s string) (code, detail string) {
 	if !utf8.ValidString(s) {
-		f.add(field, CodeInvalidUTF8, "is not valid UTF-8")
-		return false
+		return CodeInvalidUTF8, "is not valid UTF-8"
 	}
 	n := 0
 	for _, r := range s {
 		n++
 		if code, name := badRune(r); code != "" {
-			f.add(field, code, "holds the %s U+%04X at character %d", name, r, n)
-			return false
+			return code, fmt.Sprintf("holds the %s U+%04X at character %d", name, r, n)
 		}
 	}
 	if strings.TrimSpace(s) != s {
-		f.add(field, CodeSurroundingSpace, "begins or ends with a space")
-		return false
+		return CodeSurroundingSpace, "begins or ends with a space"
 	}
-	return true
+	return "", ""
 }
 
 // text checks a required text of at most limit characters.
@@ -66,32 +73,64 @@ func (f *faults) text(field, s string, limit int) {
 // value checks every string within v, a value of a licence's own fields, at most
 // depth levels deep.
 func (f *faults) value(field string, v any, depth int) {
+	w := valueWalk{faults: f, root: field}
+	w.value(v, depth)
+}
+
+// valueWalk goes through a value. Its path, like a jsonReader's, is spelt out for a
+// fault alone.
+type valueWalk struct {
+	faults *faults
+	root   string
+	path   []step
+}
+
+func (w *valueWalk) fault(code, format string, args ...any) {
+	w.faults.add(spell(w.root, w.path), code, format, args...)
+}
+
+func (w *valueWalk) value(v any, depth int) {
 	if depth == 0 {
-		f.add(field, CodeTooDeep, "is nested more than %d deep", maxDepth)
+		w.fault(CodeTooDeep, "is nested more than %d deep", maxDepth)
 		return
 	}
 	switch v := v.(type) {
 	case string:
-		f.characters(field, v)
+		w.characters(v)
 	case []any:
 		if len(v) > maxItems {
-			f.add(field, CodeTooMany, "has %d items; at most %d are allowed", len(v), maxItems)
+			w.fault(CodeTooMany, "has more than %d items", maxItems)
 			return
 		}
 		for i, item := range v {
-			f.value(pathIndex(field, i), item, depth-1)
+			w.inside(step{index: i}, func() { w.value(item, depth-1) })
 		}
 	case map[string]any:
 		if len(v) > maxItems {
-			f.add(field, CodeTooMany, "has %d members; at most %d are allowed", len(v), maxItems)
+			w.fault(CodeTooMany, "has more than %d members", maxItems)
 			return
 		}
 		for key, item := range v {
-			f.characters(pathKey(field, key), key)
-			f.value(pathKey(field, key), item, depth-1)
+			w.inside(step{key: &key}, func() {
+				w.characters(key)
+				w.value(item, depth-1)
+			})
 		}
 	case bool, int64, int:
 	default:
-		f.add(field, CodeWrongType, "is not a text, whole number, yes or no, list or object")
+		w.fault(CodeWrongType, "is not a text, whole number, yes or no, list or object")
+	}
+}
+
+// inside looks behind one more step.
+func (w *valueWalk) inside(s step, look func()) {
+	w.path = append(w.path, s)
+	look()
+	w.path = w.path[:len(w.path)-1]
+}
+
+func (w *valueWalk) characters(s string) {
+	if code, detail := characterFault(s); code != "" {
+		w.fault(code, "%s", detail)
 	}
 }
