@@ -9,5 +9,9 @@ go version
 echo "== parts, one core: render, seal and embed, verify"
 go test -run '^$' -bench 'Render|SealAndEmbed|CheckWithChain|VerifyFile|Read|Sign|Verify' -cpu 1 -count 5 -benchmem \
 	./licence/render ./crypto/seal ./crypto/pdfsig ./crypto/pdfsig/pades ./verify ./crypto/pki
+echo "== hostile files, one core: none should cost more than ten good ones"
+go test -run '^$' -bench Hostile -cpu 1 -benchtime 20x -timeout 30m ./verify |
+	awk '{ for (i = 2; i <= NF; i++) if ($i == "good-files/op") print $(i-1), $1 }' | sort -rn |
+	awk '{ n++; over += $1 > 10 } n <= 10 { print } END { print n " hostile files, " over+0 " of them over ten good ones" }'
 echo "== issue and verify over HTTP, 32 clients"
 go test -run '^$' -bench 'IssueHTTP|VerifyHTTP' -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced

@@ -65,8 +65,9 @@ func (c *inspectCommand) runForeign(t terminal, found []pdfsig.Foreign, fault er
 	if fault != nil {
 		report.Fault = fault.Error()
 	}
+	left := int64(maxForeignBytes)
 	for i := range found {
-		report.Foreign = append(report.Foreign, judgeForeign(&found[i]))
+		report.Foreign = append(report.Foreign, judgeForeign(&found[i], &left))
 	}
 	if err := c.printForeign(t, report); err != nil {
 		return err
@@ -77,14 +78,23 @@ func (c *inspectCommand) runForeign(t terminal, found []pdfsig.Foreign, fault er
 	return nil
 }
 
+// maxForeignBytes is how many signed bytes are looked at in one file, those that
+// several signatures cover counted for each.
+const maxForeignBytes = 32 << 20
+
 // judgeForeign reads /Contents by what it is, not by what the names say: a CMS begins
-// with an object identifier, an SES_Signature with its TBS_Sign.
-func judgeForeign(f *pdfsig.Foreign) foreignSignature {
+// with an object identifier, an SES_Signature with its TBS_Sign. It takes the bytes that
+// are signed from left.
+func judgeForeign(f *pdfsig.Foreign, left *int64) foreignSignature {
 	s := foreignSignature{Filter: f.Filter, SubFilter: f.SubFilter, CoversFile: f.CoversFile}
+	*left -= f.ByteRange[1] + f.ByteRange[3]
 	var err error
-	if isCMS(f.Contents) {
+	switch {
+	case *left < 0:
+		err = fmt.Errorf("signatures over more than %d bytes in all", maxForeignBytes)
+	case isCMS(f.Contents):
 		err = s.judgeCMS(f)
-	} else {
+	default:
 		err = s.judgeSES(f)
 	}
 	if err != nil {

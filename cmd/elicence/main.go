@@ -20,6 +20,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -133,11 +134,14 @@ func readFile(name string, limit int64) ([]byte, error) {
 		return nil, fileError(err)
 	}
 	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, limit+1))
-	if err != nil {
+	var b bytes.Buffer
+	if info, err := f.Stat(); err == nil { // a buffer that grows would take five times the file
+		b.Grow(int(min(info.Size(), limit+1)) + bytes.MinRead)
+	}
+	if _, err := b.ReadFrom(io.LimitReader(f, limit+1)); err != nil {
 		return nil, fileError(err)
 	}
-	return b, nil
+	return b.Bytes(), nil
 }
 
 // printJSON prints one object on one line.
