@@ -59,9 +59,9 @@ func ParseTrustAnchors(pemBytes []byte) (*TrustAnchors, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, list := range lists {
-		if err := a.addCRL(list); err != nil {
-			return nil, err
+	for _, der := range lists {
+		if err := a.addCRL(der); err != nil {
+			return nil, fmt.Errorf("pki: trust anchors: %w", err)
 		}
 	}
 	return a, nil
@@ -69,7 +69,7 @@ func ParseTrustAnchors(pemBytes []byte) (*TrustAnchors, error) {
 
 // readBlocks takes in the certificates and returns the CRLs, which may stand
 // before the certificates of their issuers.
-func (a *TrustAnchors) readBlocks(rest []byte) (lists []*crl, err error) {
+func (a *TrustAnchors) readBlocks(rest []byte) (lists [][]byte, err error) {
 	for n := 1; ; n++ {
 		if rest = skipComments(rest); len(rest) == 0 {
 			return lists, nil
@@ -83,9 +83,7 @@ func (a *TrustAnchors) readBlocks(rest []byte) (lists []*crl, err error) {
 		case certificatePEMType:
 			err = a.addCertificate(block.Bytes)
 		case crlPEMType:
-			var list *crl
-			list, err = parseCRL(block.Bytes)
-			lists = append(lists, list)
+			lists = append(lists, block.Bytes)
 		default:
 			err = fmt.Errorf("type %q is neither %s nor %s", block.Type, certificatePEMType, crlPEMType)
 		}
@@ -122,18 +120,27 @@ func (a *TrustAnchors) addCertificate(der []byte) error {
 }
 
 // addCRL keeps a list that an anchor with the right to sign CRLs signed. The list
-// is filed under that anchor's own key, so that two CAs of one name do not mix.
-func (a *TrustAnchors) addCRL(list *crl) error {
-	for _, issuer := range a.byName[string(list.issuer)] {
-		may := issuer.IsCA && issuer.KeyUsage&smx509.KeyUsageCRLSign != 0
-		if may && VerifyMessage(issuer.PublicKey, list.list.RawTBSRevocationList, list.list.Signature) {
-			list.list = nil // verified; only the lines are needed from here on
-			key := string(issuer.RawSubjectPublicKeyInfo)
-			a.crls[key] = append(a.crls[key], list)
-			return nil
-		}
+// is filed under that anchor's own key, so that two CAs of one name do not mix. Its
+// lines are not looked at before: in memory they take fifty times their bytes.
+func (a *TrustAnchors) addCRL(der []byte) error {
+	outer, err := peelCRL(der)
+	if err != nil {
+		return err
 	}
-	return errors.New("pki: trust anchors hold a CRL that none of their certificates signed")
+	for _, issuer := range a.byName[string(outer.issuer)] {
+		may := issuer.IsCA && issuer.KeyUsage&smx509.KeyUsageCRLSign != 0
+		if !may || !VerifyMessage(issuer.PublicKey, outer.tbs, outer.signature) {
+			continue
+		}
+		list, err := parseCRL(der)
+		if err != nil {
+			return err
+		}
+		key := string(issuer.RawSubjectPublicKeyInfo)
+		a.crls[key] = append(a.crls[key], list)
+		return nil
+	}
+	return errors.New("CRL that none of the certificates signed")
 }
 
 // Certificates returns the anchors in the order of the file. The caller must not

@@ -88,6 +88,23 @@ func TestPrivateKeyFile(t *testing.T) {
 	}
 }
 
+// TestAlteredKeyFile changes what is encrypted: nothing but the key itself shows that
+// it was, and no key comes out.
+func TestAlteredKeyFile(t *testing.T) {
+	file, err := pki.MarshalPrivateKey(rand.Reader, mustKey(t), []byte("secret"))
+	must(t, err)
+	block, _ := pem.Decode(file)
+	const encrypted = 144 // bytes at the end
+	for i := len(block.Bytes) - encrypted; i < len(block.Bytes); i += 5 {
+		altered := bytes.Clone(block.Bytes)
+		altered[i] ^= 1
+		key, err := pki.ParsePrivateKey(pem.EncodeToMemory(&pem.Block{Type: block.Type, Bytes: altered}), []byte("secret"))
+		if err == nil || key != nil {
+			t.Errorf("byte %d of %d altered: the file opens", i, len(altered))
+		}
+	}
+}
+
 // withIterations rewrites 50,000 (3 bytes) to a count of the same length.
 func withIterations(t *testing.T, der []byte) []byte {
 	t.Helper()

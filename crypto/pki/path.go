@@ -14,7 +14,7 @@ import (
 const (
 	maxPathLength    = 6  // certificates in a path, leaf and anchor included
 	maxIntermediates = 16 // certificates a file may offer
-	maxPathSteps     = 64 // signatures looked at before the search gives up
+	maxPathSteps     = 32 // signatures looked at before the search gives up
 )
 
 // PathOptions say what a path is wanted for and when.
@@ -216,7 +216,7 @@ func (s *search) checkLink(cert *Certificate) *PathError {
 			return fault(NotCA, "name constraints are not supported")
 		}
 	}
-	if err := checkCritical(cert.Extensions, oidKeyUsage, oidBasicConstraints, oidExtendedKeyUsage); err != nil {
+	if err := CheckExtensions(cert.Extensions, oidKeyUsage, oidBasicConstraints, oidExtendedKeyUsage); err != nil {
 		return fault(WrongUsage, err.Error())
 	}
 	switch {

@@ -61,7 +61,8 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 }
 
 // checkSignedShape holds the SIGNED{} macro of X.509 to its one DER form: three
-// elements, no more, and a signature without unused bits.
+// elements, no more, and a signature without unused bits. Inside, decoders pass over
+// some of what they do not need; there too must be elements and nothing else.
 func checkSignedShape(der []byte) error {
 	var body, tbs, algorithm cryptobyte.String
 	var value []byte
@@ -74,7 +75,7 @@ func checkSignedShape(der []byte) error {
 	case !body.ReadASN1BitStringAsBytes(&value) || !body.Empty():
 		return errors.New("signature is not the last BIT STRING in whole bytes")
 	}
-	return nil
+	return checkElements(der)
 }
 
 // KeyID is the short name by which a QR payload points at its signer: the first

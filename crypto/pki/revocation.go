@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/emmansun/gmsm/smx509"
+	"golang.org/x/crypto/cryptobyte"
+	cbasn1 "golang.org/x/crypto/cryptobyte/asn1"
 )
 
 // RevocationReason is a CRLReason of RFC 5280 §5.3.1 (吊销原因), under its name there.
@@ -145,14 +147,38 @@ func (ca *CA) CRL(rand io.Reader, number int64, revoked []Revoked, thisUpdate, n
 	return der, nil
 }
 
+// signedCRL is a CRL as far as is needed to check its signature.
+type signedCRL struct{ tbs, issuer, signature []byte } // issuer is a DER name
+
+// peelCRL takes a CRL (RFC 5280 §5.1) apart without looking at its lines:
+//
+//	CertificateList ::= SEQUENCE { tbsCertList TBSCertList, signatureAlgorithm, signatureValue BIT STRING }
+//	TBSCertList ::= SEQUENCE { version INTEGER OPTIONAL, signature AlgorithmIdentifier, issuer Name, … }
+func peelCRL(der []byte) (c signedCRL, err error) {
+	if err := checkSignedShape(der); err != nil {
+		return c, fmt.Errorf("malformed CRL: %w", err)
+	}
+	var outer, tbs, body, issuer cryptobyte.String
+	input := cryptobyte.String(der)
+	if !input.ReadASN1(&outer, cbasn1.SEQUENCE) || !outer.ReadASN1Element(&tbs, cbasn1.SEQUENCE) || !outer.SkipASN1(cbasn1.SEQUENCE) ||
+		!outer.ReadASN1BitStringAsBytes(&c.signature) {
+		return c, errors.New("malformed CRL")
+	}
+	c.tbs = tbs
+	if !tbs.ReadASN1(&body, cbasn1.SEQUENCE) || !body.SkipOptionalASN1(cbasn1.INTEGER) || !body.SkipASN1(cbasn1.SEQUENCE) ||
+		!body.ReadASN1Element(&issuer, cbasn1.SEQUENCE) {
+		return c, errors.New("malformed CRL: no issuer")
+	}
+	c.issuer = issuer
+	return c, nil
+}
+
 // crl is a parsed CRL with its lines by serial number.
 type crl struct {
 	raw                    []byte // DER
-	issuer                 []byte // DER name
 	number                 *big.Int
 	thisUpdate, nextUpdate time.Time
 	revoked                map[string]*Revoked // by SerialNumber.String()
-	list                   *smx509.RevocationList
 }
 
 // parseCRL reads a complete CRL for one issuer. A delta or partial list, which
@@ -160,25 +186,25 @@ type crl struct {
 // refused; so is any other critical extension.
 func parseCRL(der []byte) (*crl, error) {
 	if err := checkSignedShape(der); err != nil {
-		return nil, fmt.Errorf("pki: malformed CRL: %w", err)
+		return nil, fmt.Errorf("malformed CRL: %w", err)
 	}
 	list, err := smx509.ParseRevocationList(der)
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("pki: malformed CRL: %w", err)
+		return nil, fmt.Errorf("malformed CRL: %w", err)
 	case list.Number == nil || list.NextUpdate.IsZero():
-		return nil, errors.New("pki: CRL has no number or no next update")
+		return nil, errors.New("CRL has no number or no next update")
 	case list.SignatureAlgorithm != smx509.SM2WithSM3:
-		return nil, errors.New("pki: CRL is not signed by SM2 with SM3")
+		return nil, errors.New("CRL is not signed by SM2 with SM3")
 	}
-	if err := checkCritical(list.Extensions, oidCRLNumber, oidAuthorityKeyID); err != nil {
-		return nil, fmt.Errorf("pki: CRL: %w", err)
+	if err := CheckExtensions(list.Extensions, oidCRLNumber, oidAuthorityKeyID); err != nil {
+		return nil, fmt.Errorf("CRL: %w", err)
 	}
-	c := &crl{der, list.RawIssuer, list.Number, list.ThisUpdate, list.NextUpdate, map[string]*Revoked{}, list}
+	c := &crl{der, list.Number, list.ThisUpdate, list.NextUpdate, map[string]*Revoked{}}
 	for _, entry := range list.RevokedCertificateEntries {
 		r, err := parseRevoked(entry)
 		if err != nil {
-			return nil, fmt.Errorf("pki: CRL entry %s: %w", entry.SerialNumber, err)
+			return nil, fmt.Errorf("CRL entry %s: %w", entry.SerialNumber, err)
 		}
 		serial := r.SerialNumber.String()
 		c.revoked[serial] = earlier(c.revoked[serial], r)
@@ -192,7 +218,7 @@ func newest(lists []*crl) *crl {
 }
 
 func parseRevoked(entry smx509.RevocationListEntry) (*Revoked, error) {
-	if err := checkCritical(entry.Extensions, oidReasonCode, oidInvalidityDate); err != nil {
+	if err := CheckExtensions(entry.Extensions, oidReasonCode, oidInvalidityDate); err != nil {
 		return nil, err
 	}
 	r := &Revoked{SerialNumber: entry.SerialNumber, At: entry.RevocationTime, Reason: RevocationReason(entry.ReasonCode)}
@@ -205,21 +231,4 @@ func parseRevoked(entry smx509.RevocationListEntry) (*Revoked, error) {
 		}
 	}
 	return r, nil
-}
-
-// checkCritical refuses critical extensions that the caller does not act upon.
-func checkCritical(extensions []pkix.Extension, known ...asn1.ObjectIdentifier) error {
-next:
-	for _, ext := range extensions {
-		if !ext.Critical {
-			continue
-		}
-		for _, id := range known {
-			if ext.Id.Equal(id) {
-				continue next
-			}
-		}
-		return fmt.Errorf("critical extension %s is not supported", ext.Id)
-	}
-	return nil
 }

@@ -224,12 +224,3 @@ func isAlgorithm(a pkix.AlgorithmIdentifier, ids ...asn1.ObjectIdentifier) bool 
 	none := len(a.Parameters.FullBytes) == 0 || bytes.Equal(a.Parameters.FullBytes, asn1.NullBytes)
 	return none && slices.ContainsFunc(ids, a.Algorithm.Equal)
 }
-
-func checkExtensions(extensions []pkix.Extension) error {
-	for _, e := range extensions {
-		if e.Critical {
-			return fmt.Errorf("critical extension %s is not supported", e.Id)
-		}
-	}
-	return nil
-}

@@ -21,8 +21,8 @@ import (
 // answer is how a server answers a query that it has read.
 type answer func(w http.ResponseWriter, r *http.Request, query []byte)
 
-// hostile is a server that answers so.
-func hostile(t *testing.T, answer answer) string {
+// serving is a server that answers so.
+func serving(t *testing.T, answer answer) string {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		query, _ := io.ReadAll(r.Body)
@@ -89,7 +89,7 @@ func written(status int, contentType string, body []byte) answer {
 func TestHostileAuthority(t *testing.T) {
 	p := cryptotest.New(t)
 	const reply, page = "application/timestamp-reply", "<!DOCTYPE html><html><body>Welcome to the network. Please log in.</body></html>"
-	elsewhere := hostile(t, func(w http.ResponseWriter, _ *http.Request, query []byte) { w.Write(p.Authority.Respond(query)) })
+	elsewhere := serving(t, func(w http.ResponseWriter, _ *http.Request, query []byte) { w.Write(p.Authority.Respond(query)) })
 	most := func(reply []byte) int { return len(reply) - 1 }
 	none := func([]byte) int { return 0 }
 	late := *p.Authority
@@ -144,7 +144,7 @@ func TestHostileAuthority(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			client := tsa.Client{URL: hostile(t, c.answer), Rand: p.Client.Rand, Timeout: 300 * time.Millisecond, Now: func() time.Time { return p.Now }}
+			client := tsa.Client{URL: serving(t, c.answer), Rand: p.Client.Rand, Timeout: 300 * time.Millisecond, Now: func() time.Time { return p.Now }}
 			began := time.Now()
 			token, err := client.Timestamp(context.Background(), message)
 			if token != nil || err == nil || !strings.Contains(err.Error(), c.says) {
@@ -174,7 +174,7 @@ func TestWillingAuthority(t *testing.T) {
 			w.Write(mustMarshal(t, granted, ""))
 		},
 	} {
-		client := tsa.Client{URL: hostile(t, answer), Rand: p.Client.Rand, Now: func() time.Time { return p.Now.Add(3 * time.Minute) }}
+		client := tsa.Client{URL: serving(t, answer), Rand: p.Client.Rand, Now: func() time.Time { return p.Now.Add(3 * time.Minute) }}
 		if _, err := client.Timestamp(t.Context(), message); err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -184,7 +184,7 @@ func TestWillingAuthority(t *testing.T) {
 // TestEndlessReply reads little of a reply that does not end.
 func TestEndlessReply(t *testing.T) {
 	megabyte := bytes.Repeat([]byte{0x30}, 1<<20)
-	client := tsa.Client{Rand: cryptotest.New(t).Client.Rand, Timeout: 30 * time.Second, URL: hostile(t, func(w http.ResponseWriter, r *http.Request, _ []byte) {
+	client := tsa.Client{Rand: cryptotest.New(t).Client.Rand, Timeout: 30 * time.Second, URL: serving(t, func(w http.ResponseWriter, r *http.Request, _ []byte) {
 		for range 1000 {
 			if _, err := w.Write(megabyte); err != nil {
 				return

@@ -43,7 +43,7 @@ import (
 
 const (
 	maxToken        = 64 << 10 // bytes of a token or a reply
-	maxCertificates = 8        // certificates in a token
+	maxCertificates = 4        // certificates in a token
 )
 
 // Token is a parsed timestamp token. Its byte slices are parts of what was parsed
@@ -166,7 +166,7 @@ func (t *Token) setInfo() error {
 	case info.SerialNumber == nil:
 		return errors.New("no serial number")
 	}
-	if err := checkExtensions(info.Extensions); err != nil {
+	if err := pki.CheckExtensions(info.Extensions); err != nil {
 		return err
 	}
 	if t.Time, err = parseGenTime(info.GenTime); err != nil {

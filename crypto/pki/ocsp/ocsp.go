@@ -144,15 +144,16 @@ func nonceExtension(nonce []byte) ([]pkix.Extension, error) {
 // readNonce takes the nonce from extensions, nil when there is none. Another critical
 // extension is not acted upon here, and so is an error.
 func readNonce(extensions []pkix.Extension) (nonce []byte, err error) {
+	if err := pki.CheckExtensions(extensions, oidNonce); err != nil {
+		return nil, err
+	}
 	for _, ext := range extensions {
-		switch {
-		case ext.Id.Equal(oidNonce) && nonce == nil:
-			nonce, err = pki.UnmarshalDER[[]byte](ext.Value, "")
-			if err != nil || len(nonce) == 0 || len(nonce) > maxNonce {
-				return nil, fmt.Errorf("nonce is not 1 to %d bytes", maxNonce)
-			}
-		case ext.Id.Equal(oidNonce) || ext.Critical:
-			return nil, fmt.Errorf("extension %s twice, or critical and not known", ext.Id)
+		if !ext.Id.Equal(oidNonce) {
+			continue
+		}
+		nonce, err = pki.UnmarshalDER[[]byte](ext.Value, "")
+		if err != nil || len(nonce) == 0 || len(nonce) > maxNonce {
+			return nil, fmt.Errorf("nonce is not 1 to %d bytes", maxNonce)
 		}
 	}
 	return nonce, nil

@@ -244,14 +244,15 @@ func parseRevokedInfo(der []byte) (*pki.Revoked, error) {
 // invalidityDate takes the extension of that name (RFC 5280 §5.3.2); zero: none. A
 // critical extension that is not known is an error.
 func invalidityDate(extensions []pkix.Extension) (at time.Time, err error) {
+	if err := pki.CheckExtensions(extensions, oidInvalidityDate); err != nil {
+		return time.Time{}, err
+	}
 	for _, ext := range extensions {
-		switch {
-		case ext.Id.Equal(oidInvalidityDate):
-			if at, err = pki.UnmarshalDER[time.Time](ext.Value, "generalized"); err != nil {
-				return time.Time{}, errors.New("malformed invalidity date")
-			}
-		case ext.Critical:
-			return time.Time{}, fmt.Errorf("critical extension %s is not known", ext.Id)
+		if !ext.Id.Equal(oidInvalidityDate) {
+			continue
+		}
+		if at, err = pki.UnmarshalDER[time.Time](ext.Value, "generalized"); err != nil {
+			return time.Time{}, errors.New("malformed invalidity date")
 		}
 	}
 	return at, nil
