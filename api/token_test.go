@@ -11,6 +11,7 @@ import (
 
 	"elicence/api"
 	"elicence/audit"
+	"elicence/testdata/hostile"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -153,7 +154,9 @@ func FuzzBodies(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for name, parse := range map[string]func([]byte) error{"search": api.ParseSearch, "reuse": api.ParseReuse, "change": api.ParseChange} {
-			if err := parse(b); err != nil {
+			var err error
+			hostile.Within(t, func() { err = parse(b) })
+			if err != nil {
 				for _, e := range fieldsIn(err) {
 					if len(e) > 1000 {
 						t.Errorf("%s: a field of %d bytes", name, len(e))

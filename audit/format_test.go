@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/testdata/hostile"
 
 	"github.com/fxamacker/cbor/v2"
 	"github.com/google/go-cmp/cmp"
@@ -276,7 +277,9 @@ func FuzzParseRecord(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		r, err := audit.ParseRecord(b)
+		var r audit.Record
+		var err error
+		hostile.Within(t, func() { r, err = audit.ParseRecord(b) })
 		if err != nil {
 			if cmp.Diff(r, audit.Record{}) != "" {
 				t.Error("not zero on error")
@@ -296,7 +299,9 @@ func FuzzParseCheckpoint(f *testing.F) {
 	f.Add(note)
 	f.Add([]byte("o\n0\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— o AAAAAAA=\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := audit.ParseCheckpoint(b)
+		var c audit.Checkpoint
+		var err error
+		hostile.Within(t, func() { c, err = audit.ParseCheckpoint(b) })
 		if err != nil {
 			if c != (audit.Checkpoint{}) {
 				t.Error("not zero on error")
@@ -321,8 +326,13 @@ func FuzzParsePolicy(f *testing.F) {
 	f.Add([]byte(plain))
 	f.Add([]byte("# x\n" + plain[:strings.Index(plain, "quorum")] + witnessLine(f, "one", w[0]) + "quorum 1\r\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		p, err := audit.ParsePolicy(b)
+		var p *audit.Policy
+		var err error
+		hostile.Within(t, func() { p, err = audit.ParsePolicy(b) })
 		if err != nil {
+			if p != nil {
+				t.Error("not zero on error")
+			}
 			return
 		}
 		again, err := audit.ParsePolicy(p.Marshal())
@@ -343,7 +353,9 @@ func FuzzVerifyExport(f *testing.F) {
 	f.Add(whole)
 	f.Add(part)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := audit.VerifyExport(policy, bytes.NewReader(b))
+		var s audit.Summary
+		var err error
+		hostile.Within(t, func() { s, err = audit.VerifyExport(policy, bytes.NewReader(b)) })
 		switch {
 		case err != nil && !errors.Is(err, audit.ErrBadExport):
 			t.Errorf("no verdict: %v", err)
@@ -368,7 +380,10 @@ func sameButForeign(b []byte, exports ...[]byte) bool {
 func FuzzOpening(f *testing.F) {
 	f.Add(mustCBOR(f, []any{make([]byte, 32), map[string]string{"a": "1"}}))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		salt, personal, err := audit.ParseOpening(b)
+		var salt []byte
+		var personal map[string]string
+		var err error
+		hostile.Within(t, func() { salt, personal, err = audit.ParseOpening(b) })
 		if err != nil {
 			if salt != nil || personal != nil {
 				t.Error("not zero on error")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"elicence/licence"
+	"elicence/testdata/hostile"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -202,7 +203,9 @@ func FuzzParseData(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		l, err := licence.ParseData(b)
+		var l *licence.Licence
+		var err error
+		hostile.Within(t, func() { l, err = licence.ParseData(b) })
 		if err != nil {
 			if l != nil {
 				t.Fatal("a licence with an error")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"elicence/licence"
+	"elicence/testdata/hostile"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -117,7 +118,9 @@ func FuzzParseJSON(f *testing.F) {
 	f.Add([]byte(`{"a":[1,-2,true,"x\u0000\ud83d\ude00"],"b":{"c":"\/"}}`))
 	f.Add([]byte(`{"a":1.5,"a":null}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		v, err := licence.ParseJSON(b)
+		var v any
+		var err error
+		hostile.Within(t, func() { v, err = licence.ParseJSON(b) })
 		if err != nil {
 			if v != nil {
 				t.Fatalf("%v with an error", v)

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"elicence/licence"
+	"elicence/testdata/hostile"
 
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/google/go-cmp/cmp"
@@ -378,7 +379,9 @@ func FuzzQRMessage(f *testing.F) {
 		f.Add(b)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		m, err := licence.ParseQRMessage(b)
+		var m *licence.QRMessage
+		var err error
+		hostile.Within(t, func() { m, err = licence.ParseQRMessage(b) })
 		if err != nil {
 			if m != nil {
 				t.Fatal("a message with an error")

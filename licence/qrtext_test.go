@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"elicence/licence"
+	"elicence/testdata/hostile"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/piglig/go-qr"
@@ -200,7 +201,10 @@ func FuzzQRText(f *testing.F) {
 	f.Add(readExample(f).text)
 	f.Add("http://127.0.0.1:8080/v#120")
 	f.Fuzz(func(t *testing.T, text string) {
-		url, message, err := licence.ParseQRText(text)
+		var url string
+		var message []byte
+		var err error
+		hostile.Within(t, func() { url, message, err = licence.ParseQRText(text) })
 		if err != nil {
 			if url != "" || message != nil {
 				t.Fatal("results with an error")

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"elicence/licence"
+	"elicence/testdata/hostile"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -286,8 +287,13 @@ func FuzzParseRequest(f *testing.F) {
 	}
 	c := catalogue(f)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		r, _, err := licence.ParseRequest(body, c, authorities["birth"], today)
+		var r licence.Request
+		var err error
+		hostile.Within(t, func() { r, _, err = licence.ParseRequest(body, c, authorities["birth"], today) })
 		if err != nil {
+			if !cmp.Equal(r, licence.Request{}) {
+				t.Error("a request with an error")
+			}
 			return
 		}
 		it, err := c.Item(r.TypeCode)

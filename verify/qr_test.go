@@ -9,6 +9,7 @@ import (
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pki"
 	"elicence/licence"
+	"elicence/testdata/hostile"
 	"elicence/verify"
 )
 
@@ -127,6 +128,7 @@ func TestEveryDigit(t *testing.T) {
 
 // FuzzVerifyQR wants of any text a whole report and no panic.
 func FuzzVerifyQR(f *testing.F) {
+	cryptotest.Fixed(f)
 	p := cryptotest.New(f)
 	good := mustQRText(f, p, p.QR, samplePayload(f))
 	v := &verify.Verifier{Anchors: p.Anchors, QRSigners: []*pki.Certificate{p.QR.Certificate}}
@@ -134,31 +136,11 @@ func FuzzVerifyQR(f *testing.F) {
 	f.Add("HTTPS://H/V#00000000000000000")
 	f.Add("")
 	f.Fuzz(func(t *testing.T, text string) {
-		r := v.VerifyQR(context.Background(), text, now)
+		var r *verify.Report
+		hostile.Within(t, func() { r = v.VerifyQR(context.Background(), text, now) })
 		wellFormed(t, r)
 		if r.Indication == verify.TotalPassed && !strings.EqualFold(text[strings.IndexByte(text, '#'):], good[strings.IndexByte(good, '#'):]) {
 			t.Error("a text that was not signed is TotalPassed")
-		}
-	})
-}
-
-// FuzzVerifyFile wants of any bytes a whole report and no panic.
-func FuzzVerifyFile(f *testing.F) {
-	p := cryptotest.New(f)
-	r := newRecipe(f, p)
-	good := r.make(f)
-	v := &verify.Verifier{Anchors: p.Anchors, Register: &register{}}
-	f.Add(good)
-	r.token = nil
-	untokened := r.make(f)
-	f.Add(untokened)
-	f.Add(good[:len(good)-1])
-	f.Add([]byte("%PDF-1.7\n"))
-	f.Fuzz(func(t *testing.T, file []byte) {
-		report := v.VerifyFile(context.Background(), file, now)
-		wellFormed(t, report)
-		if report.Indication == verify.TotalPassed && string(file) != string(good) && string(file) != string(untokened) {
-			t.Error("a file that was not sealed is TotalPassed")
 		}
 	})
 }

@@ -29,9 +29,11 @@ func severalOptions() []pdfsig.Options {
 }
 
 // signed adds the first n signatures.
-func signed(t testing.TB, n int) []byte {
+func signed(t testing.TB, n int) []byte { return signedOn(t, render(t), n) }
+
+// signedOn is signed on a rendering of one's own.
+func signedOn(t testing.TB, file []byte, n int) []byte {
 	t.Helper()
-	file := render(t)
 	for _, o := range severalOptions()[:n] {
 		var err error
 		if file, err = prepare(t, file, o).Finish(sampleDER); err != nil {

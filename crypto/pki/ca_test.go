@@ -14,6 +14,7 @@ import (
 
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pki"
+	"elicence/testdata/hostile"
 
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/emmansun/gmsm/smx509"
@@ -206,11 +207,14 @@ func TestParseCertificate(t *testing.T) {
 }
 
 func FuzzParseCertificate(f *testing.F) {
+	cryptotest.Fixed(f)
 	p := cryptotest.New(f)
 	f.Add(p.Root.Certificate.Raw)
 	f.Add(p.SealSigner.Certificate.Raw)
 	f.Fuzz(func(t *testing.T, der []byte) {
-		cert, err := pki.ParseCertificate(der)
+		var cert *pki.Certificate
+		var err error
+		hostile.Within(t, func() { cert, err = pki.ParseCertificate(der) })
 		if err != nil {
 			if cert != nil {
 				t.Error("error with a certificate")
@@ -220,6 +224,7 @@ func FuzzParseCertificate(f *testing.F) {
 		if !bytes.Equal(cert.Raw, der) {
 			t.Error("certificate is not the whole input")
 		}
+		hostile.CheckDER(t, der)
 		if code, err := pki.USCC(cert); err != nil && code != "" {
 			t.Error("error with a unified social credit code")
 		}

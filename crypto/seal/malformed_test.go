@@ -5,10 +5,10 @@ import (
 	"encoding/asn1"
 	"slices"
 	"testing"
-	"time"
 
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/seal"
+	"elicence/testdata/hostile"
 )
 
 // samples are seals and seal signatures of all versions, plain and deviating.
@@ -209,19 +209,19 @@ func TestBounds(t *testing.T) {
 		"50,000 extensions in version 1": makeV1(t, p, func(i *seal.SESSealInfoV1) { i.ExtDatas = many }, seal.SM2WithSM3),
 		"picture of 513 KiB":             remake(t, p, func(i *seal.SESSealInfo) { i.Picture.Type, i.Picture.Data = "OFD", picture }, seal.SM2WithSM3),
 	} {
-		start := time.Now()
 		allocated := testing.AllocsPerRun(10, func() {
 			if s, err := seal.ParseSeal(der, seal.Deviations()...); err == nil || s != nil {
 				t.Errorf("%s: taken in", name)
 			}
 		})
-		if allocated > 1000 || time.Since(start) > 2*time.Second {
-			t.Errorf("%s: %v allocations, %s for 11 tries", name, allocated, time.Since(start))
+		if allocated > 1000 {
+			t.Errorf("%s: %v allocations", name, allocated)
 		}
 	}
 }
 
 func FuzzParseSeal(f *testing.F) {
+	cryptotest.Fixed(f)
 	p := cryptotest.New(f)
 	seals, _ := samples(f, p)
 	seed(f, seals)
@@ -229,7 +229,9 @@ func FuzzParseSeal(f *testing.F) {
 		if s, err := seal.ParseSeal(der); err == nil && len(s.Deviations) > 0 {
 			t.Errorf("deviates without leave: %s", s.Deviations)
 		}
-		s, err := seal.ParseSeal(der, seal.Deviations()...)
+		var s *seal.Seal
+		var err error
+		hostile.Within(t, func() { s, err = seal.ParseSeal(der, seal.Deviations()...) })
 		if err != nil {
 			if s != nil {
 				t.Error("error with a seal")
@@ -251,13 +253,16 @@ func FuzzParseSeal(f *testing.F) {
 }
 
 func FuzzParseSignature(f *testing.F) {
+	cryptotest.Fixed(f)
 	_, signatures := samples(f, cryptotest.New(f))
 	seed(f, signatures)
 	f.Fuzz(func(t *testing.T, der []byte) {
 		if s, err := seal.ParseSignature(der); err == nil && len(s.Deviations) > 0 {
 			t.Errorf("deviates without leave: %s", s.Deviations)
 		}
-		s, err := seal.ParseSignature(der, seal.Deviations()...)
+		var s *seal.Signature
+		var err error
+		hostile.Within(t, func() { s, err = seal.ParseSignature(der, seal.Deviations()...) })
 		if err != nil {
 			if s != nil {
 				t.Error("error with a signature")

@@ -18,6 +18,7 @@ import (
 
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/tsa"
+	"elicence/testdata/hostile"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -259,11 +260,14 @@ func TestParseReply(t *testing.T) {
 }
 
 func FuzzRespond(f *testing.F) {
+	cryptotest.Fixed(f)
 	p := cryptotest.New(f)
 	f.Add(mustMarshal(f, tsa.Request(make([]byte, 32), big.NewInt(7)), ""))
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, request []byte) {
-		token, err := tsa.ParseReply(p.Authority.Respond(request))
+		var token *tsa.Token
+		var err error
+		hostile.Within(t, func() { token, err = tsa.ParseReply(p.Authority.Respond(request)) })
 		var rejection *tsa.RejectionError
 		if err != nil && !errors.As(err, &rejection) && !strings.Contains(err.Error(), "certificates, not 1") {
 			t.Errorf("reply is neither a token nor a rejection: %v", err)
@@ -276,11 +280,14 @@ func FuzzRespond(f *testing.F) {
 
 // FuzzParseRequest: what parses marshals to the same bytes, and a refusal leaves nothing.
 func FuzzParseRequest(f *testing.F) {
+	cryptotest.Fixed(f)
 	p := cryptotest.New(f)
 	f.Add(mustMarshal(f, tsa.Request(make([]byte, 32), big.NewInt(7)), ""))
 	f.Add(mustMarshal(f, tsa.Request(make([]byte, 32), nil), ""))
 	f.Fuzz(func(t *testing.T, der []byte) {
-		request, rejection := p.Authority.ParseRequest(der)
+		var request tsa.TimeStampReq
+		var rejection *tsa.RejectionError
+		hostile.Within(t, func() { request, rejection = p.Authority.ParseRequest(der) })
 		if rejection != nil {
 			if !reflect.DeepEqual(request, tsa.TimeStampReq{}) {
 				t.Errorf("%v with a request %+v", rejection, request)
@@ -295,11 +302,14 @@ func FuzzParseRequest(f *testing.F) {
 
 // FuzzParseReply: what parses marshals to the same bytes, and an error brings no token.
 func FuzzParseReply(f *testing.F) {
+	cryptotest.Fixed(f)
 	p := cryptotest.New(f)
 	f.Add(p.Authority.Respond(nil))
 	f.Add(p.Authority.Respond(mustMarshal(f, tsa.Request(make([]byte, 32), big.NewInt(7)), "")))
 	f.Fuzz(func(t *testing.T, der []byte) {
-		token, err := tsa.ParseReply(der)
+		var token *tsa.Token
+		var err error
+		hostile.Within(t, func() { token, err = tsa.ParseReply(der) })
 		if (err == nil) == (token == nil) {
 			t.Errorf("token %v with error %v", token != nil, err)
 		}

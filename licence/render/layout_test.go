@@ -13,6 +13,7 @@ import (
 
 	"elicence/licence/render"
 	"elicence/templates"
+	"elicence/testdata/hostile"
 )
 
 // small is a layout in as few lines as there are rules about it.
@@ -154,7 +155,9 @@ func FuzzLayout(f *testing.F) {
 	f.Add([]byte(`{"pages": [[{}], [`))
 	f.Add([]byte(`{"page": {"width": 1e300}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		got, err := render.LoadLayouts(fstest.MapFS{"x/layout.json": {Data: data}})
+		var got map[string]*render.Layout
+		var err error
+		hostile.Within(t, func() { got, err = render.LoadLayouts(fstest.MapFS{"x/layout.json": {Data: data}}) })
 		if (err == nil) != (got["x"] != nil) || err != nil && !strings.HasPrefix(err.Error(), "x/layout.json:") {
 			t.Fatalf("%v, %v", got, err)
 		}

@@ -16,6 +16,7 @@ import (
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pki"
 	"elicence/crypto/pki/csr"
+	"elicence/testdata/hostile"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -176,12 +177,17 @@ func TestNames(t *testing.T) {
 func FuzzParse(f *testing.F) {
 	f.Add(mustMake(f))
 	f.Fuzz(func(t *testing.T, der []byte) {
-		r, err := csr.Parse(der)
+		var r *csr.Request
+		var err error
+		hostile.Within(t, func() { r, err = csr.Parse(der) })
 		if (err == nil) == (r == nil) {
 			t.Errorf("request %v with error %v", r, err)
 		}
 		if r != nil && (!bytes.Equal(r.Raw, der) || r.Subject.CommonName == "" || r.PublicKey == nil) {
 			t.Errorf("%+v", r)
+		}
+		if r != nil {
+			hostile.CheckDER(t, der)
 		}
 	})
 }

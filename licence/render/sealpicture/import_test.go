@@ -18,6 +18,7 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/render/sealpicture"
+	"elicence/testdata/hostile"
 )
 
 var red = color.NRGBA{R: 220, G: 20, B: 30, A: 255}
@@ -271,8 +272,13 @@ func FuzzImport(f *testing.F) {
 	f.Add(good[:200], 42, 42)
 	f.Add(bomb(f, 400, 400), 42, 42)
 	f.Fuzz(func(t *testing.T, file []byte, width, height int) {
-		p, _, err := sealpicture.Import(file, width, height)
+		var p sealpicture.Picture
+		var err error
+		hostile.Within(t, func() { p, _, err = sealpicture.Import(file, width, height) })
 		var refused *licence.RequestError
+		if err != nil && (p.Content != nil || p.WidthMM != 0) {
+			t.Fatal("a picture with an error")
+		}
 		if err != nil && !errors.As(err, &refused) || err == nil && (p.WidthMM > 60 || len(p.Content) > 512<<10) {
 			t.Fatal(len(p.Content), err)
 		}
@@ -284,8 +290,13 @@ func FuzzParseEmblem(f *testing.F) {
 	f.Add([]byte("10 10 1 1 m 2 2 l 3 3 4 4 5 5 c h f"))
 	f.Add([]byte("10 .5 1 0 2 .25 re f"))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		e, err := sealpicture.ParseEmblem(file)
+		var e *sealpicture.Emblem
+		var err error
+		hostile.Within(t, func() { e, err = sealpicture.ParseEmblem(file) })
 		if err != nil {
+			if e != nil {
+				t.Fatal("an emblem with an error")
+			}
 			return
 		}
 		if _, err := sealpicture.Draw(fonts(t), sealpicture.Design{Name: "杭州海关", DiameterMM: 42, Emblem: e}); err != nil {
