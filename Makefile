@@ -35,6 +35,9 @@ faults: tools fonts build ## kill -9 at random moments, a timestamp authority th
 interop: fonts ## OpenSSL, BouncyCastle and sm-crypto judge licences and changed copies; any disagreement fails
 	scripts/interop.sh
 
+fuzz: fonts ## every fuzz target for FUZZTIME=1m; FUZZ= picks targets; stops at the first input that fails
+	scripts/fuzz.sh
+
 fonts: ## fetch the fonts into ./fonts, once
 	@scripts/fonts.sh
 
@@ -52,4 +55,4 @@ pdfsig: tools ## ask poppler's pdfsig about new cases of the corpus, then remake
 	$(GO) test -count=1 -run '^TestPDFSig$$' ./verify -pdfsig
 	$(MAKE) generate
 
-.PHONY: help run build test check bench faults interop fonts tools generate verify-generated pdfsig
+.PHONY: help run build test check bench faults interop fuzz fonts tools generate verify-generated pdfsig
