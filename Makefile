@@ -16,9 +16,12 @@ run: fonts build ## build and serve the demo on LISTEN=127.0.0.1:8080 (data in .
 build: ## build the binaries into ./bin
 	$(GO) build -o $(BIN)/ ./cmd/...
 
-test: tools fonts build ## every test, on SQLite and on a real PostgreSQL, and the outside judges
+test: tools fonts build wasm ## every test, on SQLite and on a real PostgreSQL, and the outside judges
 	$(GO) test -shuffle=on -timeout 20m ./...
 	scripts/judge.sh
+
+wasm: ## package verify compiles for the browser
+	GOOS=js GOARCH=wasm $(GO) build ./verify
 
 check: tools fonts ## gofmt, vet, staticcheck, race tests
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { gofmt -l $$(git ls-files '*.go'); exit 1; }
@@ -55,4 +58,4 @@ pdfsig: tools ## ask poppler's pdfsig about new cases of the corpus, then remake
 	$(GO) test -count=1 -run '^TestPDFSig$$' ./verify -pdfsig
 	$(MAKE) generate
 
-.PHONY: help run build test check bench faults interop fuzz fonts tools generate verify-generated pdfsig
+.PHONY: help run build test wasm check bench faults interop fuzz fonts tools generate verify-generated pdfsig
