@@ -111,12 +111,16 @@ func (a *TrustAnchors) addCertificate(der []byte) error {
 	if err != nil {
 		return err
 	}
+	a.pin(cert)
+	return nil
+}
+
+func (a *TrustAnchors) pin(cert *Certificate) {
 	if id := sm3.Sum(cert.Raw); !a.pinned[id] {
 		a.pinned[id] = true
 		a.certs = append(a.certs, cert)
 		a.byName[string(cert.RawSubject)] = append(a.byName[string(cert.RawSubject)], cert)
 	}
-	return nil
 }
 
 // addCRL keeps a list that an anchor with the right to sign CRLs signed. The list
@@ -141,6 +145,52 @@ func (a *TrustAnchors) addCRL(der []byte) error {
 		return nil
 	}
 	return errors.New("CRL that none of the certificates signed")
+}
+
+// With returns a copy of a that also holds, of certificates and CRLs (DER) that came
+// from elsewhere, those that a itself vouches for at an instant: the CA certificates
+// with a good path to an anchor, and the CRLs that one of its anchors or of these
+// signed. The others are left out, so that nobody's word is needed for what is given.
+func (a *TrustAnchors) With(certs []*Certificate, crls [][]byte, at time.Time) (*TrustAnchors, error) {
+	if len(certs) > maxIntermediates || len(crls) > maxCRLs {
+		return nil, errors.New("pki: too many certificates or CRLs to add to trust anchors")
+	}
+	lists := make([]*crl, len(crls))
+	for i, der := range crls {
+		var err error
+		if lists[i], err = parseCRL(der); err != nil {
+			return nil, err
+		}
+	}
+	more := a.clone()
+	for joined := true; joined; { // a certificate that joins may bring in a CRL, that another certificate
+		lists = slices.DeleteFunc(lists, func(list *crl) bool { return more.addCRL(list) == nil })
+		joined = false
+		for _, cert := range certs {
+			if more.isAnchor(cert) {
+				continue
+			}
+			if _, err := more.CheckPath(cert, PathOptions{Usage: UsageCA, At: at, Now: at}); err == nil {
+				more.pin(cert)
+				joined = true
+			}
+		}
+	}
+	return more, nil
+}
+
+func (a *TrustAnchors) clone() *TrustAnchors {
+	a.mu.RLock()
+	defer a.mu.RUnlock()
+	c := &TrustAnchors{certs: slices.Clone(a.certs), byName: maps.Clone(a.byName), pinned: maps.Clone(a.pinned),
+		crls: maps.Clone(a.crls), verified: maps.Clone(a.verified)}
+	for name, certs := range c.byName {
+		c.byName[name] = slices.Clone(certs)
+	}
+	for key, lists := range c.crls {
+		c.crls[key] = slices.Clone(lists)
+	}
+	return c
 }
 
 // Certificates returns the anchors in the order of the file. The caller must not

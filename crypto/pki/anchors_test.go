@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -119,6 +120,106 @@ func FuzzParseTrustAnchors(f *testing.F) {
 		hostile.Within(t, func() { a, err = pki.ParseTrustAnchors(in) })
 		if (err == nil) == (a == nil) {
 			t.Errorf("anchors %v with error %v", a, err)
+		}
+	})
+}
+
+// TestWith lets anchors take in what they vouch for themselves, and nothing else.
+func TestWith(t *testing.T) {
+	p, foreign := cryptotest.New(t), cryptotest.New(t)
+	root, issuing, leaf := p.Root.Certificate, p.Issuing.Certificate, p.SealSigner.Certificate
+	day := func(n int) time.Time { return p.Now.AddDate(0, 0, n) }
+	revokedIssuing, err := p.Root.CRL(rand.Reader, 2, []pki.Revoked{{SerialNumber: issuing.SerialNumber, At: day(-1)}}, day(-2), day(2))
+	must(t, err)
+	revokedLeaf := p.MustCRL(t, pki.Revoked{SerialNumber: leaf.SerialNumber, At: day(-1)})
+	rootAlone := anchors(t, []*pki.Certificate{root}, p.RootCRL)
+	issuers := []*pki.Certificate{issuing}
+	for name, c := range map[string]struct {
+		to    *pki.TrustAnchors
+		certs []*pki.Certificate
+		crls  [][]byte
+		at    time.Time // zero: now
+		want  pki.PathReason
+	}{
+		"issuing CA and its list":       {to: rootAlone, certs: issuers, crls: [][]byte{p.IssuingCRL}},
+		"lists of both":                 {to: anchors(t, []*pki.Certificate{root}), certs: issuers, crls: [][]byte{p.IssuingCRL, p.RootCRL}},
+		"list alone":                    {to: anchors(t, []*pki.Certificate{root, issuing}, p.RootCRL), crls: [][]byte{p.IssuingCRL}},
+		"nothing":                       {to: rootAlone, want: pki.NoPath},
+		"no list of the root":           {to: anchors(t, []*pki.Certificate{root}), certs: issuers, crls: [][]byte{p.IssuingCRL}, want: pki.NoPath},
+		"no list of the issuing CA":     {to: rootAlone, certs: issuers, want: pki.RevocationUnknown},
+		"issuing CA revoked":            {to: rootAlone, certs: issuers, crls: [][]byte{p.IssuingCRL, revokedIssuing}, want: pki.NoPath},
+		"leaf revoked":                  {to: p.Anchors, crls: [][]byte{revokedLeaf}, want: pki.RevokedLink},
+		"older list without revocation": {to: anchors(t, []*pki.Certificate{root, issuing}, p.RootCRL, revokedLeaf), crls: [][]byte{p.IssuingCRL}, want: pki.RevokedLink},
+		"leaf as a CA":                  {to: rootAlone, certs: []*pki.Certificate{leaf}, crls: [][]byte{p.IssuingCRL}, want: pki.NoPath},
+		"namesakes":                     {to: rootAlone, certs: []*pki.Certificate{foreign.Root.Certificate, foreign.Issuing.Certificate}, crls: [][]byte{foreign.RootCRL, foreign.IssuingCRL}, want: pki.NoPath},
+		"long after":                    {to: rootAlone, certs: issuers, crls: [][]byte{p.IssuingCRL}, at: day(3650), want: pki.NoPath},
+	} {
+		at := c.at
+		if at.IsZero() {
+			at = p.Now
+		}
+		before := len(c.to.Certificates())
+		more, err := c.to.With(c.certs, c.crls, at)
+		must(t, err)
+		_, err = more.CheckPath(leaf, pki.PathOptions{Usage: pki.UsageSealSigner, At: p.Now, Now: p.Now})
+		if got := reason(t, err); got != c.want {
+			t.Errorf("%s: got %q, want %q", name, got, c.want)
+		}
+		if len(c.to.Certificates()) != before {
+			t.Errorf("%s: the anchors themselves were changed", name)
+		}
+	}
+	for name, c := range map[string]struct {
+		certs []*pki.Certificate
+		crls  [][]byte
+	}{
+		"no CRL":               {nil, [][]byte{root.Raw}},
+		"CRL cut short":        {nil, [][]byte{p.RootCRL[:len(p.RootCRL)-1]}},
+		"17 certificates":      {slices.Repeat(issuers, 17), nil},
+		"more CRLs than count": {nil, slices.Repeat([][]byte{p.RootCRL}, 257)},
+	} {
+		if more, err := rootAlone.With(c.certs, c.crls, p.Now); err == nil || more != nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+// TestCheckPathLongAfter judges a path with lists of different times.
+func TestCheckPathLongAfter(t *testing.T) {
+	p := cryptotest.New(t)
+	leaf := p.SealSigner.Certificate
+	day := func(n int) time.Time { return p.Now.AddDate(0, 0, n) }
+	revoked := pki.Revoked{SerialNumber: leaf.SerialNumber, At: day(-1)}
+	t.Run("what was current then proves a revocation, though a newer list forgot it", func(t *testing.T) {
+		then, err := p.Issuing.CRL(rand.Reader, 2, []pki.Revoked{revoked}, day(-1), day(1))
+		must(t, err)
+		later, err := p.Issuing.CRL(rand.Reader, 3, nil, day(3650), day(3651))
+		must(t, err)
+		a := anchors(t, []*pki.Certificate{p.Root.Certificate, p.Issuing.Certificate}, p.RootCRL, then, later)
+		_, err = a.CheckPath(leaf, pki.PathOptions{Usage: pki.UsageSealSigner, At: p.Now, Now: p.Now})
+		if got := reason(t, err); got != pki.RevokedLink {
+			t.Errorf("got %q", got)
+		}
+	})
+	t.Run("since when", func(t *testing.T) {
+		certs := []*pki.Certificate{p.Root.Certificate, p.Issuing.Certificate}
+		newer, err := p.Issuing.CRL(rand.Reader, 2, nil, day(-1), day(1))
+		must(t, err)
+		for _, c := range []struct {
+			name  string
+			lists [][]byte
+			since int // days from now
+			want  pki.PathReason
+		}{
+			{"all newer", [][]byte{p.RootCRL, p.IssuingCRL}, -31, ""},
+			{"made then", [][]byte{p.RootCRL, p.IssuingCRL}, -30, ""},
+			{"all older", [][]byte{p.RootCRL, p.IssuingCRL}, -29, pki.RevocationUnknown},
+			{"the root's older", [][]byte{p.RootCRL, newer}, -2, pki.RevocationUnknown},
+		} {
+			_, err := anchors(t, certs, c.lists...).CheckPath(leaf, pki.PathOptions{Usage: pki.UsageSealSigner, At: p.Now, Now: p.Now, Since: day(c.since)})
+			if got := reason(t, err); got != c.want {
+				t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+			}
 		}
 	})
 }

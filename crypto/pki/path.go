@@ -23,6 +23,9 @@ type PathOptions struct {
 	Usage         Usage          // what the leaf must be good for
 	At            time.Time      // proven time: validity and revocation are judged here
 	Now           time.Time      // validation time: CRLs must be current here
+	// Since is the earliest that a CRL, or a Status, may have been made to show that a
+	// link is not revoked; zero: any that is current at Now will do.
+	Since time.Time
 	// Status is asked for links that no current CRL covers and whose issuer is an
 	// anchor. It returns nil when it knows nothing. A nil Status: CRLs alone count.
 	Status func(cert, issuer *Certificate) *Status
@@ -57,7 +60,7 @@ const (
 	NotYetValid       PathReason = "not_yet_valid"      // At is before a link's validity
 	Expired           PathReason = "expired"            // At is after a link's validity
 	RevokedLink       PathReason = "revoked"            // a link was revoked at or before At
-	RevocationUnknown PathReason = "revocation_unknown" // no CRL of a link's issuer, or other Status, is current at Now
+	RevocationUnknown PathReason = "revocation_unknown" // no CRL of a link's issuer, or other Status, is current at Now and made at Since or later
 )
 
 // PathError is the error of CheckPath.
@@ -253,16 +256,21 @@ func (s *search) judge(chain []*Certificate) (Path, *PathError) {
 	return path, nil
 }
 
-// checkRevocation looks cert up in its issuer's newest CRL, and asks o.Status when no
-// CRL is current. A list that is no longer current still proves a revocation; it only
-// cannot prove the absence.
+// checkRevocation looks cert up in its issuer's newest CRL and in the newest that is
+// current, and asks o.Status when none is. A list that is not current still proves a
+// revocation; it only cannot prove the absence. Where Now is long past both lists count,
+// because a CA may leave expired certificates out of its later ones (RFC 5280 §5).
 func (s *search) checkRevocation(cert, issuer *Certificate) (later *Revoked, fault *PathError) {
 	lists := s.anchors.crls[string(issuer.RawSubjectPublicKeyInfo)]
+	serial := cert.SerialNumber.String()
 	if len(lists) > 0 {
-		later = newest(lists).revoked[cert.SerialNumber.String()]
+		later = newest(lists).revoked[serial]
 	}
-	known := slices.ContainsFunc(lists, func(c *crl) bool { return current(s.options.Now, c.thisUpdate, c.nextUpdate) })
-	if !known {
+	fit := slices.DeleteFunc(slices.Clone(lists), func(c *crl) bool { return !s.current(c.thisUpdate, c.nextUpdate) })
+	known := len(fit) > 0
+	if known {
+		later = earlier(later, newest(fit).revoked[serial])
+	} else {
 		if status := s.status(cert, issuer); status != nil {
 			known, later = true, earlier(later, status.Revoked)
 		}
@@ -275,7 +283,7 @@ func (s *search) checkRevocation(cert, issuer *Certificate) (later *Revoked, fau
 	case len(lists) == 0:
 		return nil, &PathError{Reason: RevocationUnknown, Certificate: cert, Detail: "no CRL of its issuer"}
 	}
-	return nil, &PathError{Reason: RevocationUnknown, Certificate: cert, Detail: "the CRL of its issuer is not current"}
+	return nil, &PathError{Reason: RevocationUnknown, Certificate: cert, Detail: "the CRL of its issuer is not current, or too old"}
 }
 
 // status is what o.Status knows at Now. What an issuer that is no anchor says of its
@@ -285,13 +293,15 @@ func (s *search) status(cert, issuer *Certificate) *Status {
 		return nil
 	}
 	status := s.options.Status(cert, issuer)
-	if status == nil || !current(s.options.Now, status.ThisUpdate, status.NextUpdate) {
+	if status == nil || !s.current(status.ThisUpdate, status.NextUpdate) {
 		return nil
 	}
 	return status
 }
 
-// current reports whether now lies within an issuer's statement, both ends included.
-func current(now, thisUpdate, nextUpdate time.Time) bool {
-	return !now.Before(thisUpdate) && !now.After(nextUpdate)
+// current reports whether Now lies within an issuer's statement, both ends included,
+// and the statement was not made before Since.
+func (s *search) current(thisUpdate, nextUpdate time.Time) bool {
+	now := s.options.Now
+	return !now.Before(thisUpdate) && !now.After(nextUpdate) && !thisUpdate.Before(s.options.Since)
 }
