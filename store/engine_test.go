@@ -44,7 +44,7 @@ type rawEngine struct {
 	path string
 }
 
-func rawEngines(t *testing.T) []rawEngine {
+func rawEngines(t testing.TB) []rawEngine {
 	path := filepath.Join(t.TempDir(), "elicence.db")
 	dsn := postgres.DSN(t)
 	return []rawEngine{

@@ -144,27 +144,24 @@ func identifiers(ctx context.Context, from session, query string, args ...any) (
 	return found, err
 }
 
-// EachStatus implements registry.Store. It reads in pages, outside of any
+// EachNotValid implements registry.Store. It reads in pages, outside of any
 // transaction, so fn may take its time and may use the store.
-func (r reader) EachStatus(ctx context.Context, fn func(licence.Identifier, licence.Status, time.Time) error) error {
-	type entry struct {
-		identifier, status string
-		at                 int64
-	}
+func (r reader) EachNotValid(ctx context.Context, fn func(licence.Identifier, licence.Status) error) error {
+	type entry struct{ identifier, status string }
 	for after, more := "", true; more; {
 		var page []entry
 		err := r.query(ctx, func(scan scan) error {
 			var e entry
-			err := scan(&e.identifier, &e.status, &e.at)
+			err := scan(&e.identifier, &e.status)
 			page = append(page, e)
 			return err
-		}, `SELECT identifier, status, status_at FROM licence
-			WHERE identifier > $1 ORDER BY identifier LIMIT $2`, after, int64(maxRows))
+		}, `SELECT identifier, status FROM licence
+			WHERE status <> 'valid' AND identifier > $1 ORDER BY identifier LIMIT $2`, after, int64(maxRows))
 		if err != nil {
 			return doing("reading statuses", err)
 		}
 		for _, e := range page {
-			if err := fn(licence.Identifier(e.identifier), licence.Status(e.status), instant(e.at)); err != nil {
+			if err := fn(licence.Identifier(e.identifier), licence.Status(e.status)); err != nil {
 				return err
 			}
 			after = e.identifier

@@ -187,7 +187,7 @@ func TestTrustListStates(t *testing.T) {
 			l.Authorities = []string{uscc}
 		}
 		if status != "" {
-			l.States = map[[32]byte]licence.Status{verify.IdentifierDigest(sampleLicence(t).Identifier): status}
+			l.States = verify.States{status: {verify.StateKeyOf(sampleLicence(t).Identifier)}}
 		}
 		b.v.Trust = mustTrustList(b.t, b.pki, l)
 	}

@@ -33,7 +33,7 @@ func TestVerifyQR(t *testing.T) {
 		{good, fileCase{name: "licence in the trust list", want: verify.TotalPassed, check: state, code: "state_revoked", state: "revoked",
 			set: func(b *bench) {
 				list := sampleList(p)
-				list.States[verify.IdentifierDigest(samplePayload(t).Identifier)] = licence.StatusRevoked
+				list.States[licence.StatusRevoked] = []verify.StateKey{verify.StateKeyOf(samplePayload(t).Identifier)}
 				b.v.Trust = mustTrustList(t, p, list)
 			}}},
 		{good, fileCase{name: "trust list of another authority", want: verify.TotalPassed, check: state, code: "trust_list_other_authority",
@@ -52,7 +52,7 @@ func TestVerifyQR(t *testing.T) {
 			state: "cancelled", set: func(b *bench) {
 				list := sampleList(p)
 				list.ExpiresAt, list.Authorities = now, []string{otherUSCC}
-				list.States[verify.IdentifierDigest(samplePayload(t).Identifier)] = licence.StatusCancelled
+				list.States[licence.StatusCancelled] = []verify.StateKey{verify.StateKeyOf(samplePayload(t).Identifier)}
 				b.v.Trust = mustTrustList(t, p, list)
 			}}},
 		{good, fileCase{name: "signer pinned", want: verify.TotalPassed, check: qr, code: "qr_ok",

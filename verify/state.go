@@ -48,15 +48,15 @@ func (s *session) listedState(list *TrustList) (_ licence.Status, known time.Tim
 	stale, authority := list.Stale(s.at), s.identifier().AuthorityCode()
 	switch {
 	case listed && (!stale || status.Final()):
-		return status, list.IssuedAt, "state_" + string(status), list.describe()
+		return status, list.IssuedAt, "state_" + string(status), list.describe(s.at)
 	case stale:
-		return licence.StatusUnknown, s.at, "trust_list_expired", list.describe()
+		return licence.StatusUnknown, s.at, "trust_list_expired", list.describe(s.at)
 	case !list.SpeaksFor(authority):
-		return licence.StatusUnknown, s.at, "trust_list_other_authority", list.describe() + "; not listed, issued by " + authority
+		return licence.StatusUnknown, s.at, "trust_list_other_authority", list.describe(s.at) + "; not listed, issued by " + authority
 	case s.proven && !s.proof.After(list.IssuedAt.Add(time.Second)): // IssuedAt was cut to the second
-		return licence.StatusValid, list.IssuedAt, "state_valid", list.describe() + "; not listed, sealed " + instant(s.proof)
+		return licence.StatusValid, list.IssuedAt, "state_valid", list.describe(s.at) + "; not listed, sealed " + instant(s.proof)
 	}
-	return licence.StatusUnknown, s.at, "trust_list_older", list.describe() + "; not listed, and not proven to be sealed before"
+	return licence.StatusUnknown, s.at, "trust_list_older", list.describe(s.at) + "; not listed, and not proven to be sealed before"
 }
 
 func (s *session) derive(stored licence.Status) licence.Status {

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/binary"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -41,13 +43,15 @@ func mustSignTrustList(t testing.TB, leaf cryptotest.Leaf, list *verify.TrustLis
 func sampleList(p *cryptotest.PKI) *verify.TrustList {
 	return &verify.TrustList{Counter: 7, IssuedAt: sealedAt, ExpiresAt: now.Add(8 * time.Hour),
 		Authorities: []string{uscc}, QRSigners: []*pki.Certificate{p.QR.Certificate},
-		States: map[[32]byte]licence.Status{{1}: licence.StatusRevoked, {2}: licence.StatusSuspended}}
+		States: verify.States{licence.StatusRevoked: {{3}, {1}}, licence.StatusSuspended: {{2}}}}
 }
 
 func TestTrustListRoundTrip(t *testing.T) {
 	p := cryptotest.New(t)
 	want := sampleList(p)
 	want.Authorities = []string{otherUSCC, uscc, otherUSCC}
+	want.States[licence.StatusRevoked] = append(want.States[licence.StatusRevoked], verify.StateKey{3}, verify.StateKey{2, 1})
+	want.States[licence.StatusVoided] = nil
 	got := mustTrustList(t, p, want)
 	if diff := cmp.Diff([]string{uscc, otherUSCC}, got.Authorities); diff != "" {
 		t.Error(diff)
@@ -55,8 +59,11 @@ func TestTrustListRoundTrip(t *testing.T) {
 	if !got.SpeaksFor(uscc) || got.SpeaksFor("113301000024903302") || got.SpeaksFor("") {
 		t.Error("a list speaks for its authorities, and for no others")
 	}
-	if diff := cmp.Diff(want.States, got.States); diff != "" {
+	if diff := cmp.Diff(verify.States{licence.StatusRevoked: {{1}, {2, 1}, {3}}, licence.StatusSuspended: {{2}}}, got.States); diff != "" {
 		t.Error(diff)
+	}
+	if got.States.Digest() != want.States.Digest() || got.States.Digest() != sm3Of([]byte(statesOf(t, mustSignTrustList(t, p.TrustList, want)))) {
+		t.Error("the digest of the states is that of the member in the file")
 	}
 	if got.Counter != 7 || !got.IssuedAt.Equal(want.IssuedAt) || !got.ExpiresAt.Equal(want.ExpiresAt) ||
 		len(got.QRSigners) != 1 || !got.QRSigners[0].Equal(p.QR.Certificate) {
@@ -67,21 +74,37 @@ func TestTrustListRoundTrip(t *testing.T) {
 	}
 }
 
+// statesOf cuts the states out of a list.
+func statesOf(t testing.TB, list []byte) string {
+	t.Helper()
+	_, rest, found := strings.Cut(string(list), `,"states":`)
+	states, _, ends := strings.Cut(rest, `},"certificate":`)
+	if !found || !ends {
+		t.Fatal("no states in the list")
+	}
+	return states
+}
+
 func TestSignTrustListRefuses(t *testing.T) {
 	p := cryptotest.New(t)
 	for name, change := range map[string]func(*verify.TrustList){
 		"no counter":    func(l *verify.TrustList) { l.Counter = 0 },
 		"no validity":   func(l *verify.TrustList) { l.ExpiresAt = l.IssuedAt },
-		"valid listed":  func(l *verify.TrustList) { l.States[[32]byte{3}] = licence.StatusValid },
-		"derived state": func(l *verify.TrustList) { l.States[[32]byte{3}] = licence.StatusExpired },
-		"unknown state": func(l *verify.TrustList) { l.States[[32]byte{3}] = "lost" },
-		"no scope":      func(l *verify.TrustList) { l.Authorities = nil },
-		"empty scope":   func(l *verify.TrustList) { l.Authorities = []string{} },
-		"empty code":    func(l *verify.TrustList) { l.Authorities = append(l.Authorities, "") },
-		"every code":    func(l *verify.TrustList) { l.Authorities = []string{"*"} },
-		"wrong code":    func(l *verify.TrustList) { l.Authorities = []string{"11330105002500287D"} },
-		"small letter":  func(l *verify.TrustList) { l.Authorities = []string{strings.ToLower(uscc)} },
-		"huge scope":    func(l *verify.TrustList) { l.Authorities = manyCodes(10_001) },
+		"valid listed":  func(l *verify.TrustList) { l.States[licence.StatusValid] = []verify.StateKey{{3}} },
+		"derived state": func(l *verify.TrustList) { l.States[licence.StatusExpired] = []verify.StateKey{{3}} },
+		"unknown state": func(l *verify.TrustList) { l.States["lost"] = []verify.StateKey{{3}} },
+		"too many":      func(l *verify.TrustList) { l.States[licence.StatusVoided] = manyKeys(1_000_000) },
+		"65 CAs": func(l *verify.TrustList) {
+			l.Certificates = slices.Repeat([]*pki.Certificate{p.Root.Certificate}, 65)
+		},
+		"65 CRLs":      func(l *verify.TrustList) { l.CRLs = slices.Repeat([][]byte{p.RootCRL}, 65) },
+		"no scope":     func(l *verify.TrustList) { l.Authorities = nil },
+		"empty scope":  func(l *verify.TrustList) { l.Authorities = []string{} },
+		"empty code":   func(l *verify.TrustList) { l.Authorities = append(l.Authorities, "") },
+		"every code":   func(l *verify.TrustList) { l.Authorities = []string{"*"} },
+		"wrong code":   func(l *verify.TrustList) { l.Authorities = []string{"11330105002500287D"} },
+		"small letter": func(l *verify.TrustList) { l.Authorities = []string{strings.ToLower(uscc)} },
+		"huge scope":   func(l *verify.TrustList) { l.Authorities = manyCodes(10_001) },
 	} {
 		list := sampleList(p)
 		change(list)
@@ -97,6 +120,15 @@ func TestSignTrustListRefuses(t *testing.T) {
 	if got := mustTrustList(t, p, list); len(got.Authorities) != 10_000 {
 		t.Errorf("%d authorities", len(got.Authorities))
 	}
+}
+
+// manyKeys are n different keys.
+func manyKeys(n int) []verify.StateKey {
+	keys := make([]verify.StateKey, n)
+	for i := range keys {
+		keys[i] = verify.StateKey(binary.BigEndian.AppendUint64(make([]byte, 8), uint64(i)))
+	}
+	return keys
 }
 
 // manyCodes are n unified social credit codes: of one organisation, in as many divisions.
@@ -128,8 +160,8 @@ func TestParseTrustListScope(t *testing.T) {
 	p := cryptotest.New(t)
 	const one, two = `"` + uscc + `"`, `"` + otherUSCC + `"`
 	body := func(member string) string {
-		return `{"format":"elicence-trust-list/1","counter":7,"issued_at":"2026-05-31T23:00:00Z","expires_at":"2026-06-01T08:00:00Z",` +
-			member + `"qr_signers":[],"states":{}}`
+		return `{"format":"elicence-trust-list/2","counter":7,"issued_at":"2026-05-31T23:00:00Z","expires_at":"2026-06-01T08:00:00Z",` +
+			member + `"certificates":[],"crls":[],"qr_signers":[],"states":{}}`
 	}
 	for name, c := range map[string]struct {
 		member string
@@ -178,17 +210,19 @@ func TestParseTrustListRefuses(t *testing.T) {
 		"null":                  "null\n",
 		"list":                  "[]\n",
 		"no body":               `{"body":{},"certificate":"","signature":""}` + "\n",
+		"parts that overlap":    `{"body":{},"certificate":","signature":""}` + "\n",
+		"only the frame":        `{"body":"}` + "\n",
 		"no line feed":          strings.TrimSuffix(good, "\n"),
 		"blank":                 strings.Replace(good, ":", ": ", 1),
 		"bytes after it":        good + "\n",
 		"second member":         strings.Replace(good, `"certificate"`, `"certificate":"","certificate"`, 1),
 		"other case":            strings.Replace(good, `"certificate"`, `"Certificate"`, 1),
 		"unknown member":        strings.Replace(good, `{"body":{`, `{"body":{"x":1,`, 1),
-		"other format":          strings.Replace(good, "elicence-trust-list/1", "elicence-trust-list/2", 1),
+		"other format":          strings.Replace(good, "elicence-trust-list/2", "elicence-trust-list/1", 1),
 		"scope altered":         strings.Replace(good, uscc, otherUSCC, 1),
 		"counter altered":       strings.Replace(good, `"counter":7`, `"counter":8`, 1),
 		"state altered":         strings.Replace(good, "revoked", "suspended", 1),
-		"state dropped":         strings.Replace(good, fmt.Sprintf(`"%x":"suspended"`, [32]byte{2}), "", 1),
+		"state dropped":         strings.Replace(good, `,"suspended":"AgAAAAAAAAAAAAAAAAAAAA=="`, "", 1),
 		"signed by another key": string(mustSignTrustList(t, cryptotest.New(t).TrustList, sampleList(p))),
 		"signer untrusted":      string(mustSignTrustList(t, stranger, sampleList(p))),
 		"signer of other usage": string(mustSignTrustList(t, p.QR, sampleList(p))),
@@ -221,7 +255,7 @@ func FuzzParseTrustList(f *testing.F) {
 	p := cryptotest.New(f)
 	good := mustSignTrustList(f, p.TrustList, sampleList(p))
 	f.Add(good)
-	f.Add([]byte(`{"body":{"format":"elicence-trust-list/1","counter":1,"states":{"00":"revoked"}},"certificate":"MAA=","signature":"MAA="}`))
+	f.Add([]byte(`{"body":{"format":"elicence-trust-list/2","counter":1,"states":{"revoked":"AA=="}},"certificate":"MAA=","signature":"MAA="}`))
 	f.Add([]byte("{}\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var list *verify.TrustList

@@ -36,8 +36,8 @@ func writeSamples(t testing.TB, dir string) {
 	suspended := sampleLicence(t, "2026000003")
 	list := verify.TrustList{Counter: 3, IssuedAt: p.Now.Add(time.Hour), ExpiresAt: p.Now.Add(9 * time.Hour),
 		Authorities: []string{cryptotest.USCC}, QRSigners: []*pki.Certificate{p.QR.Certificate},
-		States: map[[32]byte]licence.Status{verify.IdentifierDigest(revoked.Identifier): licence.StatusRevoked,
-			verify.IdentifierDigest(suspended.Identifier): licence.StatusSuspended}}
+		States: verify.States{licence.StatusRevoked: {verify.StateKeyOf(revoked.Identifier)},
+			licence.StatusSuspended: {verify.StateKeyOf(suspended.Identifier)}}}
 	trust, elsewhere, expired := signList(t, p, list), list, list
 	elsewhere.Authorities = []string{otherUSCC}
 	expired.ExpiresAt = p.Now.Add(2 * time.Hour)

@@ -74,6 +74,7 @@ func (c *verifyCommand) verifier() (*verify.Verifier, error) {
 		if v.Trust, err = verify.ParseTrustList(b, v.Anchors, c.At); err != nil {
 			return nil, usageError(fmt.Errorf("reading %s: %w", visible(c.Trust), err))
 		}
+		v.Anchors = v.Trust.Anchors // with the list's own CRLs
 	}
 	return v, nil
 }

@@ -87,6 +87,8 @@ type instance struct {
 	server   *api.Server
 	anchors  atomic.Pointer[pki.TrustAnchors]
 	evidence *ocsp.Evidence
+	// published is the newest trust list; nil until one was made.
+	published atomic.Pointer[publishedList]
 	// trusted and untrusted are the anchor files as loaded and the fault reported last;
 	// for open, then for the goroutine of watchTrust alone.
 	trusted   anchorStamp
@@ -306,7 +308,7 @@ func (in *instance) watchTrust() {
 }
 
 // startUpkeep runs what must happen again and again until the instance closes:
-// unfinished licences, missing timestamps, revocation lists. A fault is logged
+// unfinished licences, missing timestamps, revocation lists, trust lists. A fault is logged
 // and tried again on the next round.
 func (in *instance) startUpkeep() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -314,6 +316,7 @@ func (in *instance) startUpkeep() {
 	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
 	in.every(ctx, trustInterval, in.watchTrust)
 	in.every(ctx, evidenceInterval, func() { in.refreshEvidence(ctx) })
+	in.every(ctx, trustListInterval, func() { in.publishTrustList(ctx) })
 	in.every(ctx, time.Second, func() {
 		if err := in.memory.keep(ctx, in.log); err != nil {
 			slog.Error("checkpoint not kept", "file", in.memory.path, "fault", err)

@@ -33,11 +33,13 @@ const (
 	evidenceInterval = 5 * time.Second
 )
 
-// statusService gives out the lists of both CAs and answers by OCSP for the issuing CA.
+// statusService gives out the lists of both CAs and the trust list, and answers by OCSP
+// for the issuing CA.
 //
-// It is public, as RFC 5280 and RFC 6960 want it, and asks for no token. It tells
-// nothing of a licence or its holder, so it is no operation on licences and makes no
-// entry in the access log; what it answers is signed by the CA and the same for all.
+// It is public, as RFC 5280 and RFC 6960 want it, and asks for no token. What it answers
+// is signed and the same for all, and who asks learns of no licence that they do not
+// know already. So it is no operation on licences and makes no entry in the access log;
+// making a trust list does.
 type statusService struct {
 	in        *instance
 	cas       map[string]*pki.Certificate // by path, such as /pki/issuing.crl
@@ -100,8 +102,9 @@ func (s *statusService) spent(cert, issuer *pki.Certificate) bool {
 func (s *statusService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ca := s.cas[r.URL.Path]
 	asked := r.URL.Path == ocspPath || strings.HasPrefix(r.URL.Path, ocspPath+"/")
+	trust := r.URL.Path == trustListPath
 	switch {
-	case ca == nil && !asked:
+	case ca == nil && !asked && !trust:
 		http.Error(w, "there is nothing at this address", http.StatusNotFound)
 	case !s.limit.Allow():
 		tooMany(w)
@@ -110,6 +113,8 @@ func (s *statusService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "GET or HEAD", http.StatusMethodNotAllowed)
+	case trust:
+		s.trustList(w, r)
 	default:
 		s.list(w, ca)
 	}

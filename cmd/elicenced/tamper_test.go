@@ -15,27 +15,33 @@ import (
 	_ "modernc.org/sqlite"
 )
 
+// tables opens the database of a site beside all code of ours.
+func (s *site) tables(t testing.TB) *sql.DB {
+	t.Helper()
+	driver, source := "pgx", s.Database
+	if source == "" {
+		driver, source = "sqlite", filepath.Join(s.Dir, "elicence.db")
+	}
+	db, err := sql.Open(driver, source)
+	must(t, err)
+	t.Cleanup(func() { db.Close() })
+	return db
+}
+
 // TestTamperedLog edits the stored log by hand, with the triggers out of the way
 // as the database's owner could, and has the auditor's program name the entry from
 // what `log export` then writes.
 func TestTamperedLog(t *testing.T) {
 	engines := map[string]struct {
-		driver string
 		disarm []string
 	}{
-		"SQLite":     {"sqlite", []string{"DROP TRIGGER log_entry_update", "DROP TRIGGER log_entry_delete", "DROP TRIGGER log_entry_insert"}},
-		"PostgreSQL": {"pgx", []string{"ALTER TABLE log_entry DISABLE TRIGGER ALL"}},
+		"SQLite":     {[]string{"DROP TRIGGER log_entry_update", "DROP TRIGGER log_entry_delete", "DROP TRIGGER log_entry_insert"}},
+		"PostgreSQL": {[]string{"ALTER TABLE log_entry DISABLE TRIGGER ALL"}},
 	}
 	for name, engine := range engines {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, backends[name](t))
-			source := s.Database
-			if source == "" {
-				source = filepath.Join(s.Dir, "elicence.db")
-			}
-			db, err := sql.Open(engine.driver, source)
-			must(t, err)
-			defer db.Close()
+			db := s.tables(t)
 			for _, attempt := range []string{`UPDATE log_entry SET record = leaf WHERE "index" = 3`, `DELETE FROM log_entry WHERE "index" = 3`} {
 				if _, err := db.Exec(attempt); err == nil {
 					t.Errorf("the database let through: %s", attempt)

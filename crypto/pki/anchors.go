@@ -152,7 +152,7 @@ func (a *TrustAnchors) addCRL(der []byte) error {
 // with a good path to an anchor, and the CRLs that one of its anchors or of these
 // signed. The others are left out, so that nobody's word is needed for what is given.
 func (a *TrustAnchors) With(certs []*Certificate, crls [][]byte, at time.Time) (*TrustAnchors, error) {
-	if len(certs) > maxIntermediates || len(crls) > maxCRLs {
+	if len(certs) > maxAnchors || len(crls) > maxCRLs {
 		return nil, errors.New("pki: too many certificates or CRLs to add to trust anchors")
 	}
 	lists := make([]*crl, len(crls))

@@ -175,7 +175,7 @@ func TestWith(t *testing.T) {
 	}{
 		"no CRL":               {nil, [][]byte{root.Raw}},
 		"CRL cut short":        {nil, [][]byte{p.RootCRL[:len(p.RootCRL)-1]}},
-		"17 certificates":      {slices.Repeat(issuers, 17), nil},
+		"257 certificates":     {slices.Repeat(issuers, 257), nil},
 		"more CRLs than count": {nil, slices.Repeat([][]byte{p.RootCRL}, 257)},
 	} {
 		if more, err := rootAlone.With(c.certs, c.crls, p.Now); err == nil || more != nil {

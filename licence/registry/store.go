@@ -34,10 +34,11 @@ type Store interface {
 	// Untimestamped names, in the same way, at most limit valid licences whose
 	// current file has no token.
 	Untimestamped(ctx context.Context, limit int) ([]licence.Identifier, error)
-	// EachStatus calls fn with the status of every licence, in ascending identifier
-	// order. Pending and voided ones are among them: a trust list must name whatever
-	// is not valid, even a file that never left the house.
-	EachStatus(ctx context.Context, fn func(licence.Identifier, licence.Status, time.Time) error) error
+	// EachNotValid calls fn with every licence whose status is not valid, in ascending
+	// identifier order. Pending and voided ones are among them: a trust list must name
+	// whatever is not valid, even a file that never left the house. The valid ones, nearly
+	// all there are, are not read.
+	EachNotValid(ctx context.Context, fn func(licence.Identifier, licence.Status) error) error
 	// Seal returns a seal by its identifier; licence.ErrNotFound when there is none.
 	Seal(ctx context.Context, id string) (SealRecord, error)
 	// SealStage is Seal without the SESeal, which is large: it is asked twice for every

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"elicence/audit"
@@ -129,12 +130,19 @@ func (r *Registry) PutGrant(ctx context.Context, c Caller, g Grant) (audit.Recei
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutGrant(ctx, g) }})
 }
 
-// States calls fn with every licence, its stored status and since when, for a
-// trust list; for the system alone.
-func (r *Registry) States(ctx context.Context, c Caller, fn func(licence.Identifier, licence.Status, time.Time) error) (audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionTrustList, object: "states"})
-	if err != nil {
-		return receipt, err
+// States hands every licence that is not valid to each, then logs, with the digest that
+// sum makes of them, that a trust list may be signed; for the system alone. What it
+// handed out must not be published before it returned without an error. Indexes of the
+// log grow, and so the receipt's numbers the list.
+func (r *Registry) States(ctx context.Context, c Caller, each func(licence.Identifier, licence.Status) error, sum func() [32]byte) (audit.Receipt, error) {
+	a := &access{action: ActionTrustList, object: "states"}
+	if err := a.decide(c); err != nil {
+		return r.refuse(ctx, c, a, err)
 	}
-	return receipt, r.cfg.Store.EachStatus(ctx, fn)
+	if err := r.cfg.Store.EachNotValid(ctx, each); err != nil {
+		return audit.Receipt{}, fmt.Errorf("reading states: %w", err)
+	}
+	digest := sum()
+	a.digest = digest[:]
+	return r.append(ctx, c, a)
 }

@@ -50,7 +50,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"untimestamped", testUntimestamped},
 		{"lease", testLease},
 		{"search", testSearch},
-		{"each status", testEachStatus},
+		{"not valid", testEachNotValid},
 		{"keys", testKeys},
 		{"keys in parallel", testKeysInParallel},
 		{"numbers", testNumbers},
