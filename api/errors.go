@@ -85,7 +85,6 @@ var statuses = map[string]struct {
 	"purpose_missing":           {422, "Purpose missing"},
 	"reason_missing":            {422, "Reason missing"},
 	"out_of_range":              {404, "Not in the log"},
-	"proof_too_large":           {422, "Proof too large"},
 	"rate_limited":              {429, "Too many requests"},
 	"busy":                      {503, "Busy"},
 	"not_ready":                 {503, "Not ready"},
@@ -175,7 +174,6 @@ var details = map[string]string{
 	"cancelled":                 "the request was cancelled",
 	"timeout":                   "the request took too long",
 	"out_of_range":              "the access log has no such index, size or range",
-	"proof_too_large":           "the tree is too large for a proof; fetch an export and compute it",
 	"internal":                  "something went wrong on the server; the operator finds it by the request id",
 }
 

@@ -132,11 +132,8 @@ func (w exportWriter) Write(b []byte) (int, error) {
 
 // logCode is the code of an error of the log about what was asked, or empty.
 func logCode(err error) string {
-	switch {
-	case errors.Is(err, audit.ErrOutOfRange), errors.Is(err, audit.ErrNoCheckpoint):
+	if errors.Is(err, audit.ErrOutOfRange) || errors.Is(err, audit.ErrNoCheckpoint) {
 		return "out_of_range"
-	case errors.Is(err, audit.ErrTooLarge):
-		return "proof_too_large"
 	}
 	return ""
 }

@@ -103,8 +103,6 @@ var (
 	// ErrOutOfRange says that an index or size is beyond the log, or that a
 	// range is empty.
 	ErrOutOfRange = errors.New("audit: index or size out of range")
-	// ErrTooLarge says that a proof would need more leaves than one call reads.
-	ErrTooLarge = errors.New("audit: tree too large for a proof")
 	// ErrUnknownLog says that a checkpoint's origin is no log of the policy.
 	ErrUnknownLog = errors.New("audit: unknown log")
 	// ErrBadSignature says that a checkpoint lacks a valid signature of its

@@ -77,16 +77,8 @@ func exportHead(ctx context.Context, s Storage, logID string, to uint64) (Head, 
 
 // exportBase writes the leaf before from and the compact range of [0, from).
 func exportBase(ctx context.Context, s Storage, logID string, from uint64, out *bufio.Writer) error {
-	base, err := headBelow(ctx, s, logID, from)
+	r, prev, err := rangeAt(ctx, s, logID, from)
 	if err != nil {
-		return err
-	}
-	r, err := newRange(base.Size, base.Range)
-	if err != nil {
-		return err
-	}
-	prev := base.LastLeaf
-	if err := appendStored(ctx, s, logID, r, from, &prev); err != nil {
 		return err
 	}
 	fmt.Fprintf(out, "prev %x\n", prev)

@@ -1,7 +1,10 @@
 package audit_test
 
 import (
+	"bytes"
 	"errors"
+	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -169,17 +172,25 @@ func root(leaves [][]byte) []byte {
 }
 
 func TestProofs(t *testing.T) {
+	for _, batch := range []int{1, 7, 140} { // entries from one stored checkpoint to the next
+		t.Run(strconv.Itoa(batch), func(t *testing.T) { checkProofs(t, batch) })
+	}
+}
+
+func checkProofs(t *testing.T, batch int) {
 	f := newFixture(t)
 	mustAppend(t, f.log, 140)
 	var leaves [][]byte
 	for _, row := range f.storage.rows {
 		leaves = append(leaves, hasher{}.HashLeaf(row.Record))
 	}
+	all := slices.Clone(f.storage.heads)
+	f.storage.heads = slices.DeleteFunc(f.storage.heads, func(h audit.Head) bool { return h.Size%uint64(batch) != 0 })
 	rapid.Check(t, func(t *rapid.T) {
 		to := rapid.Uint64Range(1, 140).Draw(t, "to")
 		from := rapid.Uint64Range(0, to).Draw(t, "from")
 		index := rapid.Uint64Range(0, to-1).Draw(t, "index")
-		c, _, err := f.policy.OpenCheckpoint(f.storage.heads[to-1].Checkpoint)
+		c, _, err := f.policy.OpenCheckpoint(all[to-1].Checkpoint)
 		if err != nil || c.Size != to || string(c.RootHash[:]) != string(root(leaves[:to])) {
 			t.Fatalf("checkpoint %+v: %v", c, err)
 		}
@@ -190,12 +201,23 @@ func TestProofs(t *testing.T) {
 		if err := proof.VerifyInclusion(hasher{}, index, to, leaves[index], p, c.RootHash[:]); err != nil {
 			t.Fatal(err)
 		}
+		record := f.storage.rows[index].Record
+		if r, err := c.Includes(record, p); err != nil || r.Index != index {
+			t.Fatalf("%+v, %v", r, err)
+		}
 		for i := range p { // one bit of any node, and the proof is none
+			p[i] = bytes.Clone(p[i]) // it may be the storage's
 			p[i][int(index)%32] ^= 1
-			if proof.VerifyInclusion(hasher{}, index, to, leaves[index], p, c.RootHash[:]) == nil {
+			_, err := c.Includes(record, p)
+			if proof.VerifyInclusion(hasher{}, index, to, leaves[index], p, c.RootHash[:]) == nil || !errors.Is(err, audit.ErrNotIncluded) {
 				t.Fatal("a damaged inclusion proof verifies")
 			}
 			p[i][int(index)%32] ^= 1
+		}
+		for _, wrong := range [][][]byte{append(slices.Clone(p), make([]byte, 32)), append(slices.Clone(p), nil), p[:len(p)-min(len(p), 1)]} {
+			if _, err := c.Includes(record, wrong); len(wrong) != len(p) && !errors.Is(err, audit.ErrNotIncluded) {
+				t.Fatalf("a proof of %d hashes instead of %d: %v", len(wrong), len(p), err)
+			}
 		}
 		p, err = f.log.ConsistencyProof(t.Context(), from, to)
 		if err != nil {
@@ -220,12 +242,60 @@ func TestProofsOutOfRange(t *testing.T) {
 			t.Errorf("consistency %v: %v", r, err)
 		}
 	}
-	if _, err := f.log.InclusionProof(t.Context(), 0, 1<<40); !errors.Is(err, audit.ErrTooLarge) {
+	if _, err := f.log.InclusionProof(t.Context(), 0, 1<<40); !errors.Is(err, audit.ErrOutOfRange) {
 		t.Errorf("enormous tree: %v", err)
 	}
-	f.storage.rows = append(f.storage.rows[:2], f.storage.rows[3:]...)
+	f.storage.rows = slices.Delete(f.storage.rows, 1, 2)
 	if _, err := f.log.InclusionProof(t.Context(), 0, 5); !errors.Is(err, audit.ErrForked) {
 		t.Errorf("row missing: %v", err)
+	}
+	f.storage.heads = f.storage.heads[4:]
+	if _, err := f.log.InclusionProof(t.Context(), 4, 5); !errors.Is(err, audit.ErrBackwards) {
+		t.Errorf("row missing below a checkpoint: %v", err)
+	}
+}
+
+// TestFind looks for entries in a log whose times stand still, jump, and stand still.
+func TestFind(t *testing.T) {
+	f := newFixture(t)
+	if _, err := f.log.Find(t.Context(), start, func(*audit.Record) bool { return true }); !errors.Is(err, audit.ErrNoEntry) {
+		t.Errorf("empty log: %v", err)
+	}
+	clock := start
+	f.config.Now = func() time.Time { return clock }
+	f.log = f.mustOpen(t)
+	for i := range 30 {
+		clock = start.Add(time.Duration(i/10) * time.Second)
+		if _, err := f.log.Append(t.Context(), newEntry(i), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	object := func(i int) func(*audit.Record) bool {
+		return func(r *audit.Record) bool { return r.Entry.Object == newEntry(i).Object }
+	}
+	second := func(n int) time.Time { return start.Add(time.Duration(n) * time.Second) }
+	for _, c := range []struct {
+		since time.Time
+		look  int
+		want  bool
+	}{
+		{second(-5), 0, true}, {second(0), 9, true}, {second(1), 9, false}, {second(1), 10, true}, {second(1), 29, true},
+		{second(1).Add(time.Microsecond), 19, false}, {second(2), 20, true}, {second(2), 19, false}, {second(3), 29, false}, {second(0), 30, false},
+	} {
+		row, err := f.log.Find(t.Context(), c.since, object(c.look))
+		if found := err == nil; found != c.want || found && row.Index != uint64(c.look) || !found && !errors.Is(err, audit.ErrNoEntry) {
+			t.Errorf("entry %d since %s: %d, %v", c.look, c.since, row.Index, err)
+		}
+	}
+	if row, err := f.log.Entry(t.Context(), 29); err != nil || row.Index != 29 || audit.LeafHash(row.Record) != row.Leaf {
+		t.Errorf("%+v, %v", row, err)
+	}
+	if _, err := f.log.Entry(t.Context(), 30); !errors.Is(err, audit.ErrNoEntry) {
+		t.Error(err)
+	}
+	f.storage.rows[14].Record = []byte{0x90}
+	if _, err := f.log.Find(t.Context(), second(0), object(20)); !errors.Is(err, audit.ErrForked) {
+		t.Errorf("damaged record: %v", err)
 	}
 }
 

@@ -1,0 +1,80 @@
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sort"
+	"time"
+)
+
+// maxFind is how many entries Find looks at.
+const maxFind = 1 << 16
+
+// ErrNoEntry says that the log has no such entry, or not where it was looked for.
+var ErrNoEntry = errors.New("audit: no such entry")
+
+// errFound ends a walk over the rows.
+var errFound = errors.New("audit: found")
+
+// Entry returns the entry at index as it is stored; ErrNoEntry beyond the log's end.
+func (l *Log) Entry(ctx context.Context, index uint64) (row Row, err error) {
+	err = l.cfg.Storage.Rows(ctx, l.cfg.LogID, index, index+1, func(found Row) error {
+		row = found
+		return errFound
+	})
+	switch {
+	case err == nil:
+		return Row{}, fmt.Errorf("%w: %d", ErrNoEntry, index)
+	case !errors.Is(err, errFound):
+		return Row{}, fmt.Errorf("reading entry %d: %w", index, err)
+	}
+	return row, nil
+}
+
+// Find returns the first entry logged at since or later that match accepts; ErrNoEntry
+// when there is none among the first 65,536 from there. Times never decrease along the
+// log, so the place to begin is found in a logarithm of its size.
+func (l *Log) Find(ctx context.Context, since time.Time, match func(*Record) bool) (found Row, err error) {
+	head, err := l.cfg.Storage.Head(ctx, l.cfg.LogID)
+	if err != nil {
+		return Row{}, fmt.Errorf("reading log head: %w", err)
+	}
+	var fault error
+	from := sort.Search(int(head.Size), func(i int) bool {
+		row, err := l.Entry(ctx, uint64(i))
+		if err != nil {
+			fault = err
+			return true
+		}
+		record, err := parseStored(row)
+		fault = errors.Join(fault, err)
+		return !record.Entry.Time.Before(since)
+	})
+	if fault != nil {
+		return Row{}, fault
+	}
+	err = l.cfg.Storage.Rows(ctx, l.cfg.LogID, uint64(from), min(uint64(from)+maxFind, head.Size), func(row Row) error {
+		record, err := parseStored(row)
+		if err == nil && match(&record) {
+			found, err = row, errFound
+		}
+		return err
+	})
+	switch {
+	case err == nil:
+		return Row{}, ErrNoEntry
+	case !errors.Is(err, errFound):
+		return Row{}, fmt.Errorf("reading entries: %w", err)
+	}
+	return found, nil
+}
+
+// parseStored parses the record of a stored row.
+func parseStored(row Row) (Record, error) {
+	record, err := ParseRecord(row.Record)
+	if err != nil {
+		return Record{}, fmt.Errorf("%w: entry %d: %w", ErrForked, row.Index, err)
+	}
+	return record, nil
+}
