@@ -37,6 +37,8 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence", ""},
 	{"scripts", "templates licence"},
 	{"audit", "crypto/pki"},
+	{"audit/audittest", "audit crypto/pki"},
+	{"licence/bundle", "licence audit"},
 	{"licence/render/pdf", ""},
 	{"licence/render/typeface", "licence"},
 	{"licence/render/qr", "licence"},

@@ -214,7 +214,8 @@ func TestCheckPathLongAfter(t *testing.T) {
 			{"all newer", [][]byte{p.RootCRL, p.IssuingCRL}, -31, ""},
 			{"made then", [][]byte{p.RootCRL, p.IssuingCRL}, -30, ""},
 			{"all older", [][]byte{p.RootCRL, p.IssuingCRL}, -29, pki.RevocationUnknown},
-			{"the root's older", [][]byte{p.RootCRL, newer}, -2, pki.RevocationUnknown},
+			{"the root's older", [][]byte{p.RootCRL, newer}, -1, ""},
+			{"newer than all", [][]byte{p.RootCRL, newer}, 0, pki.RevocationUnknown},
 		} {
 			_, err := anchors(t, certs, c.lists...).CheckPath(leaf, pki.PathOptions{Usage: pki.UsageSealSigner, At: p.Now, Now: p.Now, Since: day(c.since)})
 			if got := reason(t, err); got != c.want {

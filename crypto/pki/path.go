@@ -23,8 +23,9 @@ type PathOptions struct {
 	Usage         Usage          // what the leaf must be good for
 	At            time.Time      // proven time: validity and revocation are judged here
 	Now           time.Time      // validation time: CRLs must be current here
-	// Since is the earliest that a CRL, or a Status, may have been made to show that a
-	// link is not revoked; zero: any that is current at Now will do.
+	// Since is the earliest that a CRL, or a Status, may have been made to show that the
+	// leaf is not revoked; zero: any that is current at Now will do, as it always does
+	// for the CAs above, whose lists may last for months.
 	Since time.Time
 	// Status is asked for links that no current CRL covers and whose issuer is an
 	// anchor. It returns nil when it knows nothing. A nil Status: CRLs alone count.
@@ -60,7 +61,7 @@ const (
 	NotYetValid       PathReason = "not_yet_valid"      // At is before a link's validity
 	Expired           PathReason = "expired"            // At is after a link's validity
 	RevokedLink       PathReason = "revoked"            // a link was revoked at or before At
-	RevocationUnknown PathReason = "revocation_unknown" // no CRL of a link's issuer, or other Status, is current at Now and made at Since or later
+	RevocationUnknown PathReason = "revocation_unknown" // no CRL of a link's issuer, or other Status, is current at Now, or new enough for Since
 )
 
 // PathError is the error of CheckPath.
@@ -245,7 +246,11 @@ func (s *search) judge(chain []*Certificate) (Path, *PathError) {
 		if limit := issuer.MaxPathLen; limit >= 0 && i > limit {
 			return Path{}, &PathError{Reason: NotCA, Certificate: issuer, Detail: "path is longer than it allows"}
 		}
-		later, fault := s.checkRevocation(cert, issuer)
+		since := time.Time{}
+		if i == 0 {
+			since = s.options.Since
+		}
+		later, fault := s.checkRevocation(cert, issuer, since)
 		if fault != nil {
 			return Path{}, fault
 		}
@@ -260,18 +265,18 @@ func (s *search) judge(chain []*Certificate) (Path, *PathError) {
 // current, and asks o.Status when none is. A list that is not current still proves a
 // revocation; it only cannot prove the absence. Where Now is long past both lists count,
 // because a CA may leave expired certificates out of its later ones (RFC 5280 §5).
-func (s *search) checkRevocation(cert, issuer *Certificate) (later *Revoked, fault *PathError) {
+func (s *search) checkRevocation(cert, issuer *Certificate, since time.Time) (later *Revoked, fault *PathError) {
 	lists := s.anchors.crls[string(issuer.RawSubjectPublicKeyInfo)]
 	serial := cert.SerialNumber.String()
 	if len(lists) > 0 {
 		later = newest(lists).revoked[serial]
 	}
-	fit := slices.DeleteFunc(slices.Clone(lists), func(c *crl) bool { return !s.current(c.thisUpdate, c.nextUpdate) })
+	fit := slices.DeleteFunc(slices.Clone(lists), func(c *crl) bool { return !s.current(c.thisUpdate, c.nextUpdate, since) })
 	known := len(fit) > 0
 	if known {
 		later = earlier(later, newest(fit).revoked[serial])
 	} else {
-		if status := s.status(cert, issuer); status != nil {
+		if status := s.status(cert, issuer, since); status != nil {
 			known, later = true, earlier(later, status.Revoked)
 		}
 	}
@@ -288,20 +293,20 @@ func (s *search) checkRevocation(cert, issuer *Certificate) (later *Revoked, fau
 
 // status is what o.Status knows at Now. What an issuer that is no anchor says of its
 // certificates is not asked for: its address would come from a stranger's file.
-func (s *search) status(cert, issuer *Certificate) *Status {
+func (s *search) status(cert, issuer *Certificate, since time.Time) *Status {
 	if s.options.Status == nil || !s.anchors.isAnchor(issuer) {
 		return nil
 	}
 	status := s.options.Status(cert, issuer)
-	if status == nil || !s.current(status.ThisUpdate, status.NextUpdate) {
+	if status == nil || !s.current(status.ThisUpdate, status.NextUpdate, since) {
 		return nil
 	}
 	return status
 }
 
 // current reports whether Now lies within an issuer's statement, both ends included,
-// and the statement was not made before Since.
-func (s *search) current(thisUpdate, nextUpdate time.Time) bool {
+// and the statement was not made before since.
+func (s *search) current(thisUpdate, nextUpdate, since time.Time) bool {
 	now := s.options.Now
-	return !now.Before(thisUpdate) && !now.After(nextUpdate) && !thisUpdate.Before(s.options.Since)
+	return !now.Before(thisUpdate) && !now.After(nextUpdate) && !thisUpdate.Before(since)
 }

@@ -82,6 +82,7 @@ func (r RevocationReason) String() string {
 type Status struct {
 	Revoked                *Revoked // nil: not revoked
 	ThisUpdate, NextUpdate time.Time
+	Raw                    []byte // the issuer's signed statement, for those who keep it as evidence; may be nil
 }
 
 // earlier is the revocation that took effect first; nil when there is none.

@@ -126,7 +126,7 @@ func (r *Response) Check(id CertID, issuer *pki.Certificate, now time.Time) (*pk
 	if a.Status == Unknown {
 		return nil, ErrUnknown
 	}
-	s := &pki.Status{Revoked: a.Revoked, ThisUpdate: a.ThisUpdate, NextUpdate: a.NextUpdate}
+	s := &pki.Status{Revoked: a.Revoked, ThisUpdate: a.ThisUpdate, NextUpdate: a.NextUpdate, Raw: r.Raw}
 	if s.NextUpdate.IsZero() {
 		s.NextUpdate = s.ThisUpdate.Add(freshFor)
 	}

@@ -1,0 +1,103 @@
+// Package audittest gives tests an access log in memory.
+//
+// Only tests import it. It promises nothing about concurrent batches or failures: the
+// tests of package audit and the stores have means of their own for that.
+package audittest
+
+import (
+	"context"
+	"crypto/rand"
+	"testing"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pki"
+)
+
+// Storage is an audit.Storage of one log that only its sequencer writes.
+type Storage struct {
+	Stored []audit.Row
+	Heads  []audit.Head
+}
+
+// Batch implements audit.Storage.
+func (s *Storage) Batch(_ context.Context, fn func(audit.Tx) error) error { return fn(s) }
+
+// Rows implements audit.Storage.
+func (s *Storage) Rows(_ context.Context, _ string, from, to uint64, fn func(audit.Row) error) error {
+	end := uint64(len(s.Stored))
+	for _, row := range s.Stored[min(from, end):min(to, end)] {
+		if err := fn(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Head implements audit.Storage and audit.Tx.
+func (s *Storage) Head(context.Context, string) (audit.Head, error) {
+	if len(s.Heads) == 0 {
+		return audit.Head{}, nil
+	}
+	return s.Heads[len(s.Heads)-1], nil
+}
+
+// CheckpointAt implements audit.Storage.
+func (s *Storage) CheckpointAt(_ context.Context, _ string, size uint64) (audit.Head, error) {
+	for _, head := range s.Heads {
+		if head.Size >= size {
+			return head, nil
+		}
+	}
+	return audit.Head{}, audit.ErrNoCheckpoint
+}
+
+// Savepoint implements audit.Tx.
+func (s *Storage) Savepoint(_ context.Context, fn func() error) error { return fn() }
+
+// Append implements audit.Tx.
+func (s *Storage) Append(_ context.Context, _ string, rows []audit.Row, head audit.Head) error {
+	s.Stored, s.Heads = append(s.Stored, rows...), append(s.Heads, head)
+	return nil
+}
+
+// Log is a log with its policy. Now may be set between entries.
+type Log struct {
+	*audit.Log
+	Storage *Storage
+	Now     time.Time
+	Policy  []byte // trusts this log's key, without witnesses
+}
+
+// New opens an empty log named id under a random key.
+func New(t testing.TB, id string, now time.Time) *Log {
+	t.Helper()
+	key, err := pki.GenerateKey(rand.Reader)
+	must(t, err)
+	l := &Log{Storage: &Storage{}, Now: now}
+	signer := audit.Signer{Name: id, Key: key}
+	l.Log, err = audit.Open(t.Context(), audit.Config{LogID: id, Storage: l.Storage, Signer: signer, Rand: rand.Reader,
+		Now: func() time.Time { return l.Now }})
+	must(t, err)
+	t.Cleanup(func() { must(t, l.Close()) })
+	vkey, err := signer.VerifierKey()
+	must(t, err)
+	l.Policy, err = audit.NewPolicy(vkey)
+	must(t, err)
+	return l
+}
+
+// MustAppend logs an entry.
+func (l *Log) MustAppend(t testing.TB, e audit.Entry) audit.Receipt {
+	t.Helper()
+	receipt, err := l.Append(context.Background(), &e, nil)
+	must(t, err)
+	return receipt
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
