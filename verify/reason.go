@@ -39,7 +39,7 @@ const (
 // reasonFor returns the meaning of a code of this package. A code that is in no
 // table would be a slip of ours, and fails the check it was given for.
 func reasonFor(code string) reason {
-	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, coSealReason, registerReason, pathReason} {
+	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, coSealReason, registerReason, bundleReason, pathReason} {
 		if r, ok := table(code); ok {
 			return r
 		}

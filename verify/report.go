@@ -63,9 +63,12 @@ const (
 	CheckCoSeals           Name = "co_seals"           // the seals before the last are those of the authorities that the data name
 	CheckRegister          Name = "register"           // what the register holds of this licence
 	CheckState             Name = "state"              // the licence's state
+
+	CheckLog Name = "log" // of a bundle alone: what the access log proves
 )
 
-// Names returns the names of all checks in the order of a report.
+// Names returns the names of all checks in the order of a report. In the report on a
+// bundle CheckLog stands before them.
 func Names() []Name {
 	return []Name{CheckStructure, CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker,
 		CheckSignerCertificate, CheckRevocation, CheckTimestamp, CheckDocumentDigest, CheckQR,
@@ -121,8 +124,8 @@ type Report struct {
 	AsKnownAt time.Time `json:"as_known_at"`
 	// CodeAlone says that a QR code was judged and no file was seen.
 	CodeAlone bool `json:"-"`
-	// Checks holds every check of Names in that order. Of a file with several seals each
-	// tells the worst that was found with one of them.
+	// Checks holds every check of Names in that order, after CheckLog of a bundle. Of a file
+	// with several seals each tells the worst that was found with one of them.
 	Checks []Check `json:"checks"`
 	// Seals tells of each seal by itself, in the order in which they were used, the issuing
 	// authority's last; nil for a file with one. Those before the last are co-seals.

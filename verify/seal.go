@@ -72,7 +72,7 @@ func (s *session) checkRevocation(signer, maker certificatePath) {
 		s.set(CheckRevocation, "revoked_later", fmt.Sprintf("serial %x revoked %s (%s), judged at %s",
 			later.SerialNumber, instant(later.Effective()), later.Reason, instant(s.proof)))
 	default:
-		s.set(CheckRevocation, "not_revoked", fmt.Sprintf("CRLs current at %s, judged at %s", instant(s.at), instant(s.proof)))
+		s.set(CheckRevocation, "not_revoked", fmt.Sprintf("CRLs current at %s, judged at %s", instant(s.basis.now), instant(s.proof)))
 	}
 }
 

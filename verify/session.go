@@ -27,8 +27,9 @@ type session struct {
 	rangeDigest [32]byte
 
 	token  *tsa.Token // the token in the file, good or bad; nil: none
-	proof  time.Time  // when certificates are judged
-	proven bool       // proof is a proven time, else it is the validation time
+	basis  basis
+	proof  time.Time // when certificates are judged
+	proven bool      // proof is a proven time, else it is the validation time
 
 	licence    *licence.Licence
 	dataDigest [32]byte
@@ -40,10 +41,13 @@ type session struct {
 	entry         *RegisterEntry
 	exact         bool  // entry was found by the digest of the whole file
 	registerFault error // the register could not be asked
+
+	bundled bool           // the file came in a bundle
+	status  licence.Status // of the licence when the bundle was made, as the log proves; empty: it does not
 }
 
 func newSession(v *Verifier, at time.Time) *session {
-	return &session{verifier: v, at: at, proof: at,
+	return &session{verifier: v, at: at, proof: at, basis: basis{anchors: v.Anchors, status: v.Status, now: at},
 		checks: map[Name]Check{}, subs: map[Name]SubIndication{}}
 }
 
@@ -64,12 +68,20 @@ func (s *session) set(name Name, code, evidence string) {
 	s.subs[name] = r.sub
 }
 
+// names are the checks of the report, in its order.
+func (s *session) names() []Name {
+	if s.bundled {
+		return append([]Name{CheckLog}, Names()...)
+	}
+	return Names()
+}
+
 // good reports whether a check passed.
 func (s *session) good(name Name) bool { return s.checks[name].Result == ResultPassed }
 
 // report closes the session.
 func (s *session) report() *Report {
-	for _, name := range Names() {
+	for _, name := range s.names() {
 		if _, done := s.checks[name]; !done && name != CheckRegister && name != CheckState {
 			s.set(name, "not_reached", "")
 		}
@@ -80,7 +92,7 @@ func (s *session) report() *Report {
 	r := &Report{Seals: s.seals}
 	r.Indication, r.SubIndication = s.indicate()
 	s.judgeState(r)
-	for _, name := range Names() {
+	for _, name := range s.names() {
 		r.Checks = append(r.Checks, s.checks[name])
 	}
 	if r.Indication != TotalFailed {
@@ -101,7 +113,7 @@ func (s *session) indicate() (Indication, SubIndication) {
 		result Result
 		Indication
 	}{{ResultFailed, TotalFailed}, {ResultIndeterminate, Indeterminate}} {
-		for _, name := range Names() {
+		for _, name := range s.names() {
 			if s.checks[name].Result == want.result {
 				return want.Indication, s.subs[name]
 			}
@@ -194,10 +206,14 @@ type certificatePath struct {
 // follow judges a certificate for a usage at an instant, which is a proven time or
 // is not.
 func (s *session) follow(cert *pki.Certificate, usage pki.Usage, at time.Time, proven bool) certificatePath {
-	if s.verifier.Anchors == nil {
+	if s.basis.anchors == nil {
 		return certificatePath{fault: "untrusted", text: describe(cert) + "; no trust anchors given"}
 	}
-	path, err := s.verifier.Anchors.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: s.at, Status: s.verifier.Status, AllowOtherUsage: true})
+	o := pki.PathOptions{Usage: usage, At: at, Now: s.basis.now, Intermediates: s.basis.between, Status: s.basis.status, AllowOtherUsage: true}
+	if !s.basis.logged.IsZero() {
+		o.Since = at.Add(-clockSkew) // evidence is not to be older than what it is about
+	}
+	path, err := s.basis.anchors.CheckPath(cert, o)
 	if err == nil {
 		return certificatePath{path: path, fault: "trusted", text: describe(cert) + "; path of " + pathText(path) + " at " + instant(at)}
 	}

@@ -34,6 +34,8 @@ func (s *session) storedState(verdict Indication) (_ licence.Status, known time.
 			known = s.at
 		}
 		return entry.Status, known, "state_" + string(entry.Status), "register at " + instant(known)
+	case s.status != "" && (list == nil || s.status.Final()):
+		return s.bundledState()
 	case list == nil:
 		return licence.StatusUnknown, s.at, "state_unknown", "no register, no trust list"
 	}

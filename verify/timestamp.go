@@ -56,10 +56,12 @@ func (s *session) checkTokenTime(evidence string) {
 	switch claimed := s.signature.SigningTime; {
 	case path.fault != "trusted":
 		s.set(CheckTimestamp, string(roleTSA)+"_"+path.fault, evidence)
-	case path.path.RevokedLater != nil && !retired(path.path.RevokedLater):
+	case path.path.RevokedLater != nil && !retired(path.path.RevokedLater) && !s.basis.before(path.path.RevokedLater):
 		s.set(CheckTimestamp, string(roleTSA)+"_revoked_no_poe", evidence+"; revoked later: "+path.path.RevokedLater.Reason.String())
 	case token.Time.After(s.at.Add(clockSkew)):
 		s.set(CheckTimestamp, "timestamp_in_future", evidence+"; validation time "+instant(s.at))
+	case token.Time.After(s.latest().Add(clockSkew)):
+		s.set(CheckTimestamp, "timestamp_after_log", evidence+"; logged "+instant(s.basis.logged))
 	case claimed.After(token.Time.Add(clockSkew)):
 		s.set(CheckTimestamp, "timestamp_before_claimed", evidence+"; claimed signing time "+instant(claimed))
 	case bytes.Equal(token.Certificate.RawIssuer, s.signature.Certificate.RawIssuer):
@@ -77,16 +79,18 @@ func retired(r *pki.Revoked) bool {
 }
 
 // proveTime settles when certificates are judged: at the time of a good token,
-// else of the register's log entry for exactly this file, else now. A token
-// proves no more than that the signature was there when its time, as accurate as
-// it says it is, was over.
+// else of the log entry for exactly this file, be it a bundle's or the register's,
+// else now. A token proves no more than that the signature was there when its time,
+// as accurate as it says it is, was over.
 func (s *session) proveTime() {
 	switch {
 	case s.good(CheckTimestamp):
 		s.proof, s.proven = s.token.Time.Add(s.token.Accuracy), true
-		if s.proof.After(s.at) {
-			s.proof = s.at
+		if s.proof.After(s.latest()) {
+			s.proof = s.latest()
 		}
+	case !s.basis.logged.IsZero():
+		s.proof, s.proven = s.basis.logged, true
 	case s.entry != nil && (s.exact || s.registeredQR()) && !s.entry.ProvenAt.IsZero():
 		s.proof, s.proven = s.entry.ProvenAt, true
 	}

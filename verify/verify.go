@@ -10,7 +10,8 @@
 //
 // # Invariants
 //
-//   - A report always holds every check, once each, in the order of Names.
+//   - A report always holds every check, once each, in the order of Names; that on
+//     a bundle, CheckLog before them.
 //   - A failed check, the state of the licence apart, makes the file
 //     TotalFailed; else an indeterminate one makes it Indeterminate. A check
 //     that lacked its input is not_checked and changes nothing.
@@ -18,7 +19,7 @@
 //     force (LicenceState) are two questions; neither answer is derived from
 //     the other, except that nothing is said of a licence whose file failed.
 //   - Certificates and seals are judged at a proven time, a timestamp token's or
-//     the register's, and otherwise at the validation time. The claimed signing
+//     the log's, and otherwise at the validation time. The claimed signing
 //     time proves nothing.
 //   - A file passes only under the seal of the authority that its data names: the
 //     signer's certificate states that authority's unified social credit code. Seals
@@ -40,6 +41,7 @@ import (
 	"context"
 	"time"
 
+	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 )
@@ -58,6 +60,8 @@ type Verifier struct {
 	// QRSigners are further certificates whose QR payloads VerifyQR can look up by
 	// key id. They are looked up, not trusted: their path is followed to Anchors.
 	QRSigners []*pki.Certificate
+	// Policy says whose checkpoints to believe in a bundle; nil: nobody's.
+	Policy *audit.Policy
 	// Register is asked for what it knows of the licence; nil when offline.
 	Register Register
 }

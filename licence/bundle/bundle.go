@@ -56,7 +56,7 @@ const (
 	MaxSize = 32 << 20
 	MaxFile = 20 << 20
 	// MaxCertificates, MaxCRLs and MaxOCSP are how many of each there may be.
-	MaxCertificates = 16
+	MaxCertificates = 8
 	MaxCRLs         = 16
 	MaxOCSP         = 16
 	maxEntries      = 8

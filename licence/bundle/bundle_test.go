@@ -113,19 +113,19 @@ print("\n".join(z.namelist()))`
 
 func TestMarshalRefuses(t *testing.T) {
 	for name, change := range map[string]func(*bundle.Bundle){
-		"no identifier":   func(b *bundle.Bundle) { b.Identifier = "" },
-		"wrong check":     func(b *bundle.Bundle) { b.Identifier = licence.Identifier(identifier[:len(identifier)-1] + "X") },
-		"no status":       func(b *bundle.Bundle) { b.Status = "" },
-		"status":          func(b *bundle.Bundle) { b.Status = "valid\",\"x\":\"" },
-		"long status":     func(b *bundle.Bundle) { b.Status = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
-		"no file":         func(b *bundle.Bundle) { b.File = nil },
-		"file too large":  func(b *bundle.Bundle) { b.File = make([]byte, bundle.MaxFile+1) },
-		"17 certificates": func(b *bundle.Bundle) { b.Certificates = make([][]byte, 17) },
-		"17 CRLs":         func(b *bundle.Bundle) { b.CRLs = make([][]byte, 17) },
-		"17 answers":      func(b *bundle.Bundle) { b.OCSP = make([][]byte, 17) },
-		"one entry":       func(b *bundle.Bundle) { b.Entries = b.Entries[:1] },
-		"nine entries":    func(b *bundle.Bundle) { b.Entries = slices.Repeat(b.Entries[:1], 9) },
-		"all too large":   func(b *bundle.Bundle) { b.CRLs = [][]byte{make([]byte, bundle.MaxSize)} },
+		"no identifier":  func(b *bundle.Bundle) { b.Identifier = "" },
+		"wrong check":    func(b *bundle.Bundle) { b.Identifier = licence.Identifier(identifier[:len(identifier)-1] + "X") },
+		"no status":      func(b *bundle.Bundle) { b.Status = "" },
+		"status":         func(b *bundle.Bundle) { b.Status = "valid\",\"x\":\"" },
+		"long status":    func(b *bundle.Bundle) { b.Status = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa" },
+		"no file":        func(b *bundle.Bundle) { b.File = nil },
+		"file too large": func(b *bundle.Bundle) { b.File = make([]byte, bundle.MaxFile+1) },
+		"9 certificates": func(b *bundle.Bundle) { b.Certificates = make([][]byte, 9) },
+		"17 CRLs":        func(b *bundle.Bundle) { b.CRLs = make([][]byte, 17) },
+		"17 answers":     func(b *bundle.Bundle) { b.OCSP = make([][]byte, 17) },
+		"one entry":      func(b *bundle.Bundle) { b.Entries = b.Entries[:1] },
+		"nine entries":   func(b *bundle.Bundle) { b.Entries = slices.Repeat(b.Entries[:1], 9) },
+		"all too large":  func(b *bundle.Bundle) { b.CRLs = [][]byte{make([]byte, bundle.MaxSize)} },
 	} {
 		b := sample()
 		change(b)
