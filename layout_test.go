@@ -44,15 +44,15 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/render/qr", "licence"},
 	{"licence/render/sealpicture", "licence licence/render/typeface"},
 	{"licence/render", "licence licence/render/pdf licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
-	{"licence/registry", "licence licence/render audit crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
+	{"licence/registry", "licence licence/bundle licence/render audit crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"licence/registry/storetest", "licence licence/registry audit"},
-	{"licence/registry/registrytest", "licence licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
+	{"licence/registry/registrytest", "licence licence/bundle licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
 	{"verify", "licence licence/bundle audit crypto/pki crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"verify/verifytest", "licence crypto/pki verify"},
 	{"store", "licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},
-	{"cmd/elicence", "licence verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
+	{"cmd/elicence", "licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 

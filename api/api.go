@@ -134,6 +134,7 @@ func (s *Server) routes() {
 	v1.POST("/licences/search", serveJSON(s, registry.ActionSearch, http.StatusOK, parseSearch, (*exchange).search))
 	v1.GET("/licences/:identifier", serveGet(s, registry.ActionRead, (*exchange).licence))
 	v1.GET("/licences/:identifier/file", serveGet(s, registry.ActionDownload, (*exchange).file))
+	v1.GET("/licences/:identifier/bundle", serveGet(s, registry.ActionBundle, (*exchange).bundle))
 	v1.POST("/licences/:identifier/suspend", s.serveChange(registry.ActionSuspend, s.cfg.Registry.Suspend))
 	v1.POST("/licences/:identifier/resume", s.serveChange(registry.ActionResume, s.cfg.Registry.Resume))
 	v1.POST("/licences/:identifier/revoke", s.serveChange(registry.ActionRevoke, s.cfg.Registry.Revoke))

@@ -91,6 +91,7 @@ var statuses = map[string]struct {
 	"log_unavailable":           {503, "Access log unavailable"},
 	"unfinished":                {503, "Not finished yet"},
 	"timestamp_awaited":         {503, "Waiting for a timestamp"},
+	"evidence_unavailable":      {503, "Evidence not at hand"},
 	"cancelled":                 {503, "Cancelled"},
 	"timeout":                   {503, "Timed out"},
 }
@@ -98,7 +99,7 @@ var statuses = map[string]struct {
 // retryAfter says when to come back for the register's own errors that pass.
 var retryAfter = map[string]time.Duration{
 	"request_running": time.Second, "log_unavailable": 5 * time.Second,
-	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "timeout": 5 * time.Second, "cancelled": time.Second,
+	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "evidence_unavailable": time.Minute, "timeout": 5 * time.Second, "cancelled": time.Second,
 }
 
 // problem is a problem document (RFC 9457).
@@ -171,6 +172,7 @@ var details = map[string]string{
 	"log_unavailable":           "the access log cannot record this request, so nothing was done",
 	"unfinished":                registry.ErrUnfinished.Error(),
 	"timestamp_awaited":         registry.ErrTimestampAwaited.Error() + "; repeat the request with the same Idempotency-Key",
+	"evidence_unavailable":      registry.ErrEvidence.Error(),
 	"cancelled":                 "the request was cancelled",
 	"timeout":                   "the request took too long",
 	"out_of_range":              "the access log has no such index, size or range",

@@ -196,6 +196,19 @@ func (x *exchange) file() (func(), audit.Receipt, error) {
 	return func() { x.pdf(id, file) }, receipt, err
 }
 
+// bundle makes an evidence bundle of a licence.
+func (x *exchange) bundle() (func(), audit.Receipt, error) {
+	id, use, err := x.asked()
+	if err != nil {
+		return nil, audit.Receipt{}, err
+	}
+	raw, receipt, err := x.cfg.Registry.Bundle(x.r.Context(), x.caller, id, use)
+	return func() {
+		x.w.Header().Set("Content-Disposition", `attachment; filename="`+string(id)+`.zip"`)
+		x.bytes("application/zip", raw)
+	}, receipt, err
+}
+
 // pdf answers with a licence file. Its ETag is SM3 of the bytes, so that whoever
 // keeps them can name what was fetched.
 func (x *exchange) pdf(id licence.Identifier, file []byte) {

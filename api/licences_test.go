@@ -9,6 +9,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/bundle"
 
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/google/go-cmp/cmp"
@@ -50,6 +51,14 @@ func TestMainJob(t *testing.T) {
 	}
 	if a.Header.Get("Cache-Control") != "no-store" || !strings.HasPrefix(a.Header.Get("Content-Disposition"), "attachment;") || len(a.body) != l.File.Size {
 		t.Errorf("download: %v", a.Header)
+	}
+
+	a = w.do(ask{method: "GET", path: path + "/bundle", as: approval, header: map[string]string{"Elicence-Purpose": "%E8%AF%89%E8%AE%BC"}})
+	b, err := bundle.Parse(a.body)
+	must(t, err)
+	if e := w.since(w.size() - 1)[0]; e.Action != "bundle" || e.Purpose != "诉讼" || b.Identifier != issued.Identifier || a.Header.Get("ETag") != "" ||
+		a.Header.Get("Content-Disposition") != `attachment; filename="`+string(issued.Identifier)+`.zip"` {
+		t.Errorf("bundle of %s, %v, logged %+v", b.Identifier, a.Header, e)
 	}
 
 	var found struct {
@@ -188,6 +197,7 @@ func TestRoles(t *testing.T) {
 		{ask{method: "POST", path: "/api/v1/licences/search", body: []byte(`{"holder":` + holderCode(t) + `}`)}, approval + " " + elsewhere + " " + holder, nil},
 		{ask{method: "GET", path: "/api/v1/licences/" + id}, approval + " " + holder, map[string]int{elsewhere: 0}},
 		{ask{method: "GET", path: "/api/v1/licences/" + id + "/file"}, approval + " " + holder, map[string]int{elsewhere: 0}},
+		{ask{method: "GET", path: "/api/v1/licences/" + id + "/bundle"}, approval + " " + holder, map[string]int{elsewhere: 0}},
 		{ask{method: "POST", path: "/api/v1/licences/" + id + "/suspend", key: "r1", body: change}, approval, map[string]int{elsewhere: 403}},
 		{ask{method: "POST", path: "/api/v1/licences/" + id + "/resume", key: "r2", body: change}, approval, map[string]int{elsewhere: 403}},
 		{ask{method: "POST", path: "/api/v1/reuse", body: reuseBody(t, nil)}, partner, nil},

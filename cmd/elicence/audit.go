@@ -17,15 +17,24 @@ type auditCommand struct {
 	Export string `arg:"" help:"Export of the log. 日志导出文件。"`
 }
 
-// Run verifies an export. What is wrong with it is printed first, as "entry N: reason".
-func (c *auditCommand) Run(t terminal) error {
-	text, err := readFile(c.Policy, maxPolicy)
+// readPolicy reads a policy file.
+func readPolicy(name string) (*audit.Policy, error) {
+	text, err := readFile(name, maxPolicy)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	policy, err := audit.ParsePolicy(text)
 	if err != nil {
-		return usageError(fmt.Errorf("reading %s: %w", visible(c.Policy), err))
+		return nil, usageError(fmt.Errorf("reading %s: %w", visible(name), err))
+	}
+	return policy, nil
+}
+
+// Run verifies an export. What is wrong with it is printed first, as "entry N: reason".
+func (c *auditCommand) Run(t terminal) error {
+	policy, err := readPolicy(c.Policy)
+	if err != nil {
+		return err
 	}
 	f, err := os.Open(c.Export)
 	if err != nil {

@@ -1,14 +1,15 @@
 // Command elicence checks licence files and access logs without a server.
 //
-//	elicence verify [--anchors F] [--trust F] [--at RFC3339] [--json] FILE…
+//	elicence verify [--anchors F] [--trust F] [--policy F] [--at RFC3339] [--json] FILE…
 //	elicence inspect [--anchors F] [--at RFC3339] [--json] [--extract DIR] FILE
 //	elicence audit verify --policy FILE EXPORT
+//	elicence bundle --server URL --token-file F IDENTIFIER -o FILE
 //
 // Exit codes: 0 good, 1 bad, 2 undecided, 64 wrong usage, 66 a file could not be
-// read, 70 internal fault; the last three win over verdicts, and of several files
-// the worst decides (1 over 2 over 0). A file whose bytes could be read always
-// gets a verdict, unless anchors or trust list are not what they should be: without
-// the list that was asked for, a revoked licence would pass.
+// read, 69 the server did not give what was asked for, 70 internal fault; the last four
+// win over verdicts, and of several files the worst decides (1 over 2 over 0). A file whose bytes could be read always
+// gets a verdict, unless anchors, trust list or policy are not what they should be:
+// without the list that was asked for, a revoked licence would pass.
 //
 // Rules of the output: verdicts go to standard output, complaints about the call
 // to standard error. The first line is the verdict, of a file in Chinese, which an
@@ -16,7 +17,7 @@
 // outside, a file's name or a certificate's subject, goes through visible on its way to
 // a terminal. With --json there is one object a line and nothing else.
 //
-// It links no server code and opens no network connection.
+// It links no server code. Only bundle opens a network connection, to the server named.
 package main
 
 import (
@@ -32,17 +33,19 @@ import (
 
 // The exit codes, of sysexits.h where they are above 2.
 const (
-	exitGood      = 0
-	exitBad       = 1
-	exitUndecided = 2
-	exitUsage     = 64
-	exitNoInput   = 66
-	exitInternal  = 70
+	exitGood        = 0
+	exitBad         = 1
+	exitUndecided   = 2
+	exitUsage       = 64
+	exitNoInput     = 66
+	exitUnavailable = 69
+	exitInternal    = 70
 )
 
 // commandLine is the grammar of the command.
 type commandLine struct {
-	Verify  verifyCommand  `cmd:"" help:"Verify licence files. 验证证照文件。"`
+	Verify  verifyCommand  `cmd:"" help:"Verify licence files and evidence bundles. 验证证照文件和证据包。"`
+	Bundle  bundleCommand  `cmd:"" help:"Fetch the evidence bundle of a licence. 获取证照的证据包。"`
 	Inspect inspectCommand `cmd:"" help:"Take a licence file apart, for checking with other tools. 拆解文件供其他工具核对。"`
 	Audit   struct {
 		Verify auditCommand `cmd:"" help:"Verify an export of the access log. 验证访问日志导出。"`
@@ -96,7 +99,7 @@ func run(args []string, t terminal) (code int) {
 	}()
 	helped := false
 	parser, err := kong.New(&commandLine{}, kong.Name("elicence"), kong.Writers(t.out, t.err),
-		kong.Description("Checks electronic licence files and access logs, offline."),
+		kong.Description("Checks electronic licence files, evidence bundles and access logs, offline."),
 		kong.Exit(func(int) { helped = true }), kong.Bind(t))
 	if err != nil {
 		return complain(t, err)

@@ -7,9 +7,9 @@ import (
 	"strings"
 	"time"
 
-	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/licence"
+	"elicence/licence/bundle"
 	"elicence/verify"
 )
 
@@ -19,9 +19,10 @@ const maxAnchors = 8 << 20 // bytes, as crypto/pki reads them
 type verifyCommand struct {
 	Anchors string    `placeholder:"FILE" help:"Trust anchors: CERTIFICATE and X509 CRL blocks (PEM). 信任锚和吊销列表。"`
 	Trust   string    `placeholder:"FILE" help:"Signed trust list with QR signers and licence states. 信任列表。"`
+	Policy  string    `placeholder:"FILE" help:"Log policy, for evidence bundles: the keys of log and witnesses. 日志策略，用于证据包。"`
 	At      time.Time `placeholder:"RFC3339" format:"2006-01-02T15:04:05Z07:00" help:"Validation time; now when absent. 验证时间。"`
 	JSON    bool      `name:"json" help:"One JSON object a line. 每个文件输出一行 JSON。"`
-	Files   []string  `arg:"" name:"file" help:"Licence files. 证照文件。"`
+	Files   []string  `arg:"" name:"file" help:"Licence files and evidence bundles. 证照文件和证据包。"`
 }
 
 // line is one line of --json.
@@ -42,12 +43,16 @@ func (c *verifyCommand) Run(t terminal) error {
 	worst := exitGood
 	var unreadable error
 	for _, name := range c.Files {
-		file, err := readFile(name, pdfsig.MaxFileSize)
+		file, err := readFile(name, bundle.MaxSize)
 		if err != nil {
 			unreadable = errors.Join(unreadable, err)
 			continue
 		}
-		report := v.VerifyFile(context.Background(), file, c.At)
+		judge := v.VerifyFile
+		if bundle.IsBundle(file) {
+			judge = v.VerifyBundle
+		}
+		report := judge(context.Background(), file, c.At)
 		if err := c.print(t, name, report); err != nil {
 			return err
 		}
@@ -75,6 +80,12 @@ func (c *verifyCommand) verifier() (*verify.Verifier, error) {
 			return nil, usageError(fmt.Errorf("reading %s: %w", visible(c.Trust), err))
 		}
 		v.Anchors = v.Trust.Anchors // with the list's own CRLs
+	}
+	if c.Policy != "" {
+		var err error
+		if v.Policy, err = readPolicy(c.Policy); err != nil {
+			return nil, err
+		}
 	}
 	return v, nil
 }

@@ -30,12 +30,15 @@ func (k keyring) ca(name string) (*pki.CA, error) {
 	return &pki.CA{Certificate: cert, Key: key}, err
 }
 
-// refreshCRLs makes new revocation lists of both CAs and the anchor file, when the
-// present ones are older than a day. What was revoked stays revoked.
-func refreshCRLs(k keyring, now time.Time) error {
+// refreshCRLs renews the revocation lists when they are older than a day.
+func refreshCRLs(k keyring, now time.Time) error { return renewCRLs(k, now, now.Add(-crlRenewal)) }
+
+// renewCRLs makes new revocation lists of both CAs and the anchor file, unless the
+// present ones were made after since. What was revoked stays revoked.
+func renewCRLs(k keyring, now, since time.Time) error {
 	fresh := func() bool {
 		st, err := os.Stat(k.path(ownAnchors))
-		return err == nil && now.Sub(st.ModTime()) < crlRenewal
+		return err == nil && st.ModTime().After(since)
 	}
 	if fresh() {
 		return nil

@@ -224,6 +224,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
 		QR: registry.QRKey{Certificate: qr, Key: qrKey}, PAdES: padesKey, TSA: stamper, TSAResting: stamper.Resting, Check: in.check,
+		Evidence: in.gatherEvidence, CheckBundle: in.checkBundle,
 		Trusted: in.trusts, SealMargin: o.sealMargin,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
@@ -260,7 +261,11 @@ func (in *instance) trusts(cert *pki.Certificate, usage pki.Usage, at time.Time)
 // evidence is at hand.
 func (in *instance) check(ctx context.Context, f *pdfsig.File, at time.Time) error {
 	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
-	report := v.VerifyRead(ctx, f, at)
+	return passed(v.VerifyRead(ctx, f, at))
+}
+
+// passed says by an error why a report is not TotalPassed.
+func passed(report *verify.Report) error {
 	if report.Indication == verify.TotalPassed {
 		return nil
 	}

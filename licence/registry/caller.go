@@ -10,6 +10,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/bundle"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -102,14 +103,15 @@ func unprintable(c rune) bool { return c != ' ' && !unicode.IsGraphic(c) || unic
 const (
 	ActionAuthenticate audit.Action = "authenticate"
 	ActionConfigure    audit.Action = "configure"
-	ActionIssue        audit.Action = "issue"    // step 1: the attempt
-	ActionReserve      audit.Action = "reserved" // step 2: permits the QR signature
-	ActionSeal         audit.Action = "sealing"  // step 3: permits the seal signature
-	ActionIssued       audit.Action = "issued"   // step 6
+	ActionIssue        audit.Action = "issue"             // step 1: the attempt
+	ActionReserve      audit.Action = "reserved"          // step 2: permits the QR signature
+	ActionSeal         audit.Action = "sealing"           // step 3: permits the seal signature
+	ActionIssued       audit.Action = bundle.ActionIssued // step 6
 	ActionVoid         audit.Action = "voided"
-	ActionTimestamp    audit.Action = "timestamped"
+	ActionTimestamp    audit.Action = bundle.ActionTimestamped
 	ActionRead         audit.Action = "read"
 	ActionDownload     audit.Action = "download"
+	ActionBundle       audit.Action = bundle.ActionBundle
 	ActionSearch       audit.Action = "search"
 	ActionReuse        audit.Action = "reuse"
 	ActionVerify       audit.Action = "verify"
@@ -131,6 +133,7 @@ var permitted = map[audit.Action][]Role{
 	ActionIssue:     {RoleApprovalSystem},
 	ActionRead:      {RoleApprovalSystem, RoleHolder},
 	ActionDownload:  {RoleApprovalSystem, RoleHolder},
+	ActionBundle:    {RoleApprovalSystem, RoleHolder},
 	ActionSearch:    {RoleApprovalSystem, RoleHolder},
 	ActionReuse:     {RolePartner},
 	ActionVerify:    {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},

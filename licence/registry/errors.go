@@ -69,6 +69,7 @@ var codes = []struct {
 	{ErrSigner, "signer_not_usable"},
 	{ErrCoSeal, "co_seal_not_usable"},
 	{ErrNoConsent, "no_consent"},
+	{ErrEvidence, "evidence_unavailable"},
 	{ErrSealTaken, "seal_taken"},
 	{licence.ErrNotFound, "not_found"},
 	{licence.ErrNumberTaken, "number_taken"},

@@ -19,6 +19,9 @@ import (
 // errHopeless says that a licence was voided because it can never be finished.
 var errHopeless = errors.New("the licence was voided")
 
+// attachedQRSigner is the attached file that holds the QR signer's certificate.
+const attachedQRSigner = "qr-signer.cer"
+
 // finish takes a pending licence through steps 3 to 6. ErrUnfinished, wrapping
 // the cause, when a step failed and the licence stays pending; errHopeless when
 // it can never succeed and was voided.
@@ -98,7 +101,7 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
 			{Name: "qr.cbor", Description: "Signed QR message", Data: message},
-			{Name: "qr-signer.cer", Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
+			{Name: attachedQRSigner, Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
 		},
 	})
 	return err

@@ -25,6 +25,7 @@ import (
 	"elicence/crypto/pki"
 	"elicence/crypto/seal"
 	"elicence/licence"
+	"elicence/licence/bundle"
 	"elicence/licence/registry"
 	"elicence/licence/render"
 	"elicence/templates"
@@ -91,7 +92,7 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 		Store: backend, Log: log, LogID: LogID, LogReader: backend, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: fonts, Seals: seals(t, p, fonts),
 		QR:  registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
-		TSA: p.Client, Trusted: s.trusted, Check: check(p.Anchors), PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
+		TSA: p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) { t.Logf("%s stopped at %s: %v", id, step, err) },
 	}
 	s.Registry, err = registry.New(s.Config)
@@ -109,6 +110,26 @@ func (s *Service) Consent(t testing.TB) registry.Consent {
 	must(t, err)
 	return registry.Consent{TypeCode: JointType, Issuing: Authorities[JointType].Code, Kind: item.CoSeals[0], CoSealer: CoSealer,
 		Basis: "test", ValidFrom: licence.DateOf(s.Now())}
+}
+
+// evidence are lists of both CAs, made now.
+func (s *Service) evidence(context.Context, []registry.Relied) (registry.Evidence, error) {
+	now := s.Now()
+	e := registry.Evidence{Certificates: [][]byte{s.PKI.Issuing.Certificate.Raw}}
+	for _, ca := range []*pki.CA{s.PKI.Root, s.PKI.Issuing} {
+		list, err := ca.CRL(rand.Reader, now.Unix(), nil, now.Add(-time.Minute), now.AddDate(0, 0, 1))
+		if err != nil {
+			return e, err
+		}
+		e.CRLs = append(e.CRLs, list)
+	}
+	return e, nil
+}
+
+// readable is the self-check of bundles here; the tests verify them.
+func readable(_ context.Context, raw []byte) error {
+	_, err := bundle.Parse(raw)
+	return err
 }
 
 // Now is the service's clock.

@@ -1,0 +1,181 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pdfsig"
+	"elicence/crypto/pki"
+	"elicence/crypto/seal"
+	"elicence/crypto/tsa"
+	"elicence/licence"
+	"elicence/licence/bundle"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// ErrEvidence: what an evidence bundle needs cannot be had now, such as revocation data
+// that is newer than the seal.
+var ErrEvidence = errors.New("the evidence for a bundle is not at hand")
+
+// Relied is a certificate that a licence file relies on.
+type Relied struct {
+	Certificate   *pki.Certificate
+	Usage         pki.Usage
+	At            time.Time          // when it was used, as far as is proved
+	Intermediates []*pki.Certificate // that came along with it
+}
+
+// Evidence is what proves certificates later: those of their CAs, and what these say of
+// revocation, all DER.
+type Evidence struct {
+	Certificates, CRLs, OCSP [][]byte
+}
+
+// Bundle returns an evidence bundle of a licence: its file, the evidence of its
+// certificates, and the log's entries with their proofs. The entry of this very read
+// holds the digest of the evidence, so that the log proves when it was put together.
+// licence.ErrNotFound while the licence has no file, ErrEvidence when something is
+// missing for the time being.
+func (r *Registry) Bundle(ctx context.Context, c Caller, id licence.Identifier, use Use) ([]byte, audit.Receipt, error) {
+	rec, found := r.cfg.Store.Licence(ctx, id)
+	b := &bundle.Bundle{Identifier: id, Status: rec.Status}
+	a := &access{action: ActionBundle, object: string(id), use: use, holder: rec.Holder}
+	a.check = func() error {
+		switch {
+		case found != nil:
+			return found
+		case !c.reaches(&rec):
+			return errOutOfReach
+		case rec.File.Digest == ([32]byte{}):
+			return fmt.Errorf("%w: the licence has no file", licence.ErrNotFound)
+		}
+		err := r.gather(ctx, &rec, b)
+		manifest := sm3.Sum(b.Manifest())
+		a.digest = manifest[:]
+		return err
+	}
+	receipt, err := r.gate(ctx, c, a)
+	if err != nil {
+		return nil, receipt, err
+	}
+	raw, err := r.prove(ctx, b, receipt)
+	return raw, receipt, err
+}
+
+// gather fills a bundle with everything but the proofs.
+func (r *Registry) gather(ctx context.Context, rec *Record, b *bundle.Bundle) (err error) {
+	if b.File, err = r.cfg.Files.Get(ctx, rec.File.Digest); err != nil {
+		return err
+	}
+	entries, err := r.fileEntries(ctx, rec)
+	if err != nil {
+		return err
+	}
+	for _, row := range entries {
+		b.Entries = append(b.Entries, bundle.Entry{Record: row.Record})
+	}
+	last, err := audit.ParseRecord(entries[len(entries)-1].Record)
+	if err != nil {
+		return err
+	}
+	relied, err := reliedOn(b.File, last.Entry.Time)
+	if err != nil {
+		return fmt.Errorf("reading the certificates of %s: %w", rec.Identifier, err)
+	}
+	evidence, err := r.cfg.Evidence(ctx, relied)
+	b.Certificates, b.CRLs, b.OCSP = evidence.Certificates, evidence.CRLs, evidence.OCSP
+	return err
+}
+
+// fileEntries finds the log entries of a licence's issue and, where it got its token
+// later, of that. The last is about the current file.
+func (r *Registry) fileEntries(ctx context.Context, rec *Record) ([]audit.Row, error) {
+	find := func(since time.Time, digest []byte, actions ...audit.Action) (audit.Row, error) {
+		// An entry is logged just after the instant that the register keeps.
+		return r.cfg.Log.Find(ctx, since.Add(-time.Second), func(e *audit.Record) bool {
+			return slices.Contains(actions, e.Entry.Action) && e.Entry.Object == string(rec.Identifier) && e.Entry.Result == audit.ResultAllowed &&
+				(digest == nil || string(e.Entry.Digest) == string(digest))
+		})
+	}
+	current, err := find(rec.File.CreatedAt, rec.File.Digest[:], ActionIssued, ActionTimestamp)
+	if err != nil {
+		return nil, fmt.Errorf("finding the log entry of the file: %w", err)
+	}
+	issued, err := find(rec.File.SealedAt, nil, ActionIssued)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("finding the log entry of the issue: %w", err)
+	case issued.Index == current.Index:
+		return []audit.Row{current}, nil
+	}
+	return []audit.Row{issued, current}, nil
+}
+
+// reliedOn lists the certificates of every seal and timestamp of a file and of its QR
+// code. They were used at the time of a token, or else when the file was logged.
+func reliedOn(file []byte, logged time.Time) (all []Relied, err error) {
+	f, err := pdfsig.Read(file)
+	if err != nil {
+		return nil, err
+	}
+	at := logged
+	for i := len(f.Signatures) - 1; i >= 0; i-- { // the last one's token dates them all
+		if f.Signatures[i].SubFilter != pdfsig.SubFilter {
+			continue
+		}
+		signature, err := seal.ParseSignature(f.Signatures[i].Contents)
+		if err != nil {
+			return nil, err
+		}
+		if len(signature.Timestamp) > 0 {
+			token, err := tsa.ParseToken(signature.Timestamp)
+			if err != nil {
+				return nil, err
+			}
+			at = token.Time
+			all = append(all, Relied{token.Certificate, pki.UsageTimestamp, at, token.Intermediates})
+		}
+		all = append(all, Relied{Certificate: signature.Certificate, Usage: pki.UsageSealSigner, At: at},
+			Relied{Certificate: signature.Seal.Maker, Usage: pki.UsageSealMaker, At: at})
+	}
+	qr, err := pki.ParseCertificate(f.Attachments[attachedQRSigner])
+	return append(all, Relied{Certificate: qr, Usage: pki.UsageQR, At: at}), err
+}
+
+// prove adds the entry that permitted the bundle, and the way from every entry to the
+// checkpoint; then it verifies the bundle as a stranger would.
+func (r *Registry) prove(ctx context.Context, b *bundle.Bundle, receipt audit.Receipt) ([]byte, error) {
+	row, err := r.cfg.Log.Entry(ctx, receipt.Index)
+	if err != nil {
+		return nil, err
+	}
+	b.Entries = append(b.Entries, bundle.Entry{Record: row.Record})
+	b.Checkpoint = receipt.Checkpoint
+	checkpoint, err := audit.ParseCheckpoint(b.Checkpoint)
+	if err != nil {
+		return nil, err
+	}
+	for i := range b.Entries {
+		e := &b.Entries[i]
+		record, err := audit.ParseRecord(e.Record)
+		if err != nil {
+			return nil, err
+		}
+		if e.Proof, err = r.cfg.Log.InclusionProof(ctx, record.Index, checkpoint.Size); err != nil {
+			return nil, fmt.Errorf("proving entry %d: %w", record.Index, err)
+		}
+	}
+	raw, err := b.Marshal()
+	if err != nil {
+		return nil, err
+	}
+	if err := r.cfg.CheckBundle(ctx, raw); err != nil {
+		return nil, fmt.Errorf("%w: verifying the bundle: %w", ErrEvidence, err)
+	}
+	return raw, nil
+}

@@ -1,0 +1,180 @@
+package registry_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pki"
+	"elicence/licence"
+	"elicence/licence/bundle"
+	"elicence/licence/registry"
+	"elicence/licence/registry/registrytest"
+	"elicence/verify"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// judge verifies a bundle with the root's certificate and the log's policy, at a time.
+func judge(t testing.TB, s *registrytest.Service, raw []byte, at time.Time) *verify.Report {
+	t.Helper()
+	root, err := pki.ParseTrustAnchors(pki.MarshalTrustAnchors([]*pki.Certificate{s.PKI.Root.Certificate}, nil))
+	must(t, err)
+	vkey, err := s.LogKey.VerifierKey()
+	must(t, err)
+	text, err := audit.NewPolicy(vkey)
+	must(t, err)
+	policy, err := audit.ParsePolicy(text)
+	must(t, err)
+	v := verify.Verifier{Anchors: root, Policy: policy}
+	return v.VerifyBundle(context.Background(), raw, at)
+}
+
+// TestBundle makes bundles of licences with a token, without one, and with one that came
+// later, among other entries of the log, and verifies them ten years later.
+func TestBundle(t *testing.T) {
+	s := open(t)
+	away := s.Config
+	away.TSA = awayTSA{}
+	untimed, err := registry.New(away)
+	must(t, err)
+	body, c := sample(t, "food-retail.json")
+	first, _, err := untimed.Issue(t.Context(), c, registry.IssueRequest{Key: "first", Body: body})
+	must(t, err)
+	s.Move(time.Minute)
+	second := issue(t, s, "food-retail.json", "second")
+	s.Move(time.Hour)
+	wantBundle := func(name string, id licence.Identifier, timestamp string, entries int) {
+		t.Helper()
+		before := size(t, s)
+		raw, receipt, err := s.Bundle(t.Context(), c, id, registry.Use{Purpose: "诉讼举证", Operator: "李四"})
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		r := judge(t, s, raw, s.Now().AddDate(10, 0, 0))
+		if r.Indication != verify.TotalPassed || r.Check(verify.CheckLog).Code != "logged" || r.Check(verify.CheckTimestamp).Code != timestamp {
+			t.Errorf("%s: %s/%s %+v", name, r.Indication, r.SubIndication, r.Checks)
+		}
+		b, err := bundle.Parse(raw)
+		must(t, err)
+		if len(b.Entries) != entries || b.Identifier != id || b.Status != licence.StatusValid {
+			t.Errorf("%s: %d entries, %s, %s", name, len(b.Entries), b.Identifier, b.Status)
+		}
+		file, _, err := s.Download(t.Context(), c, id, registry.Use{})
+		must(t, err)
+		if !bytes.Equal(file, b.File) {
+			t.Errorf("%s: not the licence's current file", name)
+		}
+		logged := entriesOf(t, s, before)
+		manifest := sm3.Sum(b.Manifest())
+		if e := logged[0].Entry; receipt.Index != before || e.Action != registry.ActionBundle || e.Object != string(id) || e.Purpose != "诉讼举证" ||
+			!bytes.Equal(e.Digest, manifest[:]) || len(logged[0].Commitment) != 32 {
+			t.Errorf("%s: entry %d is %+v", name, receipt.Index, e)
+		}
+	}
+	wantBundle("without token", first.Identifier, "timestamp_absent", 2)
+	wantBundle("with token", second.Identifier, "timestamp_own", 2)
+	if n, err := s.Upgrade(t.Context()); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	s.Move(time.Hour)
+	wantBundle("with a late token", first.Identifier, "timestamp_own", 3)
+}
+
+// entriesOf is entries, one at least.
+func entriesOf(t testing.TB, s *registrytest.Service, from uint64) []audit.Record {
+	t.Helper()
+	all := entries(t, s, from)
+	if len(all) == 0 {
+		t.Fatal("nothing was logged")
+	}
+	return all
+}
+
+// TestBundleRefused holds back what is not for the caller, not whole, or not provable.
+func TestBundleRefused(t *testing.T) {
+	s := open(t)
+	issued := issue(t, s, "food-retail.json", "k")
+	_, c := sample(t, "food-retail.json")
+	_, other := sample(t, "driver-freight.json")
+	partner := registry.Caller{Principal: "partner", Roles: []registry.Role{registry.RolePartner}, RequestID: "test"}
+	config := func(change func(*registry.Config)) *registry.Registry {
+		cfg := s.Config
+		change(&cfg)
+		r, err := registry.New(cfg)
+		must(t, err)
+		return r
+	}
+	old := config(func(cfg *registry.Config) {
+		cfg.Evidence = func(context.Context, []registry.Relied) (registry.Evidence, error) {
+			return registry.Evidence{}, registry.ErrEvidence
+		}
+	})
+	wrong := config(func(cfg *registry.Config) {
+		cfg.CheckBundle = func(context.Context, []byte) error { return errors.New("not passed") }
+	})
+	lost := config(func(cfg *registry.Config) { cfg.Files = noFiles{} })
+	for _, tt := range []struct {
+		name string
+		r    *registry.Registry
+		c    registry.Caller
+		id   licence.Identifier
+		want error
+		code string // in the log; empty: the entry is of an allowed operation
+	}{
+		{"out of reach", s.Registry, other, issued.Identifier, licence.ErrNotFound, "out_of_reach"},
+		{"not there", s.Registry, c, issued.Identifier[:len(issued.Identifier)-1], licence.ErrNotFound, "not_found"},
+		{"another role", s.Registry, partner, issued.Identifier, registry.ErrForbidden, "forbidden"},
+		{"no evidence", old, c, issued.Identifier, registry.ErrEvidence, "evidence_unavailable"},
+		{"not verified", wrong, c, issued.Identifier, registry.ErrEvidence, ""},
+		{"file lost", lost, c, issued.Identifier, licence.ErrNotFound, "not_found"},
+	} {
+		before := size(t, s)
+		raw, _, err := tt.r.Bundle(t.Context(), tt.c, tt.id, registry.Use{})
+		if !errors.Is(err, tt.want) || raw != nil {
+			t.Errorf("%s: %d bytes, %v", tt.name, len(raw), err)
+		}
+		logged := entriesOf(t, s, before)
+		if e := logged[len(logged)-1].Entry; len(logged) != 1 || e.Action != registry.ActionBundle || e.Code != tt.code || (e.Result == audit.ResultAllowed) != (tt.code == "") {
+			t.Errorf("%s: logged %+v", tt.name, logged)
+		}
+	}
+}
+
+// noFiles has lost every file.
+type noFiles struct{ registry.Files }
+
+func (noFiles) Get(context.Context, [32]byte) ([]byte, error) { return nil, licence.ErrNotFound }
+
+// TestBundleRelies wants the evidence asked for to be that of everything that a file
+// relies on, as of its token.
+func TestBundleRelies(t *testing.T) {
+	s := open(t)
+	issued := issue(t, s, "food-retail.json", "k")
+	sealed := s.Now()
+	s.Move(time.Hour)
+	_, c := sample(t, "food-retail.json")
+	cfg := s.Config
+	asked := map[pki.Usage]int{}
+	cfg.Evidence = func(ctx context.Context, relied []registry.Relied) (registry.Evidence, error) {
+		for _, r := range relied {
+			asked[r.Usage]++
+			if d := r.At.Sub(sealed).Abs(); d > time.Second {
+				t.Errorf("%s relied on at %s, %s from the seal", r.Usage, r.At, d)
+			}
+		}
+		return s.Config.Evidence(ctx, relied)
+	}
+	r, err := registry.New(cfg)
+	must(t, err)
+	_, _, err = r.Bundle(t.Context(), c, issued.Identifier, registry.Use{})
+	must(t, err)
+	for _, usage := range []pki.Usage{pki.UsageSealSigner, pki.UsageSealMaker, pki.UsageTimestamp, pki.UsageQR} {
+		if asked[usage] != 1 || len(asked) != 4 {
+			t.Errorf("evidence asked for: %v", asked)
+		}
+	}
+}
