@@ -124,6 +124,11 @@ func TestOutsideCA(t *testing.T) {
 	} else if got := s.signerOf(t, r, issued); got != cert.Issuer.CommonName {
 		t.Errorf("sealed with a certificate of %s", got)
 	}
+	if issued, err := s.issueOne(t, r, "by-list"); err != nil {
+		t.Errorf("again: %v", err)
+	} else if _, err := s.as(t, r, issuerOf(issued.TypeCode).client).get(t.Context(), "/licences/"+string(issued.Identifier)+"/bundle"); err == nil || !strings.Contains(err.Error(), "evidence_unavailable") {
+		t.Errorf("a bundle with a list of the CA that is older than the seal: %v", err)
+	}
 	s.wantIndications(t, r)
 	r.stop(t)
 
@@ -131,8 +136,15 @@ func TestOutsideCA(t *testing.T) {
 	o.trusted(t, s, false)
 	s.mustRun(t, "installed", install(name)...)
 	r = s.serve(t)
-	if _, err = s.issueOne(t, r, "by-ocsp"); err != nil {
+	if issued, err := s.issueOne(t, r, "by-ocsp"); err != nil {
 		t.Errorf("by OCSP: %v", err)
+	} else {
+		roots := []*pki.Certificate{s.rootAlone(t).Certificates()[0], o.Certificate}
+		anchors, err := pki.ParseTrustAnchors(pki.MarshalTrustAnchors(roots, nil))
+		must(t, err)
+		if b := s.wantBundle(t, r, anchors, issued.TypeCode, string(issued.Identifier)); len(b.OCSP) != 1 {
+			t.Errorf("%d answers of the outside CA in the bundle", len(b.OCSP))
+		}
 	}
 	r.stop(t)
 	o.revoked.Store(&pki.Revoked{At: time.Now().Add(-time.Second).UTC().Truncate(time.Second), Reason: pki.CessationOfOperation})
@@ -260,6 +272,7 @@ func TestStatusService(t *testing.T) {
 		must(t, err)
 		return string(b)
 	}
+	r.trustList(t, s.rootAlone(t)) // whose making is logged
 	before := logged()
 	get := func(method, path string) (int, http.Header, []byte) {
 		q, err := http.NewRequest(method, r.baseURL+path, nil)

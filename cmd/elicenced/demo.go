@@ -128,7 +128,7 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	samples = w.sealable(samples)
 	for _, step := range []func(context.Context, []sample) error{
-		w.register, w.issueAll, w.verifyOne, w.reuseOne, w.revokeOne, w.download, w.exports,
+		w.register, w.issueAll, w.verifyOne, w.reuseOne, w.revokeOne, w.download, w.bundleOne, w.exports,
 	} {
 		if err := step(ctx, samples); err != nil {
 			return err
@@ -347,6 +347,20 @@ func (w *walk) downloadOne(ctx context.Context, c *apiClient, l *demoLicence) er
 	return replaceFile(filepath.Join(w.dir, l.File), file)
 }
 
+// bundleOne fetches the evidence bundle of the first licence.
+func (w *walk) bundleOne(ctx context.Context, _ []sample) error {
+	l := w.file.Licences[0]
+	c, err := w.as(ctx, issuerOf(l.TypeCode).client)
+	if err != nil {
+		return err
+	}
+	raw, err := c.get(ctx, "/licences/"+l.Identifier+"/bundle")
+	if err != nil {
+		return fmt.Errorf("fetching the evidence bundle of %s: %w", l.File, err)
+	}
+	return replaceFile(filepath.Join(w.dir, "bundle.zip"), raw)
+}
+
 // exports writes what an outsider needs to check the service without it.
 func (w *walk) exports(ctx context.Context, _ []sample) error {
 	anchors, err := w.in.keys.anchorText()
@@ -406,6 +420,7 @@ Try (the second ends with code 1, for it holds the revoked licence):
   %[4]s verify --anchors %[2]s/anchors.pem %[2]s/sample-*.pdf
   %[4]s verify --anchors %[2]s/anchors.pem --trust %[2]s/trust.json %[2]s/*.pdf
   %[4]s audit verify --policy %[2]s/log-policy.txt %[2]s/log-export
+  %[4]s verify --anchors %[2]s/anchors.pem --policy %[2]s/log-policy.txt %[2]s/bundle.zip
 
 README.md walks through issue, download, verify, reuse, revoke and the log with curl.
 A phone that is to scan the codes must reach this address: see docs/operation.md.

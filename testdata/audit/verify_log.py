@@ -68,7 +68,8 @@ class Record:
             except UnicodeDecodeError:
                 raise Bad("not UTF-8")
         need(texts[7] in (b"allowed", b"refused", b"failed"), "unknown result")
-        self.string(2, 0, 64)
+        self.action, self.object, self.result = texts[2].decode(), texts[3].decode(), texts[7].decode()
+        self.digest = self.string(2, 0, 64)
         need(len(self.string(2, 0, 32)) in (0, 32), "commitment")
         need(self.at == len(data), "bytes after the record")
 

@@ -443,6 +443,7 @@ def judge(name):
         return dict.fromkeys(PARTS[kind], "unreadable")
 
 
-for line in sys.stdin:
-    path = line.rstrip("\n")
-    print(os.path.basename(path), *("%s=%s" % v for v in judge(path).items()), flush=True)
+if __name__ == "__main__":
+    for line in sys.stdin:
+        path = line.rstrip("\n")
+        print(os.path.basename(path), *("%s=%s" % v for v in judge(path).items()), flush=True)
