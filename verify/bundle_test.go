@@ -57,9 +57,7 @@ func newBundler(t testing.TB, p *cryptotest.PKI) *bundler {
 func (m *bundler) anchors(certs ...*pki.Certificate) *pki.TrustAnchors {
 	m.t.Helper()
 	anchors, err := pki.ParseTrustAnchors(pki.MarshalTrustAnchors(certs, nil))
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	must(m.t, err)
 	return anchors
 }
 
@@ -67,18 +65,14 @@ func (m *bundler) anchors(certs ...*pki.Certificate) *pki.TrustAnchors {
 func (m *bundler) anchorsWith(crl []byte) *pki.TrustAnchors {
 	m.t.Helper()
 	anchors, err := pki.ParseTrustAnchors(pki.MarshalTrustAnchors([]*pki.Certificate{m.pki.Root.Certificate, m.pki.Issuing.Certificate}, [][]byte{crl}))
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	must(m.t, err)
 	return anchors
 }
 
 func (m *bundler) policy(text []byte) *audit.Policy {
 	m.t.Helper()
 	policy, err := audit.ParsePolicy(text)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	must(m.t, err)
 	return policy
 }
 
@@ -86,9 +80,7 @@ func (m *bundler) policy(text []byte) *audit.Policy {
 func (m *bundler) crl(ca *pki.CA, at time.Time, revoked ...pki.Revoked) []byte {
 	m.t.Helper()
 	der, err := ca.CRL(rand.Reader, at.Unix(), revoked, at, at.AddDate(0, 0, 2))
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	must(m.t, err)
 	return der
 }
 
@@ -107,15 +99,11 @@ func (m *bundler) response(at time.Time, leaves []cryptotest.Leaf, revoked ...pk
 	var ids []ocsp.CertID
 	for _, leaf := range leaves {
 		id, err := ocsp.NewCertID(m.pki.Issuing.Certificate, leaf.Certificate.SerialNumber)
-		if err != nil {
-			m.t.Fatal(err)
-		}
+		must(m.t, err)
 		ids = append(ids, id)
 	}
 	request, err := ocsp.MarshalRequest(ids, nil)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	must(m.t, err)
 	return r.Respond(request)
 }
 
@@ -135,9 +123,7 @@ func (m *bundler) append(at time.Time, e audit.Entry) (uint64, []byte) {
 	}
 	receipt := m.log.MustAppend(m.t, e)
 	row, err := m.log.Entry(context.Background(), receipt.Index)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	must(m.t, err)
 	return receipt.Index, row.Record
 }
 
@@ -167,9 +153,7 @@ func (m *bundler) make() []byte {
 		m.b(b)
 	}
 	raw, err := b.Marshal()
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	must(m.t, err)
 	return raw
 }
 
@@ -254,13 +238,9 @@ func TestVerifyBundle(t *testing.T) {
 			}},
 		{name: "too few witnesses", want: open, sub: verify.NoPOE, check: log, code: "log_no_quorum", set: func(m *bundler) {
 			key, err := pki.GenerateKey(rand.Reader)
-			if err != nil {
-				m.t.Fatal(err)
-			}
+			must(m.t, err)
 			vkey, err := audit.Signer{Name: "witness.example", Key: key}.WitnessKey()
-			if err != nil {
-				m.t.Fatal(err)
-			}
+			must(m.t, err)
 			text := bytes.Replace(m.log.Policy, []byte("quorum 0"), []byte("witness w "+vkey+"\nquorum 1"), 1)
 			m.v.Policy = m.policy(text)
 		}},
@@ -402,9 +382,7 @@ func when(action audit.Action, change func(*audit.Entry)) func(*audit.Entry) {
 func (m *bundler) entryAt(index uint64) bundle.Entry {
 	m.t.Helper()
 	row, err := m.log.Entry(context.Background(), index)
-	if err != nil {
-		m.t.Fatal(err)
-	}
+	must(m.t, err)
 	b := &bundle.Bundle{Entries: []bundle.Entry{{Record: row.Record}}}
 	m.prove(b, []uint64{index})
 	return b.Entries[0]
@@ -418,9 +396,7 @@ func checkpointOf(t testing.TB, id string, n int) []byte {
 		log.MustAppend(t, audit.Entry{Principal: "p", Action: "a", Result: audit.ResultAllowed})
 	}
 	note, err := log.Checkpoint(context.Background())
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	return note
 }
 
@@ -458,23 +434,17 @@ func TestAlteredBundle(t *testing.T) {
 		return parts
 	}
 	original, err := bundle.Parse(good)
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	tried := 0
 	for n, part := range parts(original) {
 		for i := 0; i < len(*part); i += 1 + len(*part)/300 {
 			b, err := bundle.Parse(good)
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			target := parts(b)[n]
 			*target = bytes.Clone(*target)
 			(*target)[i] ^= 0x20
 			raw, err := b.Marshal()
-			if err != nil {
-				t.Fatal(err)
-			}
+			must(t, err)
 			if got := verdict(raw); got != verify.TotalFailed && got != verify.Indeterminate {
 				t.Errorf("byte %d of part %d altered: %s", i, n, got)
 			}

@@ -23,15 +23,11 @@ func TestTrustListRevocation(t *testing.T) {
 	later := now.AddDate(0, 0, 60) // the CRLs of the anchors last 30 days
 	crl := func(ca *pki.CA, revoked ...pki.Revoked) []byte {
 		der, err := ca.CRL(rand.Reader, 50, revoked, later.Add(-time.Hour), later.Add(time.Hour))
-		if err != nil {
-			t.Fatal(err)
-		}
+		must(t, err)
 		return der
 	}
 	rootAlone, err := pki.ParseTrustAnchors(pki.MarshalTrustAnchors([]*pki.Certificate{p.Root.Certificate}, nil))
-	if err != nil {
-		t.Fatal(err)
-	}
+	must(t, err)
 	cas := []*pki.Certificate{p.Issuing.Certificate}
 	root, issuing := crl(p.Root), crl(p.Issuing)
 	lost := revoked(p.SealSigner, sealedAt.Add(-time.Hour), pki.KeyCompromise)
@@ -163,9 +159,7 @@ func BenchmarkTrustList(b *testing.B) {
 		}
 	})
 	loaded, err := verify.ParseTrustList(signed, p.Anchors, now)
-	if err != nil {
-		b.Fatal(err)
-	}
+	must(b, err)
 	b.Run("look up", func(b *testing.B) {
 		n := 0
 		for b.Loop() {
