@@ -107,8 +107,11 @@ type manifest struct {
 	Files      map[string]string  `json:"files"` // SM3, lower-case hex
 }
 
-// IsBundle reports whether b begins as a bundle does, and a licence file never.
-func IsBundle(b []byte) bool { return bytes.HasPrefix(b, []byte("PK\x03\x04")) }
+// IsBundle reports whether b begins as a bundle does, with its manifest, and neither a
+// licence file nor any other archive.
+func IsBundle(b []byte) bool {
+	return bytes.HasPrefix(b, []byte("PK\x03\x04")) && bytes.HasPrefix(b[min(localSize, len(b)):], []byte(manifestName))
+}
 
 // Manifest returns manifest.json.
 func (b *Bundle) Manifest() []byte {

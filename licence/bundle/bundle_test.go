@@ -66,8 +66,8 @@ func TestRoundTrip(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)
 		}
-		if !bundle.IsBundle(raw) {
-			t.Errorf("%s: not told by its first bytes", name)
+		if !bundle.IsBundle(raw) || bundle.IsBundle(raw[:40]) || bundle.IsBundle(raw[1:]) || bundle.IsBundle([]byte("PK\x03\x04")) {
+			t.Errorf("%s: not told by its first bytes, and by all of them", name)
 		}
 	}
 }
