@@ -155,16 +155,14 @@ func (a *TrustAnchors) With(certs []*Certificate, crls [][]byte, at time.Time) (
 	if len(certs) > maxAnchors || len(crls) > maxCRLs {
 		return nil, errors.New("pki: too many certificates or CRLs to add to trust anchors")
 	}
-	lists := make([]*crl, len(crls))
-	for i, der := range crls {
-		var err error
-		if lists[i], err = parseCRL(der); err != nil {
+	for _, der := range crls {
+		if _, err := peelCRL(der); err != nil {
 			return nil, err
 		}
 	}
-	more := a.clone()
+	more, lists := a.clone(), slices.Clone(crls)
 	for joined := true; joined; { // a certificate that joins may bring in a CRL, that another certificate
-		lists = slices.DeleteFunc(lists, func(list *crl) bool { return more.addCRL(list) == nil })
+		lists = slices.DeleteFunc(lists, func(der []byte) bool { return more.addCRL(der) == nil })
 		joined = false
 		for _, cert := range certs {
 			if more.isAnchor(cert) {
