@@ -13,5 +13,7 @@ echo "== hostile files, one core: none should cost more than ten good ones"
 go test -run '^$' -bench Hostile -cpu 1 -benchtime 20x -timeout 30m ./verify |
 	awk '{ for (i = 2; i <= NF; i++) if ($i == "good-files/op") print $(i-1), $1 }' | sort -rn |
 	awk '{ n++; over += $1 > 10 } n <= 10 { print } END { print n " hostile files, " over+0 " of them over ten good ones" }'
+echo "== trust list of a million licences"
+go test -run '^$' -bench 'TrustList|EachNotValid' -cpu 1 -count 3 -benchmem ./verify ./store
 echo "== issue and verify over HTTP, 32 clients"
 go test -run '^$' -bench 'IssueHTTP|VerifyHTTP' -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/licence/registry"
 	"elicence/verify"
@@ -126,4 +127,24 @@ func (in *instance) checkBundle(ctx context.Context, raw []byte) error {
 	}
 	v := verify.Verifier{Anchors: bare, Policy: policy}
 	return passed(v.VerifyBundle(ctx, raw, time.Now().AddDate(keepFor, 0, 0)))
+}
+
+// check verifies a finished file as a stranger with the anchors would, and what OCSP
+// evidence is at hand.
+func (in *instance) check(ctx context.Context, f *pdfsig.File, at time.Time) error {
+	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
+	return passed(v.VerifyRead(ctx, f, at))
+}
+
+// passed says by an error why a report is not TotalPassed.
+func passed(report *verify.Report) error {
+	if report.Indication == verify.TotalPassed {
+		return nil
+	}
+	for _, c := range report.Checks {
+		if c.Result == verify.ResultFailed || c.Result == verify.ResultIndeterminate {
+			return fmt.Errorf("%s/%s: %s: %s (%s)", report.Indication, report.SubIndication, c.Name, c.Code, c.Evidence)
+		}
+	}
+	return fmt.Errorf("%s/%s", report.Indication, report.SubIndication)
 }

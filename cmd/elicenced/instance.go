@@ -257,26 +257,6 @@ func (in *instance) trusts(cert *pki.Certificate, usage pki.Usage, at time.Time)
 	return err
 }
 
-// check verifies a finished file as a stranger with the anchors would, and what OCSP
-// evidence is at hand.
-func (in *instance) check(ctx context.Context, f *pdfsig.File, at time.Time) error {
-	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
-	return passed(v.VerifyRead(ctx, f, at))
-}
-
-// passed says by an error why a report is not TotalPassed.
-func passed(report *verify.Report) error {
-	if report.Indication == verify.TotalPassed {
-		return nil
-	}
-	for _, c := range report.Checks {
-		if c.Result == verify.ResultFailed || c.Result == verify.ResultIndeterminate {
-			return fmt.Errorf("%s/%s: %s: %s (%s)", report.Indication, report.SubIndication, c.Name, c.Code, c.Evidence)
-		}
-	}
-	return fmt.Errorf("%s/%s", report.Indication, report.SubIndication)
-}
-
 // trustInterval is how soon a changed anchor file is noticed: at the latest so long
 // after "ca revoke" nothing more is sealed with what it revoked.
 const trustInterval = time.Second

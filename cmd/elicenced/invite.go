@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+// invite says where to look and what to try.
+func (w *walk) invite() {
+	fmt.Printf(`
+The demo is served at %[1]s until you press Ctrl-C.
+
+  %[2]s/sample-*.pdf          the licences
+  %[1]s/V                     verify a file or a code, as an official would
+  %[3]s   the holder's page (one-time link)
+  %[2]s/demo.json             clients and secrets for the interface
+  %[1]s/openapi.yaml          the interface
+
+Try (the second ends with code 1, for it holds the revoked licence):
+  %[4]s verify --anchors %[2]s/anchors.pem %[2]s/sample-*.pdf
+  %[4]s verify --anchors %[2]s/anchors.pem --trust %[2]s/trust.json %[2]s/*.pdf
+  %[4]s audit verify --policy %[2]s/log-policy.txt %[2]s/log-export
+  %[4]s verify --anchors %[2]s/anchors.pem --policy %[2]s/log-policy.txt %[2]s/bundle.zip
+
+README.md walks through issue, download, verify, reuse, revoke and the log with curl.
+A phone that is to scan the codes must reach this address: see docs/operation.md.
+`, w.file.BaseURL, w.dir, w.file.BaseURL+w.in.server.HolderLink("holder-demo"), offlineTool())
+}
+
+// offlineTool is how to call elicence: the binary beside this one, if it is there.
+func offlineTool() string {
+	if self, err := os.Executable(); err == nil {
+		beside := filepath.Join(filepath.Dir(self), "elicence")
+		if _, err := os.Stat(beside); err == nil {
+			return beside
+		}
+	}
+	return "go run ./cmd/elicence"
+}

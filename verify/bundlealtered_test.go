@@ -1,0 +1,94 @@
+package verify_test
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"elicence/crypto/cryptotest"
+	"elicence/licence/bundle"
+	"elicence/verify"
+)
+
+// TestAlteredBundle changes bytes of a good bundle: as they lie in the file, and of each
+// part with container and manifest made anew, as an attacker would.
+func TestAlteredBundle(t *testing.T) {
+	m := newBundler(t, cryptotest.New(t))
+	good := m.make()
+	verdict := func(raw []byte) verify.Indication {
+		return m.v.VerifyBundle(context.Background(), raw, m.at).Indication
+	}
+	if got := verdict(good); got != verify.TotalPassed {
+		t.Fatal(got)
+	}
+	for i := range good {
+		altered := bytes.Clone(good)
+		altered[i] ^= 1
+		if r := m.v.VerifyBundle(context.Background(), altered, m.at); r.Indication != verify.TotalFailed || r.Check(verify.CheckStructure).Code != "bundle_malformed" {
+			t.Fatalf("byte %d altered: %s", i, r.Indication)
+		}
+	}
+	parts := func(b *bundle.Bundle) (parts []*[]byte) {
+		parts = append(parts, &b.File, &b.Checkpoint)
+		for _, list := range [][][]byte{b.Certificates, b.CRLs} {
+			for i := range list {
+				parts = append(parts, &list[i])
+			}
+		}
+		for i := range b.Entries {
+			parts = append(parts, &b.Entries[i].Record)
+			for j := range b.Entries[i].Proof {
+				parts = append(parts, &b.Entries[i].Proof[j])
+			}
+		}
+		return parts
+	}
+	original, err := bundle.Parse(good)
+	must(t, err)
+	tried := 0
+	for n, part := range parts(original) {
+		for i := 0; i < len(*part); i += 1 + len(*part)/300 {
+			b, err := bundle.Parse(good)
+			must(t, err)
+			target := parts(b)[n]
+			*target = bytes.Clone(*target)
+			(*target)[i] ^= 0x20
+			raw, err := b.Marshal()
+			must(t, err)
+			if got := verdict(raw); got != verify.TotalFailed && got != verify.Indeterminate {
+				t.Errorf("byte %d of part %d altered: %s", i, n, got)
+			}
+			tried++
+		}
+	}
+	t.Logf("%d parts altered at %d places", len(parts(original)), tried)
+}
+
+// FuzzVerifyBundle wants of any input: no panic, a whole report, and nothing passed but
+// what was made.
+func FuzzVerifyBundle(f *testing.F) {
+	m := newBundler(f, cryptotest.New(f))
+	good := m.make()
+	f.Add(good)
+	f.Add(good[:len(good)-1])
+	f.Add([]byte("PK\x03\x04"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		r := m.v.VerifyBundle(context.Background(), raw, m.at)
+		if len(r.Checks) != len(verify.Names())+1 || r.Indication == verify.TotalPassed && !bytes.Equal(raw, good) {
+			t.Errorf("%s with %d checks", r.Indication, len(r.Checks))
+		}
+	})
+}
+
+// BenchmarkVerifyBundle judges a bundle ten years later.
+func BenchmarkVerifyBundle(b *testing.B) {
+	m := newBundler(b, cryptotest.New(b))
+	raw := m.make()
+	b.SetBytes(int64(len(raw)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if r := m.v.VerifyBundle(context.Background(), raw, m.at); r.Indication != verify.TotalPassed {
+			b.Fatal(r.Indication)
+		}
+	}
+}
