@@ -70,6 +70,7 @@ var confined = map[string]string{
 // whose tests may import them.
 var confinedToTests = map[string]string{
 	"github.com/digitorus": "crypto/pdfsig/pades",
+	"github.com/pdfcpu":    "", // of nobody
 }
 
 // free lists packages of confined modules that anyone may import.

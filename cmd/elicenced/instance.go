@@ -16,7 +16,6 @@ import (
 
 	"elicence/api"
 	"elicence/audit"
-	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/pki/ocsp"
 	"elicence/crypto/tsa"
