@@ -314,10 +314,10 @@ func openRegistry(t *testing.T) *registrytest.Service {
 }
 
 // stranger verifies a file with the anchors alone.
-func stranger(anchors *pki.TrustAnchors) func(context.Context, []byte, time.Time) error {
-	return func(ctx context.Context, file []byte, at time.Time) error {
+func stranger(anchors *pki.TrustAnchors) func(context.Context, *pdfsig.File, time.Time) error {
+	return func(ctx context.Context, f *pdfsig.File, at time.Time) error {
 		v := verify.Verifier{Anchors: anchors}
-		if r := v.VerifyFile(ctx, file, at); r.Indication != verify.TotalPassed {
+		if r := v.VerifyRead(ctx, f, at); r.Indication != verify.TotalPassed {
 			return fmt.Errorf("%s/%s", r.Indication, r.SubIndication)
 		}
 		return nil
