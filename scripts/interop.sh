@@ -44,4 +44,4 @@ fi
 
 export NODE_PATH=$PWD/$tools
 export ELICENCE_BOUNCYCASTLE=$jars/bcprov.jar:$jars/bcpkix.jar:$jars/bcutil.jar
-exec "${GO:-go}" test -tags interop -run Interop -count=1 -v -timeout 20m ./cmd/elicenced
+exec "${GO:-go}" test -tags interop -run Interop -count=1 -v -timeout 30m ./cmd/elicenced
