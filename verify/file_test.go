@@ -126,7 +126,7 @@ func wellFormed(t *testing.T, r *verify.Report) {
 	}
 	results := map[verify.Result]int{}
 	for i, c := range r.Checks {
-		if c.Name != names[i] || c.Code == "" || c.ZH == "" || c.EN == "" || c.Result == "" {
+		if c.Name != names[i] || c.Code == "" || c.ZH == "" || c.EN == "" || c.Result == "" || c.Evidence == "" {
 			t.Errorf("check %d is incomplete or out of order: %+v", i, c)
 		}
 		if c.Name != verify.CheckState {

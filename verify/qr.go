@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"bytes"
 	"crypto/subtle"
 	"fmt"
 
@@ -78,6 +79,26 @@ func (s *session) checkQR() {
 		return
 	}
 	s.checkQRSignature([]*pki.Certificate{cert})
+}
+
+// checkQRText holds the text of a QR code that came with the file to the file's own
+// QR message: a genuine code of another licence must not speak for this one. The file's
+// message is the only one that was ever signed for it, so nothing but equality will do.
+func (s *session) checkQRText(text string) {
+	attached := s.file.Attachments[attachedQR]
+	if text == "" || attached == nil || s.checks[CheckQR].Result == ResultFailed {
+		return
+	}
+	_, message, err := licence.ParseQRText(text)
+	evidence := fmt.Sprintf("QR message of the text, SM3 %x; %s of the file, SM3 %x", digest(message), attachedQR, digest(attached))
+	switch {
+	case err != nil:
+		s.set(CheckQR, "qr_text_malformed", err.Error())
+	case !bytes.Equal(message, attached):
+		s.set(CheckQR, "qr_text_of_other_file", evidence)
+	case s.good(CheckQR):
+		s.set(CheckQR, "qr_text_ok", s.checks[CheckQR].Evidence+"; "+evidence)
+	}
 }
 
 // openQR reads the text of a QR code.

@@ -39,12 +39,19 @@ const (
 // reasonFor returns the meaning of a code of this package. A code that is in no
 // table would be a slip of ours, and fails the check it was given for.
 func reasonFor(code string) reason {
-	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, coSealReason, registerReason, bundleReason, pathReason} {
-		if r, ok := table(code); ok {
-			return r
-		}
+	if r, ok := lookUp(code); ok {
+		return r
 	}
 	return failed(FormatFailure, "内部错误："+code+"。请联系系统管理员。", "Internal fault: "+code+". Tell the system's operator.")
+}
+
+func lookUp(code string) (reason, bool) {
+	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, coSealReason, registerReason, bundleReason, pathReason} {
+		if r, ok := table(code); ok {
+			return r, true
+		}
+	}
+	return reason{}, false
 }
 
 // fileReason holds the codes of structure and coverage; those that begin with
@@ -58,7 +65,7 @@ func fileReason(code string) (reason, bool) {
 	case "coverage_ok":
 		return passed("电子印章保护了整个文件，盖章之后没有添加任何内容。", "The seal covers the whole file; nothing was added after sealing."), true
 	case "not_reached":
-		return notChecked("因为其他检查没有通过，这一项没有进行。", "Not done, because another check did not pass."), true
+		return notChecked("因为其他检查没有通过，这一项没有进行。请先看没有通过的那一项。", "Not done, because another check did not pass. See that check first."), true
 	case "not_in_qr":
 		return notChecked("只查验了二维码，没有文件可供此项检查。要核对文件请上传原件。", "Only a QR code was given; upload the file to check this."), true
 	case "foreign_signature":
@@ -105,7 +112,7 @@ func sealReason(code string) (r reason, ok bool) {
 	case "bare_seal_ok":
 		r = passed("电子印章由所示制章单位制发，在有效期内。", "The named maker made this seal, and it is within its validity.")
 	case "bare_seal_outside_validity":
-		r = failed(SigConstraintsFailure, "这枚电子印章不在有效期内，不能用来盖章。", "The seal is outside its validity and cannot be used.")
+		r = failed(SigConstraintsFailure, "这枚电子印章不在有效期内，不能用来盖章。请换用在有效期内的印章。", "The seal is outside its validity and cannot be used. Use one that is within.")
 	case "seal_foreign_version":
 		r = indeterminate(SigConstraintsFailure, "电子印章的版本不是本系统使用的版本，无法完整验证。请向颁发机构核实。", "The seal is of a version that this system does not use and cannot be checked fully. Ask the issuing authority.")
 	case "seal_maker_signature_wrong":
@@ -136,7 +143,7 @@ func sealReason(code string) (r reason, ok bool) {
 	case "revoked_later":
 		r = passed("证书后来被吊销，但有证据证明盖章在吊销之前，不影响这份文件。", "A certificate was revoked later; there is proof that the file was sealed before, so it stands.")
 	case "revocation_not_reached":
-		r = notChecked("证书没有查到可信的来源或不在有效期内，没有继续查吊销情况。", "Not done, because a certificate is not trusted or not within its validity.")
+		r = notChecked("证书没有查到可信的来源或不在有效期内，没有继续查吊销情况。请先看证书那一项。", "Not done, because a certificate is not trusted or not within its validity. See the check of that certificate first.")
 	}
 	return r, r.result != ""
 }
@@ -148,13 +155,13 @@ func timestampReason(code string) (r reason, ok bool) {
 	case "timestamp_outside":
 		r = passed("盖章时间有独立的第三方时间戳证明。", "A timestamp of an outside authority proves when the file was sealed.")
 	case "timestamp_absent":
-		r = notChecked("文件没有时间戳，盖章时间没有独立证明，证书按现在的状态判断。", "The file has no timestamp; nothing proves when it was sealed, and certificates are judged as of now.")
+		r = notChecked("文件没有时间戳，盖章时间没有独立证明，证书按现在的状态判断。如需证明盖章时间，请持证人重新下载带时间戳的文件。", "The file has no timestamp; nothing proves when it was sealed, and certificates are judged as of now. Where the time matters, ask the holder for a file with a timestamp.")
 	case "timestamp_pending":
-		r = notChecked("文件签发时时间戳服务暂不可用，盖章时间以登记库的记录为准。稍后可下载带时间戳的文件。", "The timestamp is still pending; the register's record stands for the time of sealing. A file with a timestamp can be had later.")
+		r = notChecked("文件签发时时间戳服务暂不可用，盖章时间以证照库的记录为准。稍后可下载带时间戳的文件。", "The timestamp is still pending; the register's record stands for the time of sealing. A file with a timestamp can be had later.")
 	case "timestamp_available":
-		r = notChecked("这是补时间戳之前的文件，真实有效；登记库里已有带时间戳的文件，建议重新下载。", "This is the file from before its timestamp was added, and genuine; the register holds one with a timestamp, which should be fetched.")
+		r = notChecked("这是补时间戳之前的文件，真实有效；证照库里已有带时间戳的文件，建议重新下载。", "This is the file from before its timestamp was added, and genuine; the register holds one with a timestamp, which should be fetched.")
 	case "timestamp_stripped":
-		r = indeterminate(NoPOE, "登记库里的原件带有时间戳，这份文件的时间戳被去掉了。请勿采信，请持证人从发证平台重新下载。", "The registered original has a timestamp and this file lacks it. Do not rely on it; ask for the original from the issuing platform.")
+		r = indeterminate(NoPOE, "证照库里的原件带有时间戳，这份文件的时间戳被去掉了。请勿采信，请持证人从发证平台重新下载。", "The registered original has a timestamp and this file lacks it. Do not rely on it; ask for the original from the issuing platform.")
 	case "timestamp_malformed":
 		r = failed(FormatFailure, "文件里用来证明盖章时间的时间戳残缺或被改动，无法读取。"+downloadZH, "The timestamp, which proves when the file was sealed, is damaged or was altered and cannot be read. "+downloadEN)
 	case "timestamp_other_signature":
@@ -173,6 +180,10 @@ func dataReason(code string) (r reason, ok bool) {
 	switch code {
 	case "qr_ok":
 		r = passed("二维码由可信的签发者签发，没有被改动。", "The QR code comes from a trusted signer and is unaltered.")
+	case "qr_text_ok":
+		r = passed("扫到的二维码就是这份文件的二维码，由可信的签发者签发，没有被改动。", "The scanned QR code is this file's own, comes from a trusted signer and is unaltered.")
+	case "qr_text_of_other_file":
+		r = failed(SigConstraintsFailure, "扫到的二维码不是这份文件的二维码，可能取自另一张证照。"+askZH, "The scanned QR code is not this file's own; it may come from another licence. "+askEN)
 	case "qr_text_malformed":
 		r = failed(FormatFailure, "这不是证照查验二维码。请对准证照上的二维码重新扫描。", "This is not a licence QR code. Scan the code on the licence again.")
 	case "qr_malformed":
@@ -229,23 +240,23 @@ func coSealReason(code string) (r reason, ok bool) {
 func registerReason(code string) (r reason, ok bool) {
 	switch code {
 	case "registered":
-		r = passed("与登记库里的记录完全一致。", "It is exactly what the register holds.")
+		r = passed("与证照库里的记录完全一致。", "It is exactly what the register holds.")
 	case "registered_other_version":
-		r = passed("内容与登记库里的原件相同，时间戳部分不同。", "The content is that of the registered original; the timestamp part differs.")
+		r = passed("内容与证照库里的原件相同，时间戳部分不同。", "The content is that of the registered original; the timestamp part differs.")
 	case "register_absent":
-		r = notChecked("离线验证，没有查询登记库。需要确认当前状态请在线查验。", "Verified offline, without the register. Verify online to learn the present state.")
+		r = notChecked("离线验证，没有查询证照库。需要确认当前状态请在线查验。", "Verified offline, without the register. Verify online to learn the present state.")
 	case "not_registered":
-		r = notChecked("本平台的登记库里没有这张证照，可能由其他平台签发。请到颁发机构的平台查验。", "This platform's register has no such licence; another platform may have issued it. Verify there.")
+		r = notChecked("本平台的证照库里没有这张证照，可能由其他平台签发。请到颁发机构的平台查验。", "This platform's register has no such licence; another platform may have issued it. Verify there.")
 	case "register_unavailable":
-		r = notChecked("登记库暂时无法访问，没有核对。请稍后重试。", "The register could not be reached. Try again later.")
+		r = notChecked("证照库暂时无法访问，没有核对。请稍后重试。", "The register could not be reached. Try again later.")
 	case "register_data_differs":
-		r = failed(HashFailure, "内容与登记库里同一证照标识的记录不同。"+askZH, "It differs from what the register holds under the same identifier. "+askEN)
+		r = failed(HashFailure, "内容与证照库里同一证照标识的记录不同。"+askZH, "It differs from what the register holds under the same identifier. "+askEN)
 	case "register_file_differs":
-		r = indeterminate(NoPOE, "登记库里有这张证照，但登记的是另一份文件。请持证人从发证平台重新下载后再验。", "The register holds this licence with another file. Ask for the file from the issuing platform.")
+		r = indeterminate(NoPOE, "证照库里有这张证照，但登记的是另一份文件。请持证人从发证平台重新下载后再验。", "The register holds this licence with another file. Ask for the file from the issuing platform.")
 	case "state_unknown":
 		r = notChecked("证照当前状态未核验。办理前请在线查验，或使用最新的信任列表。", "The licence's present state was not checked. Verify online, or with the newest trust list, before acting on it.")
 	case "state_not_judged":
-		r = notChecked("文件没有通过验证，不对证照状态作判断。", "The file failed, so nothing is said of the licence.")
+		r = notChecked("文件没有通过验证，不对证照状态作判断。请先看没有通过的那一项。", "The file failed, so nothing is said of the licence. See the check that failed first.")
 	case "trust_list_expired":
 		r = notChecked("信任列表已过期，不能据此判断证照当前状态。请更新信任列表，或在线查验。", "The trust list is out of date and does not tell the present state. Update it, or verify online.")
 	case "trust_list_other_authority":
@@ -336,8 +347,8 @@ func pathFault(fault string) reason {
 		return passed("%s写明的是别的用途，因为这张证书本身列在信任锚里而予以采信。请确认列入是有意为之。",
 			"%s states another use, and is trusted because the certificate itself is among the trust anchors. Make sure that it was put there for this.")
 	case "untrusted":
-		return indeterminate(NoCertificateChainFound, "%s不是由这里信任的机构签发的，无法确认身份。请使用颁发机构公布的信任锚文件重新验证，或向颁发机构核实。",
-			"%s does not come from an authority trusted here. Verify again with the trust anchors that the issuing authority publishes, or ask it.")
+		return indeterminate(NoCertificateChainFound, "%s不是由这里信任的机构签发的，无法确认身份。请在颁发机构的平台上查验，或向颁发机构核实；用离线工具的，请先换用颁发机构公布的最新证书文件。",
+			"%s does not come from an authority trusted here. Verify on the issuing authority's platform, or ask it; with an offline tool, first fetch the newest certificate file that the authority publishes.")
 	case "chain_broken":
 		return indeterminate(CertificateChainGeneralFailure, "%s自称由这里信任的机构签发，但核对不上，不是那家机构签发的。"+askZH,
 			"%s claims to come from an authority trusted here, which did not issue it. "+askEN)
@@ -358,7 +369,8 @@ func pathFault(fault string) reason {
 		return indeterminate(RevokedNoPOE, "%s现在已被吊销，又没有证据证明是在吊销之前签署的。请改用带时间戳的文件，或向颁发机构核实。",
 			"%s is revoked now, and nothing proves that it signed before. Use the file with a timestamp, or ask the issuing authority.")
 	case "revocation_unknown":
-		return indeterminate(TryLater, "查不到%s当前的吊销情况。请更新信任锚文件（其中的吊销列表）后重新验证。", "It is not known whether %s is revoked. Update the anchors file (its revocation lists) and verify again.")
+		return indeterminate(TryLater, "查不到%s现在是否被吊销。请稍后重试，或在颁发机构的平台上查验；用离线工具的，请先换用最新的证书文件。",
+			"It is not known whether %s is revoked now. Try again later, or verify on the issuing authority's platform; with an offline tool, first fetch the newest certificate file.")
 	}
 	return reason{}
 }

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,11 +86,11 @@ func (s *session) identifier() licence.Identifier {
 func (s *session) withoutEntry() bool {
 	switch {
 	case s.verifier.Register == nil:
-		s.set(CheckRegister, "register_absent", "")
+		s.set(CheckRegister, "register_absent", "no register was asked")
 	case s.registerFault != nil:
-		s.set(CheckRegister, "register_unavailable", "")
+		s.set(CheckRegister, "register_unavailable", "the register did not answer")
 	case s.entry == nil:
-		s.set(CheckRegister, "not_registered", string(s.identifier()))
+		s.set(CheckRegister, "not_registered", "neither this file nor its identifier: "+cmp.Or(string(s.identifier()), "none was read"))
 	default:
 		return false
 	}

@@ -122,6 +122,8 @@ type Report struct {
 	// AsKnownAt is when LicenceState was so: when the register was read, when the
 	// trust list was issued, or the validation time. UTC, never zero.
 	AsKnownAt time.Time `json:"as_known_at"`
+	// AsOf is the licence's state on the day that was asked for; nil when none was.
+	AsOf *StateAsOf `json:"as_of,omitempty"`
 	// CodeAlone says that a QR code was judged and no file was seen.
 	CodeAlone bool `json:"-"`
 	// Checks holds every check of Names in that order, after CheckLog of a bundle. Of a file

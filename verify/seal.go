@@ -67,7 +67,7 @@ func (s *session) checkRevocation(signer, maker certificatePath) {
 	case signer.revocation():
 		s.set(CheckRevocation, string(roleSigner)+"_"+signer.fault, signer.text)
 	case signer.fault != "trusted" || maker.fault != "trusted":
-		s.set(CheckRevocation, "revocation_not_reached", "")
+		s.set(CheckRevocation, "revocation_not_reached", fmt.Sprintf("path of the signer %s, of the maker %s", signer.fault, maker.fault))
 	case later != nil:
 		s.set(CheckRevocation, "revoked_later", fmt.Sprintf("serial %x revoked %s (%s), judged at %s",
 			later.SerialNumber, instant(later.Effective()), later.Reason, instant(s.proof)))

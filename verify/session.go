@@ -81,14 +81,7 @@ func (s *session) good(name Name) bool { return s.checks[name].Result == ResultP
 
 // report closes the session.
 func (s *session) report() *Report {
-	for _, name := range s.names() {
-		if _, done := s.checks[name]; !done && name != CheckRegister && name != CheckState {
-			s.set(name, "not_reached", "")
-		}
-	}
-	if s.checks[CheckRegister].Code == "" && !s.withoutEntry() {
-		s.set(CheckRegister, "not_reached", "")
-	}
+	s.fill()
 	r := &Report{Seals: s.seals}
 	r.Indication, r.SubIndication = s.indicate()
 	s.judgeState(r)
@@ -102,6 +95,23 @@ func (s *session) report() *Report {
 		}
 	}
 	return r
+}
+
+// fill settles the checks that were not reached. Their evidence is what kept them.
+func (s *session) fill() {
+	why := ""
+	for _, name := range s.names() {
+		if c := s.checks[name]; why == "" && (c.Result == ResultFailed || c.Result == ResultIndeterminate) {
+			why = fmt.Sprintf("stopped at %s: %s", name, c.Code)
+		}
+	}
+	for _, name := range s.names() {
+		_, done := s.checks[name]
+		if done || name == CheckState || name == CheckRegister && s.withoutEntry() {
+			continue
+		}
+		s.set(name, "not_reached", why)
+	}
 }
 
 // indicate draws the verdict from the checks: a failed one outweighs an

@@ -103,7 +103,7 @@ func (s *session) checkCoSeals() {
 	named := s.licence.CoSealers
 	switch {
 	case len(s.coSeals) == 0 && len(named) == 0:
-		s.set(CheckCoSeals, "co_seals_none", "")
+		s.set(CheckCoSeals, "co_seals_none", "no seal before the issuing authority's; the data name none")
 		return
 	case len(s.coSeals) < len(named):
 		s.set(CheckCoSeals, "co_seal_missing", fmt.Sprintf("%d seals before the issuing authority's; the data name %d", len(s.coSeals), len(named)))

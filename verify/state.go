@@ -16,7 +16,7 @@ func (s *session) judgeState(r *Report) {
 		return
 	}
 	// A licence in force when the list was issued may have run out since.
-	if derived := s.derive(stored); derived != stored {
+	if derived := s.derive(stored, s.at); derived != stored {
 		r.LicenceState, r.AsKnownAt = derived, s.at.UTC().Truncate(time.Second)
 		code, evidence = "state_"+string(derived), s.dates()+"; validation time "+instant(s.at)
 	}
@@ -27,8 +27,10 @@ func (s *session) judgeState(r *Report) {
 func (s *session) storedState(verdict Indication) (_ licence.Status, known time.Time, code, evidence string) {
 	entry, list := s.entry, s.verifier.Trust
 	switch {
-	case verdict == TotalFailed || s.identifier() == "":
-		return licence.StatusUnknown, s.at, "state_not_judged", ""
+	case verdict == TotalFailed:
+		return licence.StatusUnknown, s.at, "state_not_judged", "TotalFailed"
+	case s.identifier() == "":
+		return licence.StatusUnknown, s.at, "state_not_judged", "no identifier was read"
 	case entry != nil:
 		if known = entry.ReadAt; known.IsZero() {
 			known = s.at
@@ -61,11 +63,12 @@ func (s *session) listedState(list *TrustList) (_ licence.Status, known time.Tim
 	return licence.StatusUnknown, s.at, "trust_list_older", list.describe(s.at) + "; not listed, and not proven to be sealed before"
 }
 
-func (s *session) derive(stored licence.Status) licence.Status {
+// derive counts the dates in.
+func (s *session) derive(stored licence.Status, at time.Time) licence.Status {
 	if s.licence != nil {
-		return s.licence.StatusAt(stored, s.at)
+		return s.licence.StatusAt(stored, at)
 	}
-	return s.qr.Payload.StatusAt(stored, s.at)
+	return s.qr.Payload.StatusAt(stored, at)
 }
 
 // dates gives the first and last day for evidence.

@@ -44,6 +44,7 @@ import (
 	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
+	"elicence/licence"
 )
 
 // Verifier holds what a verification relies on. It is not changed by use and is
@@ -64,27 +65,63 @@ type Verifier struct {
 	Policy *audit.Policy
 	// Register is asked for what it knows of the licence; nil when offline.
 	Register Register
+	// StatusAsOf tells the stored status that a licence of Register had at an instant,
+	// licence.ErrNotFound before it was there. Nil: the past is not known.
+	StatusAsOf func(context.Context, licence.Identifier, time.Time) (licence.Status, error)
 }
 
-// VerifyFile judges a licence file at the validation time at. It never fails:
-// whatever the bytes are, the report says what is known of them.
-func (v *Verifier) VerifyFile(ctx context.Context, file []byte, at time.Time) *Report {
+// Input is what is verified: a file, the text of a QR code, or both.
+type Input struct {
+	// File is a licence file; nil when there is none.
+	File []byte
+	// QR is the text of a QR code; empty when there is none. Beside a file it has to be
+	// the text of that file's own code.
+	QR string
+	// AsOf is a day for which the licence's state is asked besides that of now; zero: none.
+	AsOf licence.Date
+}
+
+// Verify judges in at the validation time at. It never fails: whatever the bytes are,
+// the report says what is known of them.
+func (v *Verifier) Verify(ctx context.Context, in Input, at time.Time) *Report {
 	s := newSession(v, at)
-	s.lookUpFile(ctx, file)
-	s.judge(ctx, s.read(file))
-	return s.report()
+	if in.File != nil {
+		s.lookUpFile(ctx, in.File)
+		s.judge(ctx, s.read(in.File), in.QR)
+	} else {
+		s.judgeQR(ctx, in.QR)
+	}
+	r := s.report()
+	r.CodeAlone = in.File == nil
+	r.AsOf = s.asOf(ctx, in.AsOf, r.Indication)
+	return r
+}
+
+// VerifyFile is Verify of a file alone.
+func (v *Verifier) VerifyFile(ctx context.Context, file []byte, at time.Time) *Report {
+	if file == nil {
+		file = []byte{}
+	}
+	return v.Verify(ctx, Input{File: file}, at)
+}
+
+// VerifyQR is Verify of the text of a QR code alone. The QR signer is looked up by its
+// key id in the trust list and in QRSigners.
+func (v *Verifier) VerifyQR(ctx context.Context, text string, at time.Time) *Report {
+	return v.Verify(ctx, Input{QR: text}, at)
 }
 
 // VerifyRead is VerifyFile for a caller that has read the file for itself. It asks
 // the register by the licence's identifier alone, not for the whole file.
 func (v *Verifier) VerifyRead(ctx context.Context, f *pdfsig.File, at time.Time) *Report {
 	s := newSession(v, at)
-	s.judge(ctx, f)
+	s.judge(ctx, f, "")
 	return s.report()
 }
 
-// judge makes the checks of a file, as far as there is one.
-func (s *session) judge(ctx context.Context, f *pdfsig.File) {
+// judge makes the checks of a file, as far as there is one, and of the text of a QR code
+// that came with it; empty: none.
+func (s *session) judge(ctx context.Context, f *pdfsig.File, text string) {
 	if f != nil && s.open(f) {
 		s.checkSealSignature()
 		s.checkTimestamp()
@@ -97,17 +134,15 @@ func (s *session) judge(ctx context.Context, f *pdfsig.File) {
 		s.checkEarlier()
 		s.checkCoSeals()
 		s.checkQR()
+		s.checkQRText(text)
 		s.checkRegister(ctx)
 	}
 }
 
-// VerifyQR judges the text of a verification QR code at the validation time at.
-// The QR signer is looked up by its key id in the trust list and in QRSigners.
-func (v *Verifier) VerifyQR(ctx context.Context, text string, at time.Time) *Report {
-	s := newSession(v, at)
+func (s *session) judgeQR(ctx context.Context, text string) {
 	for _, name := range []Name{CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker, CheckSignerCertificate,
 		CheckRevocation, CheckTimestamp, CheckDocumentDigest, CheckAttachedData, CheckCoSeals} {
-		s.set(name, "not_in_qr", "")
+		s.set(name, "not_in_qr", "a QR code and no file")
 	}
 	if s.openQR(text) {
 		s.lookUpIdentifier(ctx)
@@ -115,7 +150,4 @@ func (v *Verifier) VerifyQR(ctx context.Context, text string, at time.Time) *Rep
 		s.checkLookedUpQR()
 		s.checkRegisteredQR()
 	}
-	r := s.report()
-	r.CodeAlone = true
-	return r
 }
