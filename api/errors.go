@@ -37,7 +37,7 @@ var (
 	errMediaType    = &refusal{code: "unsupported_media_type", detail: "the Content-Type, or Content-Encoding, is not accepted here"}
 	errUnreadable   = &refusal{code: "body_unreadable", detail: "the body ended early, came too slowly or could not be read"}
 	errMalformed    = &refusal{code: "malformed_json", detail: "the body is not JSON"}
-	errBadUpload    = &refusal{code: "malformed_upload", detail: "the upload is not one multipart part named file"}
+	errBadUpload    = &refusal{code: "malformed_upload", detail: "the upload is not a form with a file, a qr text or both, each once, and at most an as_of beside them"}
 	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
 	errBusy         = &refusal{code: "busy", detail: "too many uploads at once", after: 5 * time.Second}
 	errCrowd        = &refusal{code: "rate_limited", detail: "too many uploads at once from this address or client", after: 5 * time.Second}

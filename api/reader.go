@@ -36,6 +36,12 @@ func parseJSON[Q any](body []byte, parse func(*reader) Q) (Q, error) {
 	if !ok {
 		return none, &licence.RequestError{Fields: []licence.FieldError{{Code: licence.CodeWrongType, Detail: "must be an object"}}}
 	}
+	return parseMembers(members, parse)
+}
+
+// parseMembers takes an object apart with parse. The error is a *licence.RequestError.
+func parseMembers[Q any](members map[string]any, parse func(*reader) Q) (Q, error) {
+	var none Q
 	var faults []licence.FieldError
 	root := &reader{members: members, asked: map[string]bool{}, faults: &faults}
 	q := parse(root)

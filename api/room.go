@@ -109,16 +109,16 @@ func (l *lodger) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// receive reads a subject into a room. What it refuses for want of room is logged
-// with the others of its minute.
-func (x *exchange) receive(r *room, sender string, read func() (subject, error)) (subject, error) {
+// receive reads a body into a room. What it refuses for want of room is logged with
+// the others of its minute.
+func receive[T any](x *exchange, r *room, sender string, read func() (T, error)) (in T, err error) {
 	if !r.enter(sender) {
-		return subject{}, x.summed(x.verifications.refused, errCrowd)
+		return in, x.summed(x.verifications.refused, errCrowd)
 	}
 	defer r.leave(sender)
-	s, err := read()
+	in, err = read()
 	if errors.Is(err, errBusy) {
 		err = x.summed(x.crowded, errBusy)
 	}
-	return s, err
+	return in, err
 }

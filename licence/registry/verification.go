@@ -38,6 +38,12 @@ func (l Lookup) ByIdentifier(ctx context.Context, id licence.Identifier) (Known,
 	return l.known(rec, rec.File, err)
 }
 
+// StatusAsOf is the stored status at an instant; licence.ErrNotFound before the licence
+// was there.
+func (l Lookup) StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error) {
+	return l.r.cfg.Store.StatusAsOf(ctx, id, at)
+}
+
 // known is the record as a verification sees it.
 func (l Lookup) known(rec Record, file File, err error) (Known, error) {
 	if err != nil {

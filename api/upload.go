@@ -1,0 +1,124 @@
+package api
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"mime/multipart"
+	"net/http"
+
+	"elicence/licence"
+	"elicence/verify"
+)
+
+// input reads the body of a verification, in any of its three forms.
+func (x *exchange) input() (verify.Input, error) {
+	mediaType, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
+	switch {
+	case err != nil:
+		return verify.Input{}, errMediaType
+	case mediaType == "application/json":
+		body, err := x.read(mediaType, licence.MaxJSON)
+		if err != nil {
+			return verify.Input{}, err
+		}
+		return parseJSON(body, func(r *reader) verify.Input {
+			return verify.Input{QR: r.required("qr", maxText), AsOf: r.pastDay("as_of", licence.DateOf(x.now()))}
+		})
+	case mediaType == "application/pdf":
+		body, err := x.read(mediaType, MaxFile)
+		return verify.Input{File: body}, err
+	case mediaType == "multipart/form-data":
+		return x.upload()
+	}
+	return verify.Input{}, errMediaType
+}
+
+// maxMultipart is what the framing of an upload, and its texts, may take beside the file.
+const maxMultipart = 16 << 10
+
+// upload reads a form: a file, the text of a QR code, or both, and a day. A browser
+// sends what was left empty too; it counts as left out.
+func (x *exchange) upload() (in verify.Input, err error) {
+	if x.r.ContentLength > MaxFile+maxMultipart {
+		return in, errTooLarge
+	}
+	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, MaxFile+maxMultipart)
+	form, err := x.r.MultipartReader()
+	if err != nil {
+		return in, errBadUpload
+	}
+	parts := map[string]any{} // texts by name; of the file, only that it came
+	for {
+		part, err := form.NextPart()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return in, bodyFault(err, errBadUpload)
+		}
+		if err := readPart(part, &in, parts); err != nil {
+			return in, err
+		}
+	}
+	delete(parts, "file")
+	return x.uploaded(in, parts)
+}
+
+// readPart reads one part of a form.
+func readPart(part *multipart.Part, in *verify.Input, parts map[string]any) error {
+	name, most := part.FormName(), int64(maxText)
+	if name == "file" {
+		most = MaxFile
+	}
+	if _, twice := parts[name]; twice || name != "file" && name != "qr" && name != "as_of" {
+		return errBadUpload
+	}
+	b, err := readAll(http.MaxBytesReader(nil, part, most))
+	if err != nil {
+		return err
+	}
+	if name == "file" && (len(b) > 0 || part.FileName() != "") { // else none was chosen
+		in.File = b
+	}
+	parts[name] = string(b[:min(len(b), maxText)])
+	return nil
+}
+
+// uploaded checks the texts of a form as if they were members of a JSON body.
+func (x *exchange) uploaded(in verify.Input, texts map[string]any) (verify.Input, error) {
+	for name, text := range texts {
+		if text == "" {
+			delete(texts, name)
+		}
+	}
+	rest, err := parseMembers(texts, func(r *reader) verify.Input {
+		return verify.Input{QR: r.text("qr", maxText), AsOf: r.pastDay("as_of", licence.DateOf(x.now()))}
+	})
+	if err != nil {
+		return verify.Input{}, err
+	}
+	if in.QR, in.AsOf = rest.QR, rest.AsOf; in.File == nil && in.QR == "" {
+		return verify.Input{}, errBadUpload
+	}
+	return in, nil
+}
+
+// firstYear is the first that a day asked for may lie in.
+const firstYear = 1900
+
+// pastDay takes a day that has begun; zero when absent.
+func (r *reader) pastDay(name string, today licence.Date) licence.Date {
+	text := r.text(name, maxText)
+	if text == "" {
+		return licence.Date{}
+	}
+	day, err := licence.ParseDate(text)
+	switch {
+	case err != nil:
+		r.fault(name, licence.CodeBadFormat, "is not a day YYYY-MM-DD")
+	case day.Compare(today) > 0 || day.Year() < firstYear:
+		r.fault(name, licence.CodeOutOfRange, "is not between the years %d and today", firstYear)
+	}
+	return day
+}
