@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func parsePages() (*template.Template, error) {
 	t, err := template.New("pages").Funcs(template.FuncMap{
 		"checkLabel": func(n verify.Name) string { return checkLabels[n] },
 		"stateLabel": stateLabel,
-		"reasons":    reasons,
+		"pick":       pick,
 		"clock":      func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
 	}).ParseFS(templates.Pages(), "*.html")
 	if err != nil {
@@ -41,7 +42,7 @@ var beijing = time.FixedZone("+08:00", 8*60*60)
 // checkLabels name the checks to people.
 var checkLabels = map[verify.Name]string{
 	verify.CheckStructure: "文件结构", verify.CheckCoverage: "签章覆盖范围", verify.CheckSealSignature: "电子签章",
-	verify.CheckSeal: "电子印章", verify.CheckSealMaker: "制章者证书", verify.CheckSignerCertificate: "签章者证书",
+	verify.CheckSeal: "电子印章", verify.CheckSealMaker: "制章单位证书", verify.CheckSignerCertificate: "签章单位证书",
 	verify.CheckRevocation: "证书吊销状态", verify.CheckTimestamp: "时间戳", verify.CheckDocumentDigest: "文件内容完整性",
 	verify.CheckQR: "二维码签名", verify.CheckAttachedData: "证照数据一致性", verify.CheckRegister: "证照库比对", verify.CheckCoSeals: "联合用印",
 	verify.CheckState: "证照状态",
@@ -51,7 +52,7 @@ var checkLabels = map[verify.Name]string{
 var stateLabels = map[licence.Status]string{
 	licence.StatusValid: "有效", licence.StatusSuspended: "暂停", licence.StatusRevoked: "已吊销",
 	licence.StatusWithdrawn: "已撤销", licence.StatusCancelled: "已注销", licence.StatusSuperseded: "已被新版本替代",
-	licence.StatusExpired: "已过期", licence.StatusNotYetValid: "尚未生效", licence.StatusUnknown: "未核验",
+	licence.StatusPending: "尚未签发", licence.StatusVoided: "已作废", licence.StatusExpired: "已过期", licence.StatusNotYetValid: "尚未生效", licence.StatusUnknown: "未核验",
 }
 
 func stateLabel(s licence.Status) string {
@@ -61,15 +62,9 @@ func stateLabel(s licence.Status) string {
 	return stateLabels[licence.StatusUnknown]
 }
 
-// reasons are the checks that keep a report from being good.
-func reasons(checks []verify.Check) []verify.Check {
-	var bad []verify.Check
-	for _, c := range checks {
-		if c.Result == verify.ResultFailed || c.Result == verify.ResultIndeterminate {
-			bad = append(bad, c)
-		}
-	}
-	return bad
+// pick returns the checks with one of some results.
+func pick(checks []verify.Check, results ...verify.Result) []verify.Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c verify.Check) bool { return !slices.Contains(results, c.Result) })
 }
 
 // pageData is what every page gets.
@@ -106,6 +101,8 @@ func (x *exchange) landingPage() { x.show(http.StatusOK, "landing", nil) }
 // statuses for its script.
 type verificationBody struct {
 	Report *reportJSON
+	// Today is the last day whose state can be asked for.
+	Today licence.Date
 	// Empty and Check are what the script fills in.
 	Empty  *reportJSON
 	Check  verify.Check
@@ -113,14 +110,15 @@ type verificationBody struct {
 	States map[licence.Status]string
 }
 
-func newVerificationBody(r *reportJSON) verificationBody {
-	return verificationBody{Report: r, Empty: &reportJSON{Report: &verify.Report{}, Licence: &statedJSON{}}, Checks: checkLabels, States: stateLabels}
+func (x *exchange) verificationBody(r *reportJSON) verificationBody {
+	return verificationBody{Report: r, Today: licence.DateOf(x.now()), Checks: checkLabels, States: stateLabels,
+		Empty: &reportJSON{Report: &verify.Report{AsOf: &verify.StateAsOf{}}, Licence: &statedJSON{}}}
 }
 
 // verificationPage is the page that a QR code opens. The code's payload is in the
 // fragment, which only the page's script sees.
 func (x *exchange) verificationPage() {
-	x.show(http.StatusOK, "verification", newVerificationBody(nil))
+	x.show(http.StatusOK, "verification", x.verificationBody(nil))
 }
 
 // crossOrigin keeps other sites from sending our forms (see http.CrossOriginProtection).
@@ -137,7 +135,7 @@ func (x *exchange) verificationForm() {
 		return
 	}
 	if report := x.verified(x.upload); report != nil {
-		x.show(http.StatusOK, "verification", newVerificationBody(report))
+		x.show(http.StatusOK, "verification", x.verificationBody(report))
 	}
 }
 

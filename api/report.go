@@ -17,6 +17,9 @@ type reportJSON struct {
 	AsKnownAt time.Time `json:"as_known_at"`
 	// VerifiedAt is the validation time.
 	VerifiedAt time.Time `json:"verified_at"`
+	// LogIndex is the index of the verification's entry in the access log, decimal; for
+	// pages, which do not show headers.
+	LogIndex string `json:"-"`
 	// FileDigest and QRDigest are SM3 of the file and of the code's text, lower-case
 	// hex; absent when there was none.
 	FileDigest string `json:"file_digest,omitempty"`

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"net/http"
+	"strconv"
 
 	"elicence/audit"
 	"elicence/licence"
@@ -72,6 +73,7 @@ func (x *exchange) verified(read func() (verify.Input, error)) *reportJSON {
 	if !x.settle(receipt, err) {
 		return nil
 	}
+	report.LogIndex = strconv.FormatUint(receipt.Index, 10)
 	return report
 }
 

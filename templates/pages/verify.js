@@ -1,4 +1,4 @@
-// The verification page: sends the QR code's payload, or a chosen file, to the
+// The verification page: sends the QR code's payload, or what the form holds, to the
 // server and shows its report. Texts from outside are only ever set as text.
 "use strict";
 
@@ -8,6 +8,7 @@
   const announcement = document.getElementById("announcement"); // read out; the report itself would be too long
   const working = document.getElementById("working");
   const trouble = document.getElementById("trouble");
+  const form = document.getElementById("upload");
   const labels = {};
   for (const dt of document.querySelectorAll("#labels dt")) {
     labels[dt.textContent] = dt.nextElementSibling.textContent;
@@ -19,7 +20,8 @@
     too_large: "文件太大：电子证照文件不超过 20 MB，请确认所选文件是否正确。",
     busy: "当前查验人数较多，请稍后再试。",
     log_unavailable: "服务暂时不可用，请稍后再试。",
-    invalid_request: "二维码内容不完整，请重新扫描证照上的二维码。",
+    invalid_request: "二维码的内容不完整，或者所选的日期不对（应为今天或以前的一天）。请检查后再试。",
+    malformed_upload: "请先选择文件，或填入二维码的内容。",
     network: "网络连接失败，请检查网络后再试。",
   };
 
@@ -31,47 +33,61 @@
     const item = document.getElementById("check-template").content.firstElementChild.cloneNode(true);
     item.className = "check " + check.result;
     slot(item, "name", labels["check-" + check.name] || check.name);
-    slot(item, "zh", check.zh);
-    slot(item, "en", check.en);
-    slot(item, "code", check.code);
-    slot(item, "evidence", check.evidence);
-    item.querySelector(".evidence").hidden = !check.evidence;
+    for (const name of ["zh", "en", "code", "evidence"]) slot(item, name, check[name]);
     return item;
   }
 
-  function showStated(root, licence) {
-    root.querySelector('[data-list="stated"]').hidden = !licence;
-    if (!licence) return;
-    for (const row of root.querySelectorAll("[data-row]")) {
-      const name = row.dataset.row;
-      const value = licence[name] || (name === "expires_on" ? "长期" : "");
-      row.hidden = !value;
-      row.querySelector("dd").textContent = value;
+  // showChecks fills every list of the report with the checks that have its results.
+  function showChecks(root, checks) {
+    for (const group of root.querySelectorAll("[data-results]")) {
+      const results = group.dataset.results.split(" ");
+      const own = checks.filter((c) => results.includes(c.result));
+      group.hidden = own.length === 0;
+      slot(group, "count", own.length);
+      group.querySelector("ul").replaceChildren(...own.map(showCheck));
     }
   }
 
-  function showReport(report) {
+  function showRows(root, values) {
+    for (const row of root.querySelectorAll("[data-row]")) {
+      const name = row.dataset.row;
+      if (!(name in values)) continue;
+      row.hidden = !values[name];
+      row.querySelector("dd").textContent = values[name];
+    }
+  }
+
+  function showTime(root, name, instant) {
+    const time = root.querySelector('[data-slot="' + name + '"]');
+    time.dateTime = instant;
+    time.textContent = new Date(instant).toLocaleString("sv-SE", { timeZone: "Asia/Shanghai" }); // YYYY-MM-DD hh:mm:ss
+  }
+
+  function showPast(root, past) {
+    root.querySelector('[data-list="past"]').hidden = !past;
+    if (!past) return;
+    slot(root, "past-date", past.date);
+    slot(root, "past-state", labels["state-" + past.licence_state] || past.licence_state);
+    slot(root, "past-zh", past.zh);
+    slot(root, "past-en", past.en);
+  }
+
+  function showReport(report, logIndex) {
     const root = document.getElementById("report-template").content.firstElementChild.cloneNode(true);
     root.className = "report " + report.tone;
     slot(root, "headline-zh", report.headline.zh);
     slot(root, "headline-en", report.headline.en);
     slot(root, "state", labels["state-" + report.licence_state] || report.licence_state);
-    const asOf = root.querySelector('[data-slot="as-of"]');
-    asOf.dateTime = report.as_known_at;
-    asOf.textContent = localTime(report.as_known_at);
-    showStated(root, report.licence);
-    const bad = report.checks.filter((c) => c.result === "failed" || c.result === "indeterminate");
-    const reasons = root.querySelector('[data-list="reasons"]');
-    reasons.hidden = bad.length === 0;
-    reasons.querySelector("ul").replaceChildren(...bad.map(showCheck));
-    root.querySelector('[data-list="checks"]').replaceChildren(...report.checks.map(showCheck));
+    showTime(root, "as-of", report.as_known_at);
+    showPast(root, report.as_of);
+    root.querySelector('[data-list="stated"]').hidden = !report.licence;
+    if (report.licence) showRows(root, Object.assign({}, report.licence, { expires_on: report.licence.expires_on || "长期" }));
+    showChecks(root, report.checks);
+    showTime(root, "verified-at", report.verified_at);
+    showRows(root, { log_index: logIndex, file_digest: report.file_digest, qr_digest: report.qr_digest });
     verdict.replaceChildren(root);
     announcement.textContent = report.headline.zh;
     verdict.scrollIntoView({ block: "start" });
-  }
-
-  function localTime(instant) {
-    return new Date(instant).toLocaleString("sv-SE", { timeZone: "Asia/Shanghai" }); // YYYY-MM-DD hh:mm:ss
   }
 
   function showTrouble(problem) {
@@ -80,16 +96,21 @@
     trouble.hidden = false;
   }
 
-  async function verify(type, body) {
-    const mine = ++newest;
+  function clear() {
     verdict.replaceChildren();
     announcement.textContent = "";
     trouble.hidden = true;
+    return ++newest;
+  }
+
+  async function verify(headers, body) {
+    const mine = clear();
     working.hidden = false;
-    let show, answer;
+    let show, answer, logIndex;
     try {
-      const response = await fetch("/api/v1/verifications", { method: "POST", headers: { "Content-Type": type }, body: body });
+      const response = await fetch("/api/v1/verifications", { method: "POST", headers: headers, body: body });
       answer = await response.json();
+      logIndex = response.headers.get("Elicence-Log-Index");
       show = response.ok ? showReport : showTrouble;
     } catch (e) {
       show = showTrouble;
@@ -97,28 +118,41 @@
     }
     if (mine !== newest) return;
     working.hidden = true;
-    show(answer);
+    show(answer, logIndex);
   }
 
   function readFragment() {
     if (location.hash.length < 2) return;
     // The code is printed in capitals: scheme, host and /V.
-    const text = location.origin.toUpperCase() + "/V" + location.hash;
-    verify("application/json", JSON.stringify({ qr: text.slice(0, 4096) }));
+    const text = (location.origin.toUpperCase() + "/V" + location.hash).slice(0, 4096);
+    form.elements.qr.value = text;
+    document.getElementById("scanned").hidden = false;
+    verify({ "Content-Type": "application/json" }, JSON.stringify({ qr: text }));
   }
 
-  document.getElementById("upload").addEventListener("submit", function (event) {
-    event.preventDefault();
-    const file = document.getElementById("file").files[0];
-    if (!file) return;
-    if (file.size > maxFile) {
-      newest++;
-      verdict.replaceChildren();
-      working.hidden = true;
-      showTrouble({ code: "too_large" });
-      return;
+  // filled is what the form holds, without what was left empty; null for nothing to verify.
+  function filled() {
+    const given = new FormData();
+    const file = form.elements.file.files[0];
+    if (file) given.append("file", file);
+    for (const name of ["qr", "as_of"]) {
+      const text = form.elements[name].value.trim();
+      if (text) given.append(name, text);
     }
-    verify("application/pdf", file);
+    return given.has("file") || given.has("qr") ? given : null;
+  }
+
+  form.addEventListener("submit", function (event) {
+    event.preventDefault();
+    const given = filled();
+    const fault = !given ? "malformed_upload" : given.has("file") && given.get("file").size > maxFile ? "too_large" : "";
+    if (!fault) return verify({}, given);
+    clear();
+    working.hidden = true;
+    showTrouble({ code: fault });
+  });
+  window.addEventListener("beforeprint", function () {
+    for (const details of verdict.querySelectorAll("details")) details.open = true;
   });
   window.addEventListener("hashchange", readFragment);
   readFragment();
