@@ -19,7 +19,7 @@
 //   - Every answer that touched the log carries its receipt (see receipt.go).
 //
 // It decides nothing about licences, keeps no state but rate limits, one-time
-// links and the sessions that were signed out of, and ends no TLS. gin stays
+// links, the sessions that were signed out of and the results of batches, and ends no TLS. gin stays
 // inside this package.
 package api
 
@@ -75,6 +75,7 @@ type Server struct {
 	verifications, strangers *limiter
 	// open is for verifications of anybody, reserved for those with a token.
 	open, reserved *room
+	batches        *batches
 	// crowded counts what was refused for want of room, unlogged what was refused
 	// because the log could not record it.
 	crowded, unlogged *tally
@@ -102,7 +103,7 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach)}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches()}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
 	s.crowded = s.newTally(registry.ActionVerify, errBusy.code)
@@ -117,9 +118,10 @@ func New(c Config) (*Server, error) {
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.ServeHTTP(w, r) }
 
-// Close logs the refusals that are still to be logged in sum. The server must
-// have stopped answering before.
+// Close ends the work on batches and logs the refusals that are still to be logged in
+// sum. The server must have stopped answering before.
 func (s *Server) Close() {
+	s.batches.close()
 	for _, t := range []*tally{s.verifications.refused, s.strangers.refused, s.crowded, s.unlogged} {
 		t.close()
 	}
@@ -140,6 +142,8 @@ func (s *Server) routes() {
 	v1.POST("/licences/:identifier/revoke", s.serveChange(registry.ActionRevoke, s.cfg.Registry.Revoke))
 	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, parseReuse, (*exchange).reuse))
 	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
+	v1.POST("/verifications/batch", s.handle(registry.ActionVerify, (*exchange).verificationBatch))
+	v1.GET("/verifications/batch/:batch", s.handle(registry.ActionVerify, (*exchange).batchResults))
 	v1.GET("/log/checkpoint", serveGet(s, registry.ActionLogRead, (*exchange).checkpoint))
 	v1.GET("/log/proof", serveGet(s, registry.ActionLogRead, (*exchange).proof))
 	v1.GET("/log/export", serveGet(s, registry.ActionLogRead, (*exchange).export))

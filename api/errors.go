@@ -38,6 +38,9 @@ var (
 	errUnreadable   = &refusal{code: "body_unreadable", detail: "the body ended early, came too slowly or could not be read"}
 	errMalformed    = &refusal{code: "malformed_json", detail: "the body is not JSON"}
 	errBadUpload    = &refusal{code: "malformed_upload", detail: "the upload is not a form with a file, a qr text or both, each once, and at most an as_of beside them"}
+	errBadBatch     = &refusal{code: "malformed_upload", detail: "the upload is not a form of 1 to 100 parts file or qr, and at most one as_of"}
+	errKept         = &refusal{code: "rate_limited", detail: "too many items in batches at once; the oldest are forgotten a quarter of an hour after they came", after: time.Minute}
+	errNoBatch      = &refusal{code: "no_such_batch", detail: "there is no such batch of this client; a batch is kept for a quarter of an hour"}
 	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
 	errBusy         = &refusal{code: "busy", detail: "too many uploads at once", after: 5 * time.Second}
 	errCrowd        = &refusal{code: "rate_limited", detail: "too many uploads at once from this address or client", after: 5 * time.Second}
@@ -64,6 +67,7 @@ var statuses = map[string]struct {
 	"not_signed_in":             {401, "Not authenticated"},
 	"forbidden":                 {403, "Not permitted"},
 	"not_found":                 {404, "Not found"},
+	"no_such_batch":             {404, "Not found"},
 	"idempotency_key_missing":   {400, "Idempotency-Key missing"},
 	"idempotency_key_malformed": {400, "Idempotency-Key malformed"},
 	"idempotency_key_reused":    {422, "Idempotency-Key used with another request"},
@@ -214,7 +218,7 @@ func fieldsOf(err error, code string) []problemField {
 func (x *exchange) fail(err error) {
 	p := problemOf(err, x.requestID)
 	if p.Status >= 500 {
-		x.fault(err)
+		x.fault(x.r.Context(), x.requestID, err)
 	}
 	x.announce(err, p)
 	if x.page {
@@ -230,15 +234,15 @@ const actionAppend audit.Action = "append_log"
 
 // fault reports an error that is the server's own, which a refusal is not. One of
 // the log is counted: until the log has recorded the count, the server is not ready.
-func (x *exchange) fault(err error) {
+func (s *Server) fault(ctx context.Context, requestID string, err error) {
 	var r *refusal
 	if errors.As(err, &r) {
 		return
 	}
-	x.report(err)
-	withdrawn := x.r.Context().Err() != nil // by a caller who went away
+	s.tell(requestID, err)
+	withdrawn := ctx.Err() != nil // by a caller who went away
 	if errors.Is(err, registry.ErrLog) && !errors.Is(err, audit.ErrInvalidEntry) && !withdrawn {
-		x.unlogged.add()
+		s.unlogged.add()
 	}
 }
 

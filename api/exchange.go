@@ -26,8 +26,8 @@ type exchange struct {
 	requestID string
 	// action is what is being done; empty where nothing can be logged.
 	action audit.Action
-	// identifier is the path's, as it came.
-	identifier string
+	// identifier and batch are the path's, as they came.
+	identifier, batch string
 	// caller is set once known; until then it is the anonymous one.
 	caller registry.Caller
 	// page says that a person looks at the answer: problems are shown as a page.
@@ -41,7 +41,7 @@ var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // handle makes a handler of gin's of h. It is the only place where gin's context is seen.
 func (s *Server) handle(action audit.Action, h func(*exchange)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier")}
+		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier"), batch: c.Param("batch")}
 		// A copy: net/http looks at the body of its own, to know what is left of it.
 		x.r = c.Request.WithContext(c.Request.Context())
 		x.requestID = s.nameRequest(c.Request.Header.Values("X-Request-Id"))

@@ -31,6 +31,21 @@ func (s *Server) Narrow(bytes int) { s.open.bytes = bytes }
 // Held is how many bytes of bodies are held in either room.
 func (s *Server) Held() int { return s.open.held + s.reserved.held }
 
+// Crowd counts so many items to a client's batches.
+func (s *Server) Crowd(client string, items int) {
+	s.batches.mu.Lock()
+	defer s.batches.mu.Unlock()
+	s.batches.kept[client] += items
+	s.batches.all += items
+}
+
+// The bounds on batches.
+const (
+	MaxBatch       = maxBatch
+	MaxClientItems = maxClientItems
+	MaxKeptItems   = maxKeptItems
+)
+
 // Mint and Redeem are the tokens, by the number of their use.
 func Mint(key []byte, use byte, client string, now time.Time) string {
 	return mint(key, tokenUse(use), client, now)
@@ -81,4 +96,11 @@ func Statuses() map[string]int {
 		m[code] = s.status
 	}
 	return m
+}
+
+// Kept is how many items of batches are kept.
+func (s *Server) Kept() int {
+	s.batches.mu.Lock()
+	defer s.batches.mu.Unlock()
+	return s.batches.all
 }

@@ -161,7 +161,7 @@ func (x *exchange) tokenFail(code string, err error) {
 	case err != nil:
 		p := problemOf(err, x.requestID)
 		status, code = p.Status, "temporarily_unavailable"
-		x.fault(err)
+		x.fault(x.r.Context(), x.requestID, err)
 		x.announce(err, p)
 	case status == http.StatusUnauthorized:
 		x.w.Header().Set("WWW-Authenticate", `Basic realm="elicence", charset="UTF-8"`)

@@ -69,7 +69,7 @@ func (x *exchange) verified(read func() (verify.Input, error)) *reportJSON {
 		x.refuse(err)
 		return nil
 	}
-	report, receipt, err := x.judge(room, in)
+	report, receipt, err := x.judge(x.r.Context(), x.caller, room, in)
 	if !x.settle(receipt, err) {
 		return nil
 	}
@@ -79,21 +79,21 @@ func (x *exchange) verified(read func() (verify.Input, error)) *reportJSON {
 
 // judge verifies behind the gate, as soon as the room has a place for it. Of a file
 // with a QR code the log has the digest of the file.
-func (x *exchange) judge(room *room, in verify.Input) (report *reportJSON, receipt audit.Receipt, err error) {
+func (s *Server) judge(ctx context.Context, c registry.Caller, room *room, in verify.Input) (report *reportJSON, receipt audit.Receipt, err error) {
 	select {
 	case room.places <- struct{}{}:
 		defer func() { <-room.places }()
-	case <-x.r.Context().Done():
-		return nil, receipt, x.r.Context().Err()
+	case <-ctx.Done():
+		return nil, receipt, ctx.Err()
 	}
 	digest := sm3.Sum(in.File)
 	if in.File == nil {
 		digest = sm3.Sum([]byte(in.QR))
 	}
-	receipt, err = x.cfg.Registry.Verify(x.r.Context(), x.caller, digest, func(l registry.Lookup) registry.Verdict {
-		v, at := x.cfg.Verifier(register{l}), x.now()
+	receipt, err = s.cfg.Registry.Verify(ctx, c, digest, func(l registry.Lookup) registry.Verdict {
+		v, at := s.cfg.Verifier(register{l}), s.cfg.Now()
 		v.StatusAsOf = l.StatusAsOf
-		r := v.Verify(x.r.Context(), in, at)
+		r := v.Verify(ctx, in, at)
 		report = newReport(r, in, at)
 		return verdict(r)
 	})

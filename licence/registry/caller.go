@@ -146,8 +146,8 @@ var permitted = map[audit.Action][]Role{
 // has reports whether the caller has a role.
 func (c Caller) has(r Role) bool { return slices.Contains(c.Roles, r) }
 
-// mayAct reports whether one of the caller's roles permits the action.
-func (c Caller) mayAct(a audit.Action) bool {
+// MayAct reports whether one of the caller's roles permits the action.
+func (c Caller) MayAct(a audit.Action) bool {
 	return slices.ContainsFunc(permitted[a], c.has)
 }
 

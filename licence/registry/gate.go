@@ -48,7 +48,7 @@ func (r *Registry) gate(ctx context.Context, c Caller, a *access) (audit.Receipt
 
 // decide is the whole decision: role, then what the operation itself checks.
 func (a *access) decide(c Caller) error {
-	if !c.mayAct(a.action) {
+	if !c.MayAct(a.action) {
 		return fmt.Errorf("%w: %s may not %s", ErrForbidden, c.Principal, a.action)
 	}
 	if a.check != nil {

@@ -115,7 +115,7 @@ func (r *Registry) show(ctx context.Context, c Caller, a *access, records []Reco
 // before the gate has logged it. A caller whose role does not permit a search is
 // left to the gate.
 func (r *Registry) searchable(ctx context.Context, c Caller, q Query) ([]Record, error) {
-	if !c.mayAct(ActionSearch) {
+	if !c.MayAct(ActionSearch) {
 		return nil, nil
 	}
 	if err := r.checkSearch(c, &q); err != nil {
@@ -214,7 +214,7 @@ func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reuse
 // before the gate has logged it. A caller whose role does not permit a reuse is
 // left to the gate.
 func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest) (Grant, []Record, error) {
-	if !c.mayAct(ActionReuse) {
+	if !c.MayAct(ActionReuse) {
 		return Grant{}, nil, nil
 	}
 	if q.Use.Purpose == "" || q.Use.Case == "" || q.Use.Matter == "" || q.Use.Operator == "" {
