@@ -50,7 +50,7 @@ func (v *Verifier) VerifyBundle(ctx context.Context, raw []byte, at time.Time) *
 		return s.report()
 	}
 	s.lookUpFile(ctx, b.File)
-	s.judge(ctx, s.read(b.File))
+	s.judge(ctx, s.read(b.File), "")
 	return s.report()
 }
 

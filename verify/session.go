@@ -81,7 +81,7 @@ func (s *session) good(name Name) bool { return s.checks[name].Result == ResultP
 
 // report closes the session.
 func (s *session) report() *Report {
-	s.fill()
+	s.fill(s.names())
 	r := &Report{Seals: s.seals}
 	r.Indication, r.SubIndication = s.indicate()
 	s.judgeState(r)
@@ -98,14 +98,14 @@ func (s *session) report() *Report {
 }
 
 // fill settles the checks that were not reached. Their evidence is what kept them.
-func (s *session) fill() {
+func (s *session) fill(names []Name) {
 	why := ""
-	for _, name := range s.names() {
+	for _, name := range names {
 		if c := s.checks[name]; why == "" && (c.Result == ResultFailed || c.Result == ResultIndeterminate) {
 			why = fmt.Sprintf("stopped at %s: %s", name, c.Code)
 		}
 	}
-	for _, name := range s.names() {
+	for _, name := range names {
 		_, done := s.checks[name]
 		if done || name == CheckState || name == CheckRegister && s.withoutEntry() {
 			continue
