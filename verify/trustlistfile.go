@@ -140,6 +140,9 @@ func (f trustListFile) marshal() ([]byte, error) {
 
 // parseTrustListFile takes the file apart; the body may still be anything.
 func parseTrustListFile(b []byte) (f trustListFile, err error) {
+	if len(b) > MaxTrustList {
+		return f, fmt.Errorf("more than %d bytes", MaxTrustList)
+	}
 	text, begins := bytes.CutPrefix(b, []byte(beforeBody))
 	text, ends := bytes.CutSuffix(text, []byte(afterSignature))
 	certificate := bytes.LastIndex(text, []byte(beforeCertificate))
@@ -228,7 +231,7 @@ func (b *trustListBody) checkStates() error {
 // serve for that too. A list that has expired is returned all the same, for it still
 // tells final states; see Stale.
 func ParseTrustList(b []byte, anchors *pki.TrustAnchors, now time.Time) (*TrustList, error) {
-	file, body, err := decodeTrustList(b)
+	file, err := parseTrustListFile(b)
 	if err != nil {
 		return nil, fmt.Errorf("verify: malformed trust list: %w", err)
 	}
@@ -242,7 +245,7 @@ func ParseTrustList(b []byte, anchors *pki.TrustAnchors, now time.Time) (*TrustL
 	if anchors == nil {
 		return nil, errors.New("verify: a trust list needs trust anchors")
 	}
-	t, err := body.list()
+	t, err := decodeTrustList(file.body)
 	if err != nil {
 		return nil, fmt.Errorf("verify: malformed trust list: %w", err)
 	}
@@ -255,23 +258,26 @@ func ParseTrustList(b []byte, anchors *pki.TrustAnchors, now time.Time) (*TrustL
 	return t, nil
 }
 
-// decodeTrustList reads the file and its body, and holds both to the one form that
-// is written: encoding them again must give the same bytes, which leaves no room
-// for a second member of the same name or for unknown ones.
-func decodeTrustList(b []byte) (file trustListFile, body trustListBody, err error) {
-	if len(b) > MaxTrustList {
-		return file, body, fmt.Errorf("more than %d bytes", MaxTrustList)
+// decodeTrustList reads the body of a trust list, and holds it to the one form that is
+// written: encoding it again must give the same bytes, which leaves no room for a second
+// member of the same name or for unknown ones. Anybody can sign a list of tiny elements,
+// which in memory are fifty times as large; so they are counted first.
+func decodeTrustList(raw []byte) (*TrustList, error) {
+	const maxElements = maxListedAuthorities + maxListedCAs + maxListedCRLs + maxListedQR + 100
+	if bytes.Count(raw, []byte{','}) > maxElements {
+		return nil, errors.New("too many entries")
 	}
-	if file, err = parseTrustListFile(b); err != nil {
-		return file, body, err
+	var body trustListBody
+	if err := json.Unmarshal(raw, &body); err != nil {
+		return nil, err
 	}
-	if err := json.Unmarshal(file.body, &body); err != nil {
-		return file, body, err
+	if again, err := json.Marshal(body); err != nil || !bytes.Equal(again, raw) {
+		return nil, errors.New("body is not in its one form")
 	}
-	if again, err := json.Marshal(body); err != nil || !bytes.Equal(again, file.body) {
-		return file, body, errors.New("body is not in its one form")
+	if err := body.check(); err != nil {
+		return nil, err
 	}
-	return file, body, body.check()
+	return body.list()
 }
 
 // list turns a body into a TrustList.
