@@ -15,6 +15,7 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/bundle"
+	"elicence/testdata/hostile"
 )
 
 const identifier = "1.2.156.3005.2.11100000000013338W011.11430000006122244L.20230000403.001.U"
@@ -269,13 +270,45 @@ func manifest(t testing.TB, old, new string) []byte {
 	})
 }
 
+// TestBounds: a bundle is taken apart in twice its size, whatever is in it.
+func TestBounds(t *testing.T) {
+	b := sample()
+	b.File, b.CRLs = make([]byte, 5<<20), slices.Repeat([][]byte{make([]byte, 1<<20)}, 16)
+	raw := mustMarshal(t, b)
+	allocated := hostile.Allocated(func() {
+		if _, err := bundle.Parse(raw); err != nil {
+			t.Error(err)
+		}
+	})
+	if most := int64(2*len(raw) + 2<<20); allocated > most {
+		t.Errorf("%d MB allocated for %d MB", allocated>>20, len(raw)>>20)
+	}
+	head := append([]byte("PK\x03\x04"), make([]byte, 26)...)
+	for name, raw := range map[string][]byte{
+		"members":                bytes.Repeat(head, 1_000_000),
+		"ends":                   bytes.Repeat(append([]byte("PK\x05\x06"), make([]byte, 18)...), 1_000_000),
+		"a member beyond 4 GiB":  append(append(bytes.Clone(head[:18]), 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff), make([]byte, 100)...),
+		"more than a bundle has": make([]byte, bundle.MaxSize+1),
+	} {
+		if n := hostile.Allocated(func() {
+			if b, err := bundle.Parse(raw); err == nil || b != nil {
+				t.Errorf("%s: taken in", name)
+			}
+		}); n > 2<<20 {
+			t.Errorf("%s: %d MB allocated", name, n>>20)
+		}
+	}
+}
+
 // FuzzParse wants what parses to marshal to the same bytes.
 func FuzzParse(f *testing.F) {
 	f.Add(mustMarshal(f, sample()))
 	f.Add([]byte("PK\x03\x04"))
 	f.Add(append([]byte("PK\x05\x06"), make([]byte, 18)...))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		b, err := bundle.Parse(raw)
+		var b *bundle.Bundle
+		var err error
+		hostile.Within(t, func() { b, err = bundle.Parse(raw) })
 		if err != nil {
 			if b != nil {
 				t.Error("a bundle beside an error")

@@ -16,11 +16,12 @@ import (
 const (
 	localMagic, centralMagic, endMagic = 0x04034b50, 0x02014b50, 0x06054b50
 
-	localSize  = 30 // of a local file header without the name
-	zipVersion = 10 // needed to extract: stored files
-	zipDate    = 1<<5 | 1
-	maxName    = 64
-	maxMembers = 128
+	localSize   = 30 // of a local file header without the name
+	centralSize = 46 // of an entry of the directory without the name
+	zipVersion  = 10 // needed to extract: stored files
+	zipDate     = 1<<5 | 1
+	maxName     = 64
+	maxMembers  = 128
 )
 
 // member is a file in a container.
@@ -31,7 +32,11 @@ type member struct {
 
 // marshalZIP writes a container.
 func marshalZIP(members []member) []byte {
-	var out, directory []byte
+	size := 0
+	for _, m := range members {
+		size += len(m.data) + 2*(maxName+centralSize)
+	}
+	out, directory := make([]byte, 0, size), []byte(nil) // one that grows would take three times as much
 	for _, m := range members {
 		offset := uint32(len(out))
 		common := header(m)
