@@ -48,10 +48,15 @@ func issuerOf(typeCode string) demoAuthority {
 	return demoAuthorities[i]
 }
 
+// coSeals reports whether the instance has a seal of the planning authority.
+func (w *walk) coSeals() bool {
+	return slices.ContainsFunc(w.in.settings.Authorities, func(a authority) bool { return a.Code == demoPlanning.Code })
+}
+
 // sealable leaves the joint licences out in a folder that was made before they existed: it
 // holds no seal for their second authority.
 func (w *walk) sealable(samples []sample) []sample {
-	if slices.Contains(w.in.settings.Authorities, demoPlanning.authority) {
+	if w.coSeals() {
 		return samples
 	}
 	fmt.Printf("skipped  joint licences: %s was made before %s had a seal; a new folder has it\n", w.dir, demoPlanning.Name)
@@ -61,7 +66,7 @@ func (w *walk) sealable(samples []sample) []sample {
 // consent has the planning authority agree to the use of its seal, without which no
 // joint licence is issued.
 func (w *walk) consent(ctx context.Context) error {
-	if !slices.Contains(w.in.settings.Authorities, demoPlanning.authority) {
+	if !w.coSeals() {
 		return nil
 	}
 	_, err := w.in.registry.PutConsent(ctx, registry.System("demo"), registry.Consent{

@@ -44,7 +44,7 @@ func TestDemoOfOlderFolder(t *testing.T) {
 	file := filepath.Join(s.Dir, "keys", "instance.json")
 	set, err := s.settings()
 	must(t, err)
-	set.Authorities = slices.DeleteFunc(set.Authorities, func(a authority) bool { return a == demoPlanning.authority })
+	set.Authorities = slices.DeleteFunc(set.Authorities, func(a authority) bool { return a.Code == demoPlanning.Code })
 	b, err := json.Marshal(set)
 	must(t, err)
 	must(t, os.WriteFile(file, b, 0o644))
