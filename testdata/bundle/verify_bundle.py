@@ -200,12 +200,25 @@ def token_of(der):
 
 
 def licence(pdf, m, paths, filed):
-    signed, contents = x.byte_range(pdf)
-    verdicts = x.judge_ses(pdf, signed, contents)
+    verdicts = x.judge_licence(pdf)
     need(set(verdicts.values()) <= {"good", "absent"}, "licence file: %s" % verdicts)
+    data = json.loads(x.attachment(pdf, b"licence.json"))["metadata"]
+    need(data["certificateIdentifier"] == m["identifier"], "licence of another identifier")
+    codes = [c["code"] for c in data.get("certificateCoSealingAuthorities", [])] + [data["certificateIssuingAuthorityCode"]]
+    seals = [contents for encoding, _, contents in x.containers(pdf) if encoding == b"GM.sm2seal"]
+    need(len(seals) == len(codes), "seals of other authorities than the data name")
+    proved = seal(seals[-1], codes[-1], paths, filed, filed)
+    for contents, code in zip(seals[:-1], codes[:-1]):
+        seal(contents, code, paths, proved, filed)  # which the last one covers
+    paths.follow(Certificate(x.attachment(pdf, b"qr-signer.cer")), "qr", proved)
+    need(x.sm3(x.attachment(pdf, b"licence.json")) in x.attachment(pdf, b"qr.cbor"), "QR code of other data")
+    return proved
+
+
+def seal(contents, code, paths, proved, filed):
+    """Judges one seal on the file, which is proved to have been there; returns what its own token proves, if it has one."""
     _, cert, value, token, _, eseal = x.seal_signature(contents)
     signer = Certificate(cert)
-    proved = filed
     if token is not None:
         proved, tsa = token_of(token)
         need(proved <= filed + SKEW, "token is later than the log's entry")
@@ -213,14 +226,9 @@ def licence(pdf, m, paths, filed):
         need(later is None or later[1] in RETIRED or later[0] > filed, "timestamp authority's key was lost before the file was logged")
     paths.follow(signer, "signer", proved)
     paths.follow(Certificate(x.whole(eseal, (0x30, 4, 6, 3, 0xA0), 1)[1].value), "maker", proved)
-    paths.follow(Certificate(x.attachment(pdf, b"qr-signer.cer")), "qr", proved)
     valid = [instant(n) for n in x.Node(eseal).all()[0].all()[2].all()[-2:]]
     need(valid[0] <= proved <= valid[1], "seal is out of its validity")
-    data = json.loads(x.attachment(pdf, b"licence.json"))["metadata"]
-    need(data["certificateIdentifier"] == m["identifier"], "licence of another identifier")
-    code = x.Node(signer.extensions["1.2.156.10260.4.1.4"]).value.decode()
-    need(code == data["certificateIssuingAuthorityCode"], "signer is not the issuing authority")
-    need(x.sm3(x.attachment(pdf, b"licence.json")) in x.attachment(pdf, b"qr.cbor"), "QR code of other data")
+    need(x.Node(signer.extensions["1.2.156.10260.4.1.4"]).value.decode() == code, "signer is not the authority that the data name")
     return proved
 
 
