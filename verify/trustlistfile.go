@@ -261,21 +261,25 @@ func ParseTrustList(b []byte, anchors *pki.TrustAnchors, now time.Time) (*TrustL
 // decodeTrustList reads the body of a trust list, and holds it to the one form that is
 // written: encoding it again must give the same bytes, which leaves no room for a second
 // member of the same name or for unknown ones. Anybody can sign a list of tiny elements,
-// which in memory are fifty times as large; so they are counted first.
+// which in memory are fifty times as large, so they are counted first; and what is
+// refused anyway is not encoded. No text of a list needs an escape.
 func decodeTrustList(raw []byte) (*TrustList, error) {
 	const maxElements = maxListedAuthorities + maxListedCAs + maxListedCRLs + maxListedQR + 100
-	if bytes.Count(raw, []byte{','}) > maxElements {
+	switch {
+	case bytes.Count(raw, []byte{','}) > maxElements:
 		return nil, errors.New("too many entries")
+	case bytes.IndexByte(raw, '\\') >= 0:
+		return nil, errors.New("body is not in its one form")
 	}
 	var body trustListBody
 	if err := json.Unmarshal(raw, &body); err != nil {
 		return nil, err
 	}
-	if again, err := json.Marshal(body); err != nil || !bytes.Equal(again, raw) {
-		return nil, errors.New("body is not in its one form")
-	}
 	if err := body.check(); err != nil {
 		return nil, err
+	}
+	if again, err := json.Marshal(body); err != nil || !bytes.Equal(again, raw) {
+		return nil, errors.New("body is not in its one form")
 	}
 	return body.list()
 }
