@@ -240,9 +240,6 @@ func parse(raw []byte) (*Bundle, error) {
 	if err := b.readManifest(text); err != nil {
 		return nil, err
 	}
-	if again, err := b.Marshal(); err != nil || !bytes.Equal(again, raw) { // a proof in other letters
-		return nil, errors.New("not in its one form")
-	}
 	return b, nil
 }
 
@@ -306,6 +303,9 @@ func (r *reader) proof(name string) (hashes [][]byte) {
 			return nil
 		}
 		hashes = append(hashes, h)
+	}
+	if r.err == nil && !bytes.Equal(marshalProof(hashes), text) {
+		r.err = fmt.Errorf("%s is not a hash a line, in lower case", name)
 	}
 	return hashes
 }

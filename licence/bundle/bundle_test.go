@@ -320,3 +320,22 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// FuzzParseMembers puts any files into the container, which most changes would break.
+func FuzzParseMembers(f *testing.F) {
+	f.Add(string(sample().Manifest()), []byte("%PDF-1.7 licence"), "log/2.proof", "abab\n")
+	f.Add(`{"format":"elicence-bundle/1","identifier":"","status":"","files":{}}`+"\n", []byte{}, "crls/1.crl", "")
+	f.Fuzz(func(t *testing.T, manifest string, file []byte, name, content string) {
+		raw := fix(t, sample(), func(m map[string][]byte) {
+			m["manifest.json"], m["licence.pdf"], m[name] = []byte(manifest), file, []byte(content)
+		})
+		var b *bundle.Bundle
+		var err error
+		hostile.Within(t, func() { b, err = bundle.Parse(raw) })
+		if err == nil {
+			if again, err := b.Marshal(); err != nil || !bytes.Equal(again, raw) {
+				t.Errorf("marshals to other bytes: %v", err)
+			}
+		}
+	})
+}
