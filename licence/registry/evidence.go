@@ -117,34 +117,47 @@ func (r *Registry) fileEntries(ctx context.Context, rec *Record) ([]audit.Row, e
 }
 
 // reliedOn lists the certificates of every seal and timestamp of a file and of its QR
-// code. They were used at the time of a token, or else when the file was logged.
+// code, with when they were used: at the time of a token, or else when the file was logged.
 func reliedOn(file []byte, logged time.Time) (all []Relied, err error) {
 	f, err := pdfsig.Read(file)
 	if err != nil {
 		return nil, err
 	}
-	at := logged
-	for i := len(f.Signatures) - 1; i >= 0; i-- { // the last one's token dates them all
+	proved := logged
+	for i, last := len(f.Signatures)-1, true; i >= 0; i, last = i-1, false {
 		if f.Signatures[i].SubFilter != pdfsig.SubFilter {
 			continue
 		}
-		signature, err := seal.ParseSignature(f.Signatures[i].Contents)
+		relied, at, err := reliedBy(f.Signatures[i].Contents, proved)
 		if err != nil {
 			return nil, err
 		}
-		if len(signature.Timestamp) > 0 {
-			token, err := tsa.ParseToken(signature.Timestamp)
-			if err != nil {
-				return nil, err
-			}
-			at = token.Time
-			all = append(all, Relied{token.Certificate, pki.UsageTimestamp, at, token.Intermediates})
+		if last { // which covers all the others, and so dates them
+			proved = at
 		}
-		all = append(all, Relied{Certificate: signature.Certificate, Usage: pki.UsageSealSigner, At: at},
-			Relied{Certificate: signature.Seal.Maker, Usage: pki.UsageSealMaker, At: at})
+		all = append(all, relied...)
 	}
 	qr, err := pki.ParseCertificate(f.Attachments[attachedQRSigner])
-	return append(all, Relied{Certificate: qr, Usage: pki.UsageQR, At: at}), err
+	return append(all, Relied{Certificate: qr, Usage: pki.UsageQR, At: proved}), err
+}
+
+// reliedBy lists the certificates of one seal signature, and when it was there: at the
+// time of its token, else at proved.
+func reliedBy(contents []byte, proved time.Time) (all []Relied, at time.Time, err error) {
+	signature, err := seal.ParseSignature(contents)
+	if err != nil {
+		return nil, proved, err
+	}
+	if len(signature.Timestamp) > 0 {
+		token, err := tsa.ParseToken(signature.Timestamp)
+		if err != nil {
+			return nil, proved, err
+		}
+		proved = token.Time
+		all = append(all, Relied{token.Certificate, pki.UsageTimestamp, proved, token.Intermediates})
+	}
+	return append(all, Relied{Certificate: signature.Certificate, Usage: pki.UsageSealSigner, At: proved},
+		Relied{Certificate: signature.Seal.Maker, Usage: pki.UsageSealMaker, At: proved}), proved, nil
 }
 
 // prove adds the entry that permitted the bundle, and the way from every entry to the

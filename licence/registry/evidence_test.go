@@ -178,3 +178,49 @@ func TestBundleRelies(t *testing.T) {
 		}
 	}
 }
+
+// TestBundleOfSeveralSeals wants every seal of a licence to be provable, one with a token
+// of its own, the last with a token that came hours later.
+func TestBundleOfSeveralSeals(t *testing.T) {
+	s := open(t)
+	_, c := sample(t, joint)
+	away := s.Config
+	away.TSA = &flaky{Timestamper: s.Config.TSA, away: func(n int) bool { return n > 0 }}
+	issued, err := issueJoint(t, over(t, away), "k")
+	must(t, err)
+	want := func(name string, codes ...string) {
+		t.Helper()
+		raw, _, err := s.Bundle(t.Context(), c, issued.Identifier, registry.Use{})
+		must(t, err)
+		r := judge(t, s, raw, s.Now().AddDate(10, 0, 0))
+		if r.Indication != verify.TotalPassed || len(r.Seals) != len(codes) {
+			t.Errorf("%s: %s/%s, %d seals, %+v", name, r.Indication, r.SubIndication, len(r.Seals), r.Checks)
+			return
+		}
+		for i, code := range codes {
+			if got := timestampOf(r.Seals[i]); got != code {
+				t.Errorf("%s: seal %d: %s, want %s", name, i+1, got, code)
+			}
+		}
+	}
+	want("the last without token", "timestamp_own", "timestamp_absent")
+	s.Move(5 * time.Hour)
+	if n, err := s.Upgrade(t.Context()); n != 1 || err != nil {
+		t.Fatal(n, err)
+	}
+	s.Move(time.Hour)
+	want("the last with a late token", "timestamp_own", "timestamp_own")
+	cfg, asked := s.Config, map[pki.Usage][]time.Time{}
+	cfg.Evidence = func(ctx context.Context, relied []registry.Relied) (registry.Evidence, error) {
+		for _, r := range relied {
+			asked[r.Usage] = append(asked[r.Usage], r.At)
+		}
+		return s.Config.Evidence(ctx, relied)
+	}
+	_, _, err = over(t, cfg).Bundle(t.Context(), c, issued.Identifier, registry.Use{})
+	must(t, err)
+	signers := asked[pki.UsageSealSigner]
+	if len(signers) != 2 || signers[0].Sub(signers[1]) != 5*time.Hour || len(asked[pki.UsageTimestamp]) != 2 || !asked[pki.UsageQR][0].Equal(signers[0]) {
+		t.Errorf("evidence asked for: %v", asked)
+	}
+}
