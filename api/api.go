@@ -70,9 +70,9 @@ type Server struct {
 	// links are the sign-in links that nobody has used yet, ended the sessions that
 	// were signed out of.
 	links, ended codes
-	// verifications bounds anonymous verifications by address, strangers failed
-	// authentications; see guesser.
-	verifications, strangers *limiter
+	// verifications bounds anonymous verifications by address, reports those that are
+	// sealed, strangers failed authentications; see guesser.
+	verifications, reports, strangers *limiter
 	// open is for verifications of anybody, reserved for those with a token.
 	open, reserved *room
 	batches        *batches
@@ -105,6 +105,7 @@ func New(c Config) (*Server, error) {
 	releaseMode()
 	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches()}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
+	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
 	s.crowded = s.newTally(registry.ActionVerify, errBusy.code)
 	s.unlogged = s.newTally(actionAppend, "log_unavailable")
@@ -122,7 +123,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // sum. The server must have stopped answering before.
 func (s *Server) Close() {
 	s.batches.close()
-	for _, t := range []*tally{s.verifications.refused, s.strangers.refused, s.crowded, s.unlogged} {
+	for _, t := range []*tally{s.verifications.refused, s.reports.refused, s.strangers.refused, s.crowded, s.unlogged} {
 		t.close()
 	}
 }
@@ -142,6 +143,7 @@ func (s *Server) routes() {
 	v1.POST("/licences/:identifier/revoke", s.serveChange(registry.ActionRevoke, s.cfg.Registry.Revoke))
 	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, parseReuse, (*exchange).reuse))
 	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
+	v1.POST("/verifications/report", s.handle(registry.ActionVerify, (*exchange).sealedReport))
 	v1.POST("/verifications/batch", s.handle(registry.ActionVerify, (*exchange).verificationBatch))
 	v1.GET("/verifications/batch/:batch", s.handle(registry.ActionVerify, (*exchange).batchResults))
 	v1.GET("/log/checkpoint", serveGet(s, registry.ActionLogRead, (*exchange).checkpoint))
@@ -157,7 +159,11 @@ func (s *Server) routes() {
 	for _, path := range []string{"/V", "/v"} { // QR codes print capitals, people type small letters
 		s.engine.GET(path, s.handle("", (*exchange).verificationPage))
 		s.engine.POST(path, s.handle(registry.ActionVerify, (*exchange).verificationForm))
+		s.engine.POST(path+"/report", s.handle(registry.ActionVerify, (*exchange).sealedReportForm))
 		s.engine.GET(path+"/", s.handle("", func(x *exchange) { x.redirect(http.StatusPermanentRedirect, "/V") }))
+	}
+	for _, path := range []string{"/R", "/r"} {
+		s.engine.GET(path+"/:report", s.handle(registry.ActionReadReport, (*exchange).reportPage))
 	}
 	s.engine.GET("/holder", s.handle(registry.ActionSearch, (*exchange).holderPage))
 	s.engine.GET("/holder/sign-in", s.handle("", (*exchange).signInPage))

@@ -252,7 +252,7 @@ func (x *exchange) batchResults() {
 		x.refuse(err)
 		return
 	}
-	one := x.batches.find(x.batch, x.caller.Principal, x.now())
+	one := x.batches.find(x.name, x.caller.Principal, x.now())
 	if one == nil {
 		x.refuse(errNoBatch)
 		return

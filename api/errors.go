@@ -41,6 +41,7 @@ var (
 	errBadBatch     = &refusal{code: "malformed_upload", detail: "the upload is not a form of 1 to 100 parts file or qr, and at most one as_of"}
 	errKept         = &refusal{code: "rate_limited", detail: "too many items in batches at once; the oldest are forgotten a quarter of an hour after they came", after: time.Minute}
 	errNoBatch      = &refusal{code: "no_such_batch", detail: "there is no such batch of this client; a batch is kept for a quarter of an hour"}
+	errNoReport     = &refusal{code: "no_such_report", detail: "the access log has no verification that this report could be on"}
 	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
 	errBusy         = &refusal{code: "busy", detail: "too many uploads at once", after: 5 * time.Second}
 	errCrowd        = &refusal{code: "rate_limited", detail: "too many uploads at once from this address or client", after: 5 * time.Second}
@@ -68,6 +69,7 @@ var statuses = map[string]struct {
 	"forbidden":                 {403, "Not permitted"},
 	"not_found":                 {404, "Not found"},
 	"no_such_batch":             {404, "Not found"},
+	"no_such_report":            {404, "Not found"},
 	"idempotency_key_missing":   {400, "Idempotency-Key missing"},
 	"idempotency_key_malformed": {400, "Idempotency-Key malformed"},
 	"idempotency_key_reused":    {422, "Idempotency-Key used with another request"},

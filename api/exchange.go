@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -26,8 +27,8 @@ type exchange struct {
 	requestID string
 	// action is what is being done; empty where nothing can be logged.
 	action audit.Action
-	// identifier and batch are the path's, as they came.
-	identifier, batch string
+	// identifier, and the name of another thing, are the path's, as they came.
+	identifier, name string
 	// caller is set once known; until then it is the anonymous one.
 	caller registry.Caller
 	// page says that a person looks at the answer: problems are shown as a page.
@@ -41,7 +42,7 @@ var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // handle makes a handler of gin's of h. It is the only place where gin's context is seen.
 func (s *Server) handle(action audit.Action, h func(*exchange)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier"), batch: c.Param("batch")}
+		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier"), name: cmp.Or(c.Param("batch"), c.Param("report"))}
 		// A copy: net/http looks at the body of its own, to know what is left of it.
 		x.r = c.Request.WithContext(c.Request.Context())
 		x.requestID = s.nameRequest(c.Request.Header.Values("X-Request-Id"))

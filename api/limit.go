@@ -26,6 +26,8 @@ type limits struct {
 var (
 	// verificationRate is for anonymous verifications: a queue at a counter, not a harvest.
 	verificationRate = limits{2 * time.Second, 30}
+	// reportRate is for anonymous verifications whose report is sealed: a key is used.
+	reportRate = limits{10 * time.Second, 5}
 	// strangerRate is for failed authentications.
 	strangerRate = limits{3 * time.Second, 20}
 )

@@ -28,6 +28,7 @@ func parsePages() (*template.Template, error) {
 		"checkLabel": func(n verify.Name) string { return checkLabels[n] },
 		"stateLabel": stateLabel,
 		"pick":       pick,
+		"indication": indicationLabel,
 		"clock":      func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
 	}).ParseFS(templates.Pages(), "*.html")
 	if err != nil {
@@ -42,7 +43,7 @@ var beijing = time.FixedZone("+08:00", 8*60*60)
 // checkLabels name the checks to people.
 var checkLabels = map[verify.Name]string{
 	verify.CheckStructure: "文件结构", verify.CheckCoverage: "签章覆盖范围", verify.CheckSealSignature: "电子签章",
-	verify.CheckSeal: "电子印章", verify.CheckSealMaker: "制章单位证书", verify.CheckSignerCertificate: "签章单位证书",
+	verify.CheckSeal: "电子印章", verify.CheckSealMaker: "制章单位证书", verify.CheckSignerCertificate: "盖章单位证书",
 	verify.CheckRevocation: "证书吊销状态", verify.CheckTimestamp: "时间戳", verify.CheckDocumentDigest: "文件内容完整性",
 	verify.CheckQR: "二维码签名", verify.CheckAttachedData: "证照数据一致性", verify.CheckRegister: "证照库比对", verify.CheckCoSeals: "联合用印",
 	verify.CheckState: "证照状态",
@@ -60,6 +61,13 @@ func stateLabel(s licence.Status) string {
 		return label
 	}
 	return stateLabels[licence.StatusUnknown]
+}
+
+// indicationLabel names an indication to people; code may have a sub-indication behind
+// a slash.
+func indicationLabel(code string) string {
+	indication, _, _ := strings.Cut(code, "/")
+	return map[string]string{string(verify.TotalPassed): "通过", string(verify.TotalFailed): "不通过", string(verify.Indeterminate): "无法确认"}[indication]
 }
 
 // pick returns the checks with one of some results.
@@ -101,6 +109,8 @@ func (x *exchange) landingPage() { x.show(http.StatusOK, "landing", nil) }
 // statuses for its script.
 type verificationBody struct {
 	Report *reportJSON
+	// Sealed says that the report can be had as a sealed file.
+	Sealed bool
 	// Today is the last day whose state can be asked for.
 	Today licence.Date
 	// Empty and Check are what the script fills in.
@@ -111,7 +121,8 @@ type verificationBody struct {
 }
 
 func (x *exchange) verificationBody(r *reportJSON) verificationBody {
-	return verificationBody{Report: r, Today: licence.DateOf(x.now()), Checks: checkLabels, States: stateLabels,
+	_, sealed := x.cfg.Registry.Reporter()
+	return verificationBody{Report: r, Sealed: sealed, Today: licence.DateOf(x.now()), Checks: checkLabels, States: stateLabels,
 		Empty: &reportJSON{Report: &verify.Report{AsOf: &verify.StateAsOf{}}, Licence: &statedJSON{}}}
 }
 
@@ -134,7 +145,7 @@ func (x *exchange) verificationForm() {
 		x.refuse(x.stranger(errCrossOrigin))
 		return
 	}
-	if report := x.verified(x.upload); report != nil {
+	if report, _ := x.verified(x.upload); report != nil {
 		x.show(http.StatusOK, "verification", x.verificationBody(report))
 	}
 }
@@ -152,6 +163,8 @@ var problemWords = map[string]struct{ Title, Next string }{
 	"no_such_method":         {"不能这样打开这个网址", "请从下面的链接重新进入。"},
 	"not_signed_in":          {"请先登录", "请使用发给您的一次性登录链接进入本页。"},
 	"link_spent":             {"登录链接已失效", "一次性登录链接只能使用一次，且有时间限制。请索取新的链接。"},
+	"no_seal":                {"这里不能出具核验报告", "本平台没有用于核验报告的电子印章。请直接打印查验结果页面。"},
+	"no_such_report":         {"没有这份核验报告", "访问日志里没有这份核验报告的记录，它不是本平台出具的。请勿采信，并与提交报告的人核实。"},
 	"not_found":              {"没有找到这份证照", "请返回“我的证照”，从列表中重新打开。"},
 	"too_large":              {"文件太大", "电子证照文件不超过 20 MB。请确认所选文件是否正确。"},
 	"malformed_upload":       {"没有收到文件或二维码", "请返回上一页，选择一个电子证照文件（PDF），或填入二维码的内容后再提交。"},

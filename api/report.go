@@ -27,6 +27,8 @@ type reportJSON struct {
 	// Tone says how a page shows the report; see toneOf.
 	Tone     tone         `json:"tone"`
 	Headline headlineJSON `json:"headline"`
+	// size is the file's, in bytes.
+	size int
 	// Licence is what the file or the QR code states; absent when nothing may be
 	// said of it.
 	Licence *statedJSON `json:"licence,omitempty"`
@@ -84,7 +86,7 @@ func newReport(r *verify.Report, in verify.Input, at time.Time) *reportJSON {
 	out := &reportJSON{Report: r, AsKnownAt: r.AsKnownAt.UTC().Truncate(time.Second), VerifiedAt: at.UTC().Truncate(time.Second),
 		Tone: toneOf(r), Headline: headlineJSON{zh, en}, Licence: stated(r)}
 	if in.File != nil {
-		out.FileDigest = sm3Hex(in.File)
+		out.FileDigest, out.size = sm3Hex(in.File), len(in.File)
 	}
 	if in.QR != "" {
 		out.QRDigest = sm3Hex([]byte(in.QR))

@@ -46,18 +46,18 @@ func (x *exchange) verification() {
 			return
 		}
 	}
-	if report := x.verified(x.input); report != nil {
+	if report, _ := x.verified(x.input); report != nil {
 		x.json(http.StatusOK, report)
 	}
 }
 
-// verified reads what is to be verified, verifies it and logs that. It is nil when the
-// answer was a problem, which is then written.
-func (x *exchange) verified(read func() (verify.Input, error)) *reportJSON {
+// verified reads what is to be verified, verifies it and logs that. The report is nil
+// when the answer was a problem, which is then written.
+func (x *exchange) verified(read func() (verify.Input, error)) (*reportJSON, audit.Receipt) {
 	if x.anonymous() {
 		if wait := x.verifications.take(x.remote(), x.now()); wait > 0 {
 			x.refuse(x.summed(x.verifications.refused, errLimited(wait)))
-			return nil
+			return nil, audit.Receipt{}
 		}
 	}
 	room, sender := x.room()
@@ -67,14 +67,14 @@ func (x *exchange) verified(read func() (verify.Input, error)) *reportJSON {
 	in, err := receive(x, room, sender, read)
 	if err != nil {
 		x.refuse(err)
-		return nil
+		return nil, audit.Receipt{}
 	}
 	report, receipt, err := x.judge(x.r.Context(), x.caller, room, in)
 	if !x.settle(receipt, err) {
-		return nil
+		return nil, receipt
 	}
 	report.LogIndex = strconv.FormatUint(receipt.Index, 10)
-	return report
+	return report, receipt
 }
 
 // judge verifies behind the gate, as soon as the room has a place for it. Of a file

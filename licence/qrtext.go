@@ -15,14 +15,20 @@ import (
 // segments (alphanumeric URL, one byte "#", numeric Digits) it takes the least
 // room, and FitQRPayload counts on that.
 type QRText struct {
-	// URL is the verification page in capitals: "HTTPS://HOST/V".
+	// URL is the verification page in capitals: "HTTPS://HOST/V"; of a code that is no
+	// licence's, another address.
 	URL string
 	// Digits is the QR message, 7 bytes as 17 decimal digits.
 	Digits string
 }
 
-// String is the whole text, as a scanner reads it.
-func (q QRText) String() string { return q.URL + "#" + q.Digits }
+// String is the whole text, as a scanner reads it; without Digits it is the URL.
+func (q QRText) String() string {
+	if q.Digits == "" {
+		return q.URL
+	}
+	return q.URL + "#" + q.Digits
+}
 
 const (
 	// maxTextChars bounds the text of a QR code that is read.
@@ -66,6 +72,17 @@ func verificationPage(publicURL string) (string, error) {
 		return "", fmt.Errorf("licence: the public URL %q has a host or port that a QR code cannot carry in capitals", publicURL)
 	}
 	return strings.ToUpper(u.Scheme) + "://" + host + "/V", nil
+}
+
+// NewReportText is the text of the code on a verification report (核验报告), for the
+// service at publicURL: the page that compares the report with the access log, by the
+// index and the leaf hash of the verification's entry. "HTTPS://HOST/R/131-5F…".
+func NewReportText(publicURL string, index uint64, leaf [32]byte) (QRText, error) {
+	page, err := verificationPage(publicURL)
+	if err != nil {
+		return QRText{}, err
+	}
+	return QRText{URL: fmt.Sprintf("%s/R/%d-%X", strings.TrimSuffix(page, "/V"), index, leaf)}, nil
 }
 
 // notASCII keeps out letters such as U+212A, whose other case is an ASCII letter.

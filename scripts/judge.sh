@@ -22,6 +22,7 @@ python3 testdata/judge/judge.py "$D" bin/elicence
 expect 0 bin/elicence verify --anchors "$D/anchors.pem" "$D"/sample-*.pdf "$D"/revoked-*.pdf
 expect 0 bin/elicence verify --anchors "$D/anchors.pem" --trust "$D/trust.json" "$D"/sample-*.pdf
 expect 1 bin/elicence verify --anchors "$D/anchors.pem" --trust "$D/trust.json" "$D"/revoked-*.pdf
+expect 2 bin/elicence verify --anchors "$D/anchors.pem" "$D/verification-report.pdf" # which is no licence
 expect 0 bin/elicence audit verify --policy "$D/log-policy.txt" "$D/log-export"
 
 # the evidence bundle, years later: by us without a network, and by Python and OpenSSL alone

@@ -4,8 +4,8 @@
 // catalogue items and web pages.
 //
 // It holds files and no code, so that a clerk's change to a form is a change to
-// a file. licence reads catalogue/, licence/render reads layouts/, api reads
-// pages/; each checks its files when it loads them.
+// a file. licence reads catalogue/, licence/render reads layouts/ and reports/, api
+// reads pages/; each checks its files when it loads them.
 package templates
 
 import (
@@ -13,11 +13,14 @@ import (
 	"io/fs"
 )
 
-//go:embed all:layouts all:catalogue all:pages
+//go:embed all:layouts all:reports all:catalogue all:pages
 var files embed.FS
 
 // Layouts are the licence layouts: <name>/layout.json.
 func Layouts() fs.FS { return sub("layouts") }
+
+// Reports are the layouts of reports: verification/layout.json.
+func Reports() fs.FS { return sub("reports") }
 
 // Catalogue holds the catalogue items: <name>/item.json and
 // <name>/fields.schema.json.

@@ -66,6 +66,8 @@ func fileReason(code string) (reason, bool) {
 		return passed("电子印章保护了整个文件，盖章之后没有添加任何内容。", "The seal covers the whole file; nothing was added after sealing."), true
 	case "not_reached":
 		return notChecked("因为其他检查没有通过，这一项没有进行。请先看没有通过的那一项。", "Not done, because another check did not pass. See that check first."), true
+	case "not_in_report":
+		return notChecked("这是核验报告，不是证照，没有这一项。要查验证照，请上传证照原件。", "This is a verification report and no licence, so there is nothing to check here. To verify the licence, upload its original."), true
 	case "not_in_qr":
 		return notChecked("只查验了二维码，没有文件可供此项检查。要核对文件请上传原件。", "Only a QR code was given; upload the file to check this."), true
 	case "foreign_signature":
@@ -121,6 +123,8 @@ func sealReason(code string) (r reason, ok bool) {
 		r = failed(SigConstraintsFailure, "盖章的人不在这枚印章的授权名单里，无权使用它。"+askZH, "Whoever set this seal is not among those allowed to use it. "+askEN)
 	case "signer_other_authority":
 		r = failed(SigConstraintsFailure, "盖章的是另一个单位，不是证照里写明的颁发机构。"+askZH, "Another body sealed this than the issuing authority that the licence names. "+askEN)
+	case "signer_other_reporter":
+		r = failed(SigConstraintsFailure, "核验报告不是由它写明的核验平台盖的章。请勿采信，并向该平台核实。", "The platform that the verification report names did not seal it. Do not rely on it; ask that platform.")
 	case "signer_uscc_absent":
 		r = indeterminate(SigConstraintsFailure, "盖章单位的证书里没有统一社会信用代码，无法确认是不是颁发机构盖的章。请向颁发机构核实；颁发机构应当换用写明代码的证书。",
 			"The signer's certificate states no unified social credit code, so it is not known whether the issuing authority sealed this. Ask that authority, which should take a certificate that states its code.")
@@ -200,6 +204,10 @@ func dataReason(code string) (r reason, ok bool) {
 		r = passed("文件所附数据、二维码数据和证照内容一致。", "The attached data, the QR data and the licence agree.")
 	case "attachments_wrong":
 		r = failed(FormatFailure, "文件所附的数据不齐或多出了内容。"+downloadZH, "The attached files are not those of a licence file. "+downloadEN)
+	case "verification_report":
+		r = indeterminate(SignedDataNotFound, "这是平台出具的核验报告，不是证照，不能当证照使用。要查验证照，请上传证照原件。", "This is a verification report of a platform and no licence, and cannot be used as one. To verify the licence, upload its original.")
+	case "report_malformed":
+		r = failed(FormatFailure, "核验报告所附的数据格式错误。"+askZH, "The data attached to the verification report is malformed. "+askEN)
 	case "licence_malformed":
 		r = failed(FormatFailure, "文件所附的证照数据残缺或被改动，无法读取。"+askZH, "The attached licence data is damaged or was altered, and cannot be read. "+askEN)
 	case "data_digest_differs":

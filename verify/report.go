@@ -42,6 +42,7 @@ const (
 	OutOfBoundsNoPOE               SubIndication = "OutOfBoundsNoPOE"
 	NoPOE                          SubIndication = "NoPOE"
 	TryLater                       SubIndication = "TryLater"
+	SignedDataNotFound             SubIndication = "SignedDataNotFound"
 )
 
 // Name names a check.
@@ -165,6 +166,8 @@ func (r *Report) Headline() (inChinese, inEnglish string) {
 		zh, this, en = "二维码", "这个二维码", "QR code"
 	}
 	switch {
+	case r.genuineReport():
+		return "这是核验报告，不是证照；报告本身真实、未被改动", "This is a genuine verification report, and no licence"
 	case r.Indication == TotalFailed:
 		return "验证不通过：" + this + "不能采信", "Failed: do not rely on this " + en
 	case r.Indication == Indeterminate:

@@ -11,7 +11,7 @@ import (
 func (s *session) judgeState(r *Report) {
 	stored, known, code, evidence := s.storedState(r.Indication)
 	r.LicenceState, r.AsKnownAt = stored, known.UTC().Truncate(time.Second)
-	if code == "state_not_judged" {
+	if s.identifier() == "" || code == "state_not_judged" {
 		s.set(CheckState, code, evidence)
 		return
 	}
@@ -30,6 +30,9 @@ func (s *session) storedState(verdict Indication) (_ licence.Status, known time.
 	case verdict == TotalFailed:
 		return licence.StatusUnknown, s.at, "state_not_judged", "TotalFailed"
 	case s.identifier() == "":
+		if c := s.checks[CheckState]; c.Code != "" {
+			return licence.StatusUnknown, s.at, c.Code, c.Evidence // in a verification report there is none
+		}
 		return licence.StatusUnknown, s.at, "state_not_judged", "no identifier was read"
 	case entry != nil:
 		if known = entry.ReadAt; known.IsZero() {

@@ -129,6 +129,11 @@ func (s *session) judge(ctx context.Context, f *pdfsig.File, text string) {
 		s.checkSeal()
 		s.checkCertificates()
 		s.checkDocumentDigest()
+		if s.isReport() {
+			s.checkEarlier()
+			s.checkReport()
+			return
+		}
 		s.checkAttachedData()
 		s.checkSignerAuthority()
 		s.checkEarlier()

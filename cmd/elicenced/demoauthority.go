@@ -29,10 +29,15 @@ var demoAuthorities = []demoAuthority{
 	demoPlanning,
 }
 
-// The seals of the demo: an authority's own, with a star, and one for a special purpose,
-// which must look different (国发〔1999〕25号, 二十二).
+// demoPlatform runs the demo's service and seals its verification reports; it issues no
+// licences.
+var demoPlatform = authority{"杭州市数据资源管理局", "11330100MB1K0321XR", "330100", reports}
+
+// The seals of the demo: an authority's own, with a star, and those for a special
+// purpose, which must look different (国发〔1999〕25号, 二十二).
 var (
 	official = render.SealDesign{DiameterMM: 42}
+	reports  = render.SealDesign{DiameterMM: 42, Lower: "电子证照核验专用章", Centre: "none"}
 	special  = render.SealDesign{DiameterMM: 40, Lower: "道路运输证件专用章", Centre: "none"}
 )
 

@@ -215,6 +215,10 @@ func (in *instance) openRegistry(o options, s secrets) error {
 			return err
 		}
 	}
+	reporter, err := in.settings.reporter()
+	if err != nil {
+		return err
+	}
 	stamper, err := in.timestamper(o.tsaURL)
 	if err != nil {
 		return err
@@ -222,7 +226,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 	in.registry, err = registry.New(registry.Config{
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
-		QR: registry.QRKey{Certificate: qr, Key: qrKey}, PAdES: padesKey, TSA: stamper, TSAResting: stamper.Resting, Check: in.check,
+		QR: registry.QRKey{Certificate: qr, Key: qrKey}, Reporter: reporter, PAdES: padesKey, TSA: stamper, TSAResting: stamper.Resting, Check: in.check,
 		Evidence: in.gatherEvidence, CheckBundle: in.checkBundle,
 		Trusted: in.trusts, SealMargin: o.sealMargin,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,

@@ -27,6 +27,9 @@ type settings struct {
 	PKIURL string `json:"pki_url,omitempty"`
 	// Authorities are those with a seal in this instance.
 	Authorities []authority `json:"authorities"`
+	// Platform is the code of the one among them that seals verification reports. Empty:
+	// nobody does.
+	Platform string `json:"platform,omitempty"`
 }
 
 // authority is an issuing authority with the text of its seal.

@@ -115,6 +115,8 @@ const (
 	ActionSearch       audit.Action = "search"
 	ActionReuse        audit.Action = "reuse"
 	ActionVerify       audit.Action = "verify"
+	ActionReport       audit.Action = "report"      // permits the seal of a verification report
+	ActionReadReport   audit.Action = "read_report" // compares a report with the log
 	ActionSuspend      audit.Action = "suspend"
 	ActionResume       audit.Action = "resume"
 	ActionRevoke       audit.Action = "revoke"
@@ -137,10 +139,13 @@ var permitted = map[audit.Action][]Role{
 	ActionSearch:    {RoleApprovalSystem, RoleHolder},
 	ActionReuse:     {RolePartner},
 	ActionVerify:    {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
-	ActionSuspend:   {RoleApprovalSystem},
-	ActionResume:    {RoleApprovalSystem},
-	ActionRevoke:    {RoleApprovalSystem},
-	ActionLogRead:   {RoleAuditor},
+	// Whoever verifies may have it in writing.
+	ActionReport:     {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
+	ActionReadReport: {RoleAnonymous},
+	ActionSuspend:    {RoleApprovalSystem},
+	ActionResume:     {RoleApprovalSystem},
+	ActionRevoke:     {RoleApprovalSystem},
+	ActionLogRead:    {RoleAuditor},
 }
 
 // has reports whether the caller has a role.

@@ -84,6 +84,8 @@ type Config struct {
 	// Seals holds the seal of each issuing authority, by its USCC.
 	Seals map[string]*SealKey
 	QR    QRKey
+	// Reporter seals verification reports; nil when nobody does.
+	Reporter *Reporter
 	// PAdES signs licences of the types that ask for it; nil when there is no key.
 	PAdES *PAdESKey
 	TSA   Timestamper
@@ -139,6 +141,9 @@ func New(c Config) (*Registry, error) {
 				return nil, fmt.Errorf("catalogue item %s (%s): the seal of %s has no picture to ride on several pages", item.TypeCode, item.Name, code)
 			}
 		}
+	}
+	if err := c.Reporter.check(c.Seals); err != nil {
+		return nil, err
 	}
 	return &Registry{cfg: c}, nil
 }

@@ -230,7 +230,7 @@ func TestPendingWaits(t *testing.T) {
 	for _, state := range s.SealStates() {
 		states[state.Authority] = state.Fault == nil
 	}
-	want := map[string]bool{registrytest.CoSealer.Code: true}
+	want := map[string]bool{registrytest.CoSealer.Code: true, registrytest.Platform.Code: true}
 	for _, a := range registrytest.Authorities {
 		want[a.Code] = true
 	}

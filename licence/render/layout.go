@@ -104,6 +104,7 @@ type column struct {
 	W     float64 `json:"w"`
 	Text  string  `json:"text"` // {references} to members of the row, {#} its number
 	Align string  `json:"align"`
+	Style string  `json:"style"` // of its cells, the table's when empty
 
 	parts []part
 }

@@ -280,6 +280,9 @@ func (p *parser) finishTable(e *element) (err error) {
 		if w += c.W; c.W < 5 || !oneOf(c.Align, "", "left", "centre", "right") {
 			return fmt.Errorf("column %d must be 5 mm wide or more and aligned left, centre or right", i+1)
 		}
+		if _, ok := p.styles[c.Style]; c.Style != "" && !ok {
+			return fmt.Errorf("unknown style %q", c.Style)
+		}
 		if c.parts, err = parseTemplate(c.Text); err != nil {
 			return err
 		}

@@ -97,15 +97,18 @@ func (p *placer) cell(e *element, c *column, item any, index int, prefix string)
 		p.noRoom(pieces)
 		return cell{}, true
 	}
-	if !p.drawable(e.Face, pieces) {
+	out = cell{style: e.style}
+	if c.Style != "" {
+		out.style = p.styles[c.Style]
+	}
+	if !p.drawable(out.style.Face, pieces) {
 		return cell{}, true
 	}
-	out = cell{style: e.style}
 	if c.Align != "" {
 		out.style.Align = c.Align
 	}
 	if text == "" {
-		out.lines, out.size = []string{""}, e.Size
+		out.lines, out.size = []string{""}, out.style.Size
 		return out, false
 	}
 	tallest := min(e.H, tables([]sheet{*p.more})[0].H) - e.Row - 2*cellPadding

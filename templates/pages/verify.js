@@ -143,6 +143,7 @@
   }
 
   form.addEventListener("submit", function (event) {
+    if (event.submitter && event.submitter.id === "sealed") return; // the browser saves the answer
     event.preventDefault();
     const given = filled();
     const fault = !given ? "malformed_upload" : given.has("file") && given.get("file").size > maxFile ? "too_large" : "";

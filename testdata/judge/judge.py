@@ -280,6 +280,37 @@ def judge(path, entry, binary):
     return len(found)
 
 
+def judge_report(folder, binary):
+    """The verification report of the demo: sealed by whom it names, on a file that is there, and printed as it is attached."""
+    path = os.path.join(folder, "verification-report.pdf")
+    with tempfile.TemporaryDirectory() as tmp:
+        code, _, err = run(binary, "inspect", "--extract", tmp, path)
+        need(code == 0, "inspect: " + err)
+        parts = {n: read(os.path.join(tmp, n)) for n in os.listdir(tmp)}
+        parts_inside(read(path), parts)
+        pem = lambda n: os.path.join(tmp, n)
+        check_signature("seal signature", pem("signer.pem"), parts["tbs.der"], parts["signature.der"], tmp)
+        check_signature("seal", pem("maker.pem"), parts["sealinfo.der"], parts["sealsignature.der"], tmp)
+        code, _, err = run("pdfdetach", "-saveall", "-o", tmp, path)
+        need(code == 0, "pdfdetach: " + err)
+        need(read(os.path.join(tmp, "report.json")) == parts["report.json"], "pdfdetach finds another report.json")
+        content = json.loads(parts["report.json"])
+        check_authority(pem("signer.pem"), {"metadata": {"certificateIssuingAuthorityCode": content["platform"]["code"]}})
+        files = [sm3(read(f)).hex() for f in glob.glob(os.path.join(folder, "*.pdf"))]
+        need(content["report"]["file_digest"] in files, "the report is on a file that is not there")
+        receipt = content["receipt"]
+        need(qr_of(path, tmp).endswith("/R/%d-%s" % (receipt["index"], receipt["leaf"].upper())), "the drawn symbol is not the receipt")
+    code, out, err = run("pdftotext", "-enc", "UTF-8", path, "-")
+    text = squeeze(out.decode("utf-8"))
+    wanted = [content["number"], content["platform"]["name"], content["report"]["file_digest"], content["report"]["headline"]["zh"]]
+    for what in wanted + [c["zh"] for c in content["report"]["checks"]]:
+        need(squeeze(what) in text, "pdftotext lacks " + what)
+    code, out, err = run("qpdf", "--check", path)
+    need(code == 0, "qpdf --check: " + out.decode() + err)
+    _, out, _ = run("pdfsig", path)
+    need(b"Total document signed" in out, "pdfsig: " + out.decode("utf-8", "replace"))
+
+
 def main():
     folder, binary = sys.argv[1:]
     demo = json.loads(read(os.path.join(folder, "demo.json")))
@@ -292,7 +323,13 @@ def main():
         except Wrong as w:
             bad += 1
             print("BAD   %s: %s" % (entry["file"], w))
-    print("%d passed, %d of them with several seals, %d failed" % (len(demo["licences"]) - bad, several, bad))
+    try:
+        judge_report(folder, os.path.abspath(binary))
+        print("good  verification-report.pdf")
+    except Wrong as w:
+        bad += 1
+        print("BAD   verification-report.pdf: %s" % w)
+    print("%d passed, %d of them with several seals, %d failed" % (len(demo["licences"]) + 1 - bad, several, bad))
     sys.exit(1 if bad or not several else 0)
 
 

@@ -59,6 +59,9 @@ var Authorities = map[string]licence.IssuingAuthority{
 	"11100000000019713D071": {Name: "杭州市道路运输管理服务中心", Code: "12330100470102108R", Division: "330100"},
 }
 
+// Platform is who seals verification reports.
+var Platform = licence.IssuingAuthority{Name: "杭州市数据资源管理局", Code: "11330100MB1K0321XR", Division: "330100"}
+
 // Service is a registry with everything around it.
 type Service struct {
 	*registry.Registry
@@ -87,12 +90,15 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 	must(t, err)
 	layouts, err := render.LoadLayouts(templates.Layouts())
 	must(t, err)
+	reports, err := render.LoadLayouts(templates.Reports())
+	must(t, err)
 	fonts := Fonts(t)
 	s.Config = registry.Config{
 		Store: backend, Log: log, LogID: LogID, LogReader: backend, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: fonts, Seals: seals(t, p, fonts),
-		QR:  registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
-		TSA: p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
+		Reporter: &registry.Reporter{Authority: Platform, Layout: reports["verification"]},
+		QR:       registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
+		TSA:      p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) { t.Logf("%s stopped at %s: %v", id, step, err) },
 	}
 	s.Registry, err = registry.New(s.Config)
@@ -230,7 +236,7 @@ func picture(t testing.TB, fonts *render.Fonts, name string) render.SealPicture 
 func seals(t testing.TB, p *cryptotest.PKI, fonts *render.Fonts) map[string]*registry.SealKey {
 	made := map[string]*registry.SealKey{}
 	owners := slices.Collect(maps.Values(Authorities))
-	for _, a := range append(owners, licence.IssuingAuthority{Name: CoSealer.Name, Code: CoSealer.Code}) {
+	for _, a := range append(owners, Platform, licence.IssuingAuthority{Name: CoSealer.Name, Code: CoSealer.Code}) {
 		if made[a.Code] != nil {
 			continue
 		}

@@ -33,22 +33,26 @@ type Box struct {
 	Modules    int
 }
 
-// Encode makes the symbol at level M in the three segments of the QR text:
-// URL, number sign, digits.
+// Encode makes the symbol at level M, or better where that takes no more room, in the
+// three segments of the QR text: URL, number sign, digits. A text without digits is the
+// URL alone.
 func Encode(text licence.QRText) (*qrcode.QrCode, error) {
 	url, err := qrcode.MakeAlphanumeric(text.URL)
 	if err != nil {
 		return nil, fmt.Errorf("encoding URL for QR: %w", err)
 	}
-	sign, err := qrcode.MakeBytes([]byte("#"))
-	if err != nil {
-		return nil, err
+	segments := []*qrcode.QrSegment{url}
+	if text.Digits != "" {
+		sign, err := qrcode.MakeBytes([]byte("#"))
+		if err != nil {
+			return nil, err
+		}
+		digits, err := qrcode.MakeNumeric(text.Digits)
+		if err != nil {
+			return nil, fmt.Errorf("encoding payload for QR: %w", err)
+		}
+		segments = append(segments, sign, digits)
 	}
-	digits, err := qrcode.MakeNumeric(text.Digits)
-	if err != nil {
-		return nil, fmt.Errorf("encoding payload for QR: %w", err)
-	}
-	segments := []*qrcode.QrSegment{url, sign, digits}
 	code, err := qrcode.EncodeSegments(segments, qrcode.Medium, qrcode.MinVersion, LargestVersion, -1, true)
 	if err != nil {
 		return nil, fmt.Errorf("encoding QR: %w", err)

@@ -147,3 +147,17 @@ func mayBreak(a, b rune) bool {
 func isWord(r rune) bool {
 	return r < 0x2E80 && (unicode.IsLetter(r) || unicode.IsDigit(r)) || r == '-' || r == '_'
 }
+
+// Legible is s with the code point in the place of every character that CheckFace
+// refuses in any face: for texts that come from anywhere and must be shown all the same.
+func (f *Fonts) Legible(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if f.CheckText("", string(r)) == nil {
+			b.WriteRune(r)
+		} else {
+			fmt.Fprintf(&b, "U+%04X", r)
+		}
+	}
+	return b.String()
+}
