@@ -114,6 +114,9 @@ func (s scan) light(img *image.Gray) {
 // spread makes what is dark wider by a radius in pixels; of a part of a pixel, by
 // that part of the darkness.
 func spread(img *image.Gray, radius float64) *image.Gray {
+	if radius == 0 {
+		return &image.Gray{Pix: slices.Clone(img.Pix), Stride: img.Stride, Rect: img.Rect}
+	}
 	n, part := int(radius), radius-math.Floor(radius)
 	darken := func(row, out []uint8) {
 		for i := range row {
@@ -137,11 +140,15 @@ func blur(img *image.Gray, sigma float64) *image.Gray {
 		kernel[i] = math.Exp(-float64((i-n)*(i-n)) / (2 * sigma * sigma))
 		sum += kernel[i]
 	}
+	padded := make([]float64, img.Rect.Dx()+2*n) // a row, with its ends drawn out; the picture is a square
 	convolve := func(row, out []uint8) {
+		for i := range padded {
+			padded[i] = float64(row[min(max(i-n, 0), len(row)-1)])
+		}
 		for i := range row {
 			v := 0.0
-			for k, weight := range kernel {
-				v += weight * float64(row[min(max(i+k-n, 0), len(row)-1)])
+			for k, p := range padded[i : i+len(kernel)] {
+				v += kernel[k] * p
 			}
 			out[i] = uint8(v/sum + 0.5)
 		}
@@ -164,6 +171,9 @@ func along(img *image.Gray, work func(row, out []uint8)) *image.Gray {
 
 // strike draws a pen stroke of a width in pixels through the symbol, off its corners.
 func strike(img *image.Gray, width float64) {
+	if width == 0 {
+		return
+	}
 	c := float64(img.Rect.Dx()) / 2
 	for y := range img.Rect.Dy() {
 		for x := range img.Rect.Dx() {
