@@ -37,19 +37,21 @@ func TestCheckSigner(t *testing.T) {
 	}
 }
 
-// TestDemoOfOlderFolder: a folder without a seal for the second authority of joint licences
-// goes on without them.
+// TestDemoOfOlderFolder: a folder without a seal for the second authority of joint
+// licences, and for reports, goes on without them.
 func TestDemoOfOlderFolder(t *testing.T) {
 	s := newSite(t, "")
 	file := filepath.Join(s.Dir, "keys", "instance.json")
 	set, err := s.settings()
 	must(t, err)
-	set.Authorities = slices.DeleteFunc(set.Authorities, func(a authority) bool { return a.Code == demoPlanning.Code })
+	set.Authorities = slices.DeleteFunc(set.Authorities, func(a authority) bool { return a.Code == demoPlanning.Code || a.Code == demoPlatform.Code })
+	set.Platform = ""
 	b, err := json.Marshal(set)
 	must(t, err)
 	must(t, os.WriteFile(file, b, 0o644))
 	out, err := s.command("demo", "--once", "--listen", "127.0.0.1:0").CombinedOutput()
-	if err != nil || !strings.Contains(string(out), "skipped  joint licences") || strings.Contains(string(out), "issued   joint") {
+	if err != nil || !strings.Contains(string(out), "skipped  joint licences") || strings.Contains(string(out), "issued   joint") ||
+		!strings.Contains(string(out), "skipped  verification report") {
 		t.Errorf("%v\n%s", err, out)
 	}
 }

@@ -35,7 +35,7 @@ func TestTrustListOfDemo(t *testing.T) {
 	must(t, err)
 	list, err := verify.ParseTrustList(read("trust.json"), anchors, now)
 	must(t, err)
-	var want []string
+	want := []string{demoPlatform.Code}
 	for _, a := range demoAuthorities {
 		want = append(want, a.Code)
 	}
