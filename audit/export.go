@@ -90,9 +90,9 @@ func exportBase(ctx context.Context, s Storage, logID string, from uint64, out *
 
 // appendStored appends the stored leaves up to size to r.
 func appendStored(ctx context.Context, s Storage, logID string, r *compact.Range, size uint64, last *[32]byte) error {
-	err := s.Rows(ctx, logID, r.End(), size, func(row Row) error {
-		*last = row.Leaf
-		return r.Append(row.Leaf[:], nil)
+	err := s.Leaves(ctx, logID, r.End(), size, func(_ uint64, leaf [32]byte) error {
+		*last = leaf
+		return r.Append(leaf[:], nil)
 	})
 	if err != nil {
 		return fmt.Errorf("reading leaves: %w", err)

@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"elicence/audit"
+
+	"github.com/transparency-dev/merkle/compact"
 )
 
 var (
@@ -36,6 +38,7 @@ type memStorage struct {
 
 	mu    sync.Mutex
 	rows  []audit.Row
+	nodes []audit.Node
 	heads []audit.Head
 	state map[string]int // what apply functions change, like licences
 	tried int            // transactions begun
@@ -61,6 +64,7 @@ type memTx struct {
 	size  int // of the snapshot
 	head  audit.Head
 	rows  []audit.Row
+	nodes []audit.Node
 	heads []audit.Head
 	state map[string]int
 }
@@ -94,6 +98,7 @@ func (tx *memTx) commit() error {
 		return fmt.Errorf("committing: %w", audit.ErrConflict)
 	}
 	s.rows = append(s.rows, tx.rows...)
+	s.nodes = append(s.nodes, tx.nodes...)
 	s.heads = append(s.heads, tx.heads...)
 	s.state = tx.state
 	if outcome == failsPersisted {
@@ -115,7 +120,7 @@ func (tx *memTx) Savepoint(_ context.Context, fn func() error) error {
 	return err
 }
 
-func (tx *memTx) Append(_ context.Context, _ string, rows []audit.Row, head audit.Head) error {
+func (tx *memTx) Append(_ context.Context, _ string, rows []audit.Row, nodes []audit.Node, head audit.Head) error {
 	if len(rows) == 0 || rows[0].Index != uint64(tx.size) || head.Size != uint64(tx.size+len(rows)) {
 		panic("memStorage: rows do not continue the log")
 	}
@@ -127,6 +132,7 @@ func (tx *memTx) Append(_ context.Context, _ string, rows []audit.Row, head audi
 	for i := range head.Range {
 		head.Range[i] = slices.Clone(head.Range[i])
 	}
+	tx.nodes = append(tx.nodes, nodes...)
 	tx.heads = append(tx.heads, head)
 	return tx.s.step("append")
 }
@@ -154,6 +160,21 @@ func (s *memStorage) CheckpointAt(_ context.Context, _ string, size uint64) (aud
 		}
 	}
 	return audit.Head{}, audit.ErrNoCheckpoint
+}
+
+func (s *memStorage) Leaves(ctx context.Context, id string, from, to uint64, fn func(uint64, [32]byte) error) error {
+	return s.Rows(ctx, id, from, to, func(row audit.Row) error { return fn(row.Index, row.Leaf) })
+}
+
+func (s *memStorage) Nodes(_ context.Context, _ string, ids []compact.NodeID) (found []audit.Node, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, n := range s.nodes {
+		if slices.Contains(ids, n.NodeID) {
+			found = append(found, n)
+		}
+	}
+	return found, nil
 }
 
 func (s *memStorage) Rows(_ context.Context, _ string, from, to uint64, fn func(audit.Row) error) error {

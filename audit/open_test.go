@@ -3,8 +3,8 @@ package audit_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -171,15 +171,28 @@ func root(leaves [][]byte) []byte {
 	}
 }
 
+// TestProofs takes proofs between any sizes of logs whose nodes are all stored, or only
+// the later ones, as they are older than the storing of nodes, or none.
 func TestProofs(t *testing.T) {
-	for _, batch := range []int{1, 7, 140} { // entries from one stored checkpoint to the next
-		t.Run(strconv.Itoa(batch), func(t *testing.T) { checkProofs(t, batch) })
+	for _, batch := range []int{1, 7, provable} { // entries from one stored checkpoint to the next
+		for _, lost := range []uint64{0, 300, provable} { // the nodes of so many entries are not stored
+			t.Run(fmt.Sprintf("%d/%d", batch, lost), func(t *testing.T) { checkProofs(t, batch, lost) })
+		}
 	}
 }
 
-func checkProofs(t *testing.T, batch int) {
+const provable = 700
+
+func checkProofs(t *testing.T, batch int, lost uint64) {
 	f := newFixture(t)
-	mustAppend(t, f.log, 140)
+	mustAppend(t, f.log, provable)
+	f.storage.nodes = slices.DeleteFunc(f.storage.nodes, func(n audit.Node) bool {
+		_, end := n.Coverage()
+		return end <= lost
+	})
+	if stored := len(f.storage.nodes); (stored > 0) != (lost < provable) {
+		t.Fatalf("%d nodes are stored", stored)
+	}
 	var leaves [][]byte
 	for _, row := range f.storage.rows {
 		leaves = append(leaves, hasher{}.HashLeaf(row.Record))
@@ -187,7 +200,7 @@ func checkProofs(t *testing.T, batch int) {
 	all := slices.Clone(f.storage.heads)
 	f.storage.heads = slices.DeleteFunc(f.storage.heads, func(h audit.Head) bool { return h.Size%uint64(batch) != 0 })
 	rapid.Check(t, func(t *rapid.T) {
-		to := rapid.Uint64Range(1, 140).Draw(t, "to")
+		to := rapid.Uint64Range(1, provable).Draw(t, "to")
 		from := rapid.Uint64Range(0, to).Draw(t, "from")
 		index := rapid.Uint64Range(0, to-1).Draw(t, "index")
 		c, _, err := f.policy.OpenCheckpoint(all[to-1].Checkpoint)
@@ -226,7 +239,54 @@ func checkProofs(t *testing.T, batch int) {
 		if err := proof.VerifyConsistency(hasher{}, from, to, p, root(leaves[:from]), c.RootHash[:]); err != nil {
 			t.Fatal(err)
 		}
+		checkConsistency(t, audit.Checkpoint{Size: from, RootHash: [32]byte(root(leaves[:from]))}, c, p)
 	})
+}
+
+// checkConsistency takes a good proof for good, and none that differs.
+func checkConsistency(t *rapid.T, older, newer audit.Checkpoint, p [][]byte) {
+	if err := audit.VerifyConsistency(older, newer, p); err != nil {
+		t.Fatal(err)
+	}
+	bad := func(what string, older, newer audit.Checkpoint, p [][]byte) {
+		if err := audit.VerifyConsistency(older, newer, p); !errors.Is(err, audit.ErrBadProof) {
+			t.Fatalf("%s: %v", what, err)
+		}
+	}
+	bad("a hash too many", older, newer, append(slices.Clone(p), make([]byte, 32)))
+	other := newer
+	other.RootHash[older.Size%32] ^= 1
+	if older.Size > 0 {
+		bad("another root", older, other, p)
+		other, smaller := older, newer
+		other.RootHash[newer.Size%32] ^= 1
+		bad("another old root", other, newer, p)
+		smaller.Size = older.Size - 1
+		bad("smaller", older, smaller, p)
+	}
+	if len(p) == 0 {
+		return
+	}
+	bad("a hash too few", older, newer, p[1:])
+	i := int(newer.Size) % len(p)
+	longer := slices.Clone(p)
+	longer[i] = append(slices.Clone(p[i]), 0)
+	bad("a longer hash", older, newer, longer)
+	p[i] = bytes.Clone(p[i]) // it may be the storage's
+	p[i][older.Size%32] ^= 1
+	bad("one bit flipped", older, newer, p)
+}
+
+// TestEmptyCheckpoint: the empty tree has one root.
+func TestEmptyCheckpoint(t *testing.T) {
+	empty := audit.Checkpoint{RootHash: sm3.Sum(nil)}
+	if err := audit.VerifyConsistency(audit.Checkpoint{}, empty, nil); err != nil {
+		t.Error(err)
+	}
+	empty.RootHash[0] ^= 1
+	if err := audit.VerifyConsistency(audit.Checkpoint{}, empty, nil); !errors.Is(err, audit.ErrBadProof) {
+		t.Errorf("another root: %v", err)
+	}
 }
 
 func TestProofsOutOfRange(t *testing.T) {
@@ -250,7 +310,7 @@ func TestProofsOutOfRange(t *testing.T) {
 		t.Errorf("row missing: %v", err)
 	}
 	f.storage.heads = f.storage.heads[4:]
-	if _, err := f.log.InclusionProof(t.Context(), 4, 5); !errors.Is(err, audit.ErrBackwards) {
+	if _, err := f.log.InclusionProof(t.Context(), 4, 5); !errors.Is(err, audit.ErrForked) {
 		t.Errorf("row missing below a checkpoint: %v", err)
 	}
 }

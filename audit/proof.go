@@ -10,6 +10,10 @@ import (
 	"github.com/transparency-dev/merkle/proof"
 )
 
+// lowestStored is the level from which on nodes are stored: one row for 32 entries, so
+// that a proof reads them in one query and two blocks of leaves below them.
+const lowestStored = 6
+
 // ErrNotIncluded says that a proof does not lead from a record to a checkpoint's root.
 var ErrNotIncluded = errors.New("audit: the proof does not lead to the checkpoint's root")
 
@@ -46,15 +50,101 @@ func (l *Log) prove(ctx context.Context, nodes proof.Nodes, size uint64) ([][]by
 	if size > head.Size {
 		return nil, fmt.Errorf("%w: size %d, the log has %d entries", ErrOutOfRange, size, head.Size)
 	}
-	hashes := make([][]byte, len(nodes.IDs))
-	for i, id := range nodes.IDs {
-		if hashes[i], err = l.node(ctx, id); errors.Is(err, ErrNoEntry) {
-			return nil, fmt.Errorf("%w: %w", ErrForked, err)
-		} else if err != nil {
+	hashes, err := l.nodes(ctx, nodes.IDs)
+	if errors.Is(err, ErrNoEntry) {
+		return nil, fmt.Errorf("%w: %w", ErrForked, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return nodes.Rehash(hashes, hashChildren)
+}
+
+// nodes returns the hashes of nodes, leaves among them: as they are stored, or else
+// computed. Nodes below lowestStored never are stored, nor are others of entries older
+// than the storing of nodes.
+func (l *Log) nodes(ctx context.Context, ids []compact.NodeID) ([][]byte, error) {
+	var high, low []compact.NodeID
+	for _, id := range ids {
+		if id.Level >= lowestStored {
+			high = append(high, id)
+		} else {
+			low = append(low, id)
+		}
+	}
+	known := make(map[compact.NodeID][]byte, len(ids))
+	if len(high) > 0 {
+		stored, err := l.cfg.Storage.Nodes(ctx, l.cfg.LogID, high)
+		if err != nil {
+			return nil, fmt.Errorf("reading nodes: %w", err)
+		}
+		for _, n := range stored {
+			known[n.NodeID] = n.Hash[:]
+		}
+	}
+	for _, id := range high {
+		if known[id] != nil {
+			continue
+		}
+		var err error
+		if known[id], err = l.node(ctx, id); err != nil {
 			return nil, err
 		}
 	}
-	return nodes.Rehash(hashes, hashChildren)
+	if err := l.blocks(ctx, low, known); err != nil {
+		return nil, err
+	}
+	hashes := make([][]byte, len(ids))
+	for i, id := range ids {
+		hashes[i] = known[id]
+	}
+	return hashes, nil
+}
+
+// blocks adds nodes below lowestStored to known. Neighbours in ids that lie in one
+// block of leaves, the leaves of a node of lowestStored, are computed in one pass.
+func (l *Log) blocks(ctx context.Context, ids []compact.NodeID, known map[compact.NodeID][]byte) error {
+	block := func(id compact.NodeID) uint64 { return id.Index << id.Level >> lowestStored }
+	for len(ids) > 0 {
+		n := 1
+		for n < len(ids) && block(ids[n]) == block(ids[0]) {
+			n++
+		}
+		if err := l.block(ctx, block(ids[0]), ids[:n], known); err != nil {
+			return err
+		}
+		ids = ids[n:]
+	}
+	return nil
+}
+
+// block computes nodes that lie in one block.
+func (l *Log) block(ctx context.Context, block uint64, ids []compact.NodeID, known map[compact.NodeID][]byte) error {
+	subtrees := make([]*compact.Range, len(ids))
+	for i, id := range ids {
+		subtrees[i] = ranges.NewEmptyRange(id.Index << id.Level)
+	}
+	err := l.cfg.Storage.Leaves(ctx, l.cfg.LogID, block<<lowestStored, (block+1)<<lowestStored, func(index uint64, leaf [32]byte) error {
+		for i, id := range ids {
+			if index>>id.Level != id.Index || index != subtrees[i].End() {
+				continue
+			}
+			if err := subtrees[i].Append(leaf[:], nil); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading leaves: %w", err)
+	}
+	for i, id := range ids {
+		if end := (id.Index + 1) << id.Level; subtrees[i].End() != end {
+			return fmt.Errorf("%w: %d", ErrNoEntry, subtrees[i].End())
+		}
+		known[id] = subtrees[i].Hashes()[0]
+	}
+	return nil
 }
 
 // node returns the root of a perfect subtree from the compact ranges that are stored
@@ -111,6 +201,32 @@ func (c Checkpoint) Includes(record []byte, hashes [][]byte) (Record, error) {
 		return Record{}, fmt.Errorf("%w: %w", ErrNotIncluded, err)
 	}
 	return r, nil
+}
+
+// ErrBadProof says that a consistency proof does not lead from one checkpoint's
+// root to the other's.
+var ErrBadProof = errors.New("audit: bad consistency proof")
+
+// VerifyConsistency checks that the tree of newer begins with that of older, by a
+// proof as ConsistencyProof returns it. Its error wraps ErrBadProof. Origins and
+// signatures are the caller's to check; the root of a size 0 is known and not read.
+func VerifyConsistency(older, newer Checkpoint, hashes [][]byte) error {
+	if older.Size == 0 {
+		older.RootHash = sm3.Sum(nil)
+	}
+	err := proof.VerifyConsistency(hasher{}, older.Size, newer.Size, hashes, older.RootHash[:], newer.RootHash[:])
+	for _, h := range hashes {
+		if len(h) != sm3.Size {
+			err = fmt.Errorf("a hash of %d bytes", len(h))
+		}
+	}
+	if newer.Size == 0 && newer.RootHash != sm3.Sum(nil) {
+		err = errors.New("the root of an empty tree is another")
+	}
+	if err != nil {
+		return fmt.Errorf("%w: from size %d to %d: %w", ErrBadProof, older.Size, newer.Size, err)
+	}
+	return nil
 }
 
 // hasher is the tree's hash as package proof wants it.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/transparency-dev/merkle/compact"
 )
 
 const (
@@ -303,12 +305,18 @@ func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error
 	// A clock that was set back must not make the log look reordered.
 	at.time = max(at.time, l.cfg.Now().UnixMicro())
 	rows := make([]Row, len(kept))
+	var nodes []Node
+	store := func(id compact.NodeID, hash []byte) {
+		if id.Level >= lowestStored {
+			nodes = append(nodes, Node{id, [32]byte(hash)})
+		}
+	}
 	for i, c := range kept {
 		c.entry.Time = time.UnixMicro(at.time).UTC()
 		if err := c.link(&at); err != nil {
 			return tip{}, err
 		}
-		if err := r.Append(bytes.Clone(at.leaf[:]), nil); err != nil {
+		if err := r.Append(bytes.Clone(at.leaf[:]), store); err != nil {
 			return tip{}, fmt.Errorf("growing the tree: %w", err)
 		}
 		rows[i] = c.row
@@ -321,7 +329,7 @@ func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error
 	for _, c := range kept {
 		c.receipt = Receipt{Index: c.row.Index, LeafHash: c.row.Leaf, Checkpoint: signed}
 	}
-	return at, tx.Append(ctx, l.cfg.LogID, rows, Head{
+	return at, tx.Append(ctx, l.cfg.LogID, rows, nodes, Head{
 		Size: at.size, LastLeaf: at.leaf, LastRecord: rows[len(rows)-1].Record, Range: at.hashes, Checkpoint: signed,
 	})
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/transparency-dev/merkle/compact"
 )
 
 var (
@@ -38,7 +40,14 @@ type Head struct {
 	Checkpoint []byte   // signed note for Size
 }
 
-// Storage keeps the rows and heads of logs. Implementations are safe for
+// Node is an inner node of a log's tree, the root of a perfect subtree: its leaves
+// are those with index>>Level equal to the node's Index.
+type Node struct {
+	compact.NodeID
+	Hash [32]byte
+}
+
+// Storage keeps the rows, nodes and heads of logs. Implementations are safe for
 // concurrent use.
 type Storage interface {
 	// Batch runs fn in one transaction and commits when fn returns nil; on
@@ -49,6 +58,11 @@ type Storage interface {
 	// Rows calls fn for the rows with from <= Index < to that exist, in
 	// the order of indexes, exactly as they are stored, and returns fn's error.
 	Rows(ctx context.Context, logID string, from, to uint64, fn func(Row) error) error
+	// Leaves calls fn for the index and the leaf of those rows, and no more.
+	Leaves(ctx context.Context, logID string, from, to uint64, fn func(index uint64, leaf [32]byte) error) error
+	// Nodes returns those of the nodes asked for that are stored, in any order. They
+	// only save work: a node that is not stored is computed from its leaves.
+	Nodes(ctx context.Context, logID string, ids []compact.NodeID) ([]Node, error)
 	// Head returns the newest head; the zero Head for an empty log.
 	Head(ctx context.Context, logID string) (Head, error)
 	// CheckpointAt returns the stored head with the smallest Size >= size, or
@@ -64,9 +78,9 @@ type Tx interface {
 	// since is undone and fn's error is returned unchanged; any other error
 	// means that the transaction as a whole is lost.
 	Savepoint(ctx context.Context, fn func() error) error
-	// Append inserts rows and the head that they lead to. An index that is
-	// taken is ErrConflict, here or at the commit.
-	Append(ctx context.Context, logID string, rows []Row, head Head) error
+	// Append inserts rows, the nodes that they complete and the head that they
+	// lead to. An index that is taken is ErrConflict, here or at the commit.
+	Append(ctx context.Context, logID string, rows []Row, nodes []Node, head Head) error
 }
 
 // headBelow returns a stored head whose size is at most size: the nearest one

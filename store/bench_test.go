@@ -26,7 +26,7 @@ func entries(ctx context.Context, tx audit.Tx, n int) error {
 		rows[i] = audit.Row{Index: h.Size + uint64(i), Record: make([]byte, 400), Opening: make([]byte, 120)}
 	}
 	next := audit.Head{Size: h.Size + uint64(n), Range: [][]byte{make([]byte, 32), make([]byte, 32)}, Checkpoint: make([]byte, 300)}
-	return tx.Append(ctx, "log", rows, next)
+	return tx.Append(ctx, "log", rows, nil, next)
 }
 
 // BenchmarkBatch measures one durable batch of log entries: its time is mostly

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/jackc/pgx/v5"
 	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/transparency-dev/merkle/compact"
 
 	"elicence/audit"
 	"elicence/crypto/pki"
@@ -66,7 +67,7 @@ func logOf(t testing.TB, b backend, n uint64) {
 		err := b.Batch(t.Context(), func(tx audit.Tx) error {
 			leaf := digest(byte(i))
 			row := audit.Row{Index: i, Record: fmt.Appendf(nil, "record %d", i), Leaf: leaf, Opening: []byte("opening")}
-			return tx.Append(t.Context(), "log", []audit.Row{row}, audit.Head{Size: i + 1, LastLeaf: leaf, Checkpoint: []byte("note")})
+			return tx.Append(t.Context(), "log", []audit.Row{row}, []audit.Node{{NodeID: compact.NewNodeID(1, i), Hash: leaf}}, audit.Head{Size: i + 1, LastLeaf: leaf, Checkpoint: []byte("note")})
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -106,14 +107,17 @@ func TestAppendOnly(t *testing.T) {
 				`UPDATE log_checkpoint SET note = last_leaf WHERE size = 1`,
 				`UPDATE log_checkpoint SET size = 9 WHERE size = 1`,
 				`DELETE FROM log_checkpoint WHERE size = 4`,
+				`UPDATE log_node SET hash = 'x' WHERE "index" = 1`,
+				`DELETE FROM log_node WHERE "index" = 1`,
 			}
 			if e.name == "SQLite" {
 				refused = append(refused,
 					`INSERT OR REPLACE INTO log_entry (log_id, "index", record, leaf) VALUES ('log', 1, x'00', x'00')`,
 					`INSERT OR REPLACE INTO log_checkpoint (log_id, size, last_leaf, compact_range, note) VALUES ('log', 1, x'00', x'00', x'00')`,
+					`INSERT OR REPLACE INTO log_node (log_id, level, "index", hash) VALUES ('log', 1, 1, x'00')`,
 					`REPLACE INTO log_entry SELECT * FROM log_entry WHERE "index" = 1`)
 			} else {
-				refused = append(refused, `TRUNCATE log_entry`, `TRUNCATE log_checkpoint`, `TRUNCATE log_entry, log_checkpoint`,
+				refused = append(refused, `TRUNCATE log_entry`, `TRUNCATE log_checkpoint`, `TRUNCATE log_entry, log_checkpoint`, `TRUNCATE log_node`,
 					`INSERT INTO log_entry SELECT * FROM log_entry ON CONFLICT (log_id, "index") DO UPDATE SET record = excluded.leaf`)
 			}
 			for _, statement := range refused {
@@ -206,7 +210,7 @@ func writePersonal(t *testing.T, b backend) {
 			change.InsertLicence(ctx, rec),
 			change.SetStatus(ctx, "id", []licence.Status{licence.StatusPending}, licence.StatusVoided,
 				registry.Change{Reason: personal[3], At: time.Unix(2, 0)}),
-			tx.Append(ctx, "log", []audit.Row{{Record: []byte("public-record"), Opening: opening}}, audit.Head{Size: 1, Checkpoint: []byte("note")}))
+			tx.Append(ctx, "log", []audit.Row{{Record: []byte("public-record"), Opening: opening}}, nil, audit.Head{Size: 1, Checkpoint: []byte("note")}))
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,9 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
+
+	"github.com/transparency-dev/merkle/compact"
 
 	"elicence/audit"
 )
@@ -28,22 +31,36 @@ const rowPage = 500
 // or filled with zeros, and an opening that does not open comes as it is stored,
 // so that neither passes for what was appended.
 func (r reader) Rows(ctx context.Context, logID string, from, to uint64, fn func(audit.Row) error) error {
+	return r.pages(ctx, `SELECT "index", leaf, record, opening`+inRange, logID, from, to,
+		func(scan scan, e *logRow) error { return scan(&e.index, &e.leaf, &e.record, &e.opening) },
+		func(e logRow) error { return fn(r.row(logID, e)) })
+}
+
+// Leaves implements audit.Storage.
+func (r reader) Leaves(ctx context.Context, logID string, from, to uint64, fn func(uint64, [32]byte) error) error {
+	return r.pages(ctx, `SELECT "index", leaf`+inRange, logID, from, to,
+		func(scan scan, e *logRow) error { return scan(&e.index, &e.leaf) },
+		func(e logRow) error { return fn(uint64(e.index), r.row(logID, e).Leaf) })
+}
+
+const inRange = ` FROM log_entry WHERE log_id = $1 AND "index" >= $2 AND "index" < $3 ORDER BY "index" LIMIT $4`
+
+// pages reads entries and hands each to fn, outside of the query.
+func (r reader) pages(ctx context.Context, query, logID string, from, to uint64, read func(scan, *logRow) error, fn func(logRow) error) error {
 	next, end := position(from), position(to)
 	for more := true; more && next < end; {
 		var page []logRow
 		err := r.query(ctx, func(scan scan) error {
 			var e logRow
-			err := scan(&e.index, &e.record, &e.leaf, &e.opening)
+			err := read(scan, &e)
 			page = append(page, e)
 			return err
-		}, `SELECT "index", record, leaf, opening FROM log_entry
-			WHERE log_id = $1 AND "index" >= $2 AND "index" < $3 ORDER BY "index" LIMIT $4`,
-			logID, next, end, int64(rowPage))
+		}, query, logID, next, end, int64(rowPage))
 		if err != nil {
 			return fmt.Errorf("reading log entries: %w", err)
 		}
 		for _, e := range page {
-			if err := fn(r.row(logID, e)); err != nil {
+			if err := fn(e); err != nil {
 				return err
 			}
 			next = e.index + 1
@@ -60,6 +77,52 @@ func (r reader) row(logID string, e logRow) audit.Row {
 		row.Opening = opening
 	}
 	return row
+}
+
+// nodePage is how many nodes are read at a time: those of any proof of a log below
+// 2^44 entries. Fewer are filled up with the first, so that there is one statement.
+const nodePage = 40
+
+// selectNodes looks the nodes up one by one, whatever the engine makes of lists.
+var selectNodes = `SELECT n.level, n."index", n.hash
+	FROM (VALUES (CAST($2 AS bigint), CAST($3 AS bigint))` + morePlaces(nodePage-1) + `) AS w
+	JOIN log_node n ON n.log_id = $1 AND n.level = w.column1 AND n."index" = w.column2`
+
+// morePlaces are n more pairs of placeholders after the first.
+func morePlaces(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, ", ($%d, $%d)", 2*i+4, 2*i+5)
+	}
+	return b.String()
+}
+
+// Nodes implements audit.Storage. Like a row, a node that was changed by hand comes
+// as it is.
+func (r reader) Nodes(ctx context.Context, logID string, ids []compact.NodeID) (nodes []audit.Node, err error) {
+	for page := range slices.Chunk(ids, nodePage) {
+		args := []any{logID}
+		for i := range nodePage {
+			id := page[0]
+			if i < len(page) {
+				id = page[i]
+			}
+			args = append(args, int64(id.Level), position(id.Index))
+		}
+		err := r.query(ctx, func(scan scan) error {
+			var level, index int64
+			var hash []byte
+			err := scan(&level, &index, &hash)
+			n := audit.Node{NodeID: compact.NewNodeID(uint(level), uint64(index))}
+			copy(n.Hash[:], hash)
+			nodes = append(nodes, n)
+			return err
+		}, selectNodes, args...)
+		if err != nil {
+			return nil, fmt.Errorf("reading log nodes: %w", err)
+		}
+	}
+	return nodes, nil
 }
 
 // selectHead reads a head with the entry that it ends with: one look-up in each
@@ -113,7 +176,7 @@ func head(ctx context.Context, s session, query string, args ...any) (audit.Head
 }
 
 // Append implements audit.Tx.
-func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row, h audit.Head) error {
+func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row, nodes []audit.Node, h audit.Head) error {
 	stored := make([]logRow, len(rows))
 	for i, r := range rows {
 		if r.Index > math.MaxInt64 {
@@ -131,6 +194,13 @@ func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row
 	}
 	if err := t.insertRows(ctx, logID, stored); err != nil {
 		return fmt.Errorf("appending log entries: %w", err)
+	}
+	for _, n := range nodes {
+		err := t.later(ctx, `INSERT INTO log_node (log_id, level, "index", hash) VALUES ($1, $2, $3, $4)`,
+			logID, int64(n.Level), position(n.Index), n.Hash[:])
+		if err != nil {
+			return fmt.Errorf("appending log nodes: %w", err)
+		}
 	}
 	_, err := t.exec(ctx, `INSERT INTO log_checkpoint (log_id, size, last_leaf, compact_range, note)
 		VALUES ($1, $2, $3, $4, $5)`, logID, position(h.Size), h.LastLeaf[:], compact, h.Checkpoint)

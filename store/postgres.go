@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -197,7 +198,7 @@ func (s *pgTx) note(err error) error {
 	switch pg.Code {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
 	case "23505": // unique_violation
-		if pg.TableName != "log_entry" && pg.TableName != "log_checkpoint" {
+		if !strings.HasPrefix(pg.TableName, "log_") {
 			return err
 		}
 	default:

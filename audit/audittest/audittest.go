@@ -12,6 +12,8 @@ import (
 
 	"elicence/audit"
 	"elicence/crypto/pki"
+
+	"github.com/transparency-dev/merkle/compact"
 )
 
 // Storage is an audit.Storage of one log that only its sequencer writes.
@@ -32,6 +34,16 @@ func (s *Storage) Rows(_ context.Context, _ string, from, to uint64, fn func(aud
 		}
 	}
 	return nil
+}
+
+// Leaves implements audit.Storage.
+func (s *Storage) Leaves(ctx context.Context, id string, from, to uint64, fn func(uint64, [32]byte) error) error {
+	return s.Rows(ctx, id, from, to, func(row audit.Row) error { return fn(row.Index, row.Leaf) })
+}
+
+// Nodes implements audit.Storage: none is stored.
+func (s *Storage) Nodes(context.Context, string, []compact.NodeID) ([]audit.Node, error) {
+	return nil, nil
 }
 
 // Head implements audit.Storage and audit.Tx.
@@ -56,7 +68,7 @@ func (s *Storage) CheckpointAt(_ context.Context, _ string, size uint64) (audit.
 func (s *Storage) Savepoint(_ context.Context, fn func() error) error { return fn() }
 
 // Append implements audit.Tx.
-func (s *Storage) Append(_ context.Context, _ string, rows []audit.Row, head audit.Head) error {
+func (s *Storage) Append(_ context.Context, _ string, rows []audit.Row, _ []audit.Node, head audit.Head) error {
 	s.Stored, s.Heads = append(s.Stored, rows...), append(s.Heads, head)
 	return nil
 }

@@ -2,14 +2,17 @@ package storetest
 
 import (
 	"bytes"
+	stdcmp "cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/transparency-dev/merkle/compact"
 
 	"elicence/audit"
 	"elicence/licence"
@@ -41,7 +44,21 @@ func appendTo(ctx context.Context, tx Tx, logID string, from, to uint64) error {
 	for n := from; n < to; n++ {
 		rows = append(rows, row(n))
 	}
-	return tx.Append(ctx, logID, rows, head(to))
+	return tx.Append(ctx, logID, rows, nodes(from, to), head(to))
+}
+
+// nodes are those that rows from index from to index to complete.
+func nodes(from, to uint64) (all []audit.Node) {
+	for n := from; n < to; n++ {
+		for level := uint(1); (n+1)%(1<<level) == 0; level++ {
+			all = append(all, node(level, n>>level))
+		}
+	}
+	return all
+}
+
+func node(level uint, index uint64) audit.Node {
+	return audit.Node{NodeID: compact.NewNodeID(level, index), Hash: digest(int(level)<<20 + int(index))}
 }
 
 // stored reads the rows of a log in a range.
@@ -215,6 +232,7 @@ func testLog(t *testing.T, b Backend) {
 		_, err := b.CheckpointAt(t.Context(), "log", size)
 		wantError(t, "checkpoint beyond the head", err, audit.ErrNoCheckpoint)
 	}
+	wantNodes(t, b, "log", nodes(0, 9))
 	for _, r := range [][3]uint64{{0, 9, 9}, {0, math.MaxUint64, 9}, {3, 5, 2}, {5, 5, 0}, {6, 5, 0}, {9, 20, 0}} {
 		rows := stored(t, b, "log", r[0], r[1])
 		var want []audit.Row
@@ -224,13 +242,45 @@ func testLog(t *testing.T, b Backend) {
 		if diff := cmp.Diff(rows, want); diff != "" {
 			t.Errorf("rows %d to %d differ (got, want):\n%s", r[0], r[1], diff)
 		}
+		err := b.Leaves(t.Context(), "log", r[0], r[1], func(index uint64, leaf [32]byte) error {
+			if len(want) == 0 || want[0].Index != index || want[0].Leaf != leaf {
+				t.Errorf("leaf %d is %x; leaves %d to %d", index, leaf, r[0], r[1])
+				return nil
+			}
+			want = want[1:]
+			return nil
+		})
+		if err != nil || len(want) > 0 {
+			t.Errorf("leaves %d to %d: %d are missing, %v", r[0], r[1], len(want), err)
+		}
 	}
+}
+
+// wantNodes asks for nodes that are stored and, among them, for some that are not.
+func wantNodes(t *testing.T, b Backend, logID string, want []audit.Node) {
+	t.Helper()
+	var ids []compact.NodeID
+	for _, n := range want {
+		ids = append(ids, compact.NewNodeID(n.Level+30, n.Index), n.NodeID)
+	}
+	got, err := b.Nodes(t.Context(), logID, ids)
+	slices.SortFunc(got, compareNodes)
+	got = slices.Compact(got) // each may come more than once
+	slices.SortFunc(want, compareNodes)
+	if diff := cmp.Diff(got, want); err != nil || diff != "" {
+		t.Errorf("nodes differ (got, want): %v\n%s", err, diff)
+	}
+}
+
+func compareNodes(a, b audit.Node) int {
+	return stdcmp.Or(stdcmp.Compare(a.Level, b.Level), stdcmp.Compare(a.Index, b.Index))
 }
 
 // testLogPages has more entries than a store may read at a time.
 func testLogPages(t *testing.T, b Backend) {
 	const n = 2100
 	change(t, b, func(tx Tx) error { return appendTo(t.Context(), tx, "log", 0, n) })
+	wantNodes(t, b, "log", nodes(0, n)[:300])
 	rows := stored(t, b, "log", 0, n)
 	if len(rows) != n {
 		t.Fatalf("%d rows, want %d", len(rows), n)
