@@ -21,6 +21,10 @@ const module = "elicence/"
 // own line, so the table itself can hold no cycle.
 var layout = []struct{ pkg, mayImport string }{
 	{"templates", ""},
+	// Three that the server and its witness have in common.
+	{"internal/durable", ""},
+	{"internal/private", ""},
+	{"internal/listen", ""},
 	{"testdata/requests", ""},
 	{"migrations", ""},
 	{"crypto/pki", ""},
@@ -53,7 +57,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit templates"},
 	{"cmd/elicence", "licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
-	{"cmd/elicenced", "licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.

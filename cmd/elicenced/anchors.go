@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"elicence/crypto/pki"
+	"elicence/internal/durable"
 )
 
 // ownAnchors and outsideAnchors are the two parts of what an instance trusts: the
@@ -59,7 +60,7 @@ func (k keyring) lockAnchors(do func() error) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }() // which unlocks it
-	if err := lockFile(f); err != nil {
+	if err := durable.Lock(f); err != nil {
 		return fmt.Errorf("locking %s: %w", f.Name(), err)
 	}
 	return do()
@@ -90,7 +91,7 @@ func (k keyring) writeCRLs(now time.Time, change func(ca *pki.Certificate, revok
 		}
 		certs, lists = append(certs, ca.Certificate), append(lists, list)
 	}
-	return replaceFile(file, pki.MarshalTrustAnchors(certs, lists))
+	return durable.Replace(file, pki.MarshalTrustAnchors(certs, lists))
 }
 
 // nextNumber numbers CRLs by the second, and always upwards.

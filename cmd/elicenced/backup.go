@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"elicence/crypto/pki"
+	"elicence/internal/durable"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -85,7 +86,7 @@ func (b *backupCmd) write(archive []byte, shares []share) (err error) {
 		}
 	}()
 	put := func(file string, content []byte) error {
-		if err := writeNew(file, content); err != nil {
+		if err := durable.WriteNew(file, content); err != nil {
 			return err
 		}
 		written = append(written, file)
@@ -129,7 +130,7 @@ func (k keyring) content() (c backupContent, err error) {
 			return err
 		case path == lock.dir:
 			return filepath.SkipDir
-		case e.IsDir() || strings.HasSuffix(path, ".new"): // being written by replaceFile
+		case e.IsDir() || strings.HasSuffix(path, ".new"): // being written by durable.Replace
 			return nil
 		}
 		name, err := filepath.Rel(k.dir, path)

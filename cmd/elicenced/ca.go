@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"elicence/crypto/pki"
+	"elicence/internal/durable"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -214,7 +215,7 @@ func (c *caCRLCmd) Run() error {
 	if !ok {
 		return errors.New("there is no list of this CA: start the service, which makes them")
 	}
-	if err := replaceFile(c.Output, list.Raw); err != nil {
+	if err := durable.Replace(c.Output, list.Raw); err != nil {
 		return err
 	}
 	fmt.Printf("list %s of %s, until %s\n", list.Number, ca.Subject.CommonName, list.NextUpdate.UTC().Format(time.RFC3339))

@@ -6,6 +6,7 @@ import (
 
 	"elicence/audit"
 	"elicence/crypto/pki"
+	"elicence/internal/durable"
 )
 
 // retire keeps a certificate that is about to be replaced.
@@ -14,7 +15,7 @@ func (k keyring) retire(name string, cert *pki.Certificate) error {
 		return err
 	}
 	file := fmt.Sprintf("%s/%s-%x.cer.pem", retiredDir, name, pki.KeyID(cert))
-	return replaceFile(k.path(file), pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil))
+	return durable.Replace(k.path(file), pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil))
 }
 
 // The actions of the commands that work on certificates, as they stand in the access log.

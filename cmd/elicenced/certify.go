@@ -16,6 +16,7 @@ import (
 	"elicence/crypto/pki/csr"
 	"elicence/crypto/pki/ocsp"
 	"elicence/crypto/seal"
+	"elicence/internal/durable"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -82,7 +83,7 @@ func (c *caCSRCmd) Run() error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(c.Output, csr.MarshalPEM(der)); err != nil {
+	if err := durable.Replace(c.Output, csr.MarshalPEM(der)); err != nil {
 		return err
 	}
 	fmt.Printf("request for %s in %s\n", cert.Subject.CommonName, c.Output)
@@ -131,7 +132,7 @@ func (c *caIssueCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(c.Output, pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil)); err != nil {
+	if err := durable.Replace(c.Output, pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil)); err != nil {
 		return err
 	}
 	fmt.Printf("issued %x to %s as %s, until %s\n", cert.SerialNumber, cert.Subject.CommonName, c.Usage, cert.NotAfter.Format(time.RFC3339))
@@ -220,7 +221,7 @@ func (k keyring) install(name string, old, cert *pki.Certificate, usage pki.Usag
 			return err
 		}
 	}
-	if err := replaceFile(k.path(name+".cer.pem"), pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil)); err != nil {
+	if err := durable.Replace(k.path(name+".cer.pem"), pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil)); err != nil {
 		return err
 	}
 	switch usage {
@@ -278,7 +279,7 @@ func (k keyring) remakeSeal(name string, now time.Time, replaced *pki.Certificat
 	if err != nil {
 		return err
 	}
-	return replaceFile(file, made.Raw)
+	return durable.Replace(file, made.Raw)
 }
 
 // signersOf is a seal's list with others in the place of a signer, each once. One that

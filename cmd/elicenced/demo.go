@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/internal/durable"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/testdata/requests"
@@ -364,7 +365,7 @@ func (w *walk) downloadOne(ctx context.Context, c *apiClient, l *demoLicence) er
 			return err
 		}
 	}
-	return replaceFile(filepath.Join(w.dir, l.File), file)
+	return durable.Replace(filepath.Join(w.dir, l.File), file)
 }
 
 // bundleOne fetches the evidence bundle of the first licence.
@@ -378,7 +379,7 @@ func (w *walk) bundleOne(ctx context.Context, _ []sample) error {
 	if err != nil {
 		return fmt.Errorf("fetching the evidence bundle of %s: %w", l.File, err)
 	}
-	return replaceFile(filepath.Join(w.dir, "bundle.zip"), raw)
+	return durable.Replace(filepath.Join(w.dir, "bundle.zip"), raw)
 }
 
 // exports writes what an outsider needs to check the service without it.
@@ -402,7 +403,7 @@ func (w *walk) exports(ctx context.Context, _ []sample) error {
 	for name, content := range map[string][]byte{
 		"anchors.pem": anchors, "log-policy.txt": logPolicy, "trust.json": list,
 	} {
-		if err := replaceFile(filepath.Join(w.dir, name), content); err != nil {
+		if err := durable.Replace(filepath.Join(w.dir, name), content); err != nil {
 			return err
 		}
 	}

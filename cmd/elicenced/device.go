@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"elicence/crypto/sdf"
+	"elicence/internal/private"
 )
 
 // deviceNote is NAME.sdf.json: where in a device (GM/T 0018) the key of a
@@ -76,7 +77,7 @@ func (k keyring) deviceKey(name string) (crypto.Signer, error) {
 
 // deviceNote reads and checks NAME.sdf.json.
 func (k keyring) deviceNote(name string) (n deviceNote, err error) {
-	text, err := readPrivate(k.path(name + deviceKeyNote))
+	text, err := private.ReadFile(k.path(name + deviceKeyNote))
 	if err != nil {
 		return n, err
 	}
@@ -118,7 +119,7 @@ func (n deviceNote) password() ([]byte, error) {
 		}
 		return []byte(p), nil
 	}
-	p, err := readPrivate(n.PasswordFile)
+	p, err := private.ReadFile(n.PasswordFile)
 	return bytes.TrimRight(p, "\r\n"), err
 }
 

@@ -19,6 +19,7 @@ import (
 	"elicence/crypto/pki"
 	"elicence/crypto/pki/ocsp"
 	"elicence/crypto/tsa"
+	"elicence/internal/private"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/licence/render"
@@ -57,7 +58,7 @@ func (l location) keys(passphraseFile string) (keyring, error) {
 	if passphraseFile == "" {
 		passphraseFile = filepath.Join(l.Dir, "passphrase")
 	}
-	passphrase, err := readPassphrase(passphraseFile)
+	passphrase, err := private.Passphrase(passphraseVariable, passphraseFile)
 	if err != nil {
 		return keyring{}, err
 	}

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/pbkdf2"
 	"crypto/rand"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 
 	"elicence/crypto/pki"
+	"elicence/internal/private"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -25,34 +25,8 @@ type keyring struct {
 	devices    *devices
 }
 
-// readPassphrase takes the passphrase from ELICENCE_PASSPHRASE, or from the
-// file; never from the command line, where other users of the machine could see it.
-func readPassphrase(file string) ([]byte, error) {
-	if p := os.Getenv("ELICENCE_PASSPHRASE"); p != "" {
-		return []byte(p), nil
-	}
-	b, err := readPrivate(file)
-	if err != nil {
-		return nil, fmt.Errorf("reading the passphrase (set ELICENCE_PASSPHRASE or --passphrase-file): %w", err)
-	}
-	if b = bytes.TrimRight(b, "\r\n"); len(b) < 16 {
-		return nil, fmt.Errorf("passphrase file %s: shorter than 16 bytes", file)
-	}
-	return b, nil
-}
-
-// readPrivate reads a file that is nobody else's business, and refuses one that
-// others than owner and group can read or write.
-func readPrivate(file string) ([]byte, error) {
-	st, err := os.Stat(file)
-	if err != nil {
-		return nil, err
-	}
-	if st.Mode()&0o007 != 0 {
-		return nil, fmt.Errorf("%s is open to every user of this machine: chmod o= %s", file, file)
-	}
-	return os.ReadFile(file)
-}
+// passphraseVariable may hold the passphrase of an instance's keys.
+const passphraseVariable = "ELICENCE_PASSPHRASE"
 
 func (k keyring) path(name string) string { return filepath.Join(k.dir, name) }
 
@@ -75,7 +49,7 @@ func (k keyring) key(name string) (crypto.Signer, error) {
 	if inDevice {
 		return k.deviceKey(name)
 	}
-	text, err := readPrivate(k.path(name + ".key.pem"))
+	text, err := private.ReadFile(k.path(name + ".key.pem"))
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +132,7 @@ func (k keyring) newSecrets() error {
 
 // secrets reads the symmetric keys.
 func (k keyring) secrets() (secrets, error) {
-	b, err := readPrivate(k.path(secretsFile))
+	b, err := private.ReadFile(k.path(secretsFile))
 	if err != nil {
 		return secrets{}, err
 	}

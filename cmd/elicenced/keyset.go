@@ -11,6 +11,7 @@ import (
 
 	"elicence/audit"
 	"elicence/crypto/pki"
+	"elicence/internal/durable"
 	"elicence/licence/registry"
 )
 
@@ -49,7 +50,7 @@ func commitRotation(dir string) error {
 	if err := os.Rename(staged, filepath.Join(dir, committedDir)); err != nil {
 		return err
 	}
-	if err := syncFile(dir); err != nil {
+	if err := durable.Sync(dir); err != nil {
 		return err
 	}
 	return finishRotation(dir)
@@ -67,7 +68,7 @@ func finishRotation(dir string) error {
 			return fmt.Errorf("moving the new keys into place: %w", err)
 		}
 	}
-	return errors.Join(removeIfThere(filepath.Join(committed, retiredDir)), removeIfThere(committed), syncFile(dir))
+	return errors.Join(removeIfThere(filepath.Join(committed, retiredDir)), removeIfThere(committed), durable.Sync(dir))
 }
 
 // moveFiles moves the files of one folder into another, and does what NAME.drop says.
@@ -95,7 +96,7 @@ func moveFiles(from, to string) error {
 			return err
 		}
 	}
-	return syncFile(to)
+	return durable.Sync(to)
 }
 
 func removeIfThere(file string) error {
@@ -108,16 +109,8 @@ func removeIfThere(file string) error {
 // syncTree makes a folder with all that is in it durable.
 func syncTree(dir string) error {
 	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
-		return errors.Join(err, syncFile(path))
+		return errors.Join(err, durable.Sync(path))
 	})
-}
-
-func syncFile(path string) error {
-	f, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(f.Sync(), f.Close())
 }
 
 // qrCertificates are the present QR signer's certificate and those of all before it:

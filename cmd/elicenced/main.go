@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"elicence/internal/listen"
 	"elicence/licence"
 
 	"github.com/alecthomas/kong"
@@ -73,7 +74,7 @@ func exitCode(err error) int {
 	if errors.Is(err, errFontsMissing) {
 		return exitUnavailable
 	}
-	if refused := (*licence.RequestError)(nil); errors.Is(err, errUsage) || errors.As(err, &refused) {
+	if refused := (*licence.RequestError)(nil); errors.Is(err, errUsage) || errors.Is(err, listen.ErrUsage) || errors.As(err, &refused) {
 		return exitUsage // the command line, or a value on it
 	}
 	return exitInternal

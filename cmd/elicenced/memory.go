@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"elicence/audit"
+	"elicence/internal/durable"
 )
 
 // checkpointFile keeps the log's newest checkpoint outside the database, so that a
@@ -40,7 +41,7 @@ func (f *checkpointFile) keep(ctx context.Context, log *audit.Log) error {
 	if err != nil || bytes.Equal(note, f.note) {
 		return err
 	}
-	if err := replaceFile(f.path, note); err != nil {
+	if err := durable.Replace(f.path, note); err != nil {
 		return err
 	}
 	f.note = note

@@ -12,6 +12,8 @@ import (
 
 	"elicence/crypto/pdfsig/pades"
 	"elicence/crypto/pki"
+	"elicence/internal/durable"
+	"elicence/internal/private"
 	"elicence/licence/registry"
 )
 
@@ -50,7 +52,7 @@ func (p *padesCmd) Run() error {
 		return err
 	}
 	// The chain last: without it the key is not looked at.
-	if err := replaceFile(keys.path(padesChain), chainText); err != nil {
+	if err := durable.Replace(keys.path(padesChain), chainText); err != nil {
 		return err
 	}
 	fmt.Printf("installed %s; licence types with \"pades\": true bear its signature from the next start on\n", chain[0].Subject)
@@ -76,7 +78,7 @@ func (k keyring) pades() (*registry.PAdESKey, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", padesChain, err)
 	}
-	text, err = readPrivate(k.path(padesName + ".key.pem"))
+	text, err = private.ReadFile(k.path(padesName + ".key.pem"))
 	if err != nil {
 		return nil, err
 	}
@@ -109,7 +111,7 @@ func parseChain(text []byte) (chain []*x509.Certificate, err error) {
 
 // readPKCS8 reads a private key as other programs write it.
 func readPKCS8(file string) (crypto.Signer, error) {
-	text, err := readPrivate(file)
+	text, err := private.ReadFile(file)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,9 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"elicence/internal/durable"
+	"elicence/internal/private"
 )
 
 // restoreCmd makes the keys of a new instance folder from a backup.
@@ -74,7 +77,7 @@ func checkPassphrase(file string, passphrase []byte) error {
 	if err != nil || !there {
 		return err
 	}
-	present, err := readPrivate(file)
+	present, err := private.ReadFile(file)
 	if err == nil && !bytes.Equal(bytes.TrimRight(present, "\r\n"), passphrase) {
 		err = fmt.Errorf("%s holds another passphrase than the backup's keys have: move it away", file)
 	}
@@ -107,12 +110,12 @@ func (r *restoreCmd) place(staged, keys keyring, passphrase string) error {
 	if there, err := exists(passphrase); err != nil {
 		return err
 	} else if !there {
-		if err := writeNew(passphrase, keys.passphrase); err != nil {
+		if err := durable.WriteNew(passphrase, keys.passphrase); err != nil {
 			return err
 		}
 	}
 	if err := os.Rename(staged.dir, keys.dir); err != nil {
 		return err
 	}
-	return syncFile(r.Dir)
+	return durable.Sync(r.Dir)
 }

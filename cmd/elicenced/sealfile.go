@@ -16,6 +16,7 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/crypto/seal"
+	"elicence/internal/durable"
 	"elicence/licence/registry"
 	"elicence/licence/render"
 
@@ -44,7 +45,7 @@ func (k keyring) keepDesign(d render.SealDesign, png []byte) error {
 	if err := os.MkdirAll(k.path(picturesDir), 0o700); err != nil {
 		return err
 	}
-	return replaceFile(k.designFile(png), text)
+	return durable.Replace(k.designFile(png), text)
 }
 
 // picture is what a page shows of a seal's own picture: drawn where its design is kept

@@ -15,22 +15,21 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/internal/listen"
 	"elicence/licence/render"
 )
 
 // serveCmd serves an instance that exists.
 type serveCmd struct {
 	location
+	listen.TLS
 	PassphraseFile string        `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
 	Listen         string        `help:"Address to listen on." default:"127.0.0.1:8080"`
 	PublicURL      string        `name:"public-url" help:"Scheme and host that QR codes lead to (default: the address listened on)."`
 	TSAURL         string        `name:"tsa-url" help:"An outside timestamp authority (default: our own, on a loopback listener)."`
 	TSAListen      string        `name:"tsa-listen" help:"Address to give timestamps to others at (default: to nobody)."`
 	Fonts          string        `help:"Folder of the fonts." type:"path"`
-	TLSCert        string        `name:"tls-cert" help:"Certificate chain for TLS, PEM." type:"path"`
-	TLSKey         string        `name:"tls-key" help:"Private key for TLS, PEM." type:"path"`
 	SealMargin     time.Duration `help:"Seal nothing more so long before a seal or its signer's certificate ends; 0 seals to the last moment." default:"168h"`
-	BehindProxy    bool          `help:"A proxy in front ends TLS or TLCP; allow a non-loopback address without TLS."`
 }
 
 // Run serves until the context ends.
@@ -50,7 +49,7 @@ func (s *serveCmd) Run(ctx context.Context) error {
 // served, and then closes both: requests under way get ten seconds.
 func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func() error, use func(in *instance, baseURL string) error) (err error) {
 	tuneMemory()
-	listener, baseURL, err := s.listen("--listen", s.Listen)
+	listener, baseURL, err := s.Open("--listen", s.Listen)
 	if err != nil {
 		return err
 	}
@@ -58,7 +57,7 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	var forOthers net.Listener // of the timestamp authority
 	var tsaURL string
 	if s.TSAListen != "" {
-		if forOthers, tsaURL, err = s.listen("--tsa-listen", s.TSAListen); err != nil {
+		if forOthers, tsaURL, err = s.Open("--tsa-listen", s.TSAListen); err != nil {
 			return err
 		}
 		defer forOthers.Close()
@@ -81,10 +80,10 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 		return err
 	}
 	served := make(chan error, 2)
-	go func() { served <- s.accept(server, listener) }()
+	go func() { served <- s.Serve(server, listener) }()
 	if forOthers != nil {
 		authority = in.tsaServer()
-		go func() { served <- s.accept(authority, forOthers) }()
+		go func() { served <- s.Serve(authority, forOthers) }()
 		fmt.Printf("timestamps for others at %s/\n", tsaURL)
 	}
 	used := make(chan error, 1)
@@ -123,37 +122,6 @@ func tuneMemory() {
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(192 << 20)
 	}
-}
-
-func (s *serveCmd) accept(server *http.Server, listener net.Listener) error {
-	if s.TLSCert != "" {
-		return server.ServeTLS(listener, s.TLSCert, s.TLSKey)
-	}
-	return server.Serve(listener)
-}
-
-// listen opens a listener at the address that a flag gives; one that is not loopback needs
-// TLS or a proxy.
-func (s *serveCmd) listen(flag, address string) (net.Listener, string, error) {
-	if (s.TLSCert == "") != (s.TLSKey == "") {
-		return nil, "", fmt.Errorf("%w: --tls-cert and --tls-key go together", errUsage)
-	}
-	host, _, err := net.SplitHostPort(address)
-	if err != nil {
-		return nil, "", fmt.Errorf("%w: %s %s: %w", errUsage, flag, address, err)
-	}
-	if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) && s.TLSCert == "" && !s.BehindProxy {
-		return nil, "", fmt.Errorf("%w: %s %s is not loopback: give --tls-cert and --tls-key, or --behind-proxy", errUsage, flag, address)
-	}
-	listener, err := net.Listen("tcp", address)
-	if err != nil {
-		return nil, "", fmt.Errorf("%w; give another address with %s (port 0 takes a free one)", err, flag)
-	}
-	scheme := "http://"
-	if s.TLSCert != "" {
-		scheme = "https://"
-	}
-	return listener, scheme + listener.Addr().String(), nil
 }
 
 // migrateCmd brings the tables up to date and does nothing else.

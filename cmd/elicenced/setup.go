@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"elicence/crypto/pki"
+	"elicence/internal/private"
 	"elicence/licence"
 	"elicence/licence/render"
 )
@@ -93,14 +94,14 @@ func setUp(dir string, holds settings, fonts *render.Fonts, now time.Time) error
 
 // ensurePassphrase draws a passphrase for an instance that has none.
 func ensurePassphrase(file string) ([]byte, error) {
-	if os.Getenv("ELICENCE_PASSPHRASE") == "" {
+	if os.Getenv(passphraseVariable) == "" {
 		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
 			if err := os.WriteFile(file, []byte(rand.Text()), 0o600); err != nil {
 				return nil, err
 			}
 		}
 	}
-	return readPassphrase(file)
+	return private.Passphrase(passphraseVariable, file)
 }
 
 // setup makes the keys, certificates and seals of one instance.
@@ -243,25 +244,4 @@ func (s *setup) saveSettings() error {
 		return err
 	}
 	return os.WriteFile(s.path("instance.json"), b, 0o644)
-}
-
-// replaceFile writes a file beside the old one and renames it into place, durably:
-// after a crash there is the old file or the new one, whole.
-func replaceFile(file string, content []byte) error {
-	f, err := os.Create(file + ".new")
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(file+".new", file); err != nil {
-		return err
-	}
-	dir, err := os.Open(filepath.Dir(file))
-	if err != nil {
-		return err
-	}
-	return errors.Join(dir.Sync(), dir.Close())
 }

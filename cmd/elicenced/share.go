@@ -10,6 +10,8 @@ import (
 	"os"
 	"strings"
 
+	"elicence/internal/private"
+
 	"github.com/emmansun/gmsm/sm3"
 )
 
@@ -83,7 +85,7 @@ func readShare(file string) (share, error) {
 	if st.Mode().IsRegular() && st.Size() > maxShare {
 		return share{}, fmt.Errorf("share %s: over 1 KiB", file)
 	}
-	text, err := readPrivate(file)
+	text, err := private.ReadFile(file)
 	if err != nil {
 		return share{}, err
 	}
@@ -143,19 +145,6 @@ func joinShares(backup [8]byte, of int, shares []share) (secret [shareSize]byte,
 		secret = xor(secret, s.value)
 	}
 	return secret, nil
-}
-
-// writeNew writes a file that must not be there yet, for its owner alone, durably.
-func writeNew(file string, content []byte) error {
-	f, err := os.OpenFile(file, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return errors.Join(err, os.Remove(file))
-	}
-	return nil
 }
 
 // readAtMost reads a file of at most so many bytes.
