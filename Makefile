@@ -32,8 +32,8 @@ check: tools fonts ## gofmt, vet, staticcheck, race tests
 bench: tools fonts build ## the figures of docs/benchmarks.md
 	scripts/bench.sh
 
-faults: tools fonts build ## kill -9 at random moments, a timestamp authority that goes away, on both stores, and the system-call trace
-	$(GO) test -tags faults -run Fault -count=1 -v -timeout 60m ./cmd/elicenced
+faults: tools fonts build ## kill -9 of server and witness at random moments, a timestamp authority that goes away, on both stores, and the system-call traces
+	$(GO) test -tags faults -run Fault -count=1 -v -timeout 60m ./audit/witness ./cmd/elicenced
 
 interop: fonts ## OpenSSL, BouncyCastle and sm-crypto judge licences and changed copies; any disagreement fails
 	scripts/interop.sh

@@ -23,7 +23,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"templates", ""},
 	// Three that the server and its witness have in common.
 	{"internal/durable", ""},
-	{"internal/private", ""},
+	{"internal/private", "internal/durable"},
 	{"internal/listen", ""},
 	{"testdata/requests", ""},
 	{"migrations", ""},
@@ -43,6 +43,9 @@ var layout = []struct{ pkg, mayImport string }{
 	{"audit", "crypto/pki"},
 	{"audit/audittest", "audit crypto/pki"},
 	{"licence/bundle", "licence audit"},
+	// The witness of a log and the log's side of it: the binary and the demo run the
+	// same code, and the log itself knows nothing of networks.
+	{"audit/witness", "audit crypto/pki internal/durable internal/private internal/listen"},
 	{"licence/render/pdf", ""},
 	{"licence/render/typeface", "licence"},
 	{"licence/render/qr", "licence"},
@@ -55,9 +58,10 @@ var layout = []struct{ pkg, mayImport string }{
 	{"verify/verifytest", "licence crypto/pki verify"},
 	{"store", "licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
-	{"api", "licence licence/registry verify audit templates"},
+	{"api", "licence licence/registry verify audit audit/witness templates"},
 	{"cmd/elicence", "licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
-	{"cmd/elicenced", "internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
+	{"cmd/elicenced", "audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.

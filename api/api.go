@@ -34,6 +34,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"elicence/audit/witness"
 	"elicence/licence/registry"
 	"elicence/verify"
 
@@ -52,6 +53,9 @@ type Config struct {
 	PublicURL string
 	// Ready says whether storage and log can be reached; nil is always ready.
 	Ready func(context.Context) error
+	// Witnesses says how the witnesses of the access log stand, and since when no
+	// quorum of them has cosigned, if for too long; nil when there are none.
+	Witnesses func() ([]witness.State, time.Time)
 	// BehindProxy takes the remote address from the last X-Forwarded-For element,
 	// which the proxy must set itself.
 	BehindProxy bool
@@ -103,7 +107,10 @@ func New(c Config) (*Server, error) {
 		return nil, err
 	}
 	releaseMode()
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches()}
+	if c.Witnesses == nil {
+		c.Witnesses = func() ([]witness.State, time.Time) { return nil, time.Time{} }
+	}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches()}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))

@@ -18,13 +18,13 @@ type metrics struct {
 	logSize   atomic.Uint64
 }
 
-func newMetrics(seals sealGauges) *metrics {
+func newMetrics(seals sealGauges, witnesses witnessGauges) *metrics {
 	m := &metrics{durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "elicence_http_request_duration_seconds", Help: "Time to answer, by route, method and status.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route", "method", "status"})}
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.durations, seals, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	r.MustRegister(m.durations, seals, witnesses, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "elicence_log_size", Help: "Entries of the access log, by the newest receipt this process gave; 0 before the first.",
 		}, func() float64 { return float64(m.logSize.Load()) }))
@@ -85,8 +85,8 @@ func (x *exchange) showMetrics() { x.metrics.handler.ServeHTTP(x.w, x.r) }
 func (x *exchange) health() { x.json(http.StatusOK, map[string]string{"status": "ok"}) }
 
 // ready says whether storage can be reached, and the log written where it could
-// not be before; and which seals cannot be used: reads go on without them. The
-// operator is told once, not by every probe.
+// not be before; and which seals cannot be used and which witnesses are late: reads go
+// on without them. The operator is told once, not by every probe.
 func (x *exchange) ready() {
 	err := x.unlogged.flush()
 	if err == nil && x.cfg.Ready != nil {
@@ -99,5 +99,7 @@ func (x *exchange) ready() {
 		x.fail(errNotReady)
 		return
 	}
-	x.json(http.StatusOK, readiness{"ready", unusable(x.cfg.Registry.SealStates())})
+	r := readiness{Status: "ready", UnusableSeals: unusable(x.cfg.Registry.SealStates())}
+	r.witnessed(x.cfg.Witnesses())
+	x.json(http.StatusOK, r)
 }

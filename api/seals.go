@@ -13,6 +13,10 @@ type readiness struct {
 	Status string `json:"status"`
 	// UnusableSeals names the authorities for which nothing is issued now, and why.
 	UnusableSeals []unusableSeal `json:"unusable_seals,omitempty"`
+	// StaleWitnesses names the witnesses of the access log that have not cosigned for too
+	// long; UnwitnessedSince is when a quorum did last, if that is too long ago.
+	StaleWitnesses   []staleWitness `json:"stale_witnesses,omitempty"`
+	UnwitnessedSince *time.Time     `json:"unwitnessed_since,omitempty"`
 }
 
 type unusableSeal struct {
@@ -50,11 +54,7 @@ func (g sealGauges) Describe(ch chan<- *prometheus.Desc) { ch <- sealUsable; ch 
 func (g sealGauges) Collect(ch chan<- prometheus.Metric) {
 	now := g.now()
 	for _, s := range g.states() {
-		usable := 1.0
-		if s.Fault != nil {
-			usable = 0
-		}
-		ch <- prometheus.MustNewConstMetric(sealUsable, prometheus.GaugeValue, usable, s.Authority)
+		ch <- prometheus.MustNewConstMetric(sealUsable, prometheus.GaugeValue, oneIf(s.Fault == nil), s.Authority)
 		ch <- prometheus.MustNewConstMetric(sealDays, prometheus.GaugeValue, s.ExpiresAt.Sub(now).Hours()/24, s.Authority)
 	}
 }

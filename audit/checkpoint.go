@@ -5,16 +5,15 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"strconv"
 	"strings"
-	"time"
 
 	"golang.org/x/mod/sumdb/note"
 )
 
 const (
-	maxNote       = 32 << 10
+	// MaxNote is the largest signed note, in bytes.
+	MaxNote       = 32 << 10
 	maxSignatures = 64
 )
 
@@ -67,8 +66,8 @@ func parseText(text string) (Checkpoint, error) {
 
 // parseNote checks the form of a signed note and returns its text.
 func parseNote(signed []byte) (string, error) {
-	if len(signed) > maxNote {
-		return "", fmt.Errorf("audit: malformed note: longer than %d bytes", maxNote)
+	if len(signed) > MaxNote {
+		return "", fmt.Errorf("audit: malformed note: longer than %d bytes", MaxNote)
 	}
 	_, err := note.Open(signed, nil)
 	var unverified *note.UnverifiedNoteError
@@ -99,32 +98,6 @@ func parseNote(signed []byte) (string, error) {
 		return "", errors.New("audit: malformed note: not in canonical form")
 	}
 	return n.Text, nil
-}
-
-// Cosign returns the signed note with the cosignature of a witness added, made
-// at the given time (to the second). It checks nothing about the log: that is
-// the witness's work, before.
-func Cosign(rand io.Reader, s Signer, signed []byte, at time.Time) ([]byte, error) {
-	if _, err := ParseCheckpoint(signed); err != nil {
-		return nil, err
-	}
-	v, err := s.verifier(witnessIdentifier)
-	if err != nil {
-		return nil, err
-	}
-	if at.Unix() < 0 {
-		return nil, errors.New("audit: time of a cosignature is before 1970")
-	}
-	_, err = note.Open(signed, nil)
-	var unverified *note.UnverifiedNoteError
-	if !errors.As(err, &unverified) {
-		return nil, errors.New("audit: malformed note")
-	}
-	cosigned, err := note.Sign(unverified.Note, noteSigner{v, rand, s.Key, uint64(at.Unix())})
-	if err != nil {
-		return nil, fmt.Errorf("cosigning checkpoint: %w", err)
-	}
-	return cosigned, nil
 }
 
 // sign returns c as a note signed by the log.

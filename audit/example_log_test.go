@@ -2,6 +2,8 @@ package audit_test
 
 import (
 	"bytes"
+	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"flag"
 	"fmt"
@@ -75,7 +77,23 @@ func TestExample(t *testing.T) {
 		quotes = append(quotes, strings.Split(string(file), "\n")...)
 		quotes = append(quotes, hex.EncodeToString(s.RootHash[:]))
 	}
+	witnessed := mustRead(t, filepath.Join(testdata, "example-witness.policy"))
+	quotes = append(quotes, strings.Split(string(witnessed), "\n")[1])
+	cosigned := mustRead(t, filepath.Join(testdata, "example.cosigned"))
+	quotes = append(quotes, strings.Split(string(cosigned), "\n")...)
+	if policy, err = audit.ParsePolicy(witnessed); err != nil {
+		t.Fatal(err)
+	}
+	if c, by, err := policy.OpenCheckpoint(cosigned); err != nil || c.Size != 3 || len(by) != 1 {
+		t.Errorf("example.cosigned: %+v by %v, %v", c, by, err)
+	}
 	rows := strings.Split(strings.TrimSpace(string(mustRead(t, filepath.Join(testdata, "example.rows")))), "\n")
+	last, err := hex.DecodeString(rows[len(rows)-1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf := audit.LeafHash(last)
+	quotes = append(quotes, "    old 2\n    "+base64.StdEncoding.EncodeToString(leaf[:])+"\n\n")
 	quotes = append(quotes, rows...)
 	for _, quote := range quotes {
 		if !strings.Contains(string(doc), quote) {
@@ -93,11 +111,26 @@ func writeExample(t *testing.T) {
 			fmt.Fprintf(&rows, "%x\n", row.Opening)
 		}
 	}
+	w := newSigner(t, "witness.example/w1")
+	key, err := w.WitnessKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	witnessed, err := f.policy.WithWitness("w1", key, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cosigned, err := audit.Cosign(rand.Reader, w, f.storage.heads[2].Checkpoint, time.Date(2026, 3, 1, 8, 0, 30, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
 	files := map[string][]byte{
-		"example.policy":     f.policy.Marshal(),
-		"example.export":     f.mustExport(t, 0, 0),
-		"example-2-3.export": f.mustExport(t, 2, 3),
-		"example.rows":       []byte(rows.String()),
+		"example-witness.policy": witnessed.Marshal(),
+		"example.cosigned":       cosigned,
+		"example.policy":         f.policy.Marshal(),
+		"example.export":         f.mustExport(t, 0, 0),
+		"example-2-3.export":     f.mustExport(t, 2, 3),
+		"example.rows":           []byte(rows.String()),
 	}
 	for name, content := range files {
 		if err := os.WriteFile(filepath.Join(testdata, name), content, 0o666); err != nil {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"strconv"
@@ -18,22 +19,23 @@ const exportMagic = "elicence-log-export/1"
 
 // Export writes the entries [from, to) of a log, as they are stored, with what
 // VerifyExport needs: the tree below from, and a checkpoint. to is rounded up
-// to the next checkpoint; 0 means the newest. It checks nothing, so that a
-// damaged log can be exported and judged; ErrOutOfRange or ErrNoCheckpoint
+// to the next checkpoint; 0 means the newest. When cosigned is set, that is the next
+// or newest one that witnesses have cosigned, if there is one. It checks nothing, so
+// that a damaged log can be exported and judged; ErrOutOfRange or ErrNoCheckpoint
 // says that there is nothing to export. Openings stay behind.
-func Export(ctx context.Context, s Storage, logID string, from, to uint64, w io.Writer) error {
+func Export(ctx context.Context, s Storage, logID string, from, to uint64, cosigned bool, w io.Writer) error {
 	if !validName(logID) {
 		return fmt.Errorf("audit: malformed log id %q", logID)
 	}
-	head, err := exportHead(ctx, s, logID, to)
+	end, err := exportEnd(ctx, s, logID, to, cosigned)
 	if err != nil {
 		return err
 	}
-	if from >= head.Size || to != 0 && from >= to {
+	if from >= end.Size || to != 0 && from >= to {
 		return fmt.Errorf("%w: entries %d to %d", ErrOutOfRange, from, to)
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
-	fmt.Fprintf(out, "%s\norigin %s\nrange %d %d\n", exportMagic, logID, from, head.Size)
+	fmt.Fprintf(out, "%s\norigin %s\nrange %d %d\n", exportMagic, logID, from, end.Size)
 	if from > 0 {
 		if err := exportBase(ctx, s, logID, from, out); err != nil {
 			return err
@@ -41,7 +43,7 @@ func Export(ctx context.Context, s Storage, logID string, from, to uint64, w io.
 	}
 	out.WriteByte('\n')
 	var line []byte
-	err = s.Rows(ctx, logID, from, head.Size, func(row Row) error {
+	err = s.Rows(ctx, logID, from, end.Size, func(row Row) error {
 		line = appendRow(line[:0], row.Index, row.Record, row.Leaf)
 		_, err := out.Write(line)
 		return err
@@ -50,29 +52,40 @@ func Export(ctx context.Context, s Storage, logID string, from, to uint64, w io.
 		return fmt.Errorf("exporting entries: %w", err)
 	}
 	out.WriteByte('\n')
-	out.Write(head.Checkpoint)
+	out.Write(end.Checkpoint)
 	if err := out.Flush(); err != nil { // the first error of any of the writes
 		return fmt.Errorf("writing export: %w", err)
 	}
 	return nil
 }
 
-func exportHead(ctx context.Context, s Storage, logID string, to uint64) (Head, error) {
+// exportEnd is the checkpoint that an export ends with.
+func exportEnd(ctx context.Context, s Storage, logID string, to uint64, cosigned bool) (end Cosigned, err error) {
+	if cosigned && to > 0 {
+		end, err = s.CosignedAt(ctx, logID, to)
+	} else if cosigned {
+		end, err = s.NewestCosigned(ctx, logID)
+	}
+	if cosigned && !errors.Is(err, ErrNoCheckpoint) {
+		return end, doing("reading cosigned checkpoint", err)
+	}
 	if to > 0 {
 		head, err := s.CheckpointAt(ctx, logID, to)
-		if err != nil {
-			return Head{}, fmt.Errorf("reading checkpoint: %w", err)
-		}
-		return head, nil
+		return Cosigned{head.Size, head.Checkpoint}, doing("reading checkpoint", err)
 	}
 	head, err := s.Head(ctx, logID)
-	if err != nil {
-		return Head{}, fmt.Errorf("reading log head: %w", err)
+	if err == nil && head.Size == 0 {
+		err = ErrNoCheckpoint
 	}
-	if head.Size == 0 {
-		return Head{}, ErrNoCheckpoint
+	return Cosigned{head.Size, head.Checkpoint}, doing("reading log head", err)
+}
+
+// doing says in an error what was being done; it keeps nil.
+func doing(what string, err error) error {
+	if err == nil {
+		return nil
 	}
-	return head, nil
+	return fmt.Errorf("%s: %w", what, err)
 }
 
 // exportBase writes the leaf before from and the compact range of [0, from).

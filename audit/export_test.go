@@ -434,7 +434,7 @@ func (zeros) Read(b []byte) (int, error) { clear(b); return len(b), nil }
 
 func TestExport(t *testing.T) {
 	f := newFixture(t)
-	if err := audit.Export(t.Context(), f.storage, logID, 0, 0, io.Discard); !errors.Is(err, audit.ErrNoCheckpoint) {
+	if err := audit.Export(t.Context(), f.storage, logID, 0, 0, false, io.Discard); !errors.Is(err, audit.ErrNoCheckpoint) {
 		t.Errorf("empty log: %v", err)
 	}
 	mustAppend(t, f.log, 70)
@@ -447,14 +447,14 @@ func TestExport(t *testing.T) {
 		}
 	}
 	for _, r := range [][2]uint64{{70, 0}, {71, 0}, {5, 5}, {6, 5}} {
-		if err := audit.Export(t.Context(), f.storage, logID, r[0], r[1], io.Discard); !errors.Is(err, audit.ErrOutOfRange) {
+		if err := audit.Export(t.Context(), f.storage, logID, r[0], r[1], false, io.Discard); !errors.Is(err, audit.ErrOutOfRange) {
 			t.Errorf("%v: %v", r, err)
 		}
 	}
-	if err := audit.Export(t.Context(), f.storage, logID, 0, 71, io.Discard); !errors.Is(err, audit.ErrNoCheckpoint) {
+	if err := audit.Export(t.Context(), f.storage, logID, 0, 71, false, io.Discard); !errors.Is(err, audit.ErrNoCheckpoint) {
 		t.Errorf("beyond the end: %v", err)
 	}
-	if err := audit.Export(t.Context(), f.storage, logID, 0, 0, failingWriter{}); !errors.Is(err, errDisk) {
+	if err := audit.Export(t.Context(), f.storage, logID, 0, 0, false, failingWriter{}); !errors.Is(err, errDisk) {
 		t.Errorf("full disk: %v", err)
 	}
 }

@@ -226,12 +226,12 @@ func parseIndex(b []byte) (uint64, bool) {
 
 // readNote reads the rest of the export: one signed note.
 func (x *exportReader) readNote() ([]byte, error) {
-	signed, err := io.ReadAll(io.LimitReader(x.in, maxNote+1))
+	signed, err := io.ReadAll(io.LimitReader(x.in, MaxNote+1))
 	if err != nil {
 		return nil, fmt.Errorf("reading export: %w", err)
 	}
-	if len(signed) > maxNote {
-		return nil, badExport("the checkpoint is longer than %d bytes", maxNote)
+	if len(signed) > MaxNote {
+		return nil, badExport("the checkpoint is longer than %d bytes", MaxNote)
 	}
 	return signed, nil
 }

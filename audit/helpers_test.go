@@ -69,11 +69,7 @@ func mustPolicy(t testing.TB, signers ...audit.Signer) *audit.Policy {
 		}
 		keys = append(keys, key)
 	}
-	file, err := audit.NewPolicy(keys...)
-	if err != nil {
-		t.Fatal(err)
-	}
-	p, err := audit.ParsePolicy(file)
+	p, err := audit.NewPolicy(keys...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -106,7 +102,7 @@ func mustAppend(t testing.TB, l *audit.Log, n int) []audit.Receipt {
 func (f *fixture) mustExport(t testing.TB, from, to uint64) []byte {
 	t.Helper()
 	var b bytes.Buffer
-	if err := audit.Export(t.Context(), f.storage, logID, from, to, &b); err != nil {
+	if err := audit.Export(t.Context(), f.storage, logID, from, to, false, &b); err != nil {
 		t.Fatal(err)
 	}
 	return b.Bytes()

@@ -1,10 +1,12 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
 	"time"
 
@@ -29,10 +31,15 @@ type Config struct {
 	Rand     io.Reader // for salts and signatures; read by one goroutine at a time
 	MaxBatch int       // entries committed at once; 0 means 1024
 
-	// Known is the newest checkpoint of this log that was kept outside its
-	// storage, as a signed note; nil when there is none. Open then refuses a
-	// storage that lags behind it or contradicts it.
-	Known []byte
+	// Known are checkpoints of this log that were kept outside its storage. Open
+	// refuses a storage that lags behind one of them or contradicts it.
+	Known []Known
+}
+
+// Known is a checkpoint that was kept outside of a log's storage.
+type Known struct {
+	From       string // who or what kept it, for messages
+	Checkpoint []byte // signed note
 }
 
 func (c *Config) check() error {
@@ -145,14 +152,20 @@ func (l *Log) checkHead(head Head) (tip, error) {
 	return tip{size: head.Size, leaf: head.LastLeaf, time: record.Entry.Time.UnixMicro(), hashes: head.Range}, nil
 }
 
+// milestone is a checkpoint that the entries must lead to, and whose it is.
+type milestone struct {
+	Checkpoint
+	from string
+}
+
 // checkTail recomputes the entries from some way below the head, or from
 // cfg.Known where that is older, up to the head, which checkHead has checked.
 func (l *Log) checkTail(ctx context.Context, head Head) error {
-	known, err := l.known(head)
+	milestones, err := l.milestones(head)
 	if err != nil {
 		return err
 	}
-	start := min(head.Size-min(head.Size, tailEntries), known.Size)
+	start := min(head.Size-min(head.Size, tailEntries), milestones[0].Size)
 	base, err := headBelow(ctx, l.cfg.Storage, l.cfg.LogID, start)
 	if err != nil {
 		return err
@@ -162,12 +175,12 @@ func (l *Log) checkTail(ctx context.Context, head Head) error {
 		return fmt.Errorf("%w: %w", ErrForked, err)
 	}
 	w := walker{r: r, prev: base.LastLeaf}
-	for _, c := range []Checkpoint{known, {Size: head.Size, RootHash: rootOf(l.tip.compact())}} {
-		if err := l.walk(ctx, &w, c.Size); err != nil {
+	for _, m := range milestones {
+		if err := l.walk(ctx, &w, m.Size); err != nil {
 			return fmt.Errorf("recomputing the log's tail: %w", err)
 		}
-		if rootOf(w.r) != c.RootHash {
-			return fmt.Errorf("%w: entries %d to %d do not give the root of size %d", ErrForked, base.Size, c.Size-1, c.Size)
+		if rootOf(w.r) != m.RootHash {
+			return fmt.Errorf("%w: the entries below %d do not give the root of the checkpoint of that size %s", ErrForked, m.Size, m.from)
 		}
 	}
 	return l.cfg.Storage.Rows(ctx, l.cfg.LogID, head.Size, head.Size+1, func(row Row) error {
@@ -175,19 +188,23 @@ func (l *Log) checkTail(ctx context.Context, head Head) error {
 	})
 }
 
-// known returns the checkpoint kept outside the storage, or that of head.
-func (l *Log) known(head Head) (Checkpoint, error) {
-	if l.cfg.Known == nil {
-		return Checkpoint{Size: head.Size, RootHash: rootOf(l.tip.compact())}, nil
+// milestones returns the checkpoints kept outside the storage in the order of their
+// sizes, and last that of head.
+func (l *Log) milestones(head Head) ([]milestone, error) {
+	own := milestone{Checkpoint{Size: head.Size, RootHash: rootOf(l.tip.compact())}, "in the storage"}
+	var all []milestone
+	for _, k := range l.cfg.Known {
+		c, _, err := l.own.OpenCheckpoint(k.Checkpoint)
+		if err != nil {
+			return nil, fmt.Errorf("reading the checkpoint kept by %s: %w", k.From, err)
+		}
+		if c.Size > head.Size {
+			return nil, fmt.Errorf("%w: %d entries, the checkpoint kept by %s covers %d", ErrBackwards, head.Size, k.From, c.Size)
+		}
+		all = append(all, milestone{c, "kept by " + k.From})
 	}
-	c, _, err := l.own.OpenCheckpoint(l.cfg.Known)
-	if err != nil {
-		return Checkpoint{}, fmt.Errorf("reading known checkpoint: %w", err)
-	}
-	if c.Size > head.Size {
-		return Checkpoint{}, fmt.Errorf("%w: %d entries, a known checkpoint covers %d", ErrBackwards, head.Size, c.Size)
-	}
-	return c, nil
+	slices.SortFunc(all, func(a, b milestone) int { return cmp.Compare(a.Size, b.Size) })
+	return append(all, own), nil
 }
 
 // walker goes through stored rows in order.
@@ -227,6 +244,58 @@ func (l *Log) Checkpoint(ctx context.Context) ([]byte, error) {
 	}
 	return head.Checkpoint, nil
 }
+
+// Cosigned returns the newest checkpoint that was kept with a quorum of cosignatures,
+// or ErrNoCheckpoint.
+func (l *Log) Cosigned(ctx context.Context) ([]byte, error) {
+	c, err := l.cfg.Storage.NewestCosigned(ctx, l.cfg.LogID)
+	return c.Checkpoint, doing("reading cosigned checkpoint", err)
+}
+
+// PutCosigned keeps a checkpoint of this log with the cosignatures of a quorum. Only
+// its form is checked.
+func (l *Log) PutCosigned(ctx context.Context, signed []byte) error {
+	c, err := ParseCheckpoint(signed)
+	if err != nil {
+		return err
+	}
+	return doing("keeping cosigned checkpoint", l.cfg.Storage.Batch(ctx, func(tx Tx) error {
+		return tx.PutCosigned(ctx, l.cfg.LogID, Cosigned{c.Size, signed})
+	}))
+}
+
+// Compare returns nil when the log continues a checkpoint that its own key signed.
+// The error wraps ErrBackwards or ErrForked when it does not; any other says that the
+// checkpoint is none of this log's key, or that the storage failed.
+func (l *Log) Compare(ctx context.Context, signed []byte) error {
+	c, _, err := l.own.OpenCheckpoint(signed)
+	if err != nil {
+		return err
+	}
+	head, err := l.cfg.Storage.Head(ctx, l.cfg.LogID)
+	if err != nil {
+		return fmt.Errorf("reading log head: %w", err)
+	}
+	if c.Size > head.Size {
+		return fmt.Errorf("%w: %d entries, a checkpoint covers %d", ErrBackwards, head.Size, c.Size)
+	}
+	hashes, err := l.nodes(ctx, compact.RangeNodes(0, c.Size, nil))
+	if err != nil {
+		return err
+	}
+	r, err := newRange(c.Size, hashes)
+	if err != nil {
+		return err
+	}
+	if rootOf(r) != c.RootHash {
+		return fmt.Errorf("%w: at size %d", ErrForked, c.Size)
+	}
+	return nil
+}
+
+// Stop makes the log take no more entries, for a cause: every later Append gets
+// ErrStopped.
+func (l *Log) Stop(cause error) { _ = l.halt(cause) }
 
 // Close stops taking entries, waits until those taken are answered, and
 // returns nil. Every later Append gets ErrStopped.

@@ -36,12 +36,13 @@ type memStorage struct {
 	// "commit") of a transaction does. It is called without the lock.
 	inject func(step string) fault
 
-	mu    sync.Mutex
-	rows  []audit.Row
-	nodes []audit.Node
-	heads []audit.Head
-	state map[string]int // what apply functions change, like licences
-	tried int            // transactions begun
+	mu       sync.Mutex
+	rows     []audit.Row
+	nodes    []audit.Node
+	heads    []audit.Head
+	cosigned []audit.Cosigned
+	state    map[string]int // what apply functions change, like licences
+	tried    int            // transactions begun
 }
 
 func newMemStorage() *memStorage { return &memStorage{state: map[string]int{}} }
@@ -135,6 +136,33 @@ func (tx *memTx) Append(_ context.Context, _ string, rows []audit.Row, nodes []a
 	tx.nodes = append(tx.nodes, nodes...)
 	tx.heads = append(tx.heads, head)
 	return tx.s.step("append")
+}
+
+func (tx *memTx) PutCosigned(_ context.Context, _ string, c audit.Cosigned) error {
+	tx.s.mu.Lock()
+	defer tx.s.mu.Unlock()
+	tx.s.cosigned = append(tx.s.cosigned, c)
+	return tx.s.step("append")
+}
+
+func (s *memStorage) CosignedAt(_ context.Context, _ string, size uint64) (audit.Cosigned, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, c := range s.cosigned {
+		if c.Size >= size {
+			return c, nil
+		}
+	}
+	return audit.Cosigned{}, audit.ErrNoCheckpoint
+}
+
+func (s *memStorage) NewestCosigned(context.Context, string) (audit.Cosigned, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.cosigned) == 0 {
+		return audit.Cosigned{}, audit.ErrNoCheckpoint
+	}
+	return s.cosigned[len(s.cosigned)-1], nil
 }
 
 // last returns the newest head. The caller holds mu.

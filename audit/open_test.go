@@ -92,14 +92,14 @@ func TestOpenKnown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			config := f.config
 			config.Storage = &memStorage{rows: f.storage.rows[:tt.size], heads: f.storage.heads[:tt.size]}
-			config.Known = tt.known
+			config.Known = []audit.Known{{From: "somebody", Checkpoint: tt.known}}
 			if _, err := audit.Open(t.Context(), config); !errors.Is(err, tt.want) {
 				t.Errorf("got %v, want %v", err, tt.want)
 			}
 		})
 	}
 	config := f.config
-	config.Known = []byte("no note")
+	config.Known = []audit.Known{{From: "somebody", Checkpoint: []byte("no note")}}
 	if _, err := audit.Open(t.Context(), config); err == nil {
 		t.Error("opened with a known checkpoint that is none")
 	}
@@ -110,7 +110,7 @@ func TestOpenLong(t *testing.T) {
 	f := newFixture(t)
 	receipts := mustAppend(t, f.log, 6000)
 	f.mustOpen(t)
-	f.config.Known = receipts[100].Checkpoint
+	f.config.Known = []audit.Known{{From: "somebody", Checkpoint: receipts[100].Checkpoint}}
 	f.mustOpen(t)
 	f.storage.rows[5000].Record[60] ^= 1
 	if _, err := audit.Open(t.Context(), f.config); !errors.Is(err, audit.ErrForked) {

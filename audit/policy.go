@@ -38,18 +38,21 @@ type witness struct {
 	key  *verifier
 }
 
-// NewPolicy returns the policy file that trusts the logs with the given
-// verifier keys, without witnesses.
-func NewPolicy(logKeys ...string) ([]byte, error) {
+// NewPolicy returns the policy that trusts the logs with the given verifier keys,
+// without witnesses.
+func NewPolicy(logKeys ...string) (*Policy, error) {
 	var b strings.Builder
 	for _, key := range logKeys {
 		fmt.Fprintf(&b, "log %s\n", key)
 	}
-	b.WriteString("quorum 0\n")
-	if _, err := ParsePolicy([]byte(b.String())); err != nil {
-		return nil, err
-	}
-	return []byte(b.String()), nil
+	return ParsePolicy([]byte(b.String()))
+}
+
+// WithWitness returns the policy with one more witness, called name, and another
+// quorum.
+func (p *Policy) WithWitness(name, key string, quorum int) (*Policy, error) {
+	text, _, _ := strings.Cut(string(p.Marshal()), "quorum ")
+	return ParsePolicy(fmt.Appendf(nil, "%switness %s %s\nquorum %d\n", text, name, key, quorum))
 }
 
 // ParsePolicy parses a policy file. Errors name the line.
@@ -176,10 +179,30 @@ func (p *Policy) knows(origin string) bool {
 	return slices.ContainsFunc(p.logs, func(v *verifier) bool { return v.name == origin })
 }
 
-// OpenCheckpoint parses a checkpoint and checks it against the policy. It
-// returns the names of the policy's witnesses who cosigned it, in the policy's order. Errors
-// wrap ErrUnknownLog, ErrBadSignature or ErrNoQuorum, unless the note is malformed.
-func (p *Policy) OpenCheckpoint(signed []byte) (Checkpoint, []string, error) {
+// Origins returns the logs of the policy, each once.
+func (p *Policy) Origins() (origins []string) {
+	for _, v := range p.logs {
+		if !slices.Contains(origins, v.name) {
+			origins = append(origins, v.name)
+		}
+	}
+	return origins
+}
+
+// Witnesses returns the names that the policy gives to its witnesses.
+func (p *Policy) Witnesses() (names []string) {
+	for _, w := range p.witnesses {
+		names = append(names, w.name)
+	}
+	return names
+}
+
+// Quorum returns how many witnesses must have cosigned.
+func (p *Policy) Quorum() int { return p.quorum }
+
+// open parses a checkpoint and verifies all its signatures by keys of the policy; one
+// is the log's. Errors wrap ErrUnknownLog or ErrBadSignature, unless the note is malformed.
+func (p *Policy) open(signed []byte) (Checkpoint, *note.Note, error) {
 	c, err := ParseCheckpoint(signed)
 	if err != nil {
 		return Checkpoint{}, nil, err
@@ -191,12 +214,23 @@ func (p *Policy) OpenCheckpoint(signed []byte) (Checkpoint, []string, error) {
 	if err != nil {
 		return Checkpoint{}, nil, fmt.Errorf("%w: %w", ErrBadSignature, err)
 	}
-	if !slices.ContainsFunc(p.logs, func(v *verifier) bool { return v.name == c.Origin && signedBy(n, v) }) {
+	if !slices.ContainsFunc(p.logs, func(v *verifier) bool { return v.name == c.Origin && signatureBy(n, v) != nil }) {
 		return Checkpoint{}, nil, fmt.Errorf("%w: not signed by %q", ErrBadSignature, c.Origin)
+	}
+	return c, n, nil
+}
+
+// OpenCheckpoint parses a checkpoint and checks it against the policy. It
+// returns the names of the policy's witnesses who cosigned it, in the policy's order. Errors
+// wrap ErrUnknownLog, ErrBadSignature or ErrNoQuorum, unless the note is malformed.
+func (p *Policy) OpenCheckpoint(signed []byte) (Checkpoint, []string, error) {
+	c, n, err := p.open(signed)
+	if err != nil {
+		return Checkpoint{}, nil, err
 	}
 	var cosigners []string
 	for _, w := range p.witnesses {
-		if signedBy(n, w.key) {
+		if signatureBy(n, w.key) != nil {
 			cosigners = append(cosigners, w.name)
 		}
 	}
@@ -206,7 +240,11 @@ func (p *Policy) OpenCheckpoint(signed []byte) (Checkpoint, []string, error) {
 	return c, cosigners, nil
 }
 
-// signedBy reports whether v is among the keys whose signatures were verified.
-func signedBy(n *note.Note, v *verifier) bool {
-	return slices.ContainsFunc(n.Sigs, func(s note.Signature) bool { return s.Name == v.name && s.Hash == v.hash })
+// signatureBy returns the signature by v among those that were verified, or nil.
+func signatureBy(n *note.Note, v *verifier) *note.Signature {
+	i := slices.IndexFunc(n.Sigs, func(s note.Signature) bool { return s.Name == v.name && s.Hash == v.hash })
+	if i < 0 {
+		return nil
+	}
+	return &n.Sigs[i]
 }

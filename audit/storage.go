@@ -47,6 +47,13 @@ type Node struct {
 	Hash [32]byte
 }
 
+// Cosigned is a checkpoint with the cosignatures of as many witnesses as the log's
+// policy asks for.
+type Cosigned struct {
+	Size       uint64
+	Checkpoint []byte // signed note
+}
+
 // Storage keeps the rows, nodes and heads of logs. Implementations are safe for
 // concurrent use.
 type Storage interface {
@@ -68,6 +75,10 @@ type Storage interface {
 	// CheckpointAt returns the stored head with the smallest Size >= size, or
 	// ErrNoCheckpoint.
 	CheckpointAt(ctx context.Context, logID string, size uint64) (Head, error)
+	// CosignedAt returns the cosigned checkpoint with the smallest Size >= size, and
+	// NewestCosigned the one with the largest, or ErrNoCheckpoint.
+	CosignedAt(ctx context.Context, logID string, size uint64) (Cosigned, error)
+	NewestCosigned(ctx context.Context, logID string) (Cosigned, error)
 }
 
 // Tx is a transaction of a Storage.
@@ -81,6 +92,8 @@ type Tx interface {
 	// Append inserts rows, the nodes that they complete and the head that they
 	// lead to. An index that is taken is ErrConflict, here or at the commit.
 	Append(ctx context.Context, logID string, rows []Row, nodes []Node, head Head) error
+	// PutCosigned keeps a cosigned checkpoint. One of that size that is there stays.
+	PutCosigned(ctx context.Context, logID string, c Cosigned) error
 }
 
 // headBelow returns a stored head whose size is at most size: the nearest one

@@ -63,6 +63,12 @@ func digest(n byte) [32]byte { return [32]byte{n, 1, 2, 3} }
 // logOf appends n entries in one batch each.
 func logOf(t testing.TB, b backend, n uint64) {
 	t.Helper()
+	change := func(tx audit.Tx) error {
+		return tx.PutCosigned(t.Context(), "log", audit.Cosigned{Size: 1, Checkpoint: []byte("note")})
+	}
+	if err := b.Batch(t.Context(), change); err != nil {
+		t.Fatal(err)
+	}
 	for i := range n {
 		err := b.Batch(t.Context(), func(tx audit.Tx) error {
 			leaf := digest(byte(i))
@@ -107,6 +113,8 @@ func TestAppendOnly(t *testing.T) {
 				`UPDATE log_checkpoint SET note = last_leaf WHERE size = 1`,
 				`UPDATE log_checkpoint SET size = 9 WHERE size = 1`,
 				`DELETE FROM log_checkpoint WHERE size = 4`,
+				`UPDATE log_cosigned SET size = 9 WHERE size = 1`,
+				`DELETE FROM log_cosigned`,
 				`UPDATE log_node SET hash = 'x' WHERE "index" = 1`,
 				`DELETE FROM log_node WHERE "index" = 1`,
 			}
@@ -114,10 +122,11 @@ func TestAppendOnly(t *testing.T) {
 				refused = append(refused,
 					`INSERT OR REPLACE INTO log_entry (log_id, "index", record, leaf) VALUES ('log', 1, x'00', x'00')`,
 					`INSERT OR REPLACE INTO log_checkpoint (log_id, size, last_leaf, compact_range, note) VALUES ('log', 1, x'00', x'00', x'00')`,
+					`INSERT OR REPLACE INTO log_cosigned (log_id, size, note) VALUES ('log', 1, x'00')`,
 					`INSERT OR REPLACE INTO log_node (log_id, level, "index", hash) VALUES ('log', 1, 1, x'00')`,
 					`REPLACE INTO log_entry SELECT * FROM log_entry WHERE "index" = 1`)
 			} else {
-				refused = append(refused, `TRUNCATE log_entry`, `TRUNCATE log_checkpoint`, `TRUNCATE log_entry, log_checkpoint`, `TRUNCATE log_node`,
+				refused = append(refused, `TRUNCATE log_entry`, `TRUNCATE log_checkpoint`, `TRUNCATE log_entry, log_checkpoint`, `TRUNCATE log_node`, `TRUNCATE log_cosigned`,
 					`INSERT INTO log_entry SELECT * FROM log_entry ON CONFLICT (log_id, "index") DO UPDATE SET record = excluded.leaf`)
 			}
 			for _, statement := range refused {

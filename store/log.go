@@ -175,6 +175,37 @@ func head(ctx context.Context, s session, query string, args ...any) (audit.Head
 	return h, nil
 }
 
+const selectCosigned = `SELECT size, note FROM log_cosigned WHERE log_id = $1 `
+
+// CosignedAt implements audit.Storage.
+func (r reader) CosignedAt(ctx context.Context, logID string, size uint64) (audit.Cosigned, error) {
+	return r.cosigned(ctx, selectCosigned+`AND size >= $2 ORDER BY size LIMIT 1`, logID, position(size))
+}
+
+// NewestCosigned implements audit.Storage.
+func (r reader) NewestCosigned(ctx context.Context, logID string) (audit.Cosigned, error) {
+	return r.cosigned(ctx, selectCosigned+`ORDER BY size DESC LIMIT 1`, logID)
+}
+
+func (r reader) cosigned(ctx context.Context, query string, args ...any) (audit.Cosigned, error) {
+	var size int64
+	var c audit.Cosigned
+	err := one(ctx, r, query, args, &size, &c.Checkpoint)
+	if notFound(err) {
+		return audit.Cosigned{}, audit.ErrNoCheckpoint
+	}
+	c.Size = uint64(size)
+	return c, doing("reading cosigned checkpoint", err)
+}
+
+// PutCosigned implements audit.Tx.
+func (t *transaction) PutCosigned(ctx context.Context, logID string, c audit.Cosigned) error {
+	_, err := t.exec(ctx, `INSERT INTO log_cosigned (log_id, size, note) SELECT $1, $2, $3
+		WHERE NOT EXISTS (SELECT 1 FROM log_cosigned WHERE log_id = $1 AND size = $2)`,
+		logID, position(c.Size), c.Checkpoint)
+	return doing("keeping cosigned checkpoint", err)
+}
+
 // Append implements audit.Tx.
 func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row, nodes []audit.Node, h audit.Head) error {
 	stored := make([]logRow, len(rows))

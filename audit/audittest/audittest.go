@@ -7,6 +7,7 @@ package audittest
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"testing"
 	"time"
 
@@ -64,6 +65,21 @@ func (s *Storage) CheckpointAt(_ context.Context, _ string, size uint64) (audit.
 	return audit.Head{}, audit.ErrNoCheckpoint
 }
 
+// CosignedAt implements audit.Storage: nothing is cosigned.
+func (s *Storage) CosignedAt(context.Context, string, uint64) (audit.Cosigned, error) {
+	return audit.Cosigned{}, audit.ErrNoCheckpoint
+}
+
+// NewestCosigned implements audit.Storage: nothing is cosigned.
+func (s *Storage) NewestCosigned(context.Context, string) (audit.Cosigned, error) {
+	return audit.Cosigned{}, audit.ErrNoCheckpoint
+}
+
+// PutCosigned implements audit.Tx.
+func (s *Storage) PutCosigned(context.Context, string, audit.Cosigned) error {
+	return errors.New("audittest: no log of a test has witnesses")
+}
+
 // Savepoint implements audit.Tx.
 func (s *Storage) Savepoint(_ context.Context, fn func() error) error { return fn() }
 
@@ -94,8 +110,9 @@ func New(t testing.TB, id string, now time.Time) *Log {
 	t.Cleanup(func() { must(t, l.Close()) })
 	vkey, err := signer.VerifierKey()
 	must(t, err)
-	l.Policy, err = audit.NewPolicy(vkey)
+	policy, err := audit.NewPolicy(vkey)
 	must(t, err)
+	l.Policy = policy.Marshal()
 	return l
 }
 

@@ -21,7 +21,7 @@ func mustLog(t testing.TB) (policy, export, edited []byte) {
 	}
 	write := func() []byte {
 		var out bytes.Buffer
-		must(t, audit.Export(context.Background(), log.Storage, id, 0, 0, &out))
+		must(t, audit.Export(context.Background(), log.Storage, id, 0, 0, false, &out))
 		return out.Bytes()
 	}
 	export = write()

@@ -15,7 +15,6 @@ import (
 	"strings"
 	"time"
 
-	"elicence/audit"
 	"elicence/internal/durable"
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -100,7 +99,13 @@ func (d *demoCmd) Run(ctx context.Context) error {
 			authorities = append(authorities, a.authority)
 		}
 		authorities = append(authorities, demoPlatform)
-		return setUp(d.Dir, settings{PKIURL: d.PKIURL, Authorities: authorities, Platform: demoPlatform.Code}, fonts, time.Now())
+		if err := setUp(d.Dir, settings{PKIURL: d.PKIURL, Authorities: authorities, Platform: demoPlatform.Code}, fonts, time.Now()); err != nil {
+			return err
+		}
+		if d.LogPolicy != "" {
+			return nil
+		}
+		return d.makeWitness()
 	}
 	return d.serve(ctx, fonts, prepare, func(in *instance, baseURL string) error {
 		w := &walk{dir: d.Dir, in: in, file: demoFile{BaseURL: baseURL, TokenURL: baseURL + "/api/v1/oauth/token"}}
@@ -388,24 +393,19 @@ func (w *walk) exports(ctx context.Context, _ []sample) error {
 	if err != nil {
 		return err
 	}
-	policy, err := w.in.logKey.VerifierKey()
-	if err != nil {
-		return err
-	}
-	logPolicy, err := audit.NewPolicy(policy)
-	if err != nil {
-		return err
-	}
 	list, err := w.in.trustList(ctx, time.Now())
 	if err != nil {
 		return fmt.Errorf("making the trust list: %w", err)
 	}
 	for name, content := range map[string][]byte{
-		"anchors.pem": anchors, "log-policy.txt": logPolicy, "trust.json": list,
+		"anchors.pem": anchors, "log-policy.txt": w.in.policy.Marshal(), "trust.json": list,
 	} {
 		if err := durable.Replace(filepath.Join(w.dir, name), content); err != nil {
 			return err
 		}
+	}
+	if err := w.in.cosigned(ctx); err != nil {
+		return err
 	}
 	return exportLog(ctx, w.in.database, w.in.settings.LogID, 0, 0, filepath.Join(w.dir, "log-export"))
 }

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"time"
 
-	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/licence/registry"
@@ -113,19 +112,7 @@ func (in *instance) checkBundle(ctx context.Context, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	vkey, err := in.logKey.VerifierKey()
-	if err != nil {
-		return err
-	}
-	text, err := audit.NewPolicy(vkey)
-	if err != nil {
-		return err
-	}
-	policy, err := audit.ParsePolicy(text)
-	if err != nil {
-		return err
-	}
-	v := verify.Verifier{Anchors: bare, Policy: policy}
+	v := verify.Verifier{Anchors: bare, Policy: in.policy}
 	return passed(v.VerifyBundle(ctx, raw, time.Now().AddDate(keepFor, 0, 0)))
 }
 

@@ -224,17 +224,7 @@ type seen struct {
 // readLog exports the log, verifies it as an auditor would, and reads its entries.
 func readLog(t *testing.T, s *site, db database, logID string) seen {
 	t.Helper()
-	file := filepath.Join(t.TempDir(), "export")
-	must(t, exportLog(context.Background(), db, logID, 0, 0, file))
-	text, err := os.ReadFile(filepath.Join(s.Dir, "log-policy.txt"))
-	must(t, err)
-	policy, err := audit.ParsePolicy(text)
-	must(t, err)
-	f, err := os.Open(file)
-	must(t, err)
-	defer f.Close()
-	summary, err := audit.VerifyExport(policy, f)
-	must(t, err)
+	summary := s.verifyLog(t)
 	log := seen{issued: map[licence.Identifier]int{}, reserved: map[licence.Identifier]int{}, size: summary.To}
 	must(t, db.Rows(context.Background(), logID, 0, summary.To, func(row audit.Row) error {
 		rec, err := audit.ParseRecord(row.Record)

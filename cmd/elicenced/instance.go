@@ -97,8 +97,9 @@ type instance struct {
 	tsaFaults rate.Sometimes
 	tsa       *http.Server // the authority's listener for ourselves; nil with an outside one
 	memory    checkpointFile
-	stop      context.CancelFunc
-	idle      sync.WaitGroup
+	witnessing
+	stop context.CancelFunc
+	idle sync.WaitGroup
 }
 
 // options are what differs between starts of one instance.
@@ -107,6 +108,7 @@ type options struct {
 	passphraseFile, publicURL, tsaURL string
 	behindProxy, tsaForOthers         bool
 	sealMargin                        time.Duration
+	witnesses                         witnessFlags
 	registerOnly                      bool // for a command beside the service: no upkeep, no server, nothing entered
 	fonts                             *render.Fonts
 }
@@ -168,17 +170,7 @@ func (in *instance) openStorage(ctx context.Context, o options, s secrets) (err 
 		return err
 	}
 	in.logKey = audit.Signer{Name: in.settings.LogID, Key: key}
-	known, err := in.memory.read()
-	if err != nil {
-		return err
-	}
-	in.log, err = audit.Open(ctx, audit.Config{
-		LogID: in.settings.LogID, Storage: in.database, Signer: in.logKey, Now: time.Now, Rand: rand.Reader, Known: known,
-	})
-	if err != nil {
-		return fmt.Errorf("opening the access log, whose newest checkpoint is also in %s (docs/operation.md says what to do): %w", in.memory.path, err)
-	}
-	return nil
+	return in.openLog(ctx, o)
 }
 
 // openRegistry opens keys, seals, catalogue and layouts, and the registry over them.
@@ -225,7 +217,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 		return err
 	}
 	in.registry, err = registry.New(registry.Config{
-		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Files: files,
+		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Witnessed: in.submitter != nil, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
 		QR: registry.QRKey{Certificate: qr, Key: qrKey}, Reporter: reporter, PAdES: padesKey, TSA: stamper, TSAResting: stamper.Resting, Check: in.check,
 		Evidence: in.gatherEvidence, CheckBundle: in.checkBundle,
@@ -244,14 +236,18 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 	if err != nil {
 		return err
 	}
-	in.server, err = api.New(api.Config{
+	config := api.Config{
 		Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Ready: in.database.Ready, BehindProxy: o.behindProxy,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}
 		},
-	})
+	}
+	if in.submitter != nil {
+		config.Witnesses = in.submitter.States
+	}
+	in.server, err = api.New(config)
 	return err
 }
 
@@ -306,6 +302,9 @@ func (in *instance) startUpkeep() {
 	in.every(ctx, trustInterval, in.watchTrust)
 	in.every(ctx, evidenceInterval, func() { in.refreshEvidence(ctx) })
 	in.every(ctx, trustListInterval, func() { in.publishTrustList(ctx) })
+	if in.submitter != nil {
+		in.every(ctx, cosignInterval, func() { in.cosign(ctx) })
+	}
 	in.every(ctx, time.Second, func() {
 		if err := in.memory.keep(ctx, in.log); err != nil {
 			slog.Error("checkpoint not kept", "file", in.memory.path, "fault", err)
@@ -350,7 +349,7 @@ func (in *instance) close() error {
 		in.server.Close()
 	}
 	if in.log != nil {
-		errs = append(errs, in.log.Close(), in.memory.keep(context.Background(), in.log))
+		errs = append(errs, in.log.Close(), in.memory.keep(context.Background(), in.log), in.lastRound())
 	}
 	if in.tsa != nil {
 		errs = append(errs, in.tsa.Close())

@@ -22,14 +22,16 @@ type checkpointFile struct {
 	note []byte // what the file holds
 }
 
-// read returns the checkpoint, nil when none was ever kept.
-func (f *checkpointFile) read() ([]byte, error) {
+// read returns the checkpoint, nothing when none was ever kept.
+func (f *checkpointFile) read() ([]audit.Known, error) {
 	note, err := os.ReadFile(f.path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("reading the checkpoint kept outside the database: %w", err)
 	}
-	f.note = note
-	return note, nil
+	if f.note = note; note == nil {
+		return nil, nil
+	}
+	return []audit.Known{{From: f.path, Checkpoint: note}}, nil
 }
 
 // keep writes the newest checkpoint, when it is another than the file's.

@@ -18,8 +18,8 @@ import (
 
 var postgres pgtest.Server
 
-// binary is the server under test, built once.
-var binary string
+// binary and witnessBinary are the programs under test, built once.
+var binary, witnessBinary string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "elicenced")
@@ -27,8 +27,9 @@ func TestMain(m *testing.M) {
 		panic(err)
 	}
 	binary = filepath.Join(dir, "elicenced")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building elicenced: %v\n%s", err, out)
+	witnessBinary = filepath.Join(dir, "elicence-witness")
+	if out, err := exec.Command("go", "build", "-o", dir, ".", "../elicence-witness").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building elicenced and elicence-witness: %v\n%s", err, out)
 		os.Exit(1)
 	}
 	code := m.Run()
@@ -111,7 +112,12 @@ func (f *faultLog) String() string {
 // serve starts elicenced serve and waits until it answers.
 func (s *site) serve(t testing.TB, args ...string) *running {
 	t.Helper()
-	cmd := s.command(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...)
+	return start(t, s.command(append([]string{"serve", "--listen", "127.0.0.1:0"}, args...)...))
+}
+
+// start starts a server and waits until it says where it serves.
+func start(t testing.TB, cmd *exec.Cmd) *running {
+	t.Helper()
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -133,7 +139,7 @@ func (s *site) serve(t testing.TB, args ...string) *running {
 	}
 	go func() { r.exited <- cmd.Wait() }()
 	if r.baseURL == "" {
-		t.Fatalf("elicenced serve did not start: %v\n%s", <-r.exited, r.faults)
+		t.Fatalf("%s did not start: %v\n%s", filepath.Base(cmd.Path), <-r.exited, r.faults)
 	}
 	return r
 }
@@ -151,11 +157,11 @@ func (r *running) stop(t testing.TB) {
 	select {
 	case err := <-r.exited:
 		if err != nil {
-			t.Errorf("elicenced serve ended with %v", err)
+			t.Errorf("%s ended with %v", filepath.Base(r.cmd.Path), err)
 		}
 	case <-time.After(30 * time.Second):
 		r.kill()
-		t.Error("elicenced serve did not stop within 30 s")
+		t.Errorf("%s did not stop within 30 s", filepath.Base(r.cmd.Path))
 	}
 }
 

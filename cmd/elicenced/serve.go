@@ -23,6 +23,7 @@ import (
 type serveCmd struct {
 	location
 	listen.TLS
+	witnessFlags
 	PassphraseFile string        `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
 	Listen         string        `help:"Address to listen on." default:"127.0.0.1:8080"`
 	PublicURL      string        `name:"public-url" help:"Scheme and host that QR codes lead to (default: the address listened on)."`
@@ -65,12 +66,17 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	if err := prepare(); err != nil {
 		return err
 	}
+	stopWitness, err := s.startWitness()
+	if err != nil {
+		return err
+	}
+	defer stopWitness()
 	public, err := s.public(baseURL)
 	if err != nil {
 		return err
 	}
 	in, err := open(ctx, options{location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, sealMargin: s.SealMargin, behindProxy: s.BehindProxy,
-		tsaForOthers: forOthers != nil, fonts: fonts})
+		tsaForOthers: forOthers != nil, fonts: fonts, witnesses: s.witnessFlags})
 	if err != nil {
 		return err
 	}
@@ -90,6 +96,7 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	go func() { used <- use(in, baseURL) }()
 	select {
 	case err = <-used:
+	case err = <-in.failed:
 	case err = <-served:
 		return fmt.Errorf("serving: %w", err)
 	}
@@ -157,7 +164,7 @@ type exportCmd struct {
 	location
 	Output string `short:"o" required:"" help:"File to write." type:"path"`
 	From   uint64 `help:"First index."`
-	To     uint64 `help:"Index after the last (default: all there are)."`
+	To     uint64 `help:"Index after the last (default: all that witnesses have cosigned; without witnesses all)."`
 }
 
 // Run exports.
@@ -172,7 +179,24 @@ func (e *exportCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
-	return exportLog(ctx, db, s.LogID, e.From, e.To, e.Output)
+	if err := exportLog(ctx, db, s.LogID, e.From, e.To, e.Output); err != nil {
+		return err
+	}
+	return e.sayWhatIsLeft(ctx, db, s.LogID)
+}
+
+// sayWhatIsLeft says which entries an export of all does not hold.
+func (e *exportCmd) sayWhatIsLeft(ctx context.Context, db database, logID string) error {
+	head, err := db.Head(ctx, logID)
+	if err != nil {
+		return err
+	}
+	cosigned, err := db.NewestCosigned(ctx, logID)
+	if e.To == 0 && err == nil && cosigned.Size < head.Size {
+		fmt.Fprintf(os.Stderr, "elicenced: entries %d to %d are not in the export: no quorum of witnesses has cosigned them (--to %d exports them)\n",
+			cosigned.Size, head.Size-1, head.Size)
+	}
+	return nil
 }
 
 // exportLog writes an export beside the file and renames it into place.
@@ -181,7 +205,7 @@ func exportLog(ctx context.Context, from audit.Storage, logID string, first, las
 	if err != nil {
 		return err
 	}
-	err = errors.Join(audit.Export(ctx, from, logID, first, last, f), f.Close())
+	err = errors.Join(audit.Export(ctx, from, logID, first, last, true, f), f.Close())
 	if err != nil {
 		return errors.Join(fmt.Errorf("exporting the log: %w", err), os.Remove(file+".new"))
 	}

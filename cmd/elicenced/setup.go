@@ -8,7 +8,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -81,7 +80,7 @@ func setUp(dir string, holds settings, fonts *render.Fonts, now time.Time) error
 	if err := errors.Join(os.RemoveAll(staging), os.MkdirAll(staging, 0o700)); err != nil {
 		return err
 	}
-	passphrase, err := ensurePassphrase(filepath.Join(dir, "passphrase"))
+	passphrase, err := private.EnsurePassphrase(passphraseVariable, filepath.Join(dir, "passphrase"))
 	if err != nil {
 		return err
 	}
@@ -90,18 +89,6 @@ func setUp(dir string, holds settings, fonts *render.Fonts, now time.Time) error
 		return fmt.Errorf("setting up %s: %w", dir, err)
 	}
 	return os.Rename(staging, keys)
-}
-
-// ensurePassphrase draws a passphrase for an instance that has none.
-func ensurePassphrase(file string) ([]byte, error) {
-	if os.Getenv(passphraseVariable) == "" {
-		if _, err := os.Stat(file); errors.Is(err, fs.ErrNotExist) {
-			if err := os.WriteFile(file, []byte(rand.Text()), 0o600); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return private.Passphrase(passphraseVariable, file)
 }
 
 // setup makes the keys, certificates and seals of one instance.

@@ -89,10 +89,7 @@ func (s *site) wantVerdict(t *testing.T, name, want string) {
 	must(t, err)
 	policy, err := audit.ParsePolicy(text)
 	must(t, err)
-	f, err := os.Open(file)
-	must(t, err)
-	defer f.Close()
-	_, err = audit.VerifyExport(policy, f)
+	_, err = verifyFile(policy, file)
 	switch {
 	case want == "" && err != nil:
 		t.Errorf("%s: %v", name, err)

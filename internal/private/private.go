@@ -3,8 +3,13 @@ package private
 
 import (
 	"bytes"
+	"crypto/rand"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+
+	"elicence/internal/durable"
 )
 
 // minPassphrase is the least length of a passphrase in a file, in bytes.
@@ -37,4 +42,15 @@ func Passphrase(variable, file string) ([]byte, error) {
 		return nil, fmt.Errorf("passphrase file %s: shorter than %d bytes", file, minPassphrase)
 	}
 	return b, nil
+}
+
+// EnsurePassphrase is Passphrase for whoever may have none yet: it then draws one and
+// writes the file.
+func EnsurePassphrase(variable, file string) ([]byte, error) {
+	if os.Getenv(variable) == "" {
+		if err := durable.WriteNew(file, []byte(rand.Text())); err != nil && !errors.Is(err, fs.ErrExist) {
+			return nil, err
+		}
+	}
+	return Passphrase(variable, file)
 }

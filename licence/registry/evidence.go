@@ -160,6 +160,33 @@ func reliedBy(contents []byte, proved time.Time) (all []Relied, at time.Time, er
 		Relied{Certificate: signature.Seal.Maker, Usage: pki.UsageSealMaker, At: proved}), proved, nil
 }
 
+const (
+	witnessTime  = 10 * time.Second // how long a bundle waits for the witnesses
+	witnessPause = 200 * time.Millisecond
+)
+
+// covering returns a checkpoint that covers a receipt's entry: its own or, where the
+// log has witnesses, the next that a quorum of them has cosigned. A bundle is for years
+// in which nobody else may vouch for the log, so that it waits for them.
+func (r *Registry) covering(ctx context.Context, receipt audit.Receipt) ([]byte, error) {
+	if !r.cfg.Witnessed {
+		return receipt.Checkpoint, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, witnessTime)
+	defer cancel()
+	for {
+		c, err := r.cfg.LogReader.CosignedAt(ctx, r.cfg.LogID, receipt.Index+1)
+		if !errors.Is(err, audit.ErrNoCheckpoint) {
+			return c.Checkpoint, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, fmt.Errorf("%w: no quorum of witnesses has cosigned the log's entry %d yet", ErrEvidence, receipt.Index)
+		case <-time.After(witnessPause):
+		}
+	}
+}
+
 // prove adds the entry that permitted the bundle, and the way from every entry to the
 // checkpoint; then it verifies the bundle as a stranger would.
 func (r *Registry) prove(ctx context.Context, b *bundle.Bundle, receipt audit.Receipt) ([]byte, error) {
@@ -168,7 +195,9 @@ func (r *Registry) prove(ctx context.Context, b *bundle.Bundle, receipt audit.Re
 		return nil, err
 	}
 	b.Entries = append(b.Entries, bundle.Entry{Record: row.Record})
-	b.Checkpoint = receipt.Checkpoint
+	if b.Checkpoint, err = r.covering(ctx, receipt); err != nil {
+		return nil, err
+	}
 	checkpoint, err := audit.ParseCheckpoint(b.Checkpoint)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"bytes"
 	"context"
+	"crypto/rand"
 	"errors"
 	"testing"
 	"time"
@@ -25,9 +26,7 @@ func judge(t testing.TB, s *registrytest.Service, raw []byte, at time.Time) *ver
 	must(t, err)
 	vkey, err := s.LogKey.VerifierKey()
 	must(t, err)
-	text, err := audit.NewPolicy(vkey)
-	must(t, err)
-	policy, err := audit.ParsePolicy(text)
+	policy, err := audit.NewPolicy(vkey)
 	must(t, err)
 	v := verify.Verifier{Anchors: root, Policy: policy}
 	return v.VerifyBundle(context.Background(), raw, at)
@@ -222,5 +221,68 @@ func TestBundleOfSeveralSeals(t *testing.T) {
 	signers := asked[pki.UsageSealSigner]
 	if len(signers) != 2 || signers[0].Sub(signers[1]) != 5*time.Hour || len(asked[pki.UsageTimestamp]) != 2 || !asked[pki.UsageQR][0].Equal(signers[0]) {
 		t.Errorf("evidence asked for: %v", asked)
+	}
+}
+
+// TestBundleWitnessed: where the log has witnesses, a bundle waits for them, and its
+// checkpoint carries their cosignatures.
+func TestBundleWitnessed(t *testing.T) {
+	s := open(t)
+	issued := issue(t, s, "food-retail.json", "k")
+	_, c := sample(t, "food-retail.json")
+	cfg := s.Config
+	cfg.Witnessed = true
+	r, err := registry.New(cfg)
+	must(t, err)
+	soon, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if raw, _, err := r.Bundle(soon, c, issued.Identifier, registry.Use{Purpose: "诉讼举证"}); raw != nil || !errors.Is(err, registry.ErrEvidence) {
+		t.Errorf("without a quorum: %d bytes, %v", len(raw), err)
+	}
+
+	key, err := pki.GenerateKey(rand.Reader)
+	must(t, err)
+	w := audit.Signer{Name: "w1.example", Key: key}
+	done, stopped := make(chan bool), make(chan error)
+	go func() {
+		for {
+			select {
+			case <-done:
+				stopped <- nil
+				return
+			case <-time.After(50 * time.Millisecond):
+			}
+			note, err := cfg.Log.Checkpoint(context.Background())
+			if err == nil {
+				note, err = audit.Cosign(rand.Reader, w, note, s.Now())
+			}
+			if err == nil {
+				err = cfg.Log.PutCosigned(context.Background(), note)
+			}
+			if err != nil {
+				stopped <- err
+				return
+			}
+		}
+	}()
+	raw, receipt, err := r.Bundle(t.Context(), c, issued.Identifier, registry.Use{Purpose: "诉讼举证"})
+	close(done)
+	must(t, errors.Join(err, <-stopped))
+	b, err := bundle.Parse(raw)
+	must(t, err)
+	logKey, err := s.LogKey.VerifierKey()
+	must(t, err)
+	policy, err := audit.NewPolicy(logKey)
+	must(t, err)
+	witnessKey, err := w.WitnessKey()
+	must(t, err)
+	policy, err = policy.WithWitness("w1", witnessKey, 1)
+	must(t, err)
+	checkpoint, by, err := policy.OpenCheckpoint(b.Checkpoint)
+	if err != nil || len(by) != 1 || checkpoint.Size <= receipt.Index {
+		t.Errorf("checkpoint %+v by %v, %v", checkpoint, by, err)
+	}
+	if report := judge(t, s, raw, s.Now()); report.Indication != verify.TotalPassed {
+		t.Errorf("%s/%s", report.Indication, report.SubIndication)
 	}
 }

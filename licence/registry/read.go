@@ -273,11 +273,18 @@ func (v View) pick(names []string) map[string]any {
 	return picked
 }
 
-// Checkpoint returns the newest signed checkpoint of the access log.
+// Checkpoint returns the newest signed checkpoint of the access log, the newest one
+// that witnesses have cosigned where there are witnesses.
 func (r *Registry) Checkpoint(ctx context.Context, c Caller) ([]byte, audit.Receipt, error) {
 	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: "checkpoint"})
 	if err != nil {
 		return nil, receipt, err
+	}
+	if r.cfg.Witnessed {
+		note, err := r.cfg.Log.Cosigned(ctx)
+		if !errors.Is(err, audit.ErrNoCheckpoint) {
+			return note, receipt, err
+		}
 	}
 	note, err := r.cfg.Log.Checkpoint(ctx)
 	return note, receipt, err
@@ -303,13 +310,13 @@ func (r *Registry) ConsistencyProof(ctx context.Context, c Caller, from, to uint
 	return proof, receipt, err
 }
 
-// Export writes the entries from index from up to to (0: all there are) as one
-// export file. It asks open for the writer once the read is logged, and hands it
+// Export writes the entries from index from up to to as one export file; 0 is the size
+// of the checkpoint that Checkpoint returns. It asks open for the writer once the read is logged, and hands it
 // the receipt, which has to go out before the first byte.
 func (r *Registry) Export(ctx context.Context, c Caller, from, to uint64, open func(audit.Receipt) io.Writer) (audit.Receipt, error) {
 	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: fmt.Sprintf("export/%d/%d", from, to)})
 	if err != nil {
 		return receipt, err
 	}
-	return receipt, audit.Export(ctx, r.cfg.LogReader, r.cfg.LogID, from, to, open(receipt))
+	return receipt, audit.Export(ctx, r.cfg.LogReader, r.cfg.LogID, from, to, r.cfg.Witnessed, open(receipt))
 }

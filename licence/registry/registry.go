@@ -77,6 +77,9 @@ type Config struct {
 	Log       *audit.Log
 	LogID     string
 	LogReader audit.Storage
+	// Witnessed makes checkpoints and exports end where a quorum of witnesses has
+	// cosigned, once there is such a place; else they are the newest.
+	Witnessed bool
 	Files     Files
 	Catalogue *licence.Catalogue
 	Layouts   map[string]*render.Layout

@@ -233,6 +233,7 @@ func testLog(t *testing.T, b Backend) {
 		wantError(t, "checkpoint beyond the head", err, audit.ErrNoCheckpoint)
 	}
 	wantNodes(t, b, "log", nodes(0, 9))
+	testCosigned(t, b)
 	for _, r := range [][3]uint64{{0, 9, 9}, {0, math.MaxUint64, 9}, {3, 5, 2}, {5, 5, 0}, {6, 5, 0}, {9, 20, 0}} {
 		rows := stored(t, b, "log", r[0], r[1])
 		var want []audit.Row
@@ -254,6 +255,29 @@ func testLog(t *testing.T, b Backend) {
 			t.Errorf("leaves %d to %d: %d are missing, %v", r[0], r[1], len(want), err)
 		}
 	}
+}
+
+func testCosigned(t *testing.T, b Backend) {
+	_, err := b.NewestCosigned(t.Context(), "log")
+	wantError(t, "newest cosigned of none", err, audit.ErrNoCheckpoint)
+	for _, c := range []audit.Cosigned{{Size: 4, Checkpoint: []byte("four")}, {Size: 9, Checkpoint: []byte("nine")}, {Size: 4, Checkpoint: []byte("later")}} {
+		change(t, b, func(tx Tx) error { return tx.PutCosigned(t.Context(), "log", c) })
+	}
+	change(t, b, func(tx Tx) error {
+		return tx.PutCosigned(t.Context(), "another log", audit.Cosigned{Size: 99, Checkpoint: []byte("other")})
+	})
+	got, err := b.NewestCosigned(t.Context(), "log")
+	if diff := cmp.Diff(got, audit.Cosigned{Size: 9, Checkpoint: []byte("nine")}); err != nil || diff != "" {
+		t.Errorf("newest cosigned differs (got, want): %v\n%s", err, diff)
+	}
+	for size, want := range map[uint64]string{0: "four", 4: "four", 5: "nine", 9: "nine"} {
+		got, err := b.CosignedAt(t.Context(), "log", size)
+		if err != nil || string(got.Checkpoint) != want {
+			t.Errorf("cosigned at %d is %+v, %v; want %s", size, got, err, want)
+		}
+	}
+	_, err = b.CosignedAt(t.Context(), "log", 10)
+	wantError(t, "cosigned beyond the newest", err, audit.ErrNoCheckpoint)
 }
 
 // wantNodes asks for nodes that are stored and, among them, for some that are not.

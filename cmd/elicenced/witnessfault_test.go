@@ -1,0 +1,144 @@
+//go:build faults
+
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"elicence/audit"
+)
+
+// TestFaultWitness kills the service's witness with SIGKILL at random moments under
+// load, again and again, and now and then the service too. The service answers all the
+// while, the witness never goes back behind what the service has kept of it, and in
+// the end everything is cosigned.
+func TestFaultWitness(t *testing.T) {
+	for name, dsn := range backends {
+		t.Run(name, func(t *testing.T) { witnessGoesAway(t, newSite(t, dsn(t)), kills(t)/2) })
+	}
+}
+
+func witnessGoesAway(t *testing.T, s *site, rounds int) {
+	p := s.newParty(t, "city")
+	args := s.witnessed(t, 1, p)
+	policy := policyIn(t, args)
+	w := p.start(t)
+	server := s.serve(t, append(args, "--new-witnesses")...)
+	id, client := s.demo.Licences[0].Identifier, issuerOf(s.demo.Licences[0].TypeCode).client
+	for round := range rounds {
+		ctx, cancel := context.WithCancel(t.Context())
+		var load sync.WaitGroup
+		for range 3 {
+			load.Go(func() {
+				c := s.as(t, server, client)
+				for ctx.Err() == nil {
+					if _, err := c.get(context.Background(), "/licences/"+id); err != nil {
+						t.Errorf("round %d: %v", round, err)
+						return
+					}
+				}
+			})
+		}
+		before, _ := s.cosigned(t)
+		waitFor(t, "the service has found its witness", func() bool { now, _ := s.cosigned(t); return now > before })
+		time.Sleep(time.Duration(rand.IntN(800)) * time.Millisecond)
+		w.kill()
+		time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond)
+		cancel()
+		load.Wait()
+		kept, _ := s.cosigned(t)
+		w = p.start(t)
+		if size := p.latest(t, policy); size < kept {
+			t.Fatalf("round %d: the witness has %d, the service keeps its cosignature of %d", round, size, kept)
+		}
+		if round%10 == 9 {
+			server.kill()
+			server = s.serve(t, args...)
+		}
+	}
+	server.stop(t)
+	cosigned, all := s.cosigned(t)
+	t.Logf("%d kills; %d of %d entries are cosigned", rounds, cosigned, all)
+	if cosigned != all {
+		t.Errorf("%d entries are not cosigned", all-cosigned)
+	}
+	s.wantQuorum(t, policy)
+	w.stop(t)
+}
+
+// latest is the size that a witness says it has cosigned last.
+func (p *party) latest(t *testing.T, policy *audit.Policy) uint64 {
+	t.Helper()
+	reply, err := http.Get(fmt.Sprintf("http://%s/%x/checkpoint", p.address, sha256.Sum256([]byte(policy.Origins()[0]))))
+	must(t, err)
+	defer reply.Body.Close()
+	note, err := io.ReadAll(reply.Body)
+	must(t, err)
+	if reply.StatusCode == http.StatusNotFound {
+		return 0
+	}
+	c, _, err := policy.OpenCosigned(note, "w0")
+	must(t, err)
+	return c.Size
+}
+
+// wantQuorum verifies the newest export against a policy.
+func (s *site) wantQuorum(t *testing.T, policy *audit.Policy) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "export")
+	if out, err := s.command("log", "export", "-o", file).CombinedOutput(); err != nil || len(out) > 0 {
+		t.Fatalf("log export: %v\n%s", err, out)
+	}
+	summary, err := verifyFile(policy, file)
+	if err != nil || len(summary.Cosigners) != 1 {
+		t.Errorf("export: %+v, %v", summary, err)
+	}
+}
+
+// TestFaultWitnessTrace checks from the kernel's own account that each cosignature
+// leaves after the checkpoint and its name in the folder were synced.
+func TestFaultWitnessTrace(t *testing.T) {
+	s := newSite(t, "")
+	p := s.newParty(t, "city")
+	w := p.start(t)
+	defer w.stop(t)
+	server := s.serve(t, append(s.witnessed(t, 1, p), "--new-witnesses")...)
+	defer server.stop(t)
+	file := filepath.Join(t.TempDir(), "trace")
+	stop := attach(t, []int{w.cmd.Process.Pid}, file)
+	defer stop()
+	for i := range 8 {
+		_, size := s.cosigned(t)
+		if _, err := s.issueOne(t, server, fmt.Sprint("trace-", i)); err != nil {
+			t.Fatal(err)
+		}
+		waitFor(t, "it is cosigned", func() bool { c, _ := s.cosigned(t); return c > size })
+	}
+	time.Sleep(500 * time.Millisecond) // for strace to write
+	answers, syncs := 0, 0
+	least := 1 << 30
+	for _, c := range readTraces(t, []string{file}) {
+		switch {
+		case strings.Contains(c.text, "sync("):
+			syncs++
+		case strings.Contains(c.text, "HTTP/1.1 200"):
+			answers++
+			least = min(least, syncs)
+			syncs = 0
+		}
+	}
+	t.Logf("%d cosignatures; at least %d syncs before each", answers, least)
+	if answers < 8 || least < 2 {
+		t.Errorf("%d cosignatures, one after %d syncs; want 8 and 2 at least", answers, least)
+	}
+}
