@@ -183,9 +183,27 @@ func (l *Log) checkTail(ctx context.Context, head Head) error {
 			return fmt.Errorf("%w: the entries below %d do not give the root of the checkpoint of that size %s", ErrForked, m.Size, m.from)
 		}
 	}
-	return l.cfg.Storage.Rows(ctx, l.cfg.LogID, head.Size, head.Size+1, func(row Row) error {
+	return l.checkBeyond(ctx, head.Size)
+}
+
+// checkBeyond wants no entry behind the last checkpoint, unless another process has
+// appended it since that was read, with a newer checkpoint.
+func (l *Log) checkBeyond(ctx context.Context, size uint64) error {
+	row, err := l.Entry(ctx, size)
+	if errors.Is(err, ErrNoEntry) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	head, err := l.cfg.Storage.Head(ctx, l.cfg.LogID)
+	if err != nil {
+		return fmt.Errorf("reading log head: %w", err)
+	}
+	if head.Size <= row.Index {
 		return fmt.Errorf("%w: entry %d is beyond the checkpoint", ErrForked, row.Index)
-	})
+	}
+	return nil
 }
 
 // milestones returns the checkpoints kept outside the storage in the order of their

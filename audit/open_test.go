@@ -2,10 +2,12 @@ package audit_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -106,6 +108,34 @@ func TestOpenKnown(t *testing.T) {
 }
 
 // TestOpenLong opens a log longer than the tail that is recomputed.
+// raced is a storage to which another process appends once its head was read.
+type raced struct {
+	*memStorage
+	once   sync.Once
+	append func()
+}
+
+func (r *raced) Head(ctx context.Context, logID string) (audit.Head, error) {
+	head, err := r.memStorage.Head(ctx, logID)
+	r.once.Do(r.append)
+	return head, err
+}
+
+// TestOpenBesideAnother: what another process appends while the log is opened is none
+// of the entries that no checkpoint covers.
+func TestOpenBesideAnother(t *testing.T) {
+	f := newFixture(t)
+	mustAppend(t, f.log, 3)
+	cfg := f.config
+	cfg.Storage = &raced{memStorage: f.storage, append: func() { mustAppend(t, f.log, 2) }}
+	l, err := audit.Open(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mustAppend(t, l, 1)
+	f.mustVerify(t, 6)
+}
+
 func TestOpenLong(t *testing.T) {
 	f := newFixture(t)
 	receipts := mustAppend(t, f.log, 6000)
