@@ -127,10 +127,13 @@ func (r reader) Nodes(ctx context.Context, logID string, ids []compact.NodeID) (
 
 // selectHead reads a head with the entry that it ends with: one look-up in each
 // of two indexes. The record is the one in log_entry, not a copy kept elsewhere. A
-// head that was changed by hand comes as it is, like the rows.
-const selectHead = `SELECT h.size, h.last_leaf, e.record, h.compact_range, h.note
-	FROM log_checkpoint h LEFT JOIN log_entry e ON e.log_id = h.log_id AND e."index" = h.size - 1
-	WHERE h.log_id = $1 `
+// head that was changed by hand comes as it is, like the rows. It is no join: of two
+// tables that grow faster than it learns, PostgreSQL takes it that all rows are to be
+// joined before the last is picked, which took 10 ms for 7,000 entries.
+const selectHead = `SELECT h.size, h.last_leaf,
+		(SELECT e.record FROM log_entry e WHERE e.log_id = h.log_id AND e."index" = h.size - 1),
+		h.compact_range, h.note
+	FROM log_checkpoint h WHERE h.log_id = $1 `
 
 // Head implements audit.Storage.
 func (r reader) Head(ctx context.Context, logID string) (audit.Head, error) {

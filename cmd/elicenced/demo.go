@@ -276,7 +276,7 @@ func (w *walk) reportOn(ctx context.Context, name string, file []byte) error {
 	}
 	const reportName = "verification-report.pdf"
 	fmt.Printf("reported %s\n", reportName)
-	return replaceFile(filepath.Join(w.dir, reportName), sealed)
+	return durable.Replace(filepath.Join(w.dir, reportName), sealed)
 }
 
 func (w *walk) indexOf(typeCode string) int {
