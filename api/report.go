@@ -81,22 +81,19 @@ func toneOf(r *verify.Report) tone {
 	return toneUnusable
 }
 
+// newReport is the report on in, whose FileDigest is set.
 func newReport(r *verify.Report, in verify.Input, at time.Time) *reportJSON {
 	zh, en := r.Headline()
 	out := &reportJSON{Report: r, AsKnownAt: r.AsKnownAt.UTC().Truncate(time.Second), VerifiedAt: at.UTC().Truncate(time.Second),
 		Tone: toneOf(r), Headline: headlineJSON{zh, en}, Licence: stated(r)}
 	if in.File != nil {
-		out.FileDigest, out.size = sm3Hex(in.File), len(in.File)
+		out.FileDigest, out.size = hex.EncodeToString(in.FileDigest[:]), len(in.File)
 	}
 	if in.QR != "" {
-		out.QRDigest = sm3Hex([]byte(in.QR))
+		digest := sm3.Sum([]byte(in.QR))
+		out.QRDigest = hex.EncodeToString(digest[:])
 	}
 	return out
-}
-
-func sm3Hex(b []byte) string {
-	digest := sm3.Sum(b)
-	return hex.EncodeToString(digest[:])
 }
 
 func stated(r *verify.Report) *statedJSON {

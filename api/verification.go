@@ -86,9 +86,10 @@ func (s *Server) judge(ctx context.Context, c registry.Caller, room *room, in ve
 	case <-ctx.Done():
 		return nil, receipt, ctx.Err()
 	}
-	digest := sm3.Sum(in.File)
-	if in.File == nil {
-		digest = sm3.Sum([]byte(in.QR))
+	digest := sm3.Sum([]byte(in.QR))
+	if in.File != nil {
+		digest = sm3.Sum(in.File)
+		in.FileDigest = digest
 	}
 	receipt, err = s.cfg.Registry.Verify(ctx, c, digest, func(l registry.Lookup) registry.Verdict {
 		v, at := s.cfg.Verifier(register{l}), s.cfg.Now()

@@ -49,7 +49,7 @@ func (v *Verifier) VerifyBundle(ctx context.Context, raw []byte, at time.Time) *
 		s.set(CheckStructure, "bundle_malformed", err.Error())
 		return s.report()
 	}
-	s.lookUpFile(ctx, b.File)
+	s.lookUpFile(ctx, b.File, [32]byte{})
 	s.judge(ctx, s.read(b.File), "")
 	return s.report()
 }

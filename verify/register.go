@@ -41,12 +41,15 @@ type RegisterEntry struct {
 }
 
 // lookUpFile asks the register for the whole file: an exact match is the
-// strongest answer there is.
-func (s *session) lookUpFile(ctx context.Context, file []byte) {
+// strongest answer there is. known is the file's digest, or zero.
+func (s *session) lookUpFile(ctx context.Context, file []byte, known [32]byte) {
 	if s.verifier.Register == nil {
 		return
 	}
-	entry, err := s.verifier.Register.ByFileDigest(ctx, digest(file))
+	if known == [32]byte{} {
+		known = digest(file)
+	}
+	entry, err := s.verifier.Register.ByFileDigest(ctx, known)
 	switch {
 	case err == nil:
 		s.entry, s.exact = &entry, true

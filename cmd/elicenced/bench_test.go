@@ -40,7 +40,7 @@ func benchmarkIssue(b *testing.B, s *site) {
 		clients[a.client] = s.as(b, server, a.client)
 	}
 	run := time.Now().UnixNano()
-	load(b, "licences/s", func(n int) error {
+	load(b, server.cmd.Process.Pid, "licences/s", func(n int) error {
 		sample := samples[n%len(samples)]
 		var issued registry.Issued
 		return clients[clientFor(sample)].post(b.Context(), "/licences", fmt.Sprintf("bench-%d-%d", run, n), sample.body, &issued)
@@ -79,17 +79,19 @@ func BenchmarkVerifyHTTP(b *testing.B) {
 			return err
 		}
 	}
-	b.Run("files", func(b *testing.B) { load(b, "files/s", verified("application/pdf", files)) })
-	b.Run("QR codes", func(b *testing.B) { load(b, "codes/s", verified("application/json", codes)) })
+	b.Run("files", func(b *testing.B) { load(b, server.cmd.Process.Pid, "files/s", verified("application/pdf", files)) })
+	b.Run("QR codes", func(b *testing.B) { load(b, server.cmd.Process.Pid, "codes/s", verified("application/json", codes)) })
 }
 
 // load has clientsAtOnce clients do something over and over, and reports how often in a
-// second, and how long the slowest hundredth took at least.
-func load(b *testing.B, unit string, do func(n int) error) {
+// second, how long the slowest hundredth took at least, and how much of the processors
+// the server took for one, which other work on the machine changes least.
+func load(b *testing.B, server int, unit string, do func(n int) error) {
 	var next atomic.Int64
 	var mu sync.Mutex
 	var times []time.Duration
 	b.SetParallelism(clientsAtOnce / 2) // × GOMAXPROCS
+	before := processorTime(b, server)
 	b.ResetTimer()
 	b.RunParallel(func(pb *testing.PB) {
 		var own []time.Duration
@@ -106,7 +108,9 @@ func load(b *testing.B, unit string, do func(n int) error) {
 		mu.Unlock()
 	})
 	b.StopTimer()
+	used := processorTime(b, server) - before
 	slices.Sort(times)
+	b.ReportMetric(used/float64(len(times)), "server-ms")
 	b.ReportMetric(float64(len(times))/b.Elapsed().Seconds(), unit)
 	b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
 }
@@ -120,4 +124,18 @@ func peakMemory(b *testing.B, pid int) float64 {
 	_, err = fmt.Sscan(after, &kB)
 	must(b, err)
 	return kB / 1024
+}
+
+// processorTime is the time that a process has used of all processors so far, in
+// milliseconds. The kernel counts it in hundredths of a second.
+func processorTime(b *testing.B, pid int) float64 {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	must(b, err)
+	_, after, _ := strings.Cut(string(text), ") ") // a process's name may hold anything
+	var skipped string
+	var user, system float64
+	_, err = fmt.Sscan(after, &skipped, &skipped, &skipped, &skipped, &skipped, &skipped, &skipped,
+		&skipped, &skipped, &skipped, &skipped, &user, &system)
+	must(b, err)
+	return (user + system) * 10
 }

@@ -95,20 +95,21 @@ func parseContents(v value) ([]byte, error) {
 
 // decodeHex appends the bytes of an even number of digits known to be digits.
 func decodeHex(out, digits []byte) []byte {
-	for i := 0; i+1 < len(digits); i += 2 {
-		out = append(out, nibble(digits[i])<<4|nibble(digits[i+1]))
-	}
+	out, _ = hex.AppendDecode(out, digits) // which fails of other bytes alone
 	return out
 }
 
 // nibble returns the value of a lower-case hexadecimal digit, 16 for any other
 // byte. encoding/hex would take upper case too: a second form of the same.
-func nibble(c byte) byte {
-	switch {
-	case c >= '0' && c <= '9':
-		return c - '0'
-	case c >= 'a' && c <= 'f':
-		return c - 'a' + 10
+func nibble(c byte) byte { return nibbles[c] }
+
+// nibbles is a table, because most of a file is the hexadecimal form of its seal.
+var nibbles = func() (table [256]byte) {
+	for c := range table {
+		table[c] = 16
 	}
-	return 16
-}
+	for value, c := range []byte("0123456789abcdef") {
+		table[c] = byte(value)
+	}
+	return table
+}()
