@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"time"
-
-	"github.com/emmansun/gmsm/sm3"
 )
 
 const (
@@ -122,7 +120,7 @@ func (a *TrustAnchors) usage(leaf *Certificate, o PathOptions) (other []string, 
 	return nil, err
 }
 
-func (a *TrustAnchors) isAnchor(cert *Certificate) bool { return a.pinned[sm3.Sum(cert.Raw)] }
+func (a *TrustAnchors) isAnchor(cert *Certificate) bool { return a.pinned[string(cert.Raw)] }
 
 // search is one call of CheckPath. steps bounds its work: issuers with equal names
 // could otherwise make it grow without end.
