@@ -34,7 +34,9 @@ func clean(s string, limit int) string {
 	return s
 }
 
-func hidden(r rune) bool { return unicode.IsControl(r) || unicode.Is(unicode.Cf, r) }
+func hidden(r rune) bool {
+	return r < ' ' || r > '~' && (unicode.IsControl(r) || unicode.Is(unicode.Cf, r))
+}
 
 // quote is clean for a name within an evidence.
 func quote(s string) string { return clean(s, maxQuoted) }

@@ -19,7 +19,6 @@ type document struct {
 	pages    []int        // object numbers in page order
 	contents [][2]*object // of each page: backdrop, content
 	attached map[string][]byte
-	inflater inflater
 	decoded  int // bytes decoded so far, against MaxDecoded
 }
 
@@ -282,7 +281,7 @@ func (d *document) embeddedFile(ref value) ([]byte, error) {
 	if size < 0 || size > int64(MaxDecoded-d.decoded) {
 		return nil, malformed(CodeStream, o.offset, "embedded file of %d bytes is too large", size)
 	}
-	data, err := d.inflater.inflate(o, int(size), int(size))
+	data, err := inflate(o, int(size), int(size))
 	if err != nil {
 		return nil, err
 	}

@@ -170,7 +170,7 @@ func (f *File) PageContent(page int) ([]byte, error) {
 	if page < 1 || page > f.Pages {
 		return nil, fmt.Errorf("pdfsig: page %d of %d", page, f.Pages)
 	}
-	return new(inflater).inflate(f.contents[page-1][1], 0, MaxStream)
+	return inflate(f.contents[page-1][1], 0, MaxStream)
 }
 
 // Backdrop returns what all pages begin with, as it is encoded in the file.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/zlib"
 	"io"
+	"sync"
 )
 
 // deflateRatio is more than the best ratio that deflate can reach, 1032 to 1.
@@ -15,11 +16,20 @@ type inflater struct {
 	reader io.ReadCloser
 }
 
+// inflaters keeps them between files, which have a stream or two each: the window of
+// one takes longer to get than most streams to decode.
+var inflaters = sync.Pool{New: func() any { return new(inflater) }}
+
 // inflate decodes a stream whose only filter is FlateDecode (7.4.4). More than
 // limit bytes, a checksum that does not match and bytes after the end of the
 // compressed data are refused. expected is how long the result will be, 0 when
 // that is not known; it is a hint and is not believed.
-func (f *inflater) inflate(o *object, expected, limit int) ([]byte, error) {
+func inflate(o *object, expected, limit int) ([]byte, error) {
+	f := inflaters.Get().(*inflater)
+	defer func() {
+		f.in.Reset(nil)
+		inflaters.Put(f)
+	}()
 	if err := f.reset(o.data); err != nil {
 		return nil, malformed(CodeStream, o.offset, "stream of object %d is not deflated", o.number)
 	}

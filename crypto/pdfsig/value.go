@@ -144,8 +144,8 @@ type parser struct {
 func newParser(file []byte) *parser {
 	p := &parser{source: source{file: file}, end: min(len(file), maxSyntax)}
 	// About what a licence needs: a small file claims little, a large one grows.
-	p.values = make([]value, 0, min(len(file)/32, 1024))
-	p.open = make([]value, 0, min(len(file)/32, 512))
+	p.values = make([]value, 0, min(len(file)/32, 640))
+	p.open = make([]value, 0, min(len(file)/32, 128))
 	return p
 }
 
