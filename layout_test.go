@@ -21,7 +21,7 @@ const module = "elicence/"
 // own line, so the table itself can hold no cycle.
 var layout = []struct{ pkg, mayImport string }{
 	{"templates", ""},
-	// Three that the server and its witness have in common.
+	// Three that the server and its witness have in common; the offline tool takes the first.
 	{"internal/durable", ""},
 	{"internal/private", "internal/durable"},
 	{"internal/listen", ""},
@@ -59,7 +59,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store", "licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit audit/witness templates"},
-	{"cmd/elicence", "licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
+	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
 	{"cmd/elicenced", "audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }

@@ -38,6 +38,7 @@ type exportRow struct {
 	index       uint64
 	leaf        [32]byte // recomputed from the record
 	leafMatches bool     // the stored leaf is the same
+	record      []byte   // in buf
 	view        recordView
 	fault       error // why the record is malformed; view is of no use then
 	// buf holds 0x00 and the record, as they are hashed, and room for the
@@ -198,11 +199,12 @@ func (r *exportRow) parse(line []byte) bool {
 	if err != nil || n > maxRecord {
 		return false
 	}
+	r.record = r.buf[1 : 1+n]
 	r.leaf = sm3.Sum(r.buf[:1+n])
 	var computed [2 * sm3.Size]byte
 	hex.Encode(computed[:], r.leaf[:])
 	r.leafMatches = bytes.Equal(computed[:], stored)
-	r.fault = r.view.parse(r.buf[1 : 1+n])
+	r.fault = r.view.parse(r.record)
 	return r.leafMatches || isLowerHex(stored)
 }
 

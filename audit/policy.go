@@ -220,6 +220,13 @@ func (p *Policy) open(signed []byte) (Checkpoint, *note.Note, error) {
 	return c, n, nil
 }
 
+// OpenSigned is OpenCheckpoint that does not ask for the quorum: a receipt's checkpoint
+// is given out before any witness has seen it, and binds the log all the same.
+func (p *Policy) OpenSigned(signed []byte) (Checkpoint, error) {
+	c, _, err := p.open(signed)
+	return c, err
+}
+
 // OpenCheckpoint parses a checkpoint and checks it against the policy. It
 // returns the names of the policy's witnesses who cosigned it, in the policy's order. Errors
 // wrap ErrUnknownLog, ErrBadSignature or ErrNoQuorum, unless the note is malformed.

@@ -196,11 +196,19 @@ func (c Checkpoint) Includes(record []byte, hashes [][]byte) (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	leaf := LeafHash(record)
-	if err := proof.VerifyInclusion(hasher{}, r.Index, c.Size, leaf[:], hashes, c.RootHash[:]); err != nil {
-		return Record{}, fmt.Errorf("%w: %w", ErrNotIncluded, err)
+	if err := c.IncludesLeaf(r.Index, LeafHash(record), hashes); err != nil {
+		return Record{}, err
 	}
 	return r, nil
+}
+
+// IncludesLeaf is Includes for an entry of which the index and the leaf are known, as a
+// receipt has them.
+func (c Checkpoint) IncludesLeaf(index uint64, leaf [32]byte, hashes [][]byte) error {
+	if err := proof.VerifyInclusion(hasher{}, index, c.Size, leaf[:], hashes, c.RootHash[:]); err != nil {
+		return fmt.Errorf("%w: %w", ErrNotIncluded, err)
+	}
+	return nil
 }
 
 // ErrBadProof says that a consistency proof does not lead from one checkpoint's

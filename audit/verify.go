@@ -4,7 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
+
+	"github.com/transparency-dev/merkle/compact"
 )
 
 // Summary is what a good export proves.
@@ -15,6 +18,8 @@ type Summary struct {
 	FirstTime time.Time // of entry From
 	LastTime  time.Time // of entry To-1
 	Cosigners []string  // witnesses of the policy who cosigned, in its order
+	Start     Edge      // at From
+	End       Edge      // at To
 }
 
 // VerifyExport reads an export and checks everything in it: each record
@@ -30,6 +35,12 @@ type Summary struct {
 // the log is still as long as it once was, an export cannot show: compare its
 // checkpoint with one kept elsewhere.
 func VerifyExport(policy *Policy, r io.Reader) (Summary, error) {
+	return verifyExport(policy, r, nil)
+}
+
+// verifyExport is VerifyExport that sets a gathering up when it knows the range, and
+// feeds it.
+func verifyExport(policy *Policy, r io.Reader, g *gathering) (Summary, error) {
 	x := newExportReader(r)
 	if err := x.readHeader(); err != nil {
 		return Summary{}, err
@@ -37,7 +48,13 @@ func VerifyExport(policy *Policy, r io.Reader) (Summary, error) {
 	if !policy.knows(x.origin) {
 		return Summary{}, fmt.Errorf("%w: %w: %q", ErrBadExport, ErrUnknownLog, x.origin)
 	}
-	c := exportCheck{exportReader: x, next: x.from, last: x.prev}
+	c := exportCheck{exportReader: x, next: x.from, last: x.prev, start: edgeOf(x.tree, x.prev)}
+	if g != nil {
+		if err := g.begin(x); err != nil {
+			return Summary{}, err
+		}
+		c.gathering, c.visit = g, g.visit
+	}
 	for {
 		row, err := x.readRow()
 		if err != nil {
@@ -62,6 +79,10 @@ type exportCheck struct {
 	last      [32]byte
 	firstTime uint64
 	lastTime  uint64
+	start     Edge
+
+	gathering *gathering      // nil: nothing is asked for but the verdict
+	visit     compact.VisitFn // its, or nil
 }
 
 // entryError returns a verdict about an entry.
@@ -128,13 +149,16 @@ func (c *exportCheck) accept(row *exportRow) error {
 	} else {
 		c.firstTime = row.view.time
 	}
+	if c.gathering != nil && c.gathering.index == c.next {
+		c.gathering.record = slices.Clone(row.record)
+	}
 	c.last, c.lastTime = row.leaf, row.view.time
 	c.next++
 	return nil
 }
 
 func (c *exportCheck) push(leaf [32]byte) error {
-	if err := c.tree.Append(leaf[:], nil); err != nil {
+	if err := c.tree.Append(leaf[:], c.visit); err != nil {
 		return fmt.Errorf("growing the tree: %w", err)
 	}
 	return nil
@@ -216,5 +240,6 @@ func (c *exportCheck) finish(policy *Policy) (Summary, error) {
 	return Summary{
 		Origin: c.origin, From: c.from, To: c.to, RootHash: checkpoint.RootHash, Cosigners: cosigners,
 		FirstTime: time.UnixMicro(int64(c.firstTime)).UTC(), LastTime: time.UnixMicro(int64(c.lastTime)).UTC(),
+		Start: c.start, End: edgeOf(c.tree, c.last),
 	}, nil
 }

@@ -11,10 +11,17 @@ import (
 
 const maxPolicy = 1 << 20 // bytes
 
-// auditCommand is "elicence audit verify".
-type auditCommand struct {
-	Policy string `required:"" placeholder:"FILE" help:"Policy: the keys of log and witnesses. 策略文件。"`
-	Export string `arg:"" help:"Export of the log. 日志导出文件。"`
+// auditCommands are "elicence audit …".
+type auditCommands struct {
+	Verify auditVerifyCommand `cmd:"" help:"Verify exports of the access log. 验证访问日志导出。"`
+	Prove  proveCommand       `cmd:"" help:"Prove that an entry is in the log, or that an older log is the beginning of it. 证明条目在日志中，或日志前后一致。"`
+	Watch  watchCommand       `cmd:"" help:"Watch the log of a service, and alarm when it is not what it was. 持续监督日志。"`
+}
+
+// auditVerifyCommand is "elicence audit verify".
+type auditVerifyCommand struct {
+	Policy  string   `required:"" placeholder:"FILE" help:"Policy: the keys of log and witnesses. 策略文件。"`
+	Exports []string `arg:"" name:"export" help:"Exports of the log; several must join. 日志导出文件；多个文件须首尾相接。"`
 }
 
 // readPolicy reads a policy file.
@@ -30,27 +37,58 @@ func readPolicy(name string) (*audit.Policy, error) {
 	return policy, nil
 }
 
-// Run verifies an export. What is wrong with it is printed first, as "entry N: reason".
-func (c *auditCommand) Run(t terminal) error {
+// Run verifies exports. What is wrong with one is printed first, as "entry N: reason".
+func (c *auditVerifyCommand) Run(t terminal) error {
 	policy, err := readPolicy(c.Policy)
 	if err != nil {
 		return err
 	}
-	f, err := os.Open(c.Export)
+	var parts []audit.Summary
+	for _, name := range c.Exports {
+		summary, err := verifyExport(policy, name)
+		switch {
+		case errors.Is(err, audit.ErrBadExport):
+			printBadExport(t, err, name)
+		case err != nil:
+			return err
+		default:
+			parts = append(parts, summary)
+		}
+	}
+	if len(parts) < len(c.Exports) {
+		return exit(exitBad)
+	}
+	whole, err := audit.Join(parts...)
 	if err != nil {
-		return fileError(err)
+		printBadExport(t, err, "各文件不相衔接")
+		return exit(exitBad)
+	}
+	_, err = fmt.Fprintf(t.out, "日志完好：%s 的条目 %d 至 %d\ngood: %s, entries [%d, %d), root %x, from %s to %s, cosigned by %d witnesses\n",
+		whole.Origin, whole.From, whole.To-1, whole.Origin, whole.From, whole.To, whole.RootHash,
+		whole.FirstTime.Format(time.RFC3339), whole.LastTime.Format(time.RFC3339), len(whole.Cosigners))
+	return err
+}
+
+// verifyExport verifies the export in a file.
+func verifyExport(policy *audit.Policy, name string) (audit.Summary, error) {
+	f, err := os.Open(name)
+	if err != nil {
+		return audit.Summary{}, fileError(err)
 	}
 	defer f.Close()
 	summary, err := audit.VerifyExport(policy, f)
-	switch {
-	case errors.Is(err, audit.ErrBadExport):
-		fmt.Fprintf(t.out, "%s\n日志不完好，不能采信：%s\n", visible(err.Error()), visible(c.Export))
-		return exit(exitBad)
-	case err != nil:
-		return fileError(fmt.Errorf("reading %s: %w", c.Export, err))
+	return summary, exportError(err, name)
+}
+
+// exportError leaves a verdict as it is, and says of any other error that the export
+// could not be read.
+func exportError(err error, name string) error {
+	if err == nil || errors.Is(err, audit.ErrBadExport) {
+		return err
 	}
-	_, err = fmt.Fprintf(t.out, "日志完好：%s 的条目 %d 至 %d\ngood: %s, entries [%d, %d), root %x, from %s to %s, cosigned by %d witnesses\n",
-		summary.Origin, summary.From, summary.To-1, summary.Origin, summary.From, summary.To, summary.RootHash,
-		summary.FirstTime.Format(time.RFC3339), summary.LastTime.Format(time.RFC3339), len(summary.Cosigners))
-	return err
+	return fileError(fmt.Errorf("reading %s: %w", name, err))
+}
+
+func printBadExport(t terminal, err error, what string) {
+	fmt.Fprintf(t.out, "%s\n日志不完好，不能采信：%s\n", visible(err.Error()), visible(what))
 }

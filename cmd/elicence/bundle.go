@@ -1,28 +1,13 @@
 package main
 
 import (
-	"bytes"
-	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
 	"net/url"
 	"os"
-	"strings"
-	"time"
 
 	"elicence/licence"
 	"elicence/licence/bundle"
-)
-
-// Bounds of the one request that is made.
-const (
-	maxToken   = 4 << 10 // bytes
-	maxProblem = 64 << 10
-	fetchTime  = 2 * time.Minute
 )
 
 // bundleCommand is "elicence bundle".
@@ -42,13 +27,10 @@ func (c *bundleCommand) Run(t terminal) error {
 	if err != nil {
 		return usageError(fmt.Errorf("identifier: %w", err))
 	}
-	q, err := c.request(id)
+	path := "/licences/" + url.PathEscape(string(id)) + "/bundle"
+	raw, err := service{c.Server, c.TokenFile}.get(path, bundle.MaxSize, "Elicence-Purpose", c.Purpose, "Elicence-Case-Number", c.Case)
 	if err != nil {
 		return err
-	}
-	raw, err := fetch(q)
-	if err != nil {
-		return &exitError{exitUnavailable, err}
 	}
 	switch b, err := bundle.Parse(raw); {
 	case err != nil:
@@ -61,74 +43,6 @@ func (c *bundleCommand) Run(t terminal) error {
 	}
 	_, err = fmt.Fprintf(t.out, "证据包已保存：%s\nsaved %s, %d bytes; verify it with --anchors and --policy of your own\n", visible(c.Output), visible(c.Output), len(raw))
 	return err
-}
-
-// request is the request to make. A token goes over TLS, or stays on this machine.
-func (c *bundleCommand) request(id licence.Identifier) (*http.Request, error) {
-	server, err := url.Parse(c.Server)
-	if err != nil || server.Host == "" || server.User != nil || strings.Trim(server.Path, "/") != "" || server.RawQuery != "" || server.Fragment != "" {
-		return nil, usageError(fmt.Errorf("--server %s is not a scheme and a host", visible(c.Server)))
-	}
-	if server.Scheme != "https" && !(server.Scheme == "http" && loopback(server.Hostname())) {
-		return nil, usageError(fmt.Errorf("--server %s: a token is sent over https, or http to this machine", visible(c.Server)))
-	}
-	token, err := readFile(c.TokenFile, maxToken)
-	if err != nil {
-		return nil, err
-	}
-	if token = bytes.TrimSpace(token); len(token) == 0 || len(token) > maxToken || bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
-		return nil, usageError(fmt.Errorf("%s does not hold one token", visible(c.TokenFile)))
-	}
-	q, err := http.NewRequest(http.MethodGet, server.Scheme+"://"+server.Host+"/api/v1/licences/"+url.PathEscape(string(id))+"/bundle", nil)
-	if err != nil {
-		return nil, usageError(err)
-	}
-	q.Header.Set("Authorization", "Bearer "+string(token))
-	for name, value := range map[string]string{"Elicence-Purpose": c.Purpose, "Elicence-Case-Number": c.Case} {
-		if value != "" {
-			q.Header.Set(name, url.PathEscape(value))
-		}
-	}
-	return q, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
-
-// fetch makes the request. It follows no redirect, which would take the token elsewhere.
-func fetch(q *http.Request) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
-	defer cancel()
-	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
-	answer, err := client.Do(q.WithContext(ctx))
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, refusal(answer)
-	}
-	raw, err := io.ReadAll(io.LimitReader(answer.Body, bundle.MaxSize+1))
-	if err != nil {
-		return nil, fmt.Errorf("reading the answer: %w", err)
-	}
-	return raw, nil
-}
-
-// refusal is the error that a server's refusal is, in the words of its problem document.
-func refusal(answer *http.Response) error {
-	var problem struct {
-		Code      string `json:"code"`
-		Detail    string `json:"detail"`
-		RequestID string `json:"request_id"`
-	}
-	err := json.NewDecoder(io.LimitReader(answer.Body, maxProblem)).Decode(&problem)
-	if err != nil || problem.Code == "" {
-		return fmt.Errorf("the server answers %s", answer.Status)
-	}
-	return fmt.Errorf("the server answers %s: %s: %s (request %s)", answer.Status, problem.Code, problem.Detail, problem.RequestID)
 }
 
 // write writes a file beside the old one and renames it into place, so that what is

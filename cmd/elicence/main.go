@@ -2,7 +2,9 @@
 //
 //	elicence verify [--anchors F] [--trust F] [--policy F] [--at RFC3339] [--json] FILE…
 //	elicence inspect [--anchors F] [--at RFC3339] [--json] [--extract DIR] FILE
-//	elicence audit verify --policy FILE EXPORT
+//	elicence audit verify --policy FILE EXPORT…
+//	elicence audit prove --policy FILE (--index N [--leaf HEX] | --older FILE) [--checkpoint FILE] [-o FILE] (SOURCE | --server URL --token-file F)
+//	elicence audit watch --policy FILE --server URL --token-file F --state FILE [--witness NAME=URL]… [--every 1m] [--stale 10m] [--once]
 //	elicence bundle --server URL --token-file F IDENTIFIER -o FILE
 //
 // Exit codes: 0 good, 1 bad, 2 undecided, 64 wrong usage, 66 a file could not be
@@ -17,7 +19,8 @@
 // outside, a file's name or a certificate's subject, goes through visible on its way to
 // a terminal. With --json there is one object a line and nothing else.
 //
-// It links no server code. Only bundle opens a network connection, to the server named.
+// It links no server code. Network connections are opened by bundle, prove and watch
+// alone, to the servers named.
 package main
 
 import (
@@ -47,9 +50,7 @@ type commandLine struct {
 	Verify  verifyCommand  `cmd:"" help:"Verify licence files and evidence bundles. 验证证照文件和证据包。"`
 	Bundle  bundleCommand  `cmd:"" help:"Fetch the evidence bundle of a licence. 获取证照的证据包。"`
 	Inspect inspectCommand `cmd:"" help:"Take a licence file apart, for checking with other tools. 拆解文件供其他工具核对。"`
-	Audit   struct {
-		Verify auditCommand `cmd:"" help:"Verify an export of the access log. 验证访问日志导出。"`
-	} `cmd:"" help:"Access log. 访问日志。"`
+	Audit   auditCommands  `cmd:"" help:"Access log. 访问日志。"`
 }
 
 // terminal is where a command writes.
@@ -122,6 +123,11 @@ func complain(t terminal, err error) int {
 	if text := err.Error(); text != "" {
 		fmt.Fprintln(t.err, "elicence:", visibleLines(text))
 	}
+	return codeOf(err)
+}
+
+// codeOf is the code that an error ends a command with.
+func codeOf(err error) int {
 	var end *exitError
 	if errors.As(err, &end) {
 		return end.code

@@ -14,18 +14,22 @@ arguments come from standard input, a line for each case. Exits 0 when all are g
 import functools, json, sys
 
 sys.dont_write_bytecode = True
-from verify_log import Bad, Policy, need, node, parse_checkpoint, unhex
+from verify_log import Bad, Policy, need, node, number, parse_checkpoint, read, unhex
 
 
-def number(value):
-    need(type(value) is int and 0 <= value < 2**63, "proof: number")
-    return value
-
-
-def hashes(proof):
-    found = proof.get("hashes")
+def parse_proof(text, **numbers):
+    """The hashes of a proof that has these members; None is any number. Returns the numbers, too."""
+    need(len(text) <= 16384, "proof: too long")
+    try:
+        proof = json.loads(text, parse_int=number)
+    except RecursionError:
+        raise Bad("proof: nested")
+    need(isinstance(proof, dict) and set(proof) == {"hashes", *numbers}, "proof: members")
+    for name, want in numbers.items():
+        need(type(proof[name]) is int and want in (None, proof[name]), "proof of other entries or sizes")
+    found = proof["hashes"]
     need(isinstance(found, list) and all(isinstance(h, str) for h in found), "proof: hashes")
-    return [unhex(h) for h in found]
+    return [unhex(h) for h in found], proof
 
 
 def step(i, j):
@@ -68,16 +72,11 @@ def consistency(m, old_root, n, root, proof):
     need(j == 0 and r == old_root and s == root, "consistency proof does not lead from one root to the other")
 
 
-def read(name):
-    with open(name, "rb") as f:
-        return f.read()
-
-
 @functools.lru_cache(maxsize=None)
-def checkpoint(policy, note):
+def checkpoint(policy, note, quorum=None):
     policy = Policy(policy.decode())
     origin, size, root, text, signatures = parse_checkpoint(note)
-    policy.check(origin, text, signatures)
+    policy.check(origin, text, signatures, quorum)
     times = []
     for key in policy.witnesses:
         for signer, raw in signatures:
@@ -89,16 +88,14 @@ def checkpoint(policy, note):
 def verify(policy_file, checkpoint_file, kind=None, other=None, proof_file=None):
     policy = read(policy_file)
     origin, size, root, times = checkpoint(policy, read(checkpoint_file))
-    if kind:
-        proof = json.loads(read(proof_file))
-        need(isinstance(proof, dict), "proof: no object")
     if kind == "inclusion":
-        need(number(proof.get("size")) == size, "proof of another size")
-        inclusion(unhex(other), number(proof.get("index")), size, hashes(proof), root)
+        hashes, proof = parse_proof(read(proof_file).decode(), index=None, size=size)
+        inclusion(unhex(other), proof["index"], size, hashes, root)
     elif kind == "consistency":
-        old = checkpoint(policy, read(other))
-        need(old[0] == origin and number(proof.get("from")) == old[1] and number(proof.get("to")) == size, "proof of other checkpoints")
-        consistency(old[1], old[2], size, root, hashes(proof))
+        old = checkpoint(policy, read(other), 0)  # of a receipt, say, which no witness has seen
+        need(old[0] == origin, "checkpoints of two logs")
+        hashes, _ = parse_proof(read(proof_file).decode(), **{"from": old[1], "to": size})
+        consistency(old[1], old[2], size, root, hashes)
     return size, root, times
 
 

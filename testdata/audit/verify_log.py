@@ -1,11 +1,17 @@
 #!/usr/bin/env python3
-"""Verifies exports of the access log: verify_log.py POLICY EXPORT...
+"""Verifies exports of the access log.
+
+    verify_log.py POLICY EXPORT...                    each by itself
+    verify_log.py --join POLICY EXPORT...             all of them, as parts of one log
+    verify_log.py --older CHECKPOINT POLICY EXPORT... each, and that it continues the log of the checkpoint
+    verify_log.py -                                   arguments on standard input, a line for each call
 
 Written from docs/log-format.md alone. Needs Python 3.9 and OpenSSL 3 (the
 library behind hashlib for SM3, the command for SM2). Prints a line for each
-export, "good FROM TO", "entry N: reason" or "bad: reason"; exits 0 when all are good, otherwise 1.
+export, with --join one for all: "good FROM TO", "entry N: reason" or "bad: reason".
+Exits 0 when all are good, otherwise 1.
 """
-import base64, binascii, hashlib, os, re, subprocess, sys, tempfile
+import base64, binascii, collections, functools, hashlib, os, re, subprocess, sys, tempfile
 
 LOG, WITNESS = b"elicence/sm2-sm3/v1", b"elicence/sm2-sm3/cosignature/v1"
 TEXTS = [(1, 256), (0, 128), (1, 64), (0, 256), (0, 512), (0, 128), (0, 256), (1, 16), (0, 64), (0, 128)]
@@ -47,6 +53,11 @@ def b64(text):
 def unhex(text):
     need(re.fullmatch(r"[0-9a-f]{64}", text), "malformed hex")
     return bytes.fromhex(text)
+
+
+def read(name):
+    with open(name, "rb") as f:
+        return f.read()
 
 
 def valid_name(name):
@@ -136,7 +147,8 @@ def der(number):
 
 class Policy:
     def __init__(self, text):
-        self.logs, self.witnesses, self.quorum = [], [], None
+        need(len(text.encode()) <= 65536, "policy: too long")
+        self.logs, self.witnesses, self.quorum, names = [], [], None, []
         for line in text.split("\n"):
             line = line.removesuffix("\r")
             words = line.split(" ")
@@ -144,17 +156,22 @@ class Policy:
                 continue
             if words[0] == "log" and len(words) == 2:
                 self.logs.append(Key(words[1], LOG))
-            elif words[0] == "witness" and len(words) == 3:
+            elif words[0] == "witness" and len(words) == 3 and valid_name(words[1]):
+                names.append(words[1])
                 self.witnesses.append(Key(words[2], WITNESS))
             else:
                 need(words[0] == "quorum" and len(words) == 2 and self.quorum is None, "policy: line")
                 self.quorum = number(words[1])
         if self.quorum is None and not self.witnesses:
             self.quorum = 0
+        keys = self.logs + self.witnesses
         publics = [k.public for k in self.witnesses]
-        need(self.logs and self.quorum is not None and self.quorum <= len(publics) == len(set(publics)), "policy")
+        need(self.logs and self.quorum is not None and self.quorum <= len(publics) and len(keys) <= 64, "policy: keys or quorum")
+        for unique in (names, publics, [(k.name, k.id) for k in keys]):
+            need(len(set(unique)) == len(unique), "policy: twice the same")
+        need(not set(publics) & set(k.public for k in self.logs), "policy: a log's key is a witness's")
 
-    def check(self, origin, text, signatures):
+    def check(self, origin, text, signatures, quorum=None):
         need(origin in [k.name for k in self.logs], "unknown log")
         valid = []
         for key in self.logs + self.witnesses:
@@ -163,7 +180,7 @@ class Policy:
                     need(key.verify(text, raw[4:]), "bad signature")
                     valid.append(key)
         need(any(k in self.logs and k.name == origin for k in valid), "not signed by the log")
-        need(sum(k.witness for k in valid) >= self.quorum, "too few cosignatures")
+        need(sum(k.witness for k in valid) >= (self.quorum if quorum is None else quorum), "too few cosignatures")
 
 
 def parse_checkpoint(note):
@@ -214,7 +231,12 @@ def parse_row(line):
     return index, record, stored
 
 
-def verify(policy, data):
+# Part is what one export shows; start and end are the last leaf and the compact range at first and at to.
+Part = collections.namedtuple("Part", "origin first to start end first_time last_time roots")
+
+
+def verify(policy, data, older=None):
+    """Verifies an export. roots gets the root of the first older leaves, when the export passes there."""
     head, found, rest = data.partition(b"\n\n")
     try:
         header = head.decode().split("\n")
@@ -229,6 +251,7 @@ def verify(policy, data):
     need(first < to and all(len(w) == 2 for w in extra), "header")
     hashes = [unhex(w[1]) for w in extra]
     prev, tree = (hashes[0], Tree(first, hashes[1:])) if first else (bytes(32), Tree(0, []))
+    start, roots, first_time = (prev, list(tree.nodes)), {}, None
     need(valid_name(origin) and origin in [k.name for k in policy.logs], "unknown log")
 
     # rows: lines up to the empty one; note: what follows it, None if the file ends before.
@@ -277,6 +300,10 @@ def verify(policy, data):
         need(r.time >= time, "time runs backwards", i)
         if inner:
             tree.append(last)
+        else:
+            first_time = r.time
+        if tree.size == older and older > 0:
+            roots[older] = tree.root()
         i, last, time = i + 1, leaf, r.time
     need(i == to, "missing", i)
     need(complete, "it ends early")
@@ -285,22 +312,65 @@ def verify(policy, data):
     policy.check(name, text, signatures)
     need(name == origin and size == to, "checkpoint of another log or size")
     need(root == tree.root(), "root differs", to - 1)
-    return first, to
+    roots[to] = root
+    return Part(origin, first, to, start, (last, list(tree.nodes)), first_time, time, roots)
+
+
+def join(parts):
+    """Verifies that exports, each of them good, are parts of one log."""
+    parts = sorted(parts, key=lambda part: part.first)
+    for a, b in zip(parts, parts[1:]):
+        need(a.origin == b.origin, "exports of two logs")
+        need(b.first <= a.to, "missing", a.to)
+        need(b.first == a.to, "they overlap")
+        need(a.end == b.start, "two histories")
+        need(a.last_time <= b.first_time, "time runs backwards", b.first)
+    return parts[0].first, parts[-1].to
+
+
+def continues(policy, data, note):
+    """Verifies an export that continues the log of an older checkpoint, which needs no cosignature."""
+    origin, size, root, text, signatures = parse_checkpoint(note)
+    policy.check(origin, text, signatures, 0)
+    part = verify(policy, data, size)
+    need(part.origin == origin, "checkpoint of another log")
+    need(size <= part.to, "the log went backwards")
+    need(size == 0 or size >= part.first, "the export begins after the checkpoint")
+    need(size == 0 or part.roots[size] == root, "two histories")
+    return part.first, part.to
+
+
+@functools.lru_cache(maxsize=None)
+def read_policy(name):
+    return Policy(read(name).decode())
+
+
+def judge(args):
+    """Prints the verdicts of one call, and returns whether all are good."""
+    joined, older = args[0] == "--join", read(args[1]) if args[0] == "--older" else None
+    policy, *exports = args[2 if older is not None else 1 if joined else 0:]
+    policy, good = read_policy(policy), True
+
+    def verdict(names):
+        if joined:
+            return join([verify(policy, read(name)) for name in names])
+        data = read(names[0])
+        return verify(policy, data)[1:3] if older is None else continues(policy, data, older)
+
+    for names in [exports] if joined else [[name] for name in exports]:
+        try:
+            print("good %d %d" % verdict(names), flush=True)
+        except Bad as e:
+            good = False
+            print(e, flush=True)
+    return good
 
 
 def main():
-    with open(sys.argv[1], "rb") as f:
-        policy = Policy(f.read().decode())
-    bad = False
-    for name in sys.argv[2:]:
-        with open(name, "rb") as f:
-            data = f.read()
-        try:
-            print("good %d %d" % verify(policy, data), flush=True)
-        except Bad as e:
-            bad = True
-            print(e, flush=True)
-    sys.exit(1 if bad else 0)
+    calls = [line.split() for line in sys.stdin] if sys.argv[1:] == ["-"] else [sys.argv[1:]]
+    if any(len(args) < 2 for args in calls):
+        sys.exit(__doc__)
+    sys.exit(0 if all([judge(args) for args in calls]) else 1)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,124 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// Bounds of a request.
+const (
+	maxToken   = 4 << 10 // bytes
+	maxProblem = 64 << 10
+	fetchTime  = 2 * time.Minute
+)
+
+// service is the service that a command asks: its scheme and host, and the file with
+// the bearer token that it is shown.
+type service struct{ address, tokenFile string }
+
+// get asks for a path below /api/v1, with the headers given as names and values, of
+// which empty ones are left out, and reads limit+1 bytes at most.
+func (s service) get(path string, limit int64, headers ...string) ([]byte, error) {
+	server, err := parseAddress("--server", s.address)
+	if err != nil {
+		return nil, err
+	}
+	if strings.Trim(server.Path, "/") != "" {
+		return nil, usageError(fmt.Errorf("--server %s is not a scheme and a host", visible(s.address)))
+	}
+	token, err := readFile(s.tokenFile, maxToken)
+	if err != nil {
+		return nil, err
+	}
+	if token = bytes.TrimSpace(token); len(token) == 0 || len(token) > maxToken || bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, usageError(fmt.Errorf("%s does not hold one token", visible(s.tokenFile)))
+	}
+	q, err := http.NewRequest(http.MethodGet, server.Scheme+"://"+server.Host+"/api/v1"+path, nil)
+	if err != nil {
+		return nil, usageError(err)
+	}
+	q.Header.Set("Authorization", "Bearer "+string(token))
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i+1] != "" {
+			q.Header.Set(headers[i], url.PathEscape(headers[i+1]))
+		}
+	}
+	return fetch(q, limit)
+}
+
+// parseAddress parses the address of a service or a witness. A token goes over TLS, or
+// stays on this machine; and in clear an older checkpoint could be slipped in.
+func parseAddress(flag, address string) (*url.URL, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return nil, usageError(fmt.Errorf("%s %s is not a scheme and a host", flag, visible(address)))
+	}
+	if u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())) {
+		return nil, usageError(fmt.Errorf("%s %s: it is asked over https, or http on this machine", flag, visible(address)))
+	}
+	return u, nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+// fetch makes a request. It follows no redirect, which would take the token elsewhere.
+func fetch(q *http.Request, limit int64) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), fetchTime)
+	defer cancel()
+	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	answer, err := client.Do(q.WithContext(ctx))
+	if err != nil {
+		return nil, unavailableError(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return nil, unavailableError(refused(answer))
+	}
+	raw, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
+	if err != nil {
+		return nil, unavailableError(fmt.Errorf("reading the answer: %w", err))
+	}
+	return raw, nil
+}
+
+func unavailableError(err error) error { return &exitError{exitUnavailable, err} }
+
+// refusal is an answer that is not 200.
+type refusal struct {
+	status int
+	text   string // in the words of the problem document, if it has one
+}
+
+func (r *refusal) Error() string { return r.text }
+
+// outOfReach reports whether err is the service's answer that its log has no such size.
+func outOfReach(err error) bool {
+	r := (*refusal)(nil)
+	return errors.As(err, &r) && r.status == http.StatusNotFound
+}
+
+func refused(answer *http.Response) error {
+	var problem struct {
+		Code      string `json:"code"`
+		Detail    string `json:"detail"`
+		RequestID string `json:"request_id"`
+	}
+	text := "the server answers " + answer.Status
+	err := json.NewDecoder(io.LimitReader(answer.Body, maxProblem)).Decode(&problem)
+	if err == nil && problem.Code != "" {
+		text += fmt.Sprintf(": %s: %s (request %s)", problem.Code, problem.Detail, problem.RequestID)
+	}
+	return &refusal{answer.StatusCode, text}
+}
