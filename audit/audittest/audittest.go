@@ -94,16 +94,30 @@ type Log struct {
 	*audit.Log
 	Storage *Storage
 	Now     time.Time
+	Signer  audit.Signer
 	Policy  []byte // trusts this log's key, without witnesses
 }
 
 // New opens an empty log named id under a random key.
 func New(t testing.TB, id string, now time.Time) *Log {
 	t.Helper()
+	return Open(t, NewSigner(t, id), now)
+}
+
+// NewSigner makes a random key.
+func NewSigner(t testing.TB, name string) audit.Signer {
+	t.Helper()
 	key, err := pki.GenerateKey(rand.Reader)
 	must(t, err)
-	l := &Log{Storage: &Storage{}, Now: now}
-	signer := audit.Signer{Name: id, Key: key}
+	return audit.Signer{Name: name, Key: key}
+}
+
+// Open opens an empty log under a key.
+func Open(t testing.TB, signer audit.Signer, now time.Time) *Log {
+	t.Helper()
+	id := signer.Name
+	l := &Log{Storage: &Storage{}, Now: now, Signer: signer}
+	var err error
 	l.Log, err = audit.Open(t.Context(), audit.Config{LogID: id, Storage: l.Storage, Signer: signer, Rand: rand.Reader,
 		Now: func() time.Time { return l.Now }})
 	must(t, err)

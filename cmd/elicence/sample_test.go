@@ -42,8 +42,8 @@ func writeSamples(t testing.TB, dir string) {
 	elsewhere.Authorities = []string{otherUSCC}
 	expired.ExpiresAt = p.Now.Add(2 * time.Hour)
 	sig := bytes.Index(goodFile, []byte("/Contents <"))
-	policy, export, edited := mustLog(t)
 	files := sealFiles(t, p)
+	maps.Copy(files, logSamples(t))
 	maps.Copy(files, foreignSamples(t, p))
 	maps.Copy(files, bundleSamples(t, p, good))
 	maps.Copy(files, map[string][]byte{
@@ -56,7 +56,6 @@ func writeSamples(t testing.TB, dir string) {
 		"other-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, otherUSCC)), "no-authority.pdf": sealFile(t, p, good, true, signedFor(t, p, "")),
 		"trust-altered.json": bytes.Replace(trust, []byte(`"counter":3`), []byte(`"counter":4`), 1),
 		"co-sealed.pdf":      coSealed(t, p, sampleLicence(t, "2026000004"), otherUSCC), "co-sealed-by-another.pdf": coSealed(t, p, sampleLicence(t, "2026000005"), "113301000024903302"),
-		"policy": policy, "export": export, "export-edited": edited, "export-cut": export[:len(export)-100],
 	})
 	for name, data := range files {
 		must(t, os.WriteFile(filepath.Join(dir, name), data, 0o644))
