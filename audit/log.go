@@ -137,6 +137,9 @@ func (l *Log) checkHead(head Head) (tip, error) {
 	if err != nil {
 		return tip{}, fmt.Errorf("%w: %w", ErrForked, err)
 	}
+	if len(head.LastRecord) == 0 {
+		return tip{}, fmt.Errorf("%w: entry %d is missing, the checkpoint covers %d", ErrBackwards, head.Size-1, head.Size)
+	}
 	record, err := ParseRecord(head.LastRecord)
 	if err != nil {
 		return tip{}, fmt.Errorf("%w: %w", ErrForked, err)

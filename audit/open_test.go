@@ -36,7 +36,7 @@ func TestOpen(t *testing.T) {
 		"range cut":            {func(f *fixture) { f.storage.heads[9].Range = f.storage.heads[9].Range[:1] }, audit.ErrForked},
 		"range of short hash":  {func(f *fixture) { f.storage.heads[9].Range[1] = []byte{1} }, audit.ErrForked},
 		"last leaf edited":     {func(f *fixture) { f.storage.heads[9].LastLeaf[0] ^= 1 }, audit.ErrForked},
-		"last record missing":  {func(f *fixture) { f.storage.heads[9].LastRecord = nil }, audit.ErrForked},
+		"last record missing":  {func(f *fixture) { f.storage.heads[9].LastRecord = nil }, audit.ErrBackwards},
 		"last record of other": {func(f *fixture) { f.storage.heads[9].LastRecord = f.storage.heads[8].LastRecord }, audit.ErrForked},
 		"older checkpoint":     {func(f *fixture) { f.storage.heads[9].Checkpoint = f.storage.heads[8].Checkpoint }, audit.ErrForked},
 		"head behind checkpoint": {func(f *fixture) {

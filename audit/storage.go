@@ -35,7 +35,7 @@ type Row struct {
 type Head struct {
 	Size       uint64
 	LastLeaf   [32]byte // leaf of entry Size-1
-	LastRecord []byte   // record of entry Size-1
+	LastRecord []byte   // record of entry Size-1; nil when its row is gone
 	Range      [][]byte // compact range of [0, Size): roots of the perfect subtrees, left to right
 	Checkpoint []byte   // signed note for Size
 }

@@ -18,8 +18,8 @@ import (
 
 var postgres pgtest.Server
 
-// binary and witnessBinary are the programs under test, built once.
-var binary, witnessBinary string
+// The programs under test, built once.
+var binary, witnessBinary, auditorBinary string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "elicenced")
@@ -28,8 +28,9 @@ func TestMain(m *testing.M) {
 	}
 	binary = filepath.Join(dir, "elicenced")
 	witnessBinary = filepath.Join(dir, "elicence-witness")
-	if out, err := exec.Command("go", "build", "-o", dir, ".", "../elicence-witness").CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building elicenced and elicence-witness: %v\n%s", err, out)
+	auditorBinary = filepath.Join(dir, "elicence")
+	if out, err := exec.Command("go", "build", "-o", dir, ".", "../elicence-witness", "../elicence").CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
 		os.Exit(1)
 	}
 	code := m.Run()
