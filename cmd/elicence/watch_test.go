@@ -158,10 +158,27 @@ func failing(status int) func(http.ResponseWriter) {
 	return func(a http.ResponseWriter) { http.Error(a, `{"code":"log_unavailable"}`, status) }
 }
 
-// TestWatch shows the command a log in many ways, after it had five entries; whatever is
-// wrong with it must be said, and must not replace what was kept.
-func TestWatch(t *testing.T) {
-	w := newWatched(t)
+// watchCase is what a watch is shown, or told, after the log had five entries.
+type watchCase struct {
+	name   string
+	change func()
+	more   []string
+	code   int
+	says   string
+}
+
+// watchTest is a log of eight entries, of which the watch has seen five; and others that
+// it might be shown.
+type watchTest struct {
+	*watched
+	kept                      []byte // the state file
+	fork, stranger, elsewhere *audittest.Log
+	now, hourAgo              time.Time
+}
+
+func newWatchTest(t *testing.T) *watchTest {
+	t.Helper()
+	w := &watchTest{watched: newWatched(t), now: time.Now(), hourAgo: time.Now().Add(-time.Hour)}
 	if code, says := w.watch("--once"); code != exitGood || !strings.Contains(says, "good: "+watchedLog+", 3 entries") {
 		t.Fatalf("at first: %d %s", code, says)
 	}
@@ -172,109 +189,27 @@ func TestWatch(t *testing.T) {
 	if code, says := w.watch("--once"); code != exitGood || !strings.Contains(says, "5 entries") {
 		t.Fatalf("grown: %d %s", code, says)
 	}
-	kept, err := os.ReadFile(w.state)
-	must(t, err)
-	if c, err := audit.ParseCheckpoint(kept); err != nil || c.Size != 5 {
-		t.Fatalf("kept %q", kept)
+	w.kept = w.read(w.state)
+	if c, err := audit.ParseCheckpoint(w.kept); err != nil || c.Size != 5 {
+		t.Fatalf("kept %q", w.kept)
 	}
 	w.append(w.log, "later", 3)
-	fork := audittest.Open(t, w.log.Signer, time.Now())
-	w.append(fork, "another", 9)
-	stranger := audittest.New(t, watchedLog, time.Now())
-	w.append(stranger, "entry", 9)
-	elsewhere := audittest.New(t, "log.example/other", time.Now())
-	w.append(elsewhere, "entry", 9)
+	w.fork = audittest.Open(t, w.log.Signer, w.now)
+	w.append(w.fork, "another", 9)
+	w.stranger = audittest.New(t, watchedLog, w.now)
+	w.append(w.stranger, "entry", 9)
+	w.elsewhere = audittest.New(t, "log.example/other", w.now)
+	w.append(w.elsewhere, "entry", 9)
+	return w
+}
 
-	now, hourAgo := time.Now(), time.Now().Add(-time.Hour)
-	witness := "--witness=w1=" + w.server.URL + "/w1"
-	for _, tt := range []struct {
-		name   string
-		change func()
-		more   []string
-		code   int
-		says   string
-	}{
-		{"another history", func() { w.show(fork, 8, now, 0) }, nil, exitBad, "alarm: forked: the service shows a log of 8 entries that does not continue the one of 5 that it showed before"},
-		{"another history with its proof", func() {
-			w.show(fork, -1, now, 0)
-			w.proof = func(a http.ResponseWriter, from, to uint64) { prove(a, fork, from, to) }
-		}, nil, exitBad, "alarm: forked"},
-		{"another history of that size", func() { w.show(fork, 5, now, 0) }, nil, exitBad, "alarm: forked: the service shows a log of 5 entries"},
-		{"cut", func() { w.show(w.log, 4, now, 0) }, nil, exitBad, "alarm: backwards: the service shows a log of 4 entries, and it showed before one of 5"},
-		{"cut and rewritten", func() { w.show(fork, 4, now, 0) }, nil, exitBad, "alarm: backwards"},
-		{"not cosigned", func() { w.show(w.log, -1, now) }, nil, exitBad, "alarm: not cosigned: audit: too few cosignatures: 0 of 1"},
-		{"cosigned by somebody", func() {
-			w.witnesses[0], w.witnesses[1] = w.witnesses[1], audittest.NewSigner(t, "w1.example")
-			w.show(w.log, -1, now, 1)
-		}, nil, exitBad, "alarm: not cosigned"},
-		{"cosigned an hour ago", func() { w.show(w.log, -1, hourAgo, 0) }, nil, exitBad, "alarm: stale: no quorum of witnesses has cosigned the log since " + hourAgo.UTC().Format(time.RFC3339)},
-		{"cosigned an hour ago, which is not too long", func() { w.show(w.log, -1, hourAgo, 0) }, []string{"--stale=2h"}, exitGood, "8 entries"},
-		{"one of two cosigned an hour ago", func() {
-			signed := w.note(w.log, -1, hourAgo, 0)
-			signed, err := audit.Cosign(rand.Reader, w.witnesses[1], signed, now)
-			must(t, err)
-			w.checkpoint = func(a http.ResponseWriter) { a.Write(signed) }
-		}, nil, exitGood, "8 entries"},
-		{"another key", func() { w.show(stranger, -1, now, 0) }, nil, exitBad, "alarm: not signed: audit: bad checkpoint signature"},
-		{"another log", func() { w.show(elsewhere, -1, now, 0) }, nil, exitBad, "alarm: not signed: audit: unknown log"},
-		{"nothing new for an hour", func() { w.show(w.log, 5, now, 0); must(t, os.Chtimes(w.state, hourAgo, hourAgo)) }, nil, exitBad, "alarm: stale: nothing newer than 5 entries was shown since"},
-		{"nothing new for a while", func() { w.show(w.log, 5, now, 0) }, nil, exitGood, ""},
-		{"away", func() { w.checkpoint = failing(503) }, nil, exitUnavailable, "503"},
-		{"away for an hour", func() { w.checkpoint = failing(503); must(t, os.Chtimes(w.state, hourAgo, hourAgo)) }, nil, exitBad, "alarm: stale: nothing newer than 5 entries was shown since"},
-		{"no checkpoint", func() { w.checkpoint = func(a http.ResponseWriter) { fmt.Fprint(a, "<html>") } }, nil, exitUnavailable, "no checkpoint"},
-		{"endless", func() { w.checkpoint = func(a http.ResponseWriter) { a.Write(make([]byte, 1<<20)) } }, nil, exitUnavailable, "no checkpoint"},
-		{"elsewhere", func() {
-			w.checkpoint = func(a http.ResponseWriter) { a.Header().Set("Location", "https://x.example"); a.WriteHeader(302) }
-		}, nil, exitUnavailable, "302"},
-		{"no proof", func() { w.proof = func(a http.ResponseWriter, _, _ uint64) { failing(500)(a) } }, nil, exitUnavailable, "proof from 5 to 8 entries"},
-		{"no proof for an hour", func() {
-			w.proof = func(a http.ResponseWriter, _, _ uint64) { failing(500)(a) }
-			must(t, os.Chtimes(w.state, hourAgo, hourAgo))
-		}, nil, exitBad, "alarm: stale: nothing newer than 5 entries"},
-		{"proof of something else", func() { w.proof = func(a http.ResponseWriter, from, to uint64) { prove(a, w.log, from-1, to) } }, nil, exitUnavailable, "other entries or sizes"},
-		{"proof that is none", func() { w.proof = func(a http.ResponseWriter, _, _ uint64) { fmt.Fprint(a, "{}") } }, nil, exitUnavailable, "malformed"},
-		{"proof of nothing", func() {
-			w.proof = func(a http.ResponseWriter, from, to uint64) {
-				fmt.Fprintf(a, `{"from":%d,"to":%d,"hashes":[]}`, from, to)
-			}
-		}, nil, exitBad, "alarm: forked"},
-
-		{"witness has the same", func() {}, []string{witness}, exitGood, "8 entries"},
-		{"witness has less", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.log, 2, now, 0)) } }, []string{witness}, exitGood, "8 entries"},
-		{"witness has more", func() { w.show(w.log, 7, now, 0) }, []string{witness}, exitGood, "7 entries"},
-		{"witness has another", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(fork, 7, now, 0)) } }, []string{witness}, exitBad,
-			"alarm: forked: the service shows a log of 8 entries that does not continue the one of 7 that witness w1 has cosigned"},
-		{"witness has another of that size", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(fork, 8, now, 0)) } }, []string{witness}, exitBad, "alarm: forked"},
-		{"witness has more of another", func() {
-			w.show(w.log, 7, now, 0)
-			w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(fork, 8, now, 0)) }
-		}, []string{witness}, exitBad, "alarm: forked: witness w1 has cosigned a log of 8 entries that does not continue the one of 7 that the service shows"},
-		{"witness has more than there is", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(fork, 9, now, 0)) } }, []string{witness}, exitBad,
-			"alarm: backwards: witness w1 has cosigned a log of 9 entries, and the service has less"},
-		{"witness did not cosign", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.log, 8, now, 1)) } }, []string{witness}, exitUnavailable, "witness w1"},
-		{"witness has nothing", func() { w.cosigned = failing(404) }, []string{witness}, exitUnavailable, "witness w1"},
-		{"witness away", func() {}, []string{"--witness=w2=http://127.0.0.1:1"}, exitUnavailable, "witness w2"},
-		{"no such witness", func() {}, []string{"--witness=w3=http://127.0.0.1:1"}, exitUsage, "no witness"},
-		{"witness in clear", func() {}, []string{"--witness=w1=http://w1.example"}, exitUsage, "https"},
-
-		{"no state", func() { must(t, os.Remove(w.state)) }, nil, exitGood, "8 entries"},
-		{"state is none", func() { must(t, os.WriteFile(w.state, []byte("x"), 0o600)) }, nil, exitUsage, "malformed"},
-		{"state of another log", func() { must(t, os.WriteFile(w.state, w.note(elsewhere, 3, now), 0o600)) }, nil, exitUsage, "unknown log"},
-		{"state without a cosignature", func() { must(t, os.WriteFile(w.state, w.note(w.log, 3, now), 0o600)) }, nil, exitGood, "8 entries"},
-		{"state is a folder", func() { must(t, os.Remove(w.state)); must(t, os.Mkdir(w.state, 0o700)) }, nil, exitNoInput, ""},
-		{"state in no folder", func() {}, []string{"--state=" + filepath.Join(t.TempDir(), "none", "state")}, exitInternal, "no such file"},
-		{"no token", func() { must(t, os.Remove(w.token)) }, nil, exitNoInput, "token"},
-		{"no policy", func() {}, []string{"--policy=" + w.state}, exitUsage, "malformed policy"},
-		{"policy of two logs", func() {
-			both := append(bytes.Clone(w.log.Policy), elsewhere.Policy...)
-			must(t, os.WriteFile(w.policy, bytes.Replace(both, []byte("quorum 0\n"), nil, 2), 0o600))
-		}, nil, exitUsage, "2 logs"},
-		{"never", func() {}, []string{"--every=0s"}, exitUsage, "--every"},
-		{"plain address", func() {}, []string{"--server=http://licence.example"}, exitUsage, "https"},
-	} {
+// run runs cases. Whatever is wrong must be said, and must not replace what was kept.
+func (w *watchTest) run(t *testing.T, cases []watchCase) {
+	t.Helper()
+	for _, tt := range cases {
 		witnesses, policy := w.witnesses, w.read(w.policy)
 		must(t, os.RemoveAll(w.state))
-		must(t, os.WriteFile(w.state, kept, 0o600))
+		must(t, os.WriteFile(w.state, w.kept, 0o600))
 		_ = os.Remove(w.state + ".alarm")
 		w.honest()
 		tt.change()
@@ -283,7 +218,7 @@ func TestWatch(t *testing.T) {
 			t.Errorf("%s: exits with %d and says %s", tt.name, code, says)
 		}
 		left, err := os.ReadFile(w.state)
-		if code == exitBad && !strings.Contains(says, "no quorum") && !bytes.Equal(left, kept) {
+		if code == exitBad && !strings.Contains(says, "no quorum") && !bytes.Equal(left, w.kept) {
 			t.Errorf("%s: kept %q, %v", tt.name, left, err)
 		}
 		_, err = os.Stat(w.state + ".alarm")
@@ -294,6 +229,103 @@ func TestWatch(t *testing.T) {
 		must(t, os.WriteFile(w.policy, policy, 0o600))
 		must(t, os.WriteFile(w.token, []byte("abc.def\n"), 0o600))
 	}
+}
+
+// TestWatch shows the command a log in many ways.
+func TestWatch(t *testing.T) {
+	w := newWatchTest(t)
+	w.run(t, []watchCase{
+		{"another history", func() { w.show(w.fork, 8, w.now, 0) }, nil, exitBad, "alarm: forked: the service shows a log of 8 entries that does not continue the one of 5 that it showed before"},
+		{"another history with its proof", func() {
+			w.show(w.fork, -1, w.now, 0)
+			w.proof = func(a http.ResponseWriter, from, to uint64) { prove(a, w.fork, from, to) }
+		}, nil, exitBad, "alarm: forked"},
+		{"another history of that size", func() { w.show(w.fork, 5, w.now, 0) }, nil, exitBad, "alarm: forked: the service shows a log of 5 entries"},
+		{"cut", func() { w.show(w.log, 4, w.now, 0) }, nil, exitBad, "alarm: backwards: the service shows a log of 4 entries, and it showed before one of 5"},
+		{"cut and rewritten", func() { w.show(w.fork, 4, w.now, 0) }, nil, exitBad, "alarm: backwards"},
+		{"not cosigned", func() { w.show(w.log, -1, w.now) }, nil, exitBad, "alarm: not cosigned: audit: too few cosignatures: 0 of 1"},
+		{"cosigned by somebody", func() {
+			w.witnesses[0], w.witnesses[1] = w.witnesses[1], audittest.NewSigner(t, "w1.example")
+			w.show(w.log, -1, w.now, 1)
+		}, nil, exitBad, "alarm: not cosigned"},
+		{"cosigned an hour ago", func() { w.show(w.log, -1, w.hourAgo, 0) }, nil, exitBad, "alarm: stale: no quorum of witnesses has cosigned the log since " + w.hourAgo.UTC().Format(time.RFC3339)},
+		{"cosigned an hour ago, which is not too long", func() { w.show(w.log, -1, w.hourAgo, 0) }, []string{"--stale=2h"}, exitGood, "8 entries"},
+		{"one of two cosigned an hour ago", func() {
+			signed := w.note(w.log, -1, w.hourAgo, 0)
+			signed, err := audit.Cosign(rand.Reader, w.witnesses[1], signed, w.now)
+			must(t, err)
+			w.checkpoint = func(a http.ResponseWriter) { a.Write(signed) }
+		}, nil, exitGood, "8 entries"},
+		{"another key", func() { w.show(w.stranger, -1, w.now, 0) }, nil, exitBad, "alarm: not signed: audit: bad checkpoint signature"},
+		{"another log", func() { w.show(w.elsewhere, -1, w.now, 0) }, nil, exitBad, "alarm: not signed: audit: unknown log"},
+		{"nothing new for an hour", func() { w.show(w.log, 5, w.now, 0); must(t, os.Chtimes(w.state, w.hourAgo, w.hourAgo)) }, nil, exitBad, "alarm: stale: nothing newer than 5 entries was shown since"},
+		{"nothing new for a while", func() { w.show(w.log, 5, w.now, 0) }, nil, exitGood, ""},
+		{"away", func() { w.checkpoint = failing(503) }, nil, exitUnavailable, "503"},
+		{"away for an hour", func() { w.checkpoint = failing(503); must(t, os.Chtimes(w.state, w.hourAgo, w.hourAgo)) }, nil, exitBad, "alarm: stale: nothing newer than 5 entries was shown since"},
+		{"no checkpoint", func() { w.checkpoint = func(a http.ResponseWriter) { fmt.Fprint(a, "<html>") } }, nil, exitUnavailable, "no checkpoint"},
+		{"endless", func() { w.checkpoint = func(a http.ResponseWriter) { a.Write(make([]byte, 1<<20)) } }, nil, exitUnavailable, "no checkpoint"},
+		{"elsewhere", func() {
+			w.checkpoint = func(a http.ResponseWriter) { a.Header().Set("Location", "https://x.example"); a.WriteHeader(302) }
+		}, nil, exitUnavailable, "302"},
+		{"no proof", func() { w.proof = func(a http.ResponseWriter, _, _ uint64) { failing(500)(a) } }, nil, exitUnavailable, "proof from 5 to 8 entries"},
+		{"no proof for an hour", func() {
+			w.proof = func(a http.ResponseWriter, _, _ uint64) { failing(500)(a) }
+			must(t, os.Chtimes(w.state, w.hourAgo, w.hourAgo))
+		}, nil, exitBad, "alarm: stale: nothing newer than 5 entries"},
+		{"proof of something else", func() { w.proof = func(a http.ResponseWriter, from, to uint64) { prove(a, w.log, from-1, to) } }, nil, exitUnavailable, "other entries or sizes"},
+		{"proof that is none", func() { w.proof = func(a http.ResponseWriter, _, _ uint64) { fmt.Fprint(a, "{}") } }, nil, exitUnavailable, "malformed"},
+		{"proof of nothing", func() {
+			w.proof = func(a http.ResponseWriter, from, to uint64) {
+				fmt.Fprintf(a, `{"from":%d,"to":%d,"hashes":[]}`, from, to)
+			}
+		}, nil, exitBad, "alarm: forked"},
+	})
+}
+
+// TestWatchWitness has it ask a witness, too.
+func TestWatchWitness(t *testing.T) {
+	w := newWatchTest(t)
+	witness := "--witness=w1=" + w.server.URL + "/w1"
+	w.run(t, []watchCase{
+		{"witness has the same", func() {}, []string{witness}, exitGood, "8 entries"},
+		{"witness has less", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.log, 2, w.now, 0)) } }, []string{witness}, exitGood, "8 entries"},
+		{"witness has more", func() { w.show(w.log, 7, w.now, 0) }, []string{witness}, exitGood, "7 entries"},
+		{"witness has another", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.fork, 7, w.now, 0)) } }, []string{witness}, exitBad,
+			"alarm: forked: the service shows a log of 8 entries that does not continue the one of 7 that witness w1 has cosigned"},
+		{"witness has another of that size", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.fork, 8, w.now, 0)) } }, []string{witness}, exitBad, "alarm: forked"},
+		{"witness has more of another", func() {
+			w.show(w.log, 7, w.now, 0)
+			w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.fork, 8, w.now, 0)) }
+		}, []string{witness}, exitBad, "alarm: forked: witness w1 has cosigned a log of 8 entries that does not continue the one of 7 that the service shows"},
+		{"witness has more than there is", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.fork, 9, w.now, 0)) } }, []string{witness}, exitBad,
+			"alarm: backwards: witness w1 has cosigned a log of 9 entries, and the service has less"},
+		{"witness did not cosign", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.log, 8, w.now, 1)) } }, []string{witness}, exitUnavailable, "witness w1"},
+		{"witness has nothing", func() { w.cosigned = failing(404) }, []string{witness}, exitUnavailable, "witness w1"},
+		{"witness away", func() {}, []string{"--witness=w2=http://127.0.0.1:1"}, exitUnavailable, "witness w2"},
+		{"no such witness", func() {}, []string{"--witness=w3=http://127.0.0.1:1"}, exitUsage, "no witness"},
+		{"witness in clear", func() {}, []string{"--witness=w1=http://w1.example"}, exitUsage, "https"},
+	})
+}
+
+// TestWatchCalls calls it in other ways than it should be.
+func TestWatchCalls(t *testing.T) {
+	w := newWatchTest(t)
+	w.run(t, []watchCase{
+		{"no state", func() { must(t, os.Remove(w.state)) }, nil, exitGood, "8 entries"},
+		{"state is none", func() { must(t, os.WriteFile(w.state, []byte("x"), 0o600)) }, nil, exitUsage, "malformed"},
+		{"state of another log", func() { must(t, os.WriteFile(w.state, w.note(w.elsewhere, 3, w.now), 0o600)) }, nil, exitUsage, "unknown log"},
+		{"state without a cosignature", func() { must(t, os.WriteFile(w.state, w.note(w.log, 3, w.now), 0o600)) }, nil, exitGood, "8 entries"},
+		{"state is a folder", func() { must(t, os.Remove(w.state)); must(t, os.Mkdir(w.state, 0o700)) }, nil, exitNoInput, ""},
+		{"state in no folder", func() {}, []string{"--state=" + filepath.Join(t.TempDir(), "none", "state")}, exitInternal, "no such file"},
+		{"no token", func() { must(t, os.Remove(w.token)) }, nil, exitNoInput, "token"},
+		{"no policy", func() {}, []string{"--policy=" + w.state}, exitUsage, "malformed policy"},
+		{"policy of two logs", func() {
+			both := append(bytes.Clone(w.log.Policy), w.elsewhere.Policy...)
+			must(t, os.WriteFile(w.policy, bytes.Replace(both, []byte("quorum 0\n"), nil, 2), 0o600))
+		}, nil, exitUsage, "2 logs"},
+		{"never", func() {}, []string{"--every=0s"}, exitUsage, "--every"},
+		{"plain address", func() {}, []string{"--server=http://licence.example"}, exitUsage, "https"},
+	})
 }
 
 func (w *watched) read(name string) []byte {
