@@ -129,16 +129,7 @@ func (c *watchCommand) open() (*watcher, error) {
 // round asks the witnesses, then the service, compares, and keeps what the service has
 // shown. Witnesses come first: whatever they have cosigned is in the log by then.
 func (w *watcher) round() (grown bool, err error) {
-	seen := map[string][]byte{}
-	var away error
-	for name, address := range w.Witness {
-		signed, err := askWitness(address, w.policy.Origins()[0])
-		if err != nil {
-			away = fmt.Errorf("witness %s: %w", name, err)
-			continue
-		}
-		seen[name] = signed
-	}
+	seen, away := w.askWitnesses()
 	signed, err := service{w.Server, w.TokenFile}.get("/log/checkpoint", audit.MaxNote)
 	if err != nil {
 		return false, err
@@ -155,8 +146,8 @@ func (w *watcher) round() (grown bool, err error) {
 	if err := w.continues(w.last, c, "it showed before", signed); err != nil {
 		return false, err
 	}
-	for name, theirs := range seen {
-		if err := w.agrees(name, theirs, c, signed); err != nil {
+	for _, theirs := range seen {
+		if err := w.agrees(theirs, c, signed); err != nil {
 			return false, err
 		}
 	}
@@ -189,17 +180,13 @@ func (w *watcher) continues(older, newer audit.Checkpoint, whence string, eviden
 }
 
 // agrees compares what a witness cosigned last with what the service shows.
-func (w *watcher) agrees(name string, theirs []byte, c audit.Checkpoint, signed []byte) error {
-	seen, _, err := w.policy.OpenCosigned(theirs, name)
-	if err != nil {
-		return unavailableError(fmt.Errorf("witness %s: %w", name, err))
-	}
-	evidence := slices.Concat(theirs, []byte("\n"), signed)
-	whence := fmt.Sprintf("witness %s has cosigned", name)
+func (w *watcher) agrees(seen cosigned, c audit.Checkpoint, signed []byte) error {
+	evidence := slices.Concat(seen.note, []byte("\n"), signed)
+	whence := fmt.Sprintf("witness %s has cosigned", seen.by)
 	if seen.Size <= c.Size {
-		return w.continues(seen, c, whence, evidence)
+		return w.continues(seen.Checkpoint, c, whence, evidence)
 	}
-	err = w.continues(c, seen, "it shows now", evidence)
+	err := w.continues(c, seen.Checkpoint, "it shows now", evidence)
 	switch a := (*alarm)(nil); {
 	case outOfReach(err):
 		return backwards(evidence, "%s a log of %d entries, and the service has less", whence, seen.Size)
@@ -265,11 +252,37 @@ func (w *watcher) raise(t terminal, a *alarm) error {
 	return exit(exitBad)
 }
 
-// askWitness returns the checkpoint that a witness cosigned last.
-func askWitness(address, origin string) ([]byte, error) {
-	q, err := http.NewRequest(http.MethodGet, fmt.Sprintf("%s/%x/checkpoint", strings.TrimSuffix(address, "/"), sha256.Sum256([]byte(origin))), nil)
-	if err != nil {
-		return nil, usageError(err)
+// cosigned is the checkpoint that a witness cosigned last.
+type cosigned struct {
+	audit.Checkpoint
+	by   string // its name in the policy
+	note []byte
+}
+
+// askWitnesses asks the witnesses. One that does not answer, or with nothing that it
+// cosigned, is away: it says nothing about the log.
+func (w *watcher) askWitnesses() (seen []cosigned, away error) {
+	for name, address := range w.Witness {
+		c, err := w.askWitness(name, address)
+		if err != nil {
+			away = unavailableError(fmt.Errorf("witness %s: %w", name, err))
+			continue
+		}
+		seen = append(seen, c)
 	}
-	return fetch(q, audit.MaxNote)
+	return seen, away
+}
+
+func (w *watcher) askWitness(name, address string) (cosigned, error) {
+	origin := sha256.Sum256([]byte(w.policy.Origins()[0]))
+	q, err := http.NewRequest(http.MethodGet, fmt.Sprintf("%s/%x/checkpoint", strings.TrimSuffix(address, "/"), origin), nil)
+	if err != nil {
+		return cosigned{}, err
+	}
+	note, err := fetch(q, audit.MaxNote)
+	if err != nil {
+		return cosigned{}, err
+	}
+	c, _, err := w.policy.OpenCosigned(note, name)
+	return cosigned{c, name, note}, err
 }

@@ -300,6 +300,9 @@ func TestWatchWitness(t *testing.T) {
 		{"witness has more than there is", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.fork, 9, w.now, 0)) } }, []string{witness}, exitBad,
 			"alarm: backwards: witness w1 has cosigned a log of 9 entries, and the service has less"},
 		{"witness did not cosign", func() { w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.log, 8, w.now, 1)) } }, []string{witness}, exitUnavailable, "witness w1"},
+		{"witness did not cosign, and the log goes on", func() {
+			w.cosigned = func(a http.ResponseWriter) { a.Write(w.note(w.log, 8, w.now, 1)) }
+		}, []string{witness}, exitUnavailable, "good: " + watchedLog + ", 8 entries"},
 		{"witness has nothing", func() { w.cosigned = failing(404) }, []string{witness}, exitUnavailable, "witness w1"},
 		{"witness away", func() {}, []string{"--witness=w2=http://127.0.0.1:1"}, exitUnavailable, "witness w2"},
 		{"no such witness", func() {}, []string{"--witness=w3=http://127.0.0.1:1"}, exitUsage, "no witness"},
