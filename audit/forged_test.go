@@ -191,6 +191,28 @@ func TestForged(t *testing.T) {
 	add("first, linked to something", "entry 0", f.export(t, chain(t, 6, 0, item(0, bytes.Repeat([]byte{1}, 32)), nil), 0))
 	add("first, of another index", "entry 0", f.export(t, chain(t, 6, 0, item(2, 1), nil), 0))
 
+	whole := chain(t, 6, -1, nil, nil)
+	for name, tt := range map[string]struct {
+		want   string
+		change func(part, all *edited)
+	}{
+		"a range":                      {"good 3 6", func(_, _ *edited) {}},
+		"rows of another range":        {"entry 3", func(part, all *edited) { part.rows = all.rows[:3] }},
+		"rows of the whole log":        {"entry 3", func(part, all *edited) { part.rows = all.rows }},
+		"header of the whole log":      {"entry 0", func(part, all *edited) { part.header = all.header }},
+		"checkpoint of another range":  {"bad", func(part, all *edited) { part.note = string(f.checkpoint(t, whole[:5], 2)) }},
+		"prev of another range":        {"entry 3", func(part, all *edited) { part.header[3] = fmt.Sprintf("prev %x", all.rows[1].leaf) }},
+		"first node of another range":  {"entry 5", func(part, all *edited) { part.header[4] = fmt.Sprintf("node %x", all.rows[1].leaf) }},
+		"second node of another range": {"entry 5", func(part, all *edited) { part.header[5] = fmt.Sprintf("node %x", all.rows[1].leaf) }},
+		"nodes swapped":                {"entry 5", func(part, _ *edited) { part.header[4], part.header[5] = part.header[5], part.header[4] }},
+		"a node less":                  {"bad", func(part, _ *edited) { part.header = part.header[:5] }},
+		"prev in capitals":             {"bad", func(part, _ *edited) { part.header[3] = "prev " + strings.ToUpper(part.header[3][5:]) }},
+	} {
+		part := f.export(t, whole, 3)
+		tt.change(part, f.export(t, whole, 0))
+		add(name, tt.want, part)
+	}
+
 	// One bit of any byte of a record, and so of any field, with the stored leaf as it was and
 	// recomputed.
 	good := f.export(t, chain(t, 6, -1, nil, nil), 0)
