@@ -220,7 +220,7 @@ func (p *proving) fromService() error {
 			return err
 		}
 	}
-	if err := p.backwards(); err != nil {
+	if err := p.ordered(); err != nil {
 		return err
 	}
 	query := url.Values{}
@@ -290,9 +290,14 @@ func (p *proving) marshal() []byte {
 	return append(b, '\n')
 }
 
-// backwards is the verdict when the older log is the larger one.
-func (p *proving) backwards() error {
-	if p.Index == nil && p.older.Size > p.newest.Size {
+// ordered is the verdict unless the older log can be the beginning of the other.
+func (p *proving) ordered() error {
+	switch {
+	case p.Index != nil:
+		return nil
+	case p.older.Origin != p.newest.Origin:
+		return failed("the older checkpoint is of log %q, the newer of %q", p.older.Origin, p.newest.Origin)
+	case p.older.Size > p.newest.Size:
 		return failed("the log went backwards: the older checkpoint covers %d entries, the newer %d", p.older.Size, p.newest.Size)
 	}
 	return nil
@@ -306,10 +311,7 @@ func (p *proving) check() error {
 		}
 		return nil
 	}
-	if p.older.Origin != p.newest.Origin {
-		return failed("the older checkpoint is of log %q, the newer of %q", p.older.Origin, p.newest.Origin)
-	}
-	if err := p.backwards(); err != nil {
+	if err := p.ordered(); err != nil {
 		return err
 	}
 	if err := audit.VerifyConsistency(p.older, *p.newest, p.hashes); err != nil {
