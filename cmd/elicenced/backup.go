@@ -176,12 +176,53 @@ func (k keyring) check() error {
 	if err != nil {
 		return err
 	}
+	var names []string
 	for _, file := range append(files, retired...) {
-		if err := k.checkPair(strings.TrimSuffix(strings.TrimPrefix(file, k.dir+string(filepath.Separator)), ".cer.pem")); err != nil {
+		names = append(names, strings.TrimSuffix(strings.TrimPrefix(file, k.dir+string(filepath.Separator)), ".cer.pem"))
+	}
+	return k.checkPairs(names)
+}
+
+// checkPairs wants a key for every certificate: beside it or, for a retired one that
+// was renewed with the same key, beside another of that name.
+func (k keyring) checkPairs(names []string) error {
+	renewed, held := map[string]*pki.Certificate{}, map[string]bool{}
+	for _, name := range names {
+		cert, err := k.certificate(name)
+		if err != nil {
 			return err
+		}
+		inFile, err := exists(k.path(name + softwareKey))
+		if err != nil {
+			return err
+		}
+		inDevice, err := k.inDevice(name)
+		if err != nil {
+			return err
+		}
+		if !inFile && !inDevice && strings.HasPrefix(name, retiredDir+"/") {
+			renewed[name] = cert
+			continue
+		}
+		if err := k.checkPair(name); err != nil {
+			return err
+		}
+		held[keyOf(name, cert)] = true
+	}
+	for name, cert := range renewed {
+		if !held[keyOf(name, cert)] {
+			return fmt.Errorf("certificate %s: its key is missing", name)
 		}
 	}
 	return nil
+}
+
+// keyOf tells the keys of a name, retired or not, apart: by the public half.
+func keyOf(name string, cert *pki.Certificate) string {
+	if former, found := strings.CutPrefix(name, retiredDir+"/"); found {
+		name = former[:max(0, strings.LastIndexByte(former, '-'))] // without the certificate's key id
+	}
+	return name + " " + string(cert.RawSubjectPublicKeyInfo)
 }
 
 // checkPair checks a certificate with its key, or with the note of where that is.

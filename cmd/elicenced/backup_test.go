@@ -215,7 +215,7 @@ func TestBadContents(t *testing.T) {
 		{"a file outside", "not a name", func(c *backupContent) { c.Files["../outside"] = nil }},
 		{"a file at the root", "not a name", func(c *backupContent) { c.Files["/tmp/outside"] = nil }},
 		{"a file without a name", "", func(c *backupContent) { c.Files["."] = nil }},
-		{"a retired key missing", "retired", func(c *backupContent) { c.Files["retired/qr-00.cer.pem"] = c.Files["qr.cer.pem"] }},
+		{"a retired key missing", "retired", func(c *backupContent) { c.Files["retired/qr-00.cer.pem"] = c.Files["tsa.cer.pem"] }},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			content := backupContent{whole.Passphrase, maps.Clone(whole.Files)}

@@ -358,7 +358,8 @@ func TestStatusServiceLimit(t *testing.T) {
 	}
 }
 
-// TestCertificatesSession runs the session of docs/certificates.md as it stands there.
+// TestCertificatesSession runs the session of docs/certificates.md as it stands there,
+// twice, and backs the keys up after it.
 func TestCertificatesSession(t *testing.T) {
 	page, err := os.ReadFile("../../docs/certificates.md")
 	must(t, err)
@@ -367,19 +368,37 @@ func TestCertificatesSession(t *testing.T) {
 	if !found || !closed {
 		t.Fatal("docs/certificates.md has no session")
 	}
+	install, rest, _ := strings.Cut(session, "```\n")
+	_, revoke, found := strings.Cut(rest, "```sh\n") // behind the words on starting anew
+	if !found {
+		t.Fatal("the session is not of two parts")
+	}
 	s := newSite(t, "")
-	r := s.serve(t)
-	defer r.stop(t)
 	dir := t.TempDir()
 	must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o755))
 	must(t, os.Symlink(binary, filepath.Join(dir, "bin", "elicenced")))
-	cmd := exec.Command("bash", "-eo", "pipefail", "-c", session)
-	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "D="+s.Dir, "BASE="+r.baseURL)
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	var out []byte
+	part := func(script string) {
+		t.Helper()
+		r := s.serve(t)
+		defer r.stop(t)
+		if script == revoke {
+			s.issueFile(t, r, "sealed with the new certificate, "+rand.Text())
+		}
+		cmd := exec.Command("bash", "-eo", "pipefail", "-c", script)
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "D="+s.Dir, "BASE="+r.baseURL, "NAME=seal-11330100002490170T")
+		said, err := cmd.CombinedOutput()
+		if out = append(out, said...); err != nil {
+			t.Fatalf("%v\n%s", err, said)
+		}
 	}
+	for range 2 {
+		part(install)
+		part(revoke)
+	}
+	archive, shares := s.backUp(t)
+	s.restore(t, archive, shares)
 	for _, want := range []string{"request for", "issued ", "installed ", "revoked ", "Superseded", ": revoked", "Reason: superseded"} {
 		if !strings.Contains(string(out), want) {
 			t.Errorf("the session does not say %q:\n%s", want, out)
@@ -387,7 +406,7 @@ func TestCertificatesSession(t *testing.T) {
 	}
 	logged := s.actions(t)
 	for _, action := range []audit.Action{actionIssueCertificate, actionInstallCertificate, actionRevokeCertificate} {
-		if logged[action] != 1 {
+		if logged[action] != 2 {
 			t.Errorf("the access log has %d entries %s", logged[action], action)
 		}
 	}
