@@ -52,7 +52,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/render/sealpicture", "licence licence/render/typeface"},
 	{"licence/render", "licence licence/render/pdf licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
 	{"licence/registry", "licence licence/bundle licence/render audit crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
-	{"licence/registry/storetest", "licence licence/registry audit"},
+	{"licence/registry/storetest", "licence licence/registry audit crypto/pki"},
 	{"licence/registry/registrytest", "licence licence/bundle licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
 	{"verify", "licence licence/bundle audit crypto/pki crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"verify/verifytest", "licence crypto/pki verify"},

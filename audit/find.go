@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
 	"time"
 )
 
@@ -33,28 +32,17 @@ func (l *Log) Entry(ctx context.Context, index uint64) (row Row, err error) {
 }
 
 // Find returns the first entry logged at since or later that match accepts; ErrNoEntry
-// when there is none among the first 65,536 from there. Times never decrease along the
-// log, so the place to begin is found in a logarithm of its size.
+// when there is none among the first 65,536 from there.
 func (l *Log) Find(ctx context.Context, since time.Time, match func(*Record) bool) (found Row, err error) {
 	head, err := l.cfg.Storage.Head(ctx, l.cfg.LogID)
 	if err != nil {
 		return Row{}, fmt.Errorf("reading log head: %w", err)
 	}
-	var fault error
-	from := sort.Search(int(head.Size), func(i int) bool {
-		row, err := l.Entry(ctx, uint64(i))
-		if err != nil {
-			fault = err
-			return true
-		}
-		record, err := parseStored(row)
-		fault = errors.Join(fault, err)
-		return !record.Entry.Time.Before(since)
-	})
-	if fault != nil {
-		return Row{}, fault
+	from, err := l.firstSince(ctx, head.Size, since)
+	if err != nil {
+		return Row{}, err
 	}
-	err = l.cfg.Storage.Rows(ctx, l.cfg.LogID, uint64(from), min(uint64(from)+maxFind, head.Size), func(row Row) error {
+	err = l.cfg.Storage.Rows(ctx, l.cfg.LogID, from, min(from+maxFind, head.Size), func(row Row) error {
 		record, err := parseStored(row)
 		if err == nil && match(&record) {
 			found, err = row, errFound

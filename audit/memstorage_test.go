@@ -43,6 +43,7 @@ type memStorage struct {
 	cosigned []audit.Cosigned
 	state    map[string]int // what apply functions change, like licences
 	tried    int            // transactions begun
+	keyed    int            // calls of Keyed
 }
 
 func newMemStorage() *memStorage { return &memStorage{state: map[string]int{}} }
@@ -163,6 +164,18 @@ func (s *memStorage) NewestCosigned(context.Context, string) (audit.Cosigned, er
 		return audit.Cosigned{}, audit.ErrNoCheckpoint
 	}
 	return s.cosigned[len(s.cosigned)-1], nil
+}
+
+func (s *memStorage) Keyed(_ context.Context, _ string, key audit.Key, below uint64, limit int) (indexes []uint64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keyed++
+	for i := min(below, uint64(len(s.rows))); i > 0 && len(indexes) < limit; i-- {
+		if slices.Contains(s.rows[i-1].Keys, key) {
+			indexes = append(indexes, i-1)
+		}
+	}
+	return indexes, nil
 }
 
 // last returns the newest head. The caller holds mu.

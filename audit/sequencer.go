@@ -337,6 +337,7 @@ func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error
 // link makes the row of c, the entry after at, and moves at to it.
 func (c *call) link(at *tip) error {
 	e := *c.entry
+	c.row.Keys = e.keys()
 	e.Personal = nil
 	record := Record{Prev: at.leaf, Index: at.size, Entry: e, Commitment: c.commit}
 	encoded, err := record.Marshal()

@@ -29,6 +29,9 @@ type Row struct {
 	// Opening is the salt and the personal values that the record commits to;
 	// nil when there are none, or when they were erased.
 	Opening []byte
+
+	// Keys are what the entry is to be found by. Rows that are read have none.
+	Keys []Key
 }
 
 // Head is the state of a log at one checkpoint. The zero Head is the empty log.
@@ -79,6 +82,10 @@ type Storage interface {
 	// NewestCosigned the one with the largest, or ErrNoCheckpoint.
 	CosignedAt(ctx context.Context, logID string, size uint64) (Cosigned, error)
 	NewestCosigned(ctx context.Context, logID string) (Cosigned, error)
+	// Keyed returns the largest indexes below below of entries that were appended with a
+	// key, at most limit of them, in descending order. It may name entries that have
+	// another key, and it must find every one of the key without reading the others.
+	Keyed(ctx context.Context, logID string, key Key, below uint64, limit int) ([]uint64, error)
 }
 
 // Tx is a transaction of a Storage.
@@ -89,8 +96,9 @@ type Tx interface {
 	// since is undone and fn's error is returned unchanged; any other error
 	// means that the transaction as a whole is lost.
 	Savepoint(ctx context.Context, fn func() error) error
-	// Append inserts rows, the nodes that they complete and the head that they
-	// lead to. An index that is taken is ErrConflict, here or at the commit.
+	// Append inserts rows, so that Keyed finds them by their Keys, the nodes that they
+	// complete and the head that they lead to. An index that is taken is ErrConflict, here
+	// or at the commit.
 	Append(ctx context.Context, logID string, rows []Row, nodes []Node, head Head) error
 	// PutCosigned keeps a cosigned checkpoint. One of that size that is there stays.
 	PutCosigned(ctx context.Context, logID string, c Cosigned) error

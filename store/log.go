@@ -211,7 +211,7 @@ func (t *transaction) PutCosigned(ctx context.Context, logID string, c audit.Cos
 
 // Append implements audit.Tx.
 func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row, nodes []audit.Node, h audit.Head) error {
-	stored := make([]logRow, len(rows))
+	stored, keys := make([]logRow, len(rows)), make([]logKeys, 0, len(rows))
 	for i, r := range rows {
 		if r.Index > math.MaxInt64 {
 			return fmt.Errorf("appending log entry: index %d is too large", r.Index)
@@ -221,6 +221,9 @@ func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row
 			return err
 		}
 		stored[i] = logRow{int64(r.Index), r.Record, r.Leaf[:], opening}
+		if len(r.Keys) > 0 {
+			keys = append(keys, t.secrets.logKeys(logID, r.Index, r.Keys))
+		}
 	}
 	compact := []byte{}
 	for _, hash := range h.Range {
@@ -228,6 +231,9 @@ func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row
 	}
 	if err := t.insertRows(ctx, logID, stored); err != nil {
 		return fmt.Errorf("appending log entries: %w", err)
+	}
+	if err := t.insertKeys(ctx, keys); err != nil {
+		return fmt.Errorf("appending keys of log entries: %w", err)
 	}
 	for _, n := range nodes {
 		err := t.later(ctx, `INSERT INTO log_node (log_id, level, "index", hash) VALUES ($1, $2, $3, $4)`,

@@ -23,12 +23,18 @@ func (p *Postgres) Migrate(ctx context.Context) (err error) {
 	}
 	db := stdlib.OpenDBFromPool(p.pool)
 	defer func() { err = errors.Join(err, db.Close()) }() // the pool stays open
-	return migrate(ctx, goose.DialectPostgres, db, migrations.Postgres(), goose.WithSessionLocker(locker))
+	if err := migrate(ctx, goose.DialectPostgres, db, migrations.Postgres(), goose.WithSessionLocker(locker)); err != nil {
+		return err
+	}
+	return keyOldEntries(ctx, p.reader, p)
 }
 
 // Migrate brings the tables up to date.
 func (s *SQLite) Migrate(ctx context.Context) error {
-	return migrate(ctx, goose.DialectSQLite3, s.writer.db, migrations.SQLite())
+	if err := migrate(ctx, goose.DialectSQLite3, s.writer.db, migrations.SQLite()); err != nil {
+		return err
+	}
+	return keyOldEntries(ctx, s.reader, s)
 }
 
 func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.ProviderOption) error {

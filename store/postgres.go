@@ -292,6 +292,22 @@ func (s *pgTx) insertRows(ctx context.Context, logID string, rows []logRow) erro
 		logID, indexes, records, leaves, openings)
 }
 
+func (s *pgTx) insertKeys(ctx context.Context, keys []logKeys) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	var columns [6][]int64
+	for _, k := range keys {
+		for i, value := range []int64{k.index, k.principal, k.action, k.object, k.caseNumber, k.holder} {
+			columns[i] = append(columns[i], value)
+		}
+	}
+	return s.later(ctx, `INSERT INTO log_key ("index", principal, action, object, case_number, holder)
+		SELECT i, p, a, nullif(o, 0), nullif(c, 0), nullif(h, 0)
+		FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::bigint[]) AS k (i, p, a, o, c, h)`,
+		columns[0], columns[1], columns[2], columns[3], columns[4], columns[5])
+}
+
 func (s *pgTx) commit() error {
 	return s.send(func(results pgx.BatchResults) error {
 		tag, err := results.Exec()

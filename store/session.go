@@ -32,6 +32,8 @@ type txSession interface {
 	savepoint(fn func() error) error
 	// insertRows stores log entries in one go.
 	insertRows(ctx context.Context, logID string, rows []logRow) error
+	// insertKeys stores the keys of log entries in one go.
+	insertKeys(ctx context.Context, keys []logKeys) error
 	// lock is the clause that locks a licence row that is read, or empty.
 	lock() string
 }

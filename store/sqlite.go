@@ -71,6 +71,7 @@ func sqliteURI(path string) (string, error) {
 	uri += "?" + given
 	for _, pragma := range []struct{ name, value string }{
 		{"busy_timeout", "10000"}, {"journal_mode", "WAL"}, {"synchronous", "FULL"}, {"foreign_keys", "1"},
+		{"secure_delete", "FAST"}, // what is erased is overwritten where its page is written anyway
 	} {
 		if !strings.Contains(given, pragma.name) {
 			uri += "&_pragma=" + pragma.name + "(" + pragma.value + ")"
@@ -329,6 +330,18 @@ func (s *sqliteTx) insertRows(ctx context.Context, logID string, rows []logRow) 
 	for _, r := range rows {
 		_, err := s.exec(ctx, `INSERT INTO log_entry (log_id, "index", record, leaf, opening) VALUES ($1, $2, $3, $4, $5)`,
 			logID, r.index, r.record, r.leaf, r.opening)
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *sqliteTx) insertKeys(ctx context.Context, keys []logKeys) error {
+	for _, k := range keys {
+		_, err := s.exec(ctx, `INSERT INTO log_key ("index", principal, action, object, case_number, holder)
+			VALUES ($1, $2, $3, nullif($4, 0), nullif($5, 0), nullif($6, 0))`,
+			k.index, k.principal, k.action, k.object, k.caseNumber, k.holder)
 		if err != nil {
 			return err
 		}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -73,6 +74,16 @@ func (s *Storage) CosignedAt(context.Context, string, uint64) (audit.Cosigned, e
 // NewestCosigned implements audit.Storage: nothing is cosigned.
 func (s *Storage) NewestCosigned(context.Context, string) (audit.Cosigned, error) {
 	return audit.Cosigned{}, audit.ErrNoCheckpoint
+}
+
+// Keyed implements audit.Storage.
+func (s *Storage) Keyed(_ context.Context, _ string, key audit.Key, below uint64, limit int) (indexes []uint64, err error) {
+	for i := min(below, uint64(len(s.Stored))); i > 0 && len(indexes) < limit; i-- {
+		if slices.Contains(s.Stored[i-1].Keys, key) {
+			indexes = append(indexes, i-1)
+		}
+	}
+	return indexes, nil
 }
 
 // PutCosigned implements audit.Tx.

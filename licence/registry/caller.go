@@ -146,6 +146,10 @@ var permitted = map[audit.Action][]Role{
 	ActionResume:     {RoleApprovalSystem},
 	ActionRevoke:     {RoleApprovalSystem},
 	ActionLogRead:    {RoleAuditor},
+	ActionLogSearch:  {RoleAuditor},
+	ActionOwnLog:     {RoleHolder},
+	// Ordered by others, entered by whoever runs the instance.
+	ActionHold: {RoleSystem}, ActionHoldLift: {RoleSystem}, ActionErase: {RoleSystem},
 }
 
 // has reports whether the caller has a role.

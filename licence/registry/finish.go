@@ -66,7 +66,7 @@ func (r *Registry) stopped(ctx context.Context, c Caller, rec Record, step strin
 // void gives up a pending licence. Its number stays used; its key is free again,
 // so that a corrected request may come with it.
 func (r *Registry) void(ctx context.Context, c Caller, rec Record, reason string) error {
-	_, err := r.step(ctx, c, &access{action: ActionVoid, object: string(rec.Identifier), use: Use{Purpose: clip(reason, 512)},
+	_, err := r.step(ctx, c, &access{action: ActionVoid, object: string(rec.Identifier), holder: rec.Holder, use: Use{Purpose: clip(reason, 512)},
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			change := Change{Reason: reason, CaseNumber: rec.CaseNumber, At: r.now()}
 			if err := tx.SetStatus(ctx, rec.Identifier, []licence.Status{licence.StatusPending}, licence.StatusVoided, change); err != nil {
@@ -243,7 +243,7 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 	}
 	next.Timestamped, next.TimestampedAt, next.CreatedAt = true, at, r.now()
 	_, err = r.step(ctx, System("timestamp-upgrade"), &access{
-		action: ActionTimestamp, object: string(rec.Identifier), digest: next.Digest[:],
+		action: ActionTimestamp, object: string(rec.Identifier), holder: rec.Holder, digest: next.Digest[:],
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.SetFile(ctx, rec.Identifier, next) },
 	})
 	return err

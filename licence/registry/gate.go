@@ -21,7 +21,8 @@ type access struct {
 	use    Use
 	// purposeField is what the request calls use.Purpose; empty is "purpose".
 	purposeField string
-	// holder, when set, is committed to in the log with the operator.
+	// holder, when set, is whom the operation is about: committed to in the log with the
+	// operator. It is set whenever object is a licence of the register.
 	holder licence.Holder
 	digest []byte
 	// check decides what the role alone cannot: reach, grant, validity of the
@@ -100,6 +101,7 @@ const refusalTime = 10 * time.Second
 func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string) (audit.Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalTime)
 	defer cancel()
+	r.findHolder(ctx, a)
 	e := a.entry(c)
 	e.Result, e.Code = audit.ResultRefused, code
 	for text, most := range map[*string]int{&e.Object: 256, &e.Purpose: 512, &e.Case: 128, &e.Matter: 256} {
@@ -110,6 +112,18 @@ func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string
 	}
 	receipt, err := r.cfg.Log.Append(ctx, e, nil)
 	return receipt, logError(err)
+}
+
+// findHolder finds whom an operation is about that was refused before its licence was
+// read. Where that cannot be told the refusal is logged all the same.
+func (r *Registry) findHolder(ctx context.Context, a *access) {
+	id, err := licence.ParseIdentifier(a.object)
+	if err != nil || a.holder.Code != "" {
+		return
+	}
+	if rec, err := r.cfg.Store.Licence(ctx, id); err == nil {
+		a.holder = rec.Holder
+	}
 }
 
 // clip makes a text what an entry may hold: valid UTF-8 of at most so many bytes, a
@@ -137,7 +151,7 @@ func (a *access) entry(c Caller) *audit.Entry {
 func (a *access) personal() map[string]string {
 	p := map[string]string{}
 	for name, value := range map[string]string{
-		"operator": a.use.Operator, "holder_code": a.holder.Code, "holder_code_type": string(a.holder.CodeType),
+		"operator": a.use.Operator, audit.PersonalHolderCode: a.holder.Code, audit.PersonalHolderCodeType: string(a.holder.CodeType),
 	} {
 		if value != "" {
 			p[name] = value

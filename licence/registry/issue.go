@@ -369,8 +369,11 @@ const upkeepPage = 1000
 // recoverOne takes over one pending licence and finishes or voids it. Somebody
 // else's lease, and a step that failed for the time being, leave it pending.
 func (r *Registry) recoverOne(ctx context.Context, c Caller, id licence.Identifier) (finished, voided int, err error) {
-	var rec Record
-	_, err = r.step(ctx, c, &access{action: ActionReserve, object: string(id),
+	rec, err := r.cfg.Store.Licence(ctx, id)
+	if err != nil {
+		return 0, 0, err
+	}
+	_, err = r.step(ctx, c, &access{action: ActionReserve, object: string(id), holder: rec.Holder,
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
 			rec, err = r.takeOver(ctx, tx, id)
 			e.Digest, e.Code = bytes.Clone(rec.DataDigest[:]), "taken_over"

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -59,8 +60,13 @@ func open(t testing.TB) *registrytest.Service {
 	must(t, db.Migrate(t.Context()))
 	files, err := store.OpenFolder(filepath.Join(dir, "files"), cipher)
 	must(t, err)
-	return registrytest.New(t, db, files, stranger)
+	s := registrytest.New(t, db, files, stranger)
+	databases.Store(s, filepath.Join(dir, "elicence.db"))
+	return s
 }
+
+// databases are the database files of services, by service.
+var databases sync.Map
 
 func must(t testing.TB, err error) {
 	t.Helper()

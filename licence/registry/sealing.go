@@ -149,7 +149,7 @@ func (r *Registry) permitSeal(ctx context.Context, c Caller, s *sealing, i int, 
 			return err // changed since step 1: the licence waits
 		}
 	}
-	_, err := r.step(ctx, c, &access{action: ActionSeal, object: string(s.rec.Identifier), digest: digest[:],
+	_, err := r.step(ctx, c, &access{action: ActionSeal, object: string(s.rec.Identifier), holder: s.rec.Holder, digest: digest[:],
 		use: Use{Purpose: sealObject(s.seals[i].key.Seal.ID), Case: s.rec.CaseNumber}})
 	return err
 }

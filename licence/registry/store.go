@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"elicence/audit"
 	"elicence/licence"
 )
 
@@ -51,6 +52,9 @@ type Store interface {
 	Consent(ctx context.Context, typeCode, issuing, kind string) (Consent, error)
 	// Consents returns all consents, ordered by type, issuing authority and kind.
 	Consents(ctx context.Context) ([]Consent, error)
+	// Holds returns all holds, past ones too, on what a principal does under a case number,
+	// in the order in which they were placed.
+	Holds(ctx context.Context, principal, caseNumber string) ([]Hold, error)
 	// StatusAsOf returns the status a licence had at an instant.
 	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error)
 }
@@ -86,6 +90,12 @@ type Tx interface {
 	PutConsent(ctx context.Context, c Consent) error
 	// DropConsent ends one; licence.ErrNotFound when there is none.
 	DropConsent(ctx context.Context, typeCode, issuing, kind string) error
+	// PutHold stores a hold, or replaces the one for the same principal and case that was
+	// placed at the same instant; licence.ErrNotFound when that was lifted meanwhile.
+	PutHold(ctx context.Context, h Hold) error
+	// EraseOpenings erases the openings of log entries, and that the log finds them by their
+	// holder.
+	EraseOpenings(ctx context.Context, logID string, indexes []uint64, holder audit.Key) error
 	// NextNumber returns the next value, from 1, of the counter named series; it
 	// is consumed when the transaction commits.
 	NextNumber(ctx context.Context, series string) (int64, error)

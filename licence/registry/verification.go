@@ -11,8 +11,13 @@ import (
 )
 
 // Lookup lets a verification see the register while it runs. It shows a status
-// and digests, nothing personal; the verification as a whole is one log entry.
-type Lookup struct{ r *Registry }
+// and digests, nothing personal; the verification as a whole is one log entry. It is for
+// one goroutine.
+type Lookup struct {
+	r *Registry
+	// seen are the holders of the licences that were looked up.
+	seen map[licence.Identifier]licence.Holder
+}
 
 // Known is what the register says of a file or an identifier.
 type Known struct {
@@ -49,6 +54,7 @@ func (l Lookup) known(rec Record, file File, err error) (Known, error) {
 	if err != nil {
 		return Known{}, err
 	}
+	l.seen[rec.Identifier] = rec.Holder
 	if rec.Status == licence.StatusPending || rec.Status == licence.StatusVoided {
 		return Known{}, licence.ErrNotFound
 	}
@@ -72,9 +78,11 @@ func (r *Registry) Verify(ctx context.Context, c Caller, digest [32]byte, judge 
 	if err := a.decide(c); err != nil {
 		return r.refuse(ctx, c, a, err)
 	}
-	v := judge(Lookup{r})
+	l := Lookup{r, map[licence.Identifier]licence.Holder{}}
+	v := judge(l)
+	a.object, a.holder = clip(v.Object, 256), l.seen[licence.Identifier(v.Object)]
 	e := a.entry(c)
-	e.Object, e.Code = clip(v.Object, 256), clip(v.Code, 64)
+	e.Code = clip(v.Code, 64)
 	receipt, err := r.cfg.Log.Append(ctx, e, nil)
 	return receipt, logError(err)
 }
@@ -92,8 +100,7 @@ func (r *Registry) Authenticate(ctx context.Context, clientID, secret, requestID
 		receipt, err := r.refuse(ctx, c, a, ErrUnauthenticated)
 		return Caller{}, receipt, err
 	}
-	receipt, err := r.append(ctx, c, a)
-	return c, receipt, err
+	return r.become(ctx, c, a)
 }
 
 // SignIn logs that somebody signed in as a client by other means than its
@@ -109,8 +116,16 @@ func (r *Registry) SignIn(ctx context.Context, clientID, requestID string) (Call
 	if err != nil {
 		return Caller{}, audit.Receipt{}, err
 	}
+	return r.become(ctx, c, a)
+}
+
+// become logs that somebody is let in as a caller, who is nobody unless that succeeds.
+func (r *Registry) become(ctx context.Context, c Caller, a *access) (Caller, audit.Receipt, error) {
 	receipt, err := r.append(ctx, c, a)
-	return c, receipt, err
+	if err != nil {
+		return Caller{}, receipt, err
+	}
+	return c, receipt, nil
 }
 
 // CallerFor is the caller behind a token that was checked already. A client

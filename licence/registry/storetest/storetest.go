@@ -66,6 +66,10 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"log writers in parallel", testWriters},
 		{"cancelled", testCancelled},
 		{"caller gone", testCallerGone},
+		{"log search", testLogSearch},
+		{"keyed", testKeyed},
+		{"erasure", testErasure},
+		{"holds", testHolds},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}

@@ -1,0 +1,263 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// The actions on the access log that are about entries, as they stand in it.
+const (
+	ActionLogSearch audit.Action = "search_log"
+	ActionOwnLog    audit.Action = "read_own_log" // a holder reads what is about them
+	ActionErase     audit.Action = "erase_personal"
+)
+
+// LogQuery asks for entries of the access log; zero fields ask for nothing.
+type LogQuery struct {
+	Principal, Object, Case string
+	Action                  audit.Action
+	From, To                time.Time // of logging, To not included
+	// Below bounds the index, not included: the Next of the page before.
+	Below uint64
+	Limit int // 1 to MaxPage
+}
+
+// LogEntry is one entry with what proves that the log has it.
+type LogEntry struct {
+	audit.Record
+	Raw   []byte   // the record as it is logged
+	Leaf  [32]byte // its leaf hash
+	Proof [][]byte // leads from the leaf to the root of the page's checkpoint
+	// Department is what the principal's authority is called now; empty when the
+	// principal is no client. It is no part of what is proved.
+	Department string
+	// HeldUntil is the end of the hold that the entry was or is under; zero without one.
+	HeldUntil time.Time
+}
+
+// LogPage is a page of entries, newest first.
+type LogPage struct {
+	Entries []LogEntry
+	// Checkpoint is the signed note that the proofs lead to, Size its size.
+	Checkpoint []byte
+	Size       uint64
+	// Next is the Below of the next page, 0 when there is none. A page may be short, or
+	// empty, and have a next one.
+	Next uint64
+}
+
+// SearchLog returns the entries that a query asks for, those under a hold too.
+func (r *Registry) SearchLog(ctx context.Context, c Caller, q LogQuery) (LogPage, audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{action: ActionLogSearch, object: clip(q.String(), 256)})
+	if err != nil {
+		return LogPage{}, receipt, err
+	}
+	page, err := r.logPage(ctx, q, audit.Query{Keys: q.keys()}, receipt)
+	return page, receipt, err
+}
+
+// String is the query as it stands in the log.
+func (q LogQuery) String() string {
+	var parts []string
+	for _, k := range q.keys() {
+		parts = append(parts, fmt.Sprintf("%s=%q", k.Kind, k.Value))
+	}
+	for name, at := range map[string]time.Time{"from": q.From, "to": q.To} {
+		if !at.IsZero() {
+			parts = append(parts, name+"="+at.UTC().Format(time.RFC3339Nano))
+		}
+	}
+	return strings.Join(parts, " ")
+}
+
+func (q LogQuery) keys() (keys []audit.Key) {
+	for _, k := range []audit.Key{
+		{Kind: audit.KeyObject, Value: q.Object}, {Kind: audit.KeyCase, Value: q.Case},
+		{Kind: audit.KeyPrincipal, Value: q.Principal}, {Kind: audit.KeyAction, Value: string(q.Action)},
+	} {
+		if k.Value != "" {
+			keys = append(keys, k)
+		}
+	}
+	return keys
+}
+
+// OwnLog returns the entries about the caller, who must be a holder: everything that was
+// done, or refused, with a licence of theirs or in search of one. Entries under a hold
+// are left out, as if there were none, until it ends. Of q, only From, To, Below and
+// Limit count.
+func (r *Registry) OwnLog(ctx context.Context, c Caller, q LogQuery, use Use) (LogPage, audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{action: ActionOwnLog, use: use, holder: c.Holder,
+		check: func() error {
+			if c.Holder.Code == "" {
+				return fmt.Errorf("%w: the caller is no holder", ErrForbidden)
+			}
+			return nil
+		}})
+	if err != nil {
+		return LogPage{}, receipt, err
+	}
+	own := audit.HolderKey(string(c.Holder.CodeType), c.Holder.Code)
+	page, err := r.logPage(ctx, q, audit.Query{Keys: []audit.Key{own}, Hidden: r.held(ctx)}, receipt)
+	return page, receipt, err
+}
+
+// held reports which entries are under a hold that lasts.
+func (r *Registry) held(ctx context.Context) func(*audit.Record) (bool, error) {
+	known, now := holds{}, r.now()
+	return func(e *audit.Record) (bool, error) {
+		h, held, err := known.of(ctx, r.cfg.Store, &e.Entry)
+		return held && now.Before(h.end()), err
+	}
+}
+
+// logPage makes a page of the entries before that of the present reading.
+func (r *Registry) logPage(ctx context.Context, q LogQuery, search audit.Query, receipt audit.Receipt) (LogPage, error) {
+	search.From, search.To, search.Limit = q.From, q.To, min(max(q.Limit, 1), MaxPage)
+	search.Below = receipt.Index
+	if q.Below > 0 {
+		search.Below = min(q.Below, receipt.Index)
+	}
+	found, next, err := r.cfg.Log.Search(ctx, search)
+	if err != nil {
+		return LogPage{}, fmt.Errorf("searching the access log: %w", err)
+	}
+	page := LogPage{Next: next}
+	if page.Checkpoint, err = r.proving(ctx, found, receipt); err != nil {
+		return LogPage{}, err
+	}
+	checkpoint, err := audit.ParseCheckpoint(page.Checkpoint)
+	if err != nil {
+		return LogPage{}, err
+	}
+	page.Size = checkpoint.Size
+	known, departments := holds{}, map[string]string{}
+	for _, f := range found {
+		e := LogEntry{Record: f.Parsed, Raw: f.Record, Leaf: audit.LeafHash(f.Record)}
+		if e.Proof, err = r.cfg.Log.InclusionProof(ctx, f.Index, page.Size); err != nil {
+			return LogPage{}, fmt.Errorf("proving entry %d: %w", f.Index, err)
+		}
+		h, held, err := known.of(ctx, r.cfg.Store, &f.Parsed.Entry)
+		if err != nil {
+			return LogPage{}, err
+		}
+		if held {
+			e.HeldUntil = h.end()
+		}
+		if e.Department, err = r.department(ctx, departments, f.Parsed.Entry.Principal); err != nil {
+			return LogPage{}, err
+		}
+		page.Entries = append(page.Entries, e)
+	}
+	return page, nil
+}
+
+// proving is the checkpoint that proofs of entries lead to: one that witnesses have
+// cosigned, where there is one that covers them all, else that of the present reading,
+// which comes after them.
+func (r *Registry) proving(ctx context.Context, found []audit.Found, receipt audit.Receipt) ([]byte, error) {
+	if !r.cfg.Witnessed || len(found) == 0 {
+		return receipt.Checkpoint, nil
+	}
+	c, err := r.cfg.LogReader.CosignedAt(ctx, r.cfg.LogID, found[0].Parsed.Index+1)
+	if errors.Is(err, audit.ErrNoCheckpoint) {
+		return receipt.Checkpoint, nil
+	}
+	return c.Checkpoint, err
+}
+
+// department is what a principal's authority is called, or empty.
+func (r *Registry) department(ctx context.Context, known map[string]string, principal string) (string, error) {
+	if name, ok := known[principal]; ok {
+		return name, nil
+	}
+	client, err := r.cfg.Store.Client(ctx, principal)
+	if err != nil && !errors.Is(err, licence.ErrNotFound) {
+		return "", err
+	}
+	known[principal] = client.Authority.Name
+	return client.Authority.Name, nil
+}
+
+// EraseRequest asks that the personal values of log entries be erased.
+type EraseRequest struct {
+	Holder licence.Holder // Code and CodeType: whom the entries are about
+	Before time.Time      // erase what was logged before
+	Reason string         // stands in the log
+}
+
+// maxErase is how many entries one operation erases the personal values of.
+const maxErase = 500
+
+// ErasePersonal erases the salts and personal values that log entries about a holder
+// commit to, and that they are about that holder. Records, hashes and proofs stay as they
+// are, and nobody can tell any more what was committed to. It takes 500 entries at most,
+// and returns how many it took: repeat it until there is none. The entry of the erasure
+// names no holder; its digest is SM3 of the indexes in decimal, ascending, each with a
+// line feed. Entries under a hold keep their values while it lasts.
+// Errors: ErrForbidden, ErrReasonMissing, *licence.RequestError, ErrLog.
+func (r *Registry) ErasePersonal(ctx context.Context, c Caller, q EraseRequest) (erased int, receipt audit.Receipt, err error) {
+	key := audit.HolderKey(string(q.Holder.CodeType), q.Holder.Code)
+	var indexes []uint64
+	a := &access{action: ActionErase, use: Use{Purpose: q.Reason}, purposeField: "reason",
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+			return tx.EraseOpenings(ctx, r.cfg.LogID, indexes, key)
+		}}
+	a.check = func() error {
+		if q.Reason == "" {
+			return ErrReasonMissing
+		}
+		if err := r.checkHolder(q.Holder); err != nil {
+			return err
+		}
+		indexes, err = r.erasable(ctx, key, q.Before)
+		a.object, a.digest = erasure(indexes)
+		return err
+	}
+	receipt, err = r.gate(ctx, c, a)
+	return len(indexes), receipt, err
+}
+
+// erasable are the entries with a key whose personal values may be erased, ascending.
+func (r *Registry) erasable(ctx context.Context, key audit.Key, before time.Time) (indexes []uint64, err error) {
+	head, err := r.cfg.LogReader.Head(ctx, r.cfg.LogID)
+	if err != nil {
+		return nil, err
+	}
+	q := audit.Query{Keys: []audit.Key{key}, To: before, Below: head.Size, Limit: maxErase, Hidden: r.held(ctx)}
+	for q.Below > 0 && len(indexes) < maxErase {
+		var found []audit.Found
+		if found, q.Below, err = r.cfg.Log.Search(ctx, q); err != nil {
+			return nil, err
+		}
+		for _, f := range found {
+			indexes = append(indexes, f.Parsed.Index)
+		}
+	}
+	indexes = indexes[:min(len(indexes), maxErase)]
+	slices.Reverse(indexes)
+	return indexes, nil
+}
+
+// erasure names the entries of an erasure, and is what its entry vouches for.
+func erasure(indexes []uint64) (object string, digest []byte) {
+	if len(indexes) == 0 {
+		return "openings/none", nil
+	}
+	var b []byte
+	for _, i := range indexes {
+		b = append(strconv.AppendUint(b, i, 10), '\n')
+	}
+	sum := sm3.Sum(b)
+	return fmt.Sprintf("openings/%d/%d-%d", len(indexes), indexes[0], indexes[len(indexes)-1]), sum[:]
+}

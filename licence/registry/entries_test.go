@@ -1,0 +1,463 @@
+package registry_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pki"
+	"elicence/licence"
+	"elicence/licence/registry"
+	"elicence/licence/registry/registrytest"
+
+	"github.com/emmansun/gmsm/sm3"
+	"github.com/google/go-cmp/cmp"
+)
+
+// proved holds every entry of a page to its record, its leaf and its proof.
+func proved(t *testing.T, p registry.LogPage) {
+	t.Helper()
+	checkpoint, err := audit.ParseCheckpoint(p.Checkpoint)
+	must(t, err)
+	if checkpoint.Size != p.Size {
+		t.Errorf("size %d, the checkpoint's is %d", p.Size, checkpoint.Size)
+	}
+	last := p.Size
+	for _, e := range p.Entries {
+		record, err := checkpoint.Includes(e.Raw, e.Proof)
+		if err != nil || e.Leaf != audit.LeafHash(e.Raw) {
+			t.Errorf("entry %d: %v", e.Index, err)
+		}
+		if diff := cmp.Diff(e.Record, record); diff != "" {
+			t.Errorf("entry %d is shown otherwise than it is logged:\n%s", e.Index, diff)
+		}
+		if e.Index >= last {
+			t.Errorf("entry %d comes after %d", e.Index, last)
+		}
+		last = e.Index
+	}
+}
+
+// told is what a holder is told, as "principal action result code case" lines, oldest
+// first, over pages of 3. Their own looks are left out.
+func told(t *testing.T, s *registrytest.Service, holder registry.Caller) (lines []string) {
+	t.Helper()
+	q := registry.LogQuery{Limit: 3}
+	for {
+		page, receipt, err := s.OwnLog(t.Context(), holder, q, registry.Use{})
+		must(t, err)
+		proved(t, page)
+		if receipt.Index < page.Size-1 {
+			t.Errorf("the reading is entry %d, the proofs lead to %d", receipt.Index, page.Size)
+		}
+		for _, e := range page.Entries {
+			if e.Entry.Action != registry.ActionOwnLog {
+				lines = append(lines, strings.TrimSpace(strings.Join([]string{e.Entry.Principal, string(e.Entry.Action), string(e.Entry.Result), e.Entry.Code, e.Entry.Case}, " ")))
+			}
+		}
+		if q.Below = page.Next; q.Below == 0 {
+			slices.Reverse(lines)
+			return lines
+		}
+		if len(page.Entries) != 3 {
+			t.Errorf("a page of %d with a next one", len(page.Entries))
+		}
+	}
+}
+
+// use is what reads of these tests are for.
+func useFor(caseNumber string) registry.Use {
+	return registry.Use{Purpose: "核对", Case: caseNumber, Operator: "王五"}
+}
+
+// TestOwnLog: a holder is told of everything that was done with their licences, by
+// whomever, or refused; of nobody else's; in pages, with proofs.
+func TestOwnLog(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	ctx, id := t.Context(), w.issued.Identifier
+	stranger := registrytest.Approval("11100000MB19000005901")
+	_, _, err := s.Get(ctx, w.approval, id, useFor("c1"))
+	must(t, err)
+	if _, _, err = s.Get(ctx, stranger, id, useFor("c2")); err == nil {
+		t.Fatal("a stranger read it")
+	}
+	_, err = s.Refused(ctx, registry.Anonymous("r"), registry.ActionDownload, string(id), "token_malformed", 1)
+	must(t, err)
+	_, err = s.Verify(ctx, registry.Anonymous("r"), [32]byte{1}, func(l registry.Lookup) registry.Verdict {
+		_, err := l.ByIdentifier(ctx, id)
+		must(t, err)
+		return registry.Verdict{Object: string(id), Code: "TotalPassed"}
+	})
+	must(t, err)
+	_, _, err = s.Suspend(ctx, w.approval, id, registry.StatusRequest{Key: "k", Reason: "r", CaseNumber: "c3"})
+	must(t, err)
+	partner := registry.Caller{Principal: "partner", Roles: []registry.Role{registry.RolePartner}}
+	q := registry.ReuseRequest{Holder: w.holder.Holder, TypeCode: w.issued.TypeCode, Use: registry.Use{Purpose: "p", Case: "c4", Matter: "m", Operator: "o"}}
+	_, _, err = s.Reuse(ctx, partner, q)
+	must(t, err)
+	issue(t, s, "birth-one-parent.json", "another") // of another holder
+	_, _, err = s.Search(ctx, w.approval, registry.Query{Holder: licence.Holder{Code: "91330106MA27XXXXXX"}}, useFor("c5"))
+	if err == nil {
+		t.Fatal("searched for a code that is none")
+	}
+
+	issuing := w.approval.Principal
+	want := []string{
+		issuing + " issue allowed  " + caseOf(t, w), issuing + " reserved allowed  " + caseOf(t, w),
+		issuing + " sealing allowed  " + caseOf(t, w), issuing + " issued allowed  " + caseOf(t, w),
+		issuing + " read allowed  c1", stranger.Principal + " read refused out_of_reach c2",
+		"anonymous download refused token_malformed", "anonymous verify allowed TotalPassed",
+		issuing + " suspend allowed  c3", "partner reuse allowed  c4",
+	}
+	if diff := cmp.Diff(told(t, s, w.holder), want); diff != "" {
+		t.Errorf("told (-got +want):\n%s", diff)
+	}
+	if got := told(t, s, w.holder); len(got) != len(want) {
+		t.Errorf("told the second time: %v", got)
+	}
+	for _, other := range []licence.Holder{{Code: w.holder.Holder.Code, CodeType: "111"}, {Code: "x", CodeType: w.holder.Holder.CodeType}} {
+		c := registry.Caller{Principal: "other", Roles: []registry.Role{registry.RoleHolder}, Holder: other}
+		if got := told(t, s, c); len(got) != 0 {
+			t.Errorf("%+v is told %v", other, got)
+		}
+	}
+	nobody := registry.Caller{Principal: "none", Roles: []registry.Role{registry.RoleHolder}}
+	if _, _, err := s.OwnLog(ctx, nobody, registry.LogQuery{}, registry.Use{}); !errors.Is(err, registry.ErrForbidden) {
+		t.Errorf("a holder of nothing: %v", err)
+	}
+}
+
+// caseOf is the case number of the sample.
+func caseOf(t *testing.T, w *walker) string {
+	t.Helper()
+	_, c, err := licence.ParseRequest(w.body, w.Config.Catalogue, w.approval.Authority, licence.DateOf(w.Now()))
+	must(t, err)
+	return c.Number
+}
+
+// TestSearchLog: an auditor finds entries by everything at once, held ones too.
+func TestSearchLog(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	ctx, id := t.Context(), w.issued.Identifier
+	from := size(t, s)
+	for i := range 6 {
+		s.Move(time.Minute)
+		_, _, err := s.Get(ctx, w.approval, id, useFor(fmt.Sprint("c", i%2)))
+		must(t, err)
+		_, _, err = s.Download(ctx, w.approval, id, useFor("d"))
+		must(t, err)
+	}
+	_, err := s.PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "h", OrderedBy: "局", Basis: "函", Until: s.Now().AddDate(0, 0, 1)})
+	must(t, err)
+	held := registry.Caller{Principal: "client", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: w.approval.Authority, Types: w.approval.Types}
+	_, _, err = s.Get(ctx, held, id, useFor("h"))
+	must(t, err)
+	start := s.Now().Add(-5 * time.Minute)
+	for _, c := range []struct {
+		name string
+		q    registry.LogQuery
+		want []uint64
+	}{
+		{"action", registry.LogQuery{Action: "read"}, []uint64{13, 10, 8, 6, 4, 2, 0}},
+		{"action and case", registry.LogQuery{Action: "read", Case: "c1"}, []uint64{10, 6, 2}},
+		{"object", registry.LogQuery{Object: string(id), From: start.Add(time.Minute)}, []uint64{13, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2}},
+		{"object until", registry.LogQuery{Object: string(id), From: start.Add(time.Minute), To: start.Add(2 * time.Minute)}, []uint64{3, 2}},
+		{"principal", registry.LogQuery{Principal: "client"}, []uint64{13}},
+		{"case of a hold", registry.LogQuery{Case: "h"}, []uint64{13, 12}},
+		{"time alone", registry.LogQuery{From: start.Add(4 * time.Minute), To: start.Add(5 * time.Minute)}, []uint64{9, 8}},
+		{"nothing", registry.LogQuery{Case: "no such"}, nil},
+	} {
+		for _, limit := range []int{2, 100} {
+			var got []uint64
+			q := c.q
+			for q.Limit = limit; ; {
+				page, _, err := s.SearchLog(ctx, walkAuditor, q)
+				must(t, err)
+				proved(t, page)
+				for _, e := range page.Entries {
+					if until := e.HeldUntil; until.IsZero() == (e.Index == from+13) {
+						t.Errorf("%s: entry %d is held until %v", c.name, e.Index-from, until)
+					}
+					if e.Index >= from {
+						got = append(got, e.Index-from)
+					}
+				}
+				if q.Below = page.Next; q.Below == 0 {
+					break
+				}
+			}
+			if diff := cmp.Diff(got, c.want); diff != "" {
+				t.Errorf("%s, by %d (-got +want):\n%s", c.name, limit, diff)
+			}
+		}
+	}
+	before := size(t, s)
+	_, _, err = s.SearchLog(ctx, walkAuditor, registry.LogQuery{Object: "o", Case: "c", Action: "a", From: start})
+	must(t, err)
+	if got := entries(t, s, before)[0].Entry.Object; got != `object="o" case="c" action="a" from=`+start.UTC().Format(time.RFC3339Nano) {
+		t.Errorf("the search is logged as %s", got)
+	}
+	if _, _, err := s.SearchLog(ctx, w.holder, registry.LogQuery{}); !errors.Is(err, registry.ErrForbidden) {
+		t.Errorf("a holder searches the log: %v", err)
+	}
+}
+
+// TestHold: what is under a hold is logged at once, and the holder is told of it when
+// the hold has ended, by its day or before; of what came before it and after it, at once.
+func TestHold(t *testing.T) {
+	for _, lifted := range []bool{false, true} {
+		t.Run(fmt.Sprintf("lifted=%v", lifted), func(t *testing.T) {
+			s := open(t)
+			w := newWalker(t, s)
+			ctx := t.Context()
+			investigator := registry.Caller{Principal: "client", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: w.approval.Authority, Types: w.approval.Types}
+			read := func(caseNumber string) {
+				t.Helper()
+				s.Move(time.Minute)
+				_, _, err := s.Get(ctx, investigator, w.issued.Identifier, useFor(caseNumber))
+				must(t, err)
+			}
+			base := len(told(t, s, w.holder))
+			expect := func(what string, cases ...string) {
+				t.Helper()
+				var got []string
+				for _, line := range told(t, s, w.holder)[base:] {
+					got = append(got, line[strings.LastIndex(line, " ")+1:])
+				}
+				if diff := cmp.Diff(got, cases); diff != "" {
+					t.Errorf("%s: told (-got +want):\n%s", what, diff)
+				}
+			}
+			hold := registry.Hold{Principal: "client", Case: "x", OrderedBy: "某局", Basis: "函〔2026〕1号", Until: s.Now().Add(24 * time.Hour)}
+			read("x")
+			s.Move(time.Minute)
+			from := size(t, s)
+			_, err := s.PlaceHold(ctx, walkSystem, hold)
+			must(t, err)
+			e := entries(t, s, from)[0]
+			if e.Entry.Purpose != "until "+hold.Until.UTC().Format(time.RFC3339)+", ordered by 某局: 函〔2026〕1号" || e.Entry.Case != "x" || e.Entry.Object != "hold/client" {
+				t.Errorf("the hold is logged as %+v", e.Entry)
+			}
+			read("x")
+			read("y")
+			read("x")
+			expect("under the hold", "x", "y")
+			logged := size(t, s)
+
+			s.Move(12 * time.Hour)
+			hold.Until = hold.Until.Add(24 * time.Hour)
+			_, err = s.PlaceHold(ctx, walkSystem, hold) // prolonged
+			must(t, err)
+			s.Move(20 * time.Hour)
+			expect("prolonged", "x", "y")
+			if lifted {
+				_, err := s.LiftHold(ctx, walkSystem, "client", "x", "结案")
+				must(t, err)
+			} else {
+				s.Move(16 * time.Hour)
+			}
+			expect("afterwards", "x", "x", "y", "x")
+			read("x")
+			expect("after the end", "x", "x", "y", "x", "x")
+
+			page, _, err := s.OwnLog(ctx, w.holder, registry.LogQuery{Below: logged, Limit: 2}, registry.Use{})
+			must(t, err)
+			for _, e := range page.Entries {
+				if held := e.Entry.Case == "x"; held == e.HeldUntil.IsZero() {
+					t.Errorf("entry %d of case %s is shown as held until %v", e.Index, e.Entry.Case, e.HeldUntil)
+				}
+			}
+			if _, err := s.LiftHold(ctx, walkSystem, "client", "x", "r"); !errors.Is(err, licence.ErrNotFound) {
+				t.Errorf("lifting one that ended: %v", err)
+			}
+		})
+	}
+}
+
+// TestHeldPage: a page is as long with held entries among it as without them.
+func TestHeldPage(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	ctx := t.Context()
+	_, err := s.PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(time.Hour)})
+	must(t, err)
+	investigator := registry.Caller{Principal: "client", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: w.approval.Authority, Types: w.approval.Types}
+	for range 30 {
+		_, _, err := s.Get(ctx, investigator, w.issued.Identifier, useFor("x"))
+		must(t, err)
+	}
+	page, _, err := s.OwnLog(ctx, w.holder, registry.LogQuery{Limit: 4}, registry.Use{})
+	must(t, err)
+	if len(page.Entries) != 4 || page.Next != 0 || page.Entries[0].Entry.Action != registry.ActionIssued {
+		t.Errorf("%d entries, next %d: %+v", len(page.Entries), page.Next, page.Entries)
+	}
+}
+
+// TestHoldRefused is a table of holds that are not placed.
+func TestHoldRefused(t *testing.T) {
+	s := open(t)
+	newWalker(t, s)
+	good := registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(time.Hour)}
+	for name, spoil := range map[string]func(*registry.Hold){
+		"no principal":                  func(h *registry.Hold) { h.Principal = "" },
+		"no case":                       func(h *registry.Hold) { h.Case = "" },
+		"nobody ordered it":             func(h *registry.Hold) { h.OrderedBy = "" },
+		"no basis":                      func(h *registry.Hold) { h.Basis = "" },
+		"over already":                  func(h *registry.Hold) { h.Until = s.Now() },
+		"for ever":                      func(h *registry.Hold) { h.Until = s.Now().Add(registry.MaxHold + time.Second) },
+		"no end":                        func(h *registry.Hold) { h.Until = time.Time{} },
+		"a principal that is no client": func(h *registry.Hold) { h.Principal = "clint" },
+		"an invisible character":        func(h *registry.Hold) { h.Basis = "函\u200b" },
+		"a long basis":                  func(h *registry.Hold) { h.Basis = strings.Repeat("函", 200) },
+		"a long case":                   func(h *registry.Hold) { h.Case = strings.Repeat("x", 129) },
+	} {
+		h := good
+		spoil(&h)
+		from := size(t, s)
+		if _, err := s.PlaceHold(t.Context(), walkSystem, h); registry.Code(err) != "invalid_request" {
+			t.Errorf("%s: %v", name, err)
+		}
+		wantTrail(t, s, from, "hold refused invalid_request")
+	}
+	for reason, want := range map[string]error{"": registry.ErrReasonMissing, "r": nil} {
+		s.Move(time.Second)
+		if _, err := s.PlaceHold(t.Context(), walkSystem, good); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := s.LiftHold(t.Context(), walkSystem, "client", "x", reason); !errors.Is(err, want) {
+			t.Errorf("lifting for %q: %v", reason, err)
+		}
+	}
+}
+
+// TestErasePersonal: what entries commit to is gone for everybody, nobody's name is in
+// the entry of the erasure, held entries keep theirs, and the log verifies.
+func TestErasePersonal(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	ctx := t.Context()
+	_, _, err := s.Get(ctx, w.approval, w.issued.Identifier, useFor("old"))
+	must(t, err)
+	investigator := registry.Caller{Principal: "client", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: w.approval.Authority, Types: w.approval.Types}
+	_, err = s.PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(48 * time.Hour)})
+	must(t, err)
+	_, _, err = s.Get(ctx, investigator, w.issued.Identifier, useFor("x"))
+	must(t, err)
+	s.Move(24 * time.Hour)
+	border := s.Now()
+	_, _, err = s.Get(ctx, w.approval, w.issued.Identifier, useFor("new"))
+	must(t, err)
+	before := len(told(t, s, w.holder))
+
+	q := registry.EraseRequest{Holder: w.holder.Holder, Before: border, Reason: "保存期满"}
+	from := size(t, s)
+	n, _, err := s.ErasePersonal(ctx, walkSystem, q)
+	if err != nil || n != before-1 || before < 6 {
+		t.Errorf("erased %d of %d: %v", n, before, err)
+	}
+	e := entries(t, s, from)[0]
+	var indexes []byte
+	must(t, s.Backend.Rows(ctx, registrytest.LogID, 0, from, func(row audit.Row) error {
+		record, err := audit.ParseRecord(row.Record)
+		if err != nil || record.Commitment == nil {
+			return err
+		}
+		personal, err := record.OpenPersonal(row.Opening)
+		switch {
+		case row.Opening == nil:
+			indexes = fmt.Appendf(indexes, "%d\n", row.Index)
+		case err != nil:
+			t.Errorf("entry %d: %v", row.Index, err)
+		case personal[audit.PersonalHolderCode] == w.holder.Holder.Code && record.Entry.Time.Before(border) && record.Entry.Case != "x":
+			t.Errorf("entry %d (%s) still says %v", row.Index, record.Entry.Action, personal)
+		}
+		return nil
+	}))
+	if want := sm3.Sum(indexes); !bytes.Equal(e.Entry.Digest, want[:]) || e.Commitment != nil || strings.Contains(fmt.Sprint(e), w.holder.Holder.Code) {
+		t.Errorf("the erasure of %q is logged as %+v", indexes, e)
+	}
+	if got := told(t, s, w.holder); len(got) != 1 || !strings.HasSuffix(got[0], "new") {
+		t.Errorf("the holder is told %v", got)
+	}
+	n, _, err = s.ErasePersonal(ctx, walkSystem, q)
+	if n != 0 || err != nil {
+		t.Errorf("erased %d again: %v", n, err)
+	}
+	s.Move(25 * time.Hour)
+	if got := told(t, s, w.holder); len(got) != 2 || !strings.HasSuffix(got[0], "x") {
+		t.Errorf("after the hold the holder is told %v", got)
+	}
+	vkey, err := s.LogKey.VerifierKey()
+	must(t, err)
+	policy, err := audit.NewPolicy(vkey)
+	must(t, err)
+	var export bytes.Buffer
+	must(t, audit.Export(ctx, s.Backend, registrytest.LogID, 0, 0, false, &export))
+	if _, err := audit.VerifyExport(policy, &export); err != nil {
+		t.Errorf("the log afterwards: %v", err)
+	}
+	for name, c := range map[string]struct {
+		caller registry.Caller
+		spoil  func(*registry.EraseRequest)
+		code   string
+	}{
+		"by the holder":       {w.holder, func(*registry.EraseRequest) {}, "forbidden"},
+		"by an auditor":       {walkAuditor, func(*registry.EraseRequest) {}, "forbidden"},
+		"without reason":      {walkSystem, func(q *registry.EraseRequest) { q.Reason = "" }, "reason_missing"},
+		"a code that is none": {walkSystem, func(q *registry.EraseRequest) { q.Holder.Code = "x" }, "invalid_request"},
+	} {
+		q, from := q, size(t, s)
+		c.spoil(&q)
+		if _, _, err := s.ErasePersonal(ctx, c.caller, q); registry.Code(err) != c.code {
+			t.Errorf("%s: %v", name, err)
+		}
+		wantTrail(t, s, from, "erase_personal refused "+c.code)
+	}
+}
+
+// TestWitnessedProofs: proofs lead to what witnesses have cosigned, where that covers the
+// page, and else to the log's own newest checkpoint.
+func TestWitnessedProofs(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	cfg := s.Config
+	cfg.Witnessed = true
+	r, err := registry.New(cfg)
+	must(t, err)
+	key, err := pki.GenerateKey(rand.Reader)
+	must(t, err)
+	cosign := func() uint64 {
+		t.Helper()
+		note, err := cfg.Log.Checkpoint(t.Context())
+		must(t, err)
+		note, err = audit.Cosign(rand.Reader, audit.Signer{Name: "w1.example", Key: key}, note, s.Now())
+		must(t, err)
+		must(t, cfg.Log.PutCosigned(t.Context(), note))
+		return size(t, s)
+	}
+	own := func() registry.LogPage {
+		t.Helper()
+		page, _, err := r.OwnLog(t.Context(), w.holder, registry.LogQuery{Limit: 5}, registry.Use{})
+		must(t, err)
+		proved(t, page)
+		return page
+	}
+	if p := own(); p.Size != size(t, s) || bytes.Contains(p.Checkpoint, []byte("w1.example")) {
+		t.Errorf("before any witness: size %d\n%s", p.Size, p.Checkpoint)
+	}
+	cosigned := cosign()
+	if p := own(); p.Size != cosigned || !bytes.Contains(p.Checkpoint, []byte("w1.example")) {
+		t.Errorf("cosigned: size %d, want %d\n%s", p.Size, cosigned, p.Checkpoint)
+	}
+	if p := own(); p.Size != size(t, s) || bytes.Contains(p.Checkpoint, []byte("w1.example")) {
+		t.Errorf("with a newer entry: size %d\n%s", p.Size, p.Checkpoint)
+	}
+}

@@ -1,0 +1,624 @@
+package registry_test
+
+import (
+	"context"
+	"crypto/rand"
+	"database/sql"
+	"errors"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"elicence/audit"
+	"elicence/crypto/pdfsig"
+	"elicence/licence"
+	"elicence/licence/registry"
+	"elicence/licence/registry/registrytest"
+
+	"github.com/emmansun/gmsm/sm3"
+	"github.com/google/go-cmp/cmp"
+	_ "modernc.org/sqlite"
+)
+
+// noAccess are the exported functions of the package that are no access to the register,
+// with the reason of each. What is neither here nor in operations fails the walk.
+var noAccess = map[string]string{
+	"Registry.CallerFor":  "says who a token is of that was checked; the request that it came with is the access",
+	"Registry.Reporter":   "tells who seals reports: the configuration",
+	"Registry.Seal":       "seals are on public record",
+	"Registry.Seals":      "seals are on public record",
+	"Registry.SealStates": "tells whether seals can be used, for those who watch; shows nothing of a licence",
+	"Registry.Consents":   "consents are on public record, like the seals",
+	"Lookup.ByFile":       "exists only inside Verify, whose entry covers it",
+	"Lookup.ByIdentifier": "exists only inside Verify, whose entry covers it",
+	"Lookup.StatusAsOf":   "exists only inside Verify, whose entry covers it",
+}
+
+// composed are operations made of others that are walked. They have no refusal of their
+// own, and nothing to log when there is nothing to do.
+var composed = map[string]string{
+	"Registry.RegisterSeals": "ApplySeal, AcceptSeal, PutSealOnRecord, ChangeSeal, RemakeSeal",
+	"Registry.Recover":       "takes no caller: the service itself goes on with what an allowed issue began",
+	"Registry.Upgrade":       "takes no caller: the service itself goes on with what an allowed issue began",
+	"Registry.Refused":       "logs a refusal and allows nothing",
+	"Registry.Authenticate":  "takes no caller but a secret: its refusal is among the operations",
+	"Registry.SignIn":        "takes no caller but a client: its refusal is among the operations",
+}
+
+// walker is a register that the walk goes through.
+type walker struct {
+	*registrytest.Service
+	t        *testing.T
+	body     []byte
+	approval registry.Caller
+	holder   registry.Caller
+	issued   registry.Issued
+	n        int
+}
+
+var (
+	walkSystem  = registry.System("walk")
+	walkAuditor = registry.Caller{Principal: "auditor", Roles: []registry.Role{registry.RoleAuditor}, RequestID: "walk"}
+)
+
+func newWalker(t *testing.T, s *registrytest.Service) *walker {
+	w := &walker{Service: s, t: t}
+	w.body, w.approval = sample(t, "food-retail.json")
+	request, _, err := licence.ParseRequest(w.body, s.Config.Catalogue, w.approval.Authority, licence.DateOf(s.Now()))
+	must(t, err)
+	w.holder = registry.Caller{Principal: "holder", Roles: []registry.Role{registry.RoleHolder}, Holder: request.Holder, RequestID: "walk"}
+	for _, id := range []string{"client", "partner"} {
+		_, err = s.PutClient(t.Context(), walkSystem, registry.Client{ID: id, Salt: []byte("s"), SecretHash: registry.HashSecret([]byte("s"), "secret"), Roles: []registry.Role{registry.RolePartner}})
+		must(t, err)
+	}
+	_, err = s.PutGrant(t.Context(), walkSystem, registry.Grant{Client: "partner", TypeCode: request.TypeCode, Fields: []string{"number"}, MatterCodes: []string{"m"}, ValidFrom: licence.DateOf(s.Now())})
+	must(t, err)
+	w.issued = issue(t, s, "food-retail.json", "walk")
+	return w
+}
+
+// next is a name that nothing has yet.
+func (w *walker) next() string { w.n++; return fmt.Sprintf("walk-%d", w.n) }
+
+// status asks for a change of status.
+func (w *walker) status() registry.StatusRequest {
+	return registry.StatusRequest{Key: w.next(), Reason: "r"}
+}
+
+// seal enters a seal that was applied for, and makes it.
+func (w *walker) seal(stages int) (id string, der []byte) {
+	id = w.next()
+	code := w.approval.Authority.Code
+	_, err := w.ApplySeal(w.t.Context(), walkSystem, registry.SealRecord{ID: id, Authority: code, Name: "章", Reason: "r"})
+	must(w.t, err)
+	der = madeFor(w.t, w.Service, code, id, "章").Raw
+	for i, stage := range []func() (audit.Receipt, error){
+		func() (audit.Receipt, error) { return w.AcceptSeal(w.t.Context(), walkSystem, id, der, "r") },
+		func() (audit.Receipt, error) { return w.PutSealOnRecord(w.t.Context(), walkSystem, id, "1", "r") },
+		func() (audit.Receipt, error) {
+			return w.ChangeSeal(w.t.Context(), walkSystem, id, registry.SealInUse, "r")
+		},
+	} {
+		if i < stages {
+			_, err := stage()
+			must(w.t, err)
+		}
+	}
+	return id, der
+}
+
+// pending leaves a licence that was reserved and whose lease has lapsed.
+func (w *walker) pending() {
+	dying := w.Config
+	dying.Check = func(context.Context, *pdfsig.File, time.Time) error { return errors.New("killed here") }
+	dead, err := registry.New(dying)
+	must(w.t, err)
+	if _, _, err := dead.Issue(w.t.Context(), w.approval, registry.IssueRequest{Key: w.next(), Body: w.body}); !errors.Is(err, registry.ErrUnfinished) {
+		w.t.Fatal(err)
+	}
+	w.Move(registry.Lease + time.Second)
+}
+
+// call is one operation on a registry, over w's parts, that is allowed. What it returns
+// must be nothing when the log cannot commit.
+type call func(r *registry.Registry) (answer any, receipt audit.Receipt, err error)
+
+// only is a call without an answer.
+func only(do func(r *registry.Registry) (audit.Receipt, error)) call {
+	return func(r *registry.Registry) (any, audit.Receipt, error) {
+		receipt, err := do(r)
+		return nil, receipt, err
+	}
+}
+
+// answering is a call with one.
+func answering[A any](do func(r *registry.Registry) (A, audit.Receipt, error)) call {
+	return func(r *registry.Registry) (any, audit.Receipt, error) { return do(r) }
+}
+
+// silent is a call without a receipt.
+func silent(do func(r *registry.Registry) error) call {
+	return func(r *registry.Registry) (any, audit.Receipt, error) { return nil, audit.Receipt{}, do(r) }
+}
+
+// operations prepares each exported operation of the package with the working register,
+// and returns the call.
+var operations = map[string]func(w *walker, ctx context.Context) call{
+	"Registry.Issue": func(w *walker, ctx context.Context) call {
+		q := registry.IssueRequest{Key: w.next(), Body: w.body}
+		return answering(func(r *registry.Registry) (registry.Issued, audit.Receipt, error) { return r.Issue(ctx, w.approval, q) })
+	},
+	"Registry.Recover": func(w *walker, ctx context.Context) call {
+		w.pending()
+		return silent(func(r *registry.Registry) error { _, _, err := r.Recover(ctx); return err })
+	},
+	"Registry.Upgrade": func(w *walker, ctx context.Context) call {
+		away := w.Config
+		away.TSA = awayTSA{}
+		r, err := registry.New(away)
+		must(w.t, err)
+		_, _, err = r.Issue(ctx, w.approval, registry.IssueRequest{Key: w.next(), Body: w.body})
+		must(w.t, err)
+		return silent(func(r *registry.Registry) error { _, err := r.Upgrade(ctx); return err })
+	},
+	"Registry.Suspend": func(w *walker, ctx context.Context) call {
+		id, q := issue(w.t, w.Service, "food-retail.json", w.next()).Identifier, w.status()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.Suspend(ctx, w.approval, id, q)
+			return receipt, err
+		})
+	},
+	"Registry.Resume": func(w *walker, ctx context.Context) call {
+		id, q := issue(w.t, w.Service, "food-retail.json", w.next()).Identifier, w.status()
+		_, _, err := w.Suspend(ctx, w.approval, id, w.status())
+		must(w.t, err)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.Resume(ctx, w.approval, id, q)
+			return receipt, err
+		})
+	},
+	"Registry.Revoke": func(w *walker, ctx context.Context) call {
+		id, q := issue(w.t, w.Service, "food-retail.json", w.next()).Identifier, w.status()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.Revoke(ctx, w.approval, id, q)
+			return receipt, err
+		})
+	},
+	"Registry.Get": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (registry.View, audit.Receipt, error) {
+			return r.Get(ctx, w.approval, w.issued.Identifier, registry.Use{})
+		})
+	},
+	"Registry.Download": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
+			return r.Download(ctx, w.approval, w.issued.Identifier, registry.Use{})
+		})
+	},
+	"Registry.Bundle": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
+			return r.Bundle(ctx, w.approval, w.issued.Identifier, registry.Use{})
+		})
+	},
+	"Registry.Search": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]registry.View, audit.Receipt, error) {
+			return r.Search(ctx, w.holder, registry.Query{Holder: w.holder.Holder}, registry.Use{})
+		})
+	},
+	"Registry.Reuse": func(w *walker, ctx context.Context) call {
+		partner := registry.Caller{Principal: "partner", Roles: []registry.Role{registry.RolePartner}, RequestID: "walk"}
+		q := registry.ReuseRequest{Holder: w.holder.Holder, TypeCode: w.issued.TypeCode, Use: registry.Use{Purpose: "p", Case: "c", Matter: "m", Operator: "o"}}
+		return answering(func(r *registry.Registry) ([]registry.Reused, audit.Receipt, error) { return r.Reuse(ctx, partner, q) })
+	},
+	"Registry.Verify": func(w *walker, ctx context.Context) call {
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.Verify(ctx, registry.Anonymous("walk"), [32]byte{1}, func(l registry.Lookup) registry.Verdict {
+				_, err := l.ByIdentifier(ctx, w.issued.Identifier)
+				must(w.t, err)
+				return registry.Verdict{Object: string(w.issued.Identifier), Code: "TotalPassed"}
+			})
+		})
+	},
+	"Registry.SealReport": func(w *walker, ctx context.Context) call {
+		receipt, err := w.Verify(ctx, registry.Anonymous("walk"), [32]byte{1}, func(registry.Lookup) registry.Verdict { return registry.Verdict{Code: "TotalFailed"} })
+		must(w.t, err)
+		q := registry.ReportRequest{Verification: receipt, Data: []byte("{}"), Fields: map[string]any{}}
+		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
+			return r.SealReport(ctx, registry.Anonymous("walk"), q)
+		})
+	},
+	"Registry.ReadReport": func(w *walker, ctx context.Context) call {
+		verified, err := w.Verify(ctx, registry.Anonymous("walk"), [32]byte{1}, func(registry.Lookup) registry.Verdict { return registry.Verdict{Code: "TotalFailed"} })
+		must(w.t, err)
+		return answering(func(r *registry.Registry) (registry.ReportEntry, audit.Receipt, error) {
+			return r.ReadReport(ctx, registry.Anonymous("walk"), verified.Index, fmt.Sprintf("%x", verified.LeafHash))
+		})
+	},
+	"Registry.States": func(w *walker, ctx context.Context) call {
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.States(ctx, walkSystem, func(licence.Identifier, licence.Status) error { return nil }, func() [32]byte { return [32]byte{1} })
+		})
+	},
+	"Registry.Authenticate": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (registry.Caller, audit.Receipt, error) {
+			return r.Authenticate(ctx, "client", "secret", "walk")
+		})
+	},
+	"Registry.SignIn": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (registry.Caller, audit.Receipt, error) {
+			return r.SignIn(ctx, "client", "walk")
+		})
+	},
+	"Registry.Refused": func(w *walker, ctx context.Context) call {
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.Refused(ctx, registry.Anonymous("walk"), registry.ActionRead, string(w.issued.Identifier), "token_malformed", 1)
+		})
+	},
+	"Registry.PutClient": func(w *walker, ctx context.Context) call {
+		id := w.next()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.PutClient(ctx, walkSystem, registry.Client{ID: id, Salt: []byte("s"), SecretHash: []byte("h")})
+		})
+	},
+	"Registry.PutGrant": func(w *walker, ctx context.Context) call {
+		g := registry.Grant{Client: "client", TypeCode: w.next(), ValidFrom: licence.DateOf(w.Now())}
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PutGrant(ctx, walkSystem, g) })
+	},
+	"Registry.ApplySeal": func(w *walker, ctx context.Context) call {
+		s := registry.SealRecord{ID: w.next(), Authority: w.approval.Authority.Code, Name: "章", Reason: "r"}
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.ApplySeal(ctx, walkSystem, s) })
+	},
+	"Registry.MakeSeal": func(w *walker, ctx context.Context) call {
+		id, der := w.seal(0)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.MakeSeal(ctx, walkSystem, id, "r", sm3.Sum(nil), func() ([]byte, error) { return der, nil })
+		})
+	},
+	"Registry.AcceptSeal": func(w *walker, ctx context.Context) call {
+		id, der := w.seal(0)
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.AcceptSeal(ctx, walkSystem, id, der, "r") })
+	},
+	"Registry.PutSealOnRecord": func(w *walker, ctx context.Context) call {
+		id, _ := w.seal(1)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.PutSealOnRecord(ctx, walkSystem, id, "1", "r")
+		})
+	},
+	"Registry.ChangeSeal": func(w *walker, ctx context.Context) call {
+		id, _ := w.seal(2)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.ChangeSeal(ctx, walkSystem, id, registry.SealInUse, "r")
+		})
+	},
+	"Registry.RemakeSeal": func(w *walker, ctx context.Context) call {
+		id, _ := w.seal(3)
+		der := madeFor(w.t, w.Service, w.approval.Authority.Code, id, "章").Raw
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.RemakeSeal(ctx, walkSystem, id, der, "r") })
+	},
+	"Registry.RegisterSeals": func(w *walker, ctx context.Context) call {
+		code := w.approval.Authority.Code
+		own := w.Config.Seals[code]
+		more := *own
+		more.Seal = madeFor(w.t, w.Service, code, w.next(), "另一枚")
+		return silent(func(r *registry.Registry) error {
+			w.Config.Seals[code] = &more // the map is every registry's
+			defer func() { w.Config.Seals[code] = own }()
+			return r.RegisterSeals(ctx, walkSystem)
+		})
+	},
+	"Registry.PutConsent": func(w *walker, ctx context.Context) call {
+		consent := w.Consent(w.t)
+		consent.Basis = w.next()
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PutConsent(ctx, walkSystem, consent) })
+	},
+	"Registry.EndConsent": func(w *walker, ctx context.Context) call {
+		consent := w.Consent(w.t)
+		_, err := w.PutConsent(ctx, walkSystem, consent)
+		must(w.t, err)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.EndConsent(ctx, walkSystem, consent.TypeCode, consent.Issuing, consent.Kind, "r")
+		})
+	},
+	"Registry.Checkpoint": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) { return r.Checkpoint(ctx, walkAuditor) })
+	},
+	"Registry.InclusionProof": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([][]byte, audit.Receipt, error) {
+			return r.InclusionProof(ctx, walkAuditor, 0, 2)
+		})
+	},
+	"Registry.ConsistencyProof": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([][]byte, audit.Receipt, error) {
+			return r.ConsistencyProof(ctx, walkAuditor, 1, 2)
+		})
+	},
+	"Registry.Export": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
+			var b strings.Builder
+			receipt, err := r.Export(ctx, walkAuditor, 0, 0, func(audit.Receipt) io.Writer { return &b })
+			return []byte(b.String()), receipt, err
+		})
+	},
+	"Registry.SearchLog": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (registry.LogPage, audit.Receipt, error) {
+			return r.SearchLog(ctx, walkAuditor, registry.LogQuery{Object: string(w.issued.Identifier), Limit: 5})
+		})
+	},
+	"Registry.OwnLog": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (registry.LogPage, audit.Receipt, error) {
+			return r.OwnLog(ctx, w.holder, registry.LogQuery{Limit: 5}, registry.Use{})
+		})
+	},
+	"Registry.ErasePersonal": func(w *walker, ctx context.Context) call {
+		q := registry.EraseRequest{Holder: w.holder.Holder, Before: w.Now().Add(time.Hour), Reason: "r"}
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.ErasePersonal(ctx, walkSystem, q)
+			return receipt, err
+		})
+	},
+	"Registry.PlaceHold": func(w *walker, ctx context.Context) call {
+		h := w.hold()
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PlaceHold(ctx, walkSystem, h) })
+	},
+	"Registry.LiftHold": func(w *walker, ctx context.Context) call {
+		h := w.hold()
+		_, err := w.PlaceHold(ctx, walkSystem, h)
+		must(w.t, err)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.LiftHold(ctx, walkSystem, h.Principal, h.Case, "r")
+		})
+	},
+}
+
+func (w *walker) hold() registry.Hold {
+	return registry.Hold{Principal: "client", Case: w.next(), OrderedBy: "局", Basis: "函", Until: w.Now().AddDate(0, 1, 0)}
+}
+
+// exported are the exported functions of the package that could be operations: every
+// method of Registry, and whatever else takes a context.
+func exported(t *testing.T) (names []string) {
+	registryType := reflect.TypeFor[*registry.Registry]()
+	for i := range registryType.NumMethod() {
+		names = append(names, "Registry."+registryType.Method(i).Name)
+	}
+	files, err := filepath.Glob("*.go")
+	must(t, err)
+	for _, file := range files {
+		if strings.HasSuffix(file, "_test.go") {
+			continue
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		must(t, err)
+		for _, d := range f.Decls {
+			if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.IsExported() && takesContext(fn) {
+				names = append(names, receiverOf(fn)+fn.Name.Name)
+			}
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func takesContext(fn *ast.FuncDecl) bool {
+	return slices.ContainsFunc(fn.Type.Params.List, func(p *ast.Field) bool {
+		s, ok := p.Type.(*ast.SelectorExpr)
+		return ok && fmt.Sprint(s.X) == "context" && s.Sel.Name == "Context"
+	})
+}
+
+func receiverOf(fn *ast.FuncDecl) string {
+	if fn.Recv == nil {
+		return ""
+	}
+	of := fn.Recv.List[0].Type
+	if star, ok := of.(*ast.StarExpr); ok {
+		of = star.X
+	}
+	return fmt.Sprint(of) + "."
+}
+
+// TestWalkOperations walks every exported operation, once allowed and once refused: each
+// call leaves an entry, in time and with the outcome. When the log cannot commit it is
+// refused, nothing is shown, and nothing in the database is changed.
+func TestWalkOperations(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	all := exported(t)
+	for _, name := range all {
+		if (operations[name] == nil) == (noAccess[name] == "") {
+			t.Errorf("%s must be either an operation of the walk or listed as no access, with the reason", name)
+		}
+	}
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(operations)), slices.Collect(maps.Keys(noAccess)), slices.Collect(maps.Keys(composed))) {
+		if !slices.Contains(all, name) {
+			t.Errorf("%s is listed, but the package has no such function", name)
+		}
+	}
+	failing := w.failing()
+	for _, name := range slices.Sorted(maps.Keys(operations)) {
+		t.Run(strings.TrimPrefix(name, "Registry."), func(t *testing.T) {
+			w.t = t
+			w.refusedByZero(name)
+			do := operations[name](w, t.Context())
+			w.unlogged(name, failing, do)
+			w.allowed(name, do)
+		})
+	}
+	counted(t, len(operations), `(\d+) exported operations`)
+	t.Logf("%d operations walked, %d of them composed of others; %d functions are no access", len(operations), len(composed), len(noAccess))
+}
+
+// allowed does an operation and looks for its entry.
+func (w *walker) allowed(name string, do call) {
+	w.t.Helper()
+	from := size(w.t, w.Service)
+	_, receipt, err := do(w.Registry)
+	if err != nil {
+		w.t.Fatalf("allowed: %v", err)
+	}
+	logged := entries(w.t, w.Service, from)
+	want := audit.ResultAllowed
+	if name == "Registry.Refused" {
+		want = audit.ResultRefused
+	}
+	if len(logged) == 0 || logged[len(logged)-1].Entry.Result != want {
+		w.t.Fatalf("allowed: the log has %+v", logged)
+	}
+	if len(receipt.Checkpoint) > 0 && (receipt.Index < from || receipt.Index >= from+uint64(len(logged))) {
+		w.t.Errorf("allowed: receipt for entry %d, the log grew from %d by %d", receipt.Index, from, len(logged))
+	}
+	for _, r := range logged {
+		if _, err := licence.ParseIdentifier(r.Entry.Object); err == nil && r.Commitment == nil {
+			w.t.Errorf("allowed: the entry %s about a licence commits to no holder", r.Entry.Action)
+		}
+	}
+}
+
+// refusedByZero calls an operation as somebody without a role and with zero arguments,
+// whatever it takes: before anything else it must log that and refuse.
+func (w *walker) refusedByZero(name string) {
+	w.t.Helper()
+	if composed[name] != "" {
+		return
+	}
+	method := reflect.ValueOf(w.Registry).MethodByName(strings.TrimPrefix(name, "Registry."))
+	args := []reflect.Value{reflect.ValueOf(w.t.Context()), reflect.ValueOf(registry.Caller{Principal: "nobody", RequestID: "walk"})}
+	for i := len(args); i < method.Type().NumIn(); i++ {
+		args = append(args, reflect.Zero(method.Type().In(i)))
+	}
+	if method.Type().In(1) != args[1].Type() {
+		w.t.Fatalf("%s takes no caller", name)
+	}
+	from := size(w.t, w.Service)
+	out := method.Call(args)
+	logged := entries(w.t, w.Service, from)
+	if err, _ := out[len(out)-1].Interface().(error); err == nil {
+		w.t.Errorf("refused: no error")
+	}
+	if len(logged) != 1 || logged[0].Entry.Result != audit.ResultRefused || logged[0].Entry.Principal != "nobody" {
+		w.t.Errorf("refused: the log has %+v", logged)
+	}
+}
+
+// errDisk is what the log meets when it commits.
+var errDisk = errors.New("disk full")
+
+// full is a storage whose transactions run and do not commit.
+type full struct{ audit.Storage }
+
+func (f full) Batch(ctx context.Context, fn func(audit.Tx) error) error {
+	return f.Storage.Batch(ctx, func(tx audit.Tx) error {
+		if err := fn(tx); err != nil {
+			return err
+		}
+		return errDisk
+	})
+}
+
+// failing is a registry over the same parts whose log cannot commit.
+func (w *walker) failing() *registry.Registry {
+	w.t.Helper()
+	parts := w.Config
+	var err error
+	parts.Log, err = audit.Open(w.t.Context(), audit.Config{LogID: registrytest.LogID, Storage: full{w.Backend}, Signer: w.LogKey, Now: w.Now, Rand: rand.Reader})
+	must(w.t, err)
+	parts.Failed = nil
+	r, err := registry.New(parts)
+	must(w.t, err)
+	return r
+}
+
+// unlogged does an operation whose entry cannot be committed.
+func (w *walker) unlogged(name string, failing *registry.Registry, do call) {
+	w.t.Helper()
+	before := dump(w.t, w.Service)
+	answer, receipt, err := do(failing)
+	if !errors.Is(err, registry.ErrLog) {
+		w.t.Errorf("unlogged: %v, want ErrLog", err)
+	}
+	if v := reflect.ValueOf(answer); answer != nil && !v.IsZero() && (v.Kind() != reflect.Slice || v.Len() > 0) {
+		w.t.Errorf("unlogged: the answer is %+v", answer)
+	}
+	if len(receipt.Checkpoint) > 0 {
+		w.t.Errorf("unlogged: a receipt for entry %d", receipt.Index)
+	}
+	if diff := cmp.Diff(dump(w.t, w.Service), before); diff != "" {
+		w.t.Errorf("unlogged: the database changed (-after +before):\n%s", diff)
+	}
+}
+
+// dump is every row of every table of the service's database, which is SQLite's.
+func dump(t *testing.T, s *registrytest.Service) map[string][]string {
+	t.Helper()
+	path, _ := databases.Load(s)
+	db, err := sql.Open("sqlite", "file:"+path.(string)+"?_pragma=query_only(1)")
+	must(t, err)
+	defer db.Close()
+	names := column(t, db, `SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY name`)
+	all := map[string][]string{}
+	for _, name := range names {
+		columns := column(t, db, `SELECT 'quote("' || name || '")' FROM pragma_table_info('`+name+`')`)
+		all[name] = column(t, db, `SELECT `+strings.Join(columns, ` || ' ' || `)+` FROM "`+name+`"`)
+	}
+	if len(all) < 10 {
+		t.Fatalf("only the tables %v", names)
+	}
+	return all
+}
+
+func column(t *testing.T, db *sql.DB, query string) (all []string) {
+	t.Helper()
+	rows, err := db.Query(query)
+	must(t, err)
+	defer rows.Close()
+	for rows.Next() {
+		var s string
+		must(t, rows.Scan(&s))
+		all = append(all, s)
+	}
+	must(t, rows.Err())
+	return all
+}
+
+// counted compares a count with the one that docs/log-format.md states.
+func counted(t *testing.T, n int, pattern string) {
+	t.Helper()
+	text, err := os.ReadFile("../../docs/log-format.md")
+	must(t, err)
+	m := regexp.MustCompile(pattern).FindSubmatch(text)
+	if m == nil || string(m[1]) != strconv.Itoa(n) {
+		t.Errorf("docs/log-format.md states %s for %s, it is %d", m, pattern, n)
+	}
+}
+
+// TestWalkRefusals: what takes no caller is refused by what it is given, and logged.
+func TestWalkRefusals(t *testing.T) {
+	s := open(t)
+	newWalker(t, s)
+	_, err := s.PutClient(t.Context(), walkSystem, registry.Client{ID: "gone", Salt: []byte("s"), SecretHash: registry.HashSecret([]byte("s"), "secret"), Disabled: true})
+	must(t, err)
+	for name, do := range map[string]func() error{
+		"wrong secret":      func() error { _, _, err := s.Authenticate(t.Context(), "client", "x", "r"); return err },
+		"unknown client":    func() error { _, _, err := s.Authenticate(t.Context(), "nobody", "secret", "r"); return err },
+		"disabled client":   func() error { _, _, err := s.Authenticate(t.Context(), "gone", "secret", "r"); return err },
+		"sign-in, unknown":  func() error { _, _, err := s.SignIn(t.Context(), "nobody", "r"); return err },
+		"sign-in, disabled": func() error { _, _, err := s.SignIn(t.Context(), "gone", "r"); return err },
+	} {
+		from := size(t, s)
+		if err := do(); !errors.Is(err, registry.ErrUnauthenticated) {
+			t.Errorf("%s: %v", name, err)
+		}
+		wantTrail(t, s, from, "authenticate refused unauthenticated")
+	}
+}
