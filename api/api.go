@@ -155,6 +155,8 @@ func (s *Server) routes() {
 	v1.GET("/verifications/batch/:batch", s.handle(registry.ActionVerify, (*exchange).batchResults))
 	v1.GET("/log/checkpoint", serveGet(s, registry.ActionLogRead, (*exchange).checkpoint))
 	v1.GET("/log/proof", serveGet(s, registry.ActionLogRead, (*exchange).proof))
+	v1.POST("/log/search", serveJSON(s, registry.ActionLogSearch, http.StatusOK, parseEntries, (*exchange).searchLog))
+	v1.GET("/log/own", serveGet(s, registry.ActionOwnLog, (*exchange).ownLog))
 	v1.GET("/log/export", serveGet(s, registry.ActionLogRead, (*exchange).export))
 
 	s.engine.GET("/openapi.yaml", s.handle("", (*exchange).openAPI))
@@ -173,6 +175,8 @@ func (s *Server) routes() {
 		s.engine.GET(path+"/:report", s.handle(registry.ActionReadReport, (*exchange).reportPage))
 	}
 	s.engine.GET("/holder", s.handle(registry.ActionSearch, (*exchange).holderPage))
+	s.engine.GET("/holder/log", s.handle(registry.ActionOwnLog, (*exchange).holderLog))
+	s.engine.GET("/holder/log.json", s.handle(registry.ActionOwnLog, (*exchange).holderLogFile))
 	s.engine.GET("/holder/sign-in", s.handle("", (*exchange).signInPage))
 	s.engine.POST("/holder/sign-in", s.handle(registry.ActionAuthenticate, (*exchange).signIn))
 	s.engine.POST("/holder/sign-out", s.handle("", (*exchange).signOut))

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"elicence/audit"
 	"elicence/licence"
 	"elicence/templates"
 	"elicence/verify"
@@ -25,11 +26,13 @@ import (
 // parsePages reads the embedded pages.
 func parsePages() (*template.Template, error) {
 	t, err := template.New("pages").Funcs(template.FuncMap{
-		"checkLabel": func(n verify.Name) string { return checkLabels[n] },
-		"stateLabel": stateLabel,
-		"pick":       pick,
-		"indication": indicationLabel,
-		"clock":      func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
+		"checkLabel":  func(n verify.Name) string { return checkLabels[n] },
+		"stateLabel":  stateLabel,
+		"pick":        pick,
+		"indication":  indicationLabel,
+		"actionLabel": actionLabel,
+		"outcome":     func(r audit.Result) string { return outcomeLabels[r] },
+		"clock":       func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
 	}).ParseFS(templates.Pages(), "*.html")
 	if err != nil {
 		return nil, fmt.Errorf("api: parsing the pages: %w", err)

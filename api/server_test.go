@@ -203,6 +203,7 @@ type ask struct {
 	body         []byte
 	remote       string // address; 192.0.2.1 when empty
 	handler      http.Handler
+	query, name  string // of a walk: behind the path, and in it
 }
 
 // answer is what came back.

@@ -1,0 +1,233 @@
+package api
+
+import (
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// entryJSON is one entry of the access log. The members from time to request_id say
+// again what is in record, for reading; what is proved is record.
+type entryJSON struct {
+	Index    uint64 `json:"index"`
+	LeafHash string `json:"leaf_hash"` // SM3(0x00 ‖ record), hex
+	Record   []byte `json:"record"`    // as it is logged, in base64
+	// Proof leads from the leaf to the root of the answer's checkpoint, hex.
+	Proof         []string     `json:"proof"`
+	Time          time.Time    `json:"time"`
+	Principal     string       `json:"principal"`
+	AuthorityCode string       `json:"authority_code"`
+	AuthorityName string       `json:"authority_name"` // as it is called now
+	Action        audit.Action `json:"action"`
+	Object        string       `json:"object"`
+	Purpose       string       `json:"purpose"`
+	CaseNumber    string       `json:"case_number"`
+	MatterCode    string       `json:"matter_code"`
+	Result        audit.Result `json:"result"`
+	Code          string       `json:"code"`
+	RequestID     string       `json:"request_id"`
+	HeldUntil     *time.Time   `json:"held_until,omitempty"`
+}
+
+// entriesAnswer is one page of entries, newest first.
+type entriesAnswer struct {
+	Entries []entryJSON `json:"entries"`
+	// Checkpoint is the signed note that the proofs lead to, Size how many entries it covers.
+	Checkpoint string `json:"checkpoint"`
+	Size       uint64 `json:"size"`
+	// NextCursor is empty on the last page.
+	NextCursor string `json:"next_cursor"`
+}
+
+func newEntries(p registry.LogPage) entriesAnswer {
+	a := entriesAnswer{Entries: make([]entryJSON, 0, len(p.Entries)), Checkpoint: string(p.Checkpoint), Size: p.Size}
+	for _, e := range p.Entries {
+		in := e.Entry
+		j := entryJSON{
+			Index: e.Index, LeafHash: hex.EncodeToString(e.Leaf[:]), Record: e.Raw, Proof: hexAll(e.Proof),
+			Time: in.Time, Principal: in.Principal, AuthorityCode: in.Authority, AuthorityName: e.Department,
+			Action: in.Action, Object: in.Object, Purpose: in.Purpose, CaseNumber: in.Case, MatterCode: in.Matter,
+			Result: in.Result, Code: in.Code, RequestID: in.RequestID,
+		}
+		if !e.HeldUntil.IsZero() {
+			until := e.HeldUntil.UTC()
+			j.HeldUntil = &until
+		}
+		a.Entries = append(a.Entries, j)
+	}
+	if p.Next > 0 {
+		a.NextCursor = cursorBelow(p.Next)
+	}
+	return a
+}
+
+// cursorBelow is a cursor of entries: the index that those of the next page are below.
+func cursorBelow(index uint64) string {
+	return strictBase64.EncodeToString(strconv.AppendUint(nil, index, 10))
+}
+
+// below reads a cursor of entries; ok is false when it is none.
+func below(cursor string) (index uint64, ok bool) {
+	if cursor == "" {
+		return 0, true
+	}
+	b, err := strictBase64.DecodeString(cursor)
+	if err != nil {
+		return 0, false
+	}
+	index, err = strconv.ParseUint(string(b), 10, 63)
+	return index, err == nil && index > 0
+}
+
+// parseEntries reads a search in the access log.
+func parseEntries(body []byte) (registry.LogQuery, error) { return parseJSON(body, readEntries) }
+
+func readEntries(r *reader) registry.LogQuery {
+	q := registry.LogQuery{
+		Principal: r.text("principal", 256), Object: r.text("object", 256), Case: r.text("case_number", 128),
+		Action: audit.Action(r.text("action", 64)), From: r.instant("from"), To: r.instant("to"),
+		Limit: r.integer("limit", 1, registry.MaxPage),
+	}
+	if !q.From.IsZero() && !q.To.IsZero() && q.To.Before(q.From) {
+		r.fault("to", licence.CodeDateOrder, "is before from")
+	}
+	var ok bool
+	if q.Below, ok = below(r.text("cursor", 64)); !ok {
+		r.fault("cursor", licence.CodeBadFormat, "is not a cursor of this server")
+	}
+	if q.Limit == 0 {
+		q.Limit = defaultPage
+	}
+	return q
+}
+
+// instant takes an instant; the zero time when absent.
+func (r *reader) instant(name string) time.Time {
+	s := r.text(name, 40)
+	if s == "" {
+		return time.Time{}
+	}
+	t, err := time.Parse(time.RFC3339, s)
+	if err != nil || t.Year() < 1970 {
+		r.fault(name, licence.CodeBadFormat, "is not an instant as in RFC 3339")
+	}
+	return t
+}
+
+// searchLog finds entries for an auditor.
+func (x *exchange) searchLog(q registry.LogQuery) (entriesAnswer, audit.Receipt, error) {
+	page, receipt, err := x.cfg.Registry.SearchLog(x.r.Context(), x.caller, q)
+	return newEntries(page), receipt, err
+}
+
+// ownLog answers with the entries about the holder who asks.
+func (x *exchange) ownLog() (func(), audit.Receipt, error) {
+	q, err := x.ownQuery()
+	if err != nil {
+		return nil, audit.Receipt{}, err
+	}
+	use, err := x.use()
+	if err != nil {
+		return nil, audit.Receipt{}, err
+	}
+	page, receipt, err := x.cfg.Registry.OwnLog(x.r.Context(), x.caller, q, use)
+	return func() { x.json(http.StatusOK, newEntries(page)) }, receipt, err
+}
+
+// ownQuery reads the query parameters limit and cursor, each at most once.
+func (x *exchange) ownQuery() (registry.LogQuery, error) {
+	q := registry.LogQuery{Limit: defaultPage}
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	if err != nil {
+		return q, errBadParameter
+	}
+	for name, value := range values {
+		ok := false
+		switch {
+		case len(value) != 1:
+		case name == "cursor":
+			q.Below, ok = below(value[0])
+		case name == "limit":
+			q.Limit, err = strconv.Atoi(value[0])
+			ok = err == nil && q.Limit >= 1 && q.Limit <= registry.MaxPage
+		}
+		if !ok {
+			return q, errBadParameter
+		}
+	}
+	return q, nil
+}
+
+// holderLog shows the holder who used their licences, and for what.
+func (x *exchange) holderLog() {
+	x.holderEntries(func(a entriesAnswer) {
+		x.show(http.StatusOK, "holder_log", struct {
+			entriesAnswer
+			Self string // the principal that the holder acts as
+		}{a, x.caller.Principal})
+	})
+}
+
+// holderLogFile gives the same entries, with their proofs, as a file to keep.
+func (x *exchange) holderLogFile() {
+	x.holderEntries(func(a entriesAnswer) {
+		x.w.Header().Set("Content-Disposition", `attachment; filename="access-log.json"`)
+		x.json(http.StatusOK, a)
+	})
+}
+
+func (x *exchange) holderEntries(write func(entriesAnswer)) {
+	x.page = true
+	if err := x.session(); err != nil {
+		x.failSession(err)
+		return
+	}
+	q, err := x.ownQuery()
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	page, receipt, err := x.cfg.Registry.OwnLog(x.r.Context(), x.caller, q, selfService)
+	if x.settle(receipt, err) {
+		write(newEntries(page))
+	}
+}
+
+// actionLabels name to people what was done with their licences.
+var actionLabels = map[audit.Action]string{
+	registry.ActionIssue: "申请签发", registry.ActionReserve: "签发：登记编号", registry.ActionSeal: "签发：加盖印章", registry.ActionIssued: "签发完成",
+	registry.ActionVoid: "编号作废", registry.ActionTimestamp: "补加时间戳", registry.ActionRead: "查看证照", registry.ActionDownload: "下载证照文件",
+	registry.ActionBundle: "下载证据包", registry.ActionSearch: "查询证照", registry.ActionReuse: "用证", registry.ActionVerify: "查验证照",
+	registry.ActionSuspend: "暂停", registry.ActionResume: "恢复", registry.ActionRevoke: "吊销", registry.ActionOwnLog: "查看使用记录",
+}
+
+func actionLabel(a audit.Action) string {
+	if label, ok := actionLabels[a]; ok {
+		return label
+	}
+	return string(a)
+}
+
+// outcomeLabels name to people what came of it.
+var outcomeLabels = map[audit.Result]string{audit.ResultAllowed: "已进行", audit.ResultRefused: "已拒绝", audit.ResultFailed: "未完成"}
+
+// Who names to people who acted.
+func (e entryJSON) Who() string {
+	switch {
+	case e.AuthorityName != "":
+		return e.AuthorityName
+	case e.Principal == "anonymous":
+		return "公众（未登录）"
+	case e.Principal == "system":
+		return "本平台"
+	case e.AuthorityCode != "":
+		return e.AuthorityCode
+	}
+	return e.Principal
+}

@@ -1,0 +1,286 @@
+package api_test
+
+import (
+	"bytes"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"elicence/api"
+	"elicence/audit"
+	"elicence/licence/registry"
+)
+
+// noAccess are the routes that are no access to the register, with the reason of each.
+// What is neither here nor in walked fails the walk.
+var noAccess = map[string]string{
+	"GET /openapi.yaml":     "the description of the interface",
+	"GET /healthz":          "says that the process answers",
+	"GET /readyz":           "says whether storage and log can be reached; shows nothing of a licence",
+	"GET /metrics":          "counts, for those who watch",
+	"GET /":                 "a page without data",
+	"GET /V":                "a page without data: what is verified comes by another request",
+	"GET /v":                "a page without data: what is verified comes by another request",
+	"GET /V/":               "leads to /V",
+	"GET /v/":               "leads to /V",
+	"GET /pages/style.css":  "a static file",
+	"GET /pages/verify.js":  "a static file",
+	"GET /pages/icon.svg":   "a static file",
+	"GET /holder/sign-in":   "a page without data: the link is spent by another request",
+	"POST /holder/sign-out": "ends a session and shows nothing",
+}
+
+// walkStep is how a route is walked: a request that is allowed and one that is refused.
+type walkStep struct{ allowed, refused ask }
+
+// walked makes the requests of each route.
+var walked = map[string]func(w *routeWalk) walkStep{
+	"POST /api/v1/oauth/token": func(w *routeWalk) walkStep {
+		form := "grant_type=client_credentials&client_id=" + verifier + "&client_secret="
+		token := ask{mediaType: "application/x-www-form-urlencoded", body: []byte(form + verifier)}
+		wrong := token
+		wrong.body = []byte(form + "wrong")
+		return walkStep{token, wrong}
+	},
+	"POST /api/v1/licences": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: approval, key: w.next(), body: sample(w.t, food)})
+	},
+	"POST /api/v1/licences/search": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: holder, body: []byte(`{}`)})
+	},
+	"GET /api/v1/licences/:identifier":          (*routeWalk).reads,
+	"GET /api/v1/licences/:identifier/file":     (*routeWalk).reads,
+	"GET /api/v1/licences/:identifier/bundle":   (*routeWalk).reads,
+	"POST /api/v1/licences/:identifier/suspend": (*routeWalk).changes,
+	"POST /api/v1/licences/:identifier/resume": func(w *routeWalk) walkStep {
+		step := w.changes()
+		w.do(ask{method: "POST", path: "/api/v1/licences/" + w.id + "/suspend", as: approval, key: w.next(), body: []byte(`{"reason":"r"}`)})
+		return step
+	},
+	"POST /api/v1/licences/:identifier/revoke": (*routeWalk).changes,
+	"POST /api/v1/reuse": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: partner, body: reuseBody(w.t, nil)})
+	},
+	"POST /api/v1/verifications":        (*routeWalk).verifies,
+	"POST /api/v1/verifications/report": (*routeWalk).verifies,
+	"POST /V":                           (*routeWalk).sends,
+	"POST /v":                           (*routeWalk).sends,
+	"POST /V/report":                    (*routeWalk).sends,
+	"POST /v/report":                    (*routeWalk).sends,
+	"POST /api/v1/verifications/batch": func(w *routeWalk) walkStep {
+		q := formOf(w.t, part{"file", "a.pdf", string(w.file)})
+		q.as = verifier
+		return w.withToken(q)
+	},
+	"GET /api/v1/verifications/batch/:batch": func(w *routeWalk) walkStep {
+		sent := w.send(verifier, nil, part{"file", "a.pdf", string(w.file)})
+		w.results(verifier, nil, sent.ID)
+		w.name = sent.ID
+		return w.withToken(ask{as: verifier})
+	},
+	"GET /api/v1/log/checkpoint":            func(w *routeWalk) walkStep { return w.withToken(ask{as: auditor}) },
+	"GET /api/v1/log/proof":                 func(w *routeWalk) walkStep { return w.withToken(ask{as: auditor, query: "?index=0&size=2"}) },
+	"GET /api/v1/log/export":                func(w *routeWalk) walkStep { return w.withToken(ask{as: auditor}) },
+	"POST /api/v1/log/search":               func(w *routeWalk) walkStep { return w.withToken(ask{as: auditor, body: []byte(`{}`)}) },
+	"GET /api/v1/log/own":                   func(w *routeWalk) walkStep { return w.withToken(ask{as: holder}) },
+	"GET /R/:report":                        (*routeWalk).looksUp,
+	"GET /r/:report":                        (*routeWalk).looksUp,
+	"GET /holder":                           (*routeWalk).own,
+	"GET /holder/log":                       (*routeWalk).own,
+	"GET /holder/log.json":                  (*routeWalk).own,
+	"GET /holder/licences/:identifier/file": (*routeWalk).own,
+	"POST /holder/sign-in": func(w *routeWalk) walkStep {
+		q := ask{mediaType: "application/x-www-form-urlencoded", body: []byte(strings.TrimPrefix(w.server.HolderLink(holder), "/holder/sign-in?"))}
+		spent := q
+		spent.body = []byte("code=spent")
+		return walkStep{q, spent}
+	},
+}
+
+// unrecorded are the allowed requests that leave no entry of their own, with the reason.
+var unrecorded = map[string]string{
+	"GET /api/v1/verifications/batch/:batch": "shows, to whoever sent them, verifications that have entries already",
+}
+
+// routeWalk is a service that the walk goes through.
+type routeWalk struct {
+	*world
+	id, name string // of the path
+	file     []byte
+	n        int
+}
+
+func (w *routeWalk) next() string { w.n++; return fmt.Sprint("walk-", w.n) }
+
+// withToken is refused without its token.
+func (w *routeWalk) withToken(q ask) walkStep {
+	without := q
+	without.as = ""
+	return walkStep{q, without}
+}
+
+func (w *routeWalk) reads() walkStep {
+	w.id = string(w.issue(food, w.next()).Identifier)
+	return w.withToken(ask{as: approval})
+}
+
+func (w *routeWalk) changes() walkStep {
+	w.id = string(w.issue(food, w.next()).Identifier)
+	return w.withToken(ask{as: approval, key: w.next(), body: []byte(`{"reason":"r"}`)})
+}
+
+// verifies is refused for a body that nobody can read.
+func (w *routeWalk) verifies() walkStep {
+	return walkStep{ask{mediaType: "application/pdf", body: w.file}, ask{mediaType: "text/plain", body: []byte("x")}}
+}
+
+// sends is refused when another site sends the form.
+func (w *routeWalk) sends() walkStep {
+	q := formOf(w.t, part{"file", "a.pdf", string(w.file)})
+	foreign := q
+	foreign.header = map[string]string{"Sec-Fetch-Site": "cross-site"}
+	return walkStep{q, foreign}
+}
+
+// looksUp is refused for a leaf hash that is none.
+func (w *routeWalk) looksUp() walkStep {
+	a := w.do(ask{method: "POST", path: "/api/v1/verifications", mediaType: "application/pdf", body: w.file, remote: w.remote()})
+	index := a.Header.Get("Elicence-Log-Index")
+	w.name = index + "-" + a.Header.Get("Elicence-Log-Leaf")
+	return walkStep{ask{}, ask{name: index + "-" + strings.Repeat("0", 64)}}
+}
+
+// own is refused to a client that was disabled since it signed in.
+func (w *routeWalk) own() walkStep {
+	w.id = string(w.issue(food, w.next()).Identifier)
+	session := func(client string) ask {
+		return ask{header: map[string]string{"Cookie": "elicence_session=" + api.Mint(bytes.Repeat([]byte{7}, 32), 2, client, w.Now())}}
+	}
+	return walkStep{session(holder), session("gone")}
+}
+
+// remote is an address that nothing came from yet, so that no rate limit is met.
+func (w *routeWalk) remote() string { w.n++; return fmt.Sprintf("198.51.100.%d:1", w.n) }
+
+// along sends a request of the walk along a route.
+func (w *routeWalk) along(route string, q ask) answer {
+	q.method, q.path, _ = strings.Cut(route, " ")
+	if q.name == "" {
+		q.name = w.name
+	}
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name).Replace(q.path) + q.query
+	q.remote = w.remote()
+	return w.do(q)
+}
+
+// TestWalkRoutes walks every route, once allowed and once refused: each leaves an entry
+// of that outcome, which the answer's receipt names. While the log cannot commit the same
+// requests are refused.
+func TestWalkRoutes(t *testing.T) {
+	w := &routeWalk{world: open(t)}
+	_, err := w.PutClient(t.Context(), registry.System("test"), registry.Client{ID: "gone", Disabled: true, Salt: []byte("s"), SecretHash: []byte("h")})
+	must(t, err)
+	w.file = w.download(w.issue(food, "walk").Identifier)
+	for _, client := range []string{approval, partner, verifier, holder, auditor} {
+		w.token(client)
+	}
+	var routes []string
+	for method, path := range w.server.Routes() {
+		routes = append(routes, method+" "+path)
+	}
+	for _, route := range routes {
+		if (walked[route] == nil) == (noAccess[route] == "") {
+			t.Errorf("%s must be either a route of the walk or listed as no access, with the reason", route)
+		}
+	}
+	for _, route := range slices.Concat(slices.Collect(maps.Keys(walked)), slices.Collect(maps.Keys(noAccess)), slices.Collect(maps.Keys(unrecorded))) {
+		if !slices.Contains(routes, route) {
+			t.Errorf("%s is listed, but there is no such route", route)
+		}
+	}
+	for _, route := range slices.Sorted(maps.Keys(walked)) {
+		t.Run(strings.ReplaceAll(route, "/", "|"), func(t *testing.T) {
+			w.t = t
+			step := walked[route](w)
+			w.unlogged(route, step.allowed)
+			if unrecorded[route] == "" {
+				w.logs(route, step.allowed, audit.ResultAllowed)
+			}
+			w.logs(route, step.refused, audit.ResultRefused)
+		})
+	}
+	text, err := os.ReadFile("../docs/log-format.md")
+	must(t, err)
+	m := regexp.MustCompile(`(\d+) routes`).FindSubmatch(text)
+	if m == nil || string(m[1]) != strconv.Itoa(len(walked)) {
+		t.Errorf("docs/log-format.md states %q, %d routes are walked", m, len(walked))
+	}
+	t.Logf("%d routes walked; %d are no access", len(walked), len(noAccess))
+}
+
+// logs sends a request and looks for the entry of its outcome.
+func (w *routeWalk) logs(route string, q ask, want audit.Result) {
+	w.t.Helper()
+	before := w.size()
+	a := w.along(route, q)
+	if (a.StatusCode < 400) != (want == audit.ResultAllowed) {
+		w.t.Fatalf("%s: %d %.200s", want, a.StatusCode, a.body)
+	}
+	for range 500 { // a batch is worked on behind its answer
+		if w.size() > before || a.StatusCode != http.StatusAccepted {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	logged := w.since(before)
+	if len(logged) == 0 || logged[len(logged)-1].Result != want {
+		w.t.Fatalf("%s: the log has %+v", want, logged)
+	}
+	receipt := a.Header.Get("Elicence-Log-Index")
+	if receipt != strconv.FormatUint(before+uint64(len(logged))-1, 10) && a.StatusCode != http.StatusAccepted {
+		w.t.Errorf("%s: the receipt names entry %s, the log has those from %d: %+v", want, receipt, before, logged)
+	}
+}
+
+// unlogged sends a request that is allowed, to a server whose log cannot commit: no
+// answer, no receipt, no entry.
+func (w *routeWalk) unlogged(route string, q ask) {
+	w.t.Helper()
+	if unrecorded[route] != "" || route == "POST /api/v1/verifications/batch" { // its items are refused one by one; see TestBatchUnlogged
+		return
+	}
+	before := w.size()
+	q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(*api.Config) {})
+	if route == "POST /holder/sign-in" {
+		q.body = []byte(strings.TrimPrefix(q.handler.(*api.Server).HolderLink(holder), "/holder/sign-in?"))
+	}
+	a := w.along(route, q)
+	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Elicence-Log-Index") != "" || len(a.Cookies()) > 0 {
+		w.t.Errorf("unlogged: %d %v", a.StatusCode, a.Header)
+	}
+	if w.size() != before {
+		w.t.Errorf("unlogged: %d entries", w.size()-before)
+	}
+	if id := []byte(w.id); w.id != "" && bytes.Contains(a.body, id) || bytes.Contains(a.body, []byte("access_token")) || bytes.Contains(a.body, []byte("%PDF")) {
+		w.t.Errorf("unlogged: the answer is %.200s", a.body)
+	}
+}
+
+// TestBatchUnlogged: an item of a batch whose verification cannot be logged shows nothing.
+func TestBatchUnlogged(t *testing.T) {
+	w := open(t)
+	file := w.download(w.issue(food, "b").Identifier)
+	w.token(verifier)
+	s := w.serveOver(&flaky{Storage: w.Backend, away: true}, func(*api.Config) {})
+	b := w.results(verifier, s, w.send(verifier, s, part{"file", "a.pdf", string(file)}).ID)
+	if item := b.Items[0]; item.Status != "failed" || item.Report != nil || item.Problem.Code != "log_unavailable" {
+		t.Errorf("%+v", item)
+	}
+}
