@@ -38,17 +38,6 @@ type consentAt struct {
 	Kind    string `required:"" help:"Kind of co-seal, as in the type's co_seals."`
 }
 
-// change changes a consent.
-func (a *consentAt) change(ctx context.Context, change func(*registry.Registry, registry.Caller) error) error {
-	return a.with(ctx, func(in *instance, _ *render.Fonts) error {
-		if err := change(in.registry, registry.System("command-line")); err != nil {
-			return err
-		}
-		fmt.Println("done, and logged")
-		return nil
-	})
-}
-
 type consentGiveCmd struct {
 	consentAt
 	Authority string `required:"" help:"Unified social credit code of the authority that consents; its seal must be kept here."`
@@ -59,7 +48,7 @@ type consentGiveCmd struct {
 }
 
 func (g *consentGiveCmd) Run(ctx context.Context) error {
-	return g.change(ctx, func(r *registry.Registry, c registry.Caller) error {
+	return g.done(ctx, func(r *registry.Registry, c registry.Caller) error {
 		consent := registry.Consent{TypeCode: g.Type, Issuing: g.Issuing, Kind: g.Kind, Basis: g.Basis,
 			CoSealer: licence.CoSealer{Name: g.Name, Code: g.Authority}, ValidFrom: licence.DateOf(time.Now())}
 		for _, d := range []struct {
@@ -85,7 +74,7 @@ type consentEndCmd struct {
 }
 
 func (e *consentEndCmd) Run(ctx context.Context) error {
-	return e.change(ctx, func(r *registry.Registry, c registry.Caller) error {
+	return e.done(ctx, func(r *registry.Registry, c registry.Caller) error {
 		_, err := r.EndConsent(ctx, c, e.Type, e.Issuing, e.Kind, e.Reason)
 		return err
 	})

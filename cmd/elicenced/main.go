@@ -40,11 +40,9 @@ type commands struct {
 	Migrate migrateCmd `cmd:"" help:"Bring the database's tables up to date."`
 	PAdES   padesCmd   `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
 	Seal    sealCmd    `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`
-	Log     struct {
-		Export exportCmd `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
-	} `cmd:"" help:"The access log."`
-	CA   caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
-	Keys struct {
+	Log     logCmd     `cmd:"" help:"The access log: export, hold, lift, erase."`
+	CA      caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
+	Keys    struct {
 		Rotate  rotateCmd  `cmd:"" help:"Give a certificate a new key, in a file or in a device."`
 		Backup  backupCmd  `cmd:"" help:"Write an encrypted backup of all keys, whose secret is split among several persons."`
 		Restore restoreCmd `cmd:"" help:"Make the keys of a new instance folder from a backup."`

@@ -68,6 +68,17 @@ func (o *onRegister) with(ctx context.Context, use func(*instance, *render.Fonts
 	return errors.Join(use(in, fonts), in.close())
 }
 
+// done opens an instance for one change, and says when it is made.
+func (o *onRegister) done(ctx context.Context, do func(*registry.Registry, registry.Caller) error) error {
+	return o.with(ctx, func(in *instance, _ *render.Fonts) error {
+		err := do(in.registry, registry.System("command-line"))
+		if err == nil {
+			fmt.Println("done, and logged")
+		}
+		return err
+	})
+}
+
 type sealListCmd struct{ onRegister }
 
 func (l *sealListCmd) Run(ctx context.Context) error {
