@@ -12,8 +12,8 @@ record holds.
 import datetime, json, sys
 
 sys.dont_write_bytecode = True
-from verify_checkpoint import checkpoint, inclusion, number, read
-from verify_log import Bad, Record, b64, need, sm3, unhex
+from verify_checkpoint import checkpoint, inclusion
+from verify_log import Bad, Record, b64, need, read, sm3, unhex
 
 # What the members of an entry repeat, by the place of the text in the record.
 TEXTS = ["principal", "authority_code", "action", "object", "purpose", "case_number", "matter_code", "result", "code", "request_id"]
@@ -32,13 +32,18 @@ class Spoken(Record):
         return found
 
 
+def whole(value):
+    need(type(value) is int and 0 <= value < 2**63, "malformed number")
+    return value
+
+
 def entry(e, size, root):
     need(isinstance(e, dict) and isinstance(e.get("record"), str) and isinstance(e.get("leaf_hash"), str), "entry: record or leaf_hash")
     need(isinstance(e.get("proof"), list) and all(isinstance(h, str) for h in e["proof"]), "entry: proof")
     record = Spoken(b64(e["record"]))
     leaf = sm3(b"\0" + record.data)
     need(leaf == unhex(e["leaf_hash"]), "leaf_hash is not the record's", record.index)
-    need(number(e.get("index")) == record.index, "index is not the record's", record.index)
+    need(whole(e.get("index")) == record.index, "index is not the record's", record.index)
     inclusion(leaf, record.index, size, [unhex(h) for h in e["proof"]], root)
     for name, text in zip(TEXTS, record.texts):
         need(e.get(name) == text, f"{name} is not the record's", record.index)
@@ -51,7 +56,7 @@ def entry(e, size, root):
 def verify(policy, answer):
     need(isinstance(answer, dict) and isinstance(answer.get("checkpoint"), str) and isinstance(answer.get("entries"), list), "no answer with entries")
     _, size, root, _ = checkpoint(policy, answer["checkpoint"].encode())
-    need(number(answer.get("size")) == size, "size is not the checkpoint's")
+    need(whole(answer.get("size")) == size, "size is not the checkpoint's")
     last = size
     for e in answer["entries"]:
         index = entry(e, size, root)
