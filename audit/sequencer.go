@@ -12,6 +12,7 @@ import (
 
 const (
 	maxAttempts = 10
+	maxWait     = 5 * time.Second // of attempts that conflict: then somebody holds the storage
 	backoff     = time.Millisecond // before the second attempt; doubled up to 64 times that
 )
 
@@ -148,6 +149,7 @@ func (l *Log) commit(batch []*call) error {
 	if len(batch) == 0 { // all withdrawn
 		return nil
 	}
+	began := time.Now()
 	for attempt := 1; ; attempt++ {
 		next, err := l.try(batch, attempt == maxAttempts)
 		switch {
@@ -156,7 +158,7 @@ func (l *Log) commit(batch []*call) error {
 			return nil
 		case errors.Is(err, errHalt):
 			return l.halt(err)
-		case !errors.Is(err, ErrConflict) || attempt == maxAttempts:
+		case !errors.Is(err, ErrConflict) || attempt == maxAttempts, time.Since(began) > maxWait:
 			return fmt.Errorf("committing log entries: %w", err)
 		}
 		time.Sleep(backoff << min(attempt-1, 6))

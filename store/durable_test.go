@@ -180,3 +180,56 @@ func TestIgnoredFailure(t *testing.T) {
 		t.Error("a part of the batch is stored")
 	}
 }
+
+// TestHeldByAnother: while another process holds a lock and does not let go, an entry
+// is refused once the lock was waited for, and not tried again and again.
+func TestHeldByAnother(t *testing.T) {
+	for _, e := range rawEngines(t) {
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			heldByAnother(t, migrated(t, e.engine), e)
+		})
+	}
+}
+
+func heldByAnother(t *testing.T, b backend, e rawEngine) {
+	l := openLog(t, b, "held", 1)
+	other, err := e.raw.Conn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	run := func(statements ...string) {
+		t.Helper()
+		for _, s := range statements {
+			if _, err := other.ExecContext(t.Context(), s); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if e.path != "" {
+		run("BEGIN IMMEDIATE")
+	} else {
+		run("BEGIN", "LOCK TABLE log_entry IN EXCLUSIVE MODE")
+	}
+	entry := func() *audit.Entry {
+		return &audit.Entry{Principal: "p", Action: "read", Object: "o", Result: audit.ResultAllowed}
+	}
+	refused := make(chan error, 1)
+	go func() {
+		_, err := l.Append(context.Background(), entry(), nil)
+		refused <- err
+	}()
+	select {
+	case err := <-refused:
+		if err == nil {
+			t.Error("appended beside a lock")
+		}
+	case <-time.After(time.Minute): // ten tries of ten seconds would be more
+		t.Error("no answer")
+	}
+	run("ROLLBACK")
+	if _, err := l.Append(t.Context(), entry(), nil); err != nil {
+		t.Error(err)
+	}
+}

@@ -34,9 +34,12 @@ func OpenPostgres(ctx context.Context, dsn string, s Secrets) (*Postgres, error)
 	if err != nil {
 		return nil, fmt.Errorf("reading PostgreSQL DSN: %w", err)
 	}
-	// A server that hangs inside a batch must not hold up the others.
-	if _, given := config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"]; !given {
-		config.ConnConfig.RuntimeParams["idle_in_transaction_session_timeout"] = "15s"
+	// A server that hangs inside a batch must not hold up the others, nor must whoever
+	// else holds a lock: a refusal within a bounded time is better than none.
+	for name, value := range map[string]string{"idle_in_transaction_session_timeout": "15s", "lock_timeout": "20s"} {
+		if _, given := config.ConnConfig.RuntimeParams[name]; !given {
+			config.ConnConfig.RuntimeParams[name] = value
+		}
 	}
 	// Any connection may have settings of its own, so each is checked.
 	config.AfterConnect = func(ctx context.Context, c *pgx.Conn) error { return checkPostgres(ctx, c) }
