@@ -40,11 +40,11 @@ func (c Checkpoint) text() string {
 // signature. It refuses every note that signing would not produce so: other
 // base64, two signatures of one key, extension lines.
 func ParseCheckpoint(signed []byte) (Checkpoint, error) {
-	text, err := parseNote(signed)
+	n, err := openNote(signed)
 	if err != nil {
 		return Checkpoint{}, err
 	}
-	return parseText(text)
+	return parseText(n.Text)
 }
 
 func parseText(text string) (Checkpoint, error) {
@@ -64,19 +64,19 @@ func parseText(text string) (Checkpoint, error) {
 	return c, nil
 }
 
-// parseNote checks the form of a signed note and returns its text.
-func parseNote(signed []byte) (string, error) {
+// openNote checks the form of a signed note, and no signature.
+func openNote(signed []byte) (*note.Note, error) {
 	if len(signed) > MaxNote {
-		return "", fmt.Errorf("audit: malformed note: longer than %d bytes", MaxNote)
+		return nil, fmt.Errorf("audit: malformed note: longer than %d bytes", MaxNote)
 	}
 	_, err := note.Open(signed, nil)
 	var unverified *note.UnverifiedNoteError
 	if !errors.As(err, &unverified) {
-		return "", errors.New("audit: malformed note")
+		return nil, errors.New("audit: malformed note")
 	}
 	n := unverified.Note
 	if len(n.UnverifiedSigs) > maxSignatures {
-		return "", errors.New("audit: malformed note: too many signatures")
+		return nil, errors.New("audit: malformed note: too many signatures")
 	}
 	type keyID struct {
 		name string
@@ -85,19 +85,19 @@ func parseNote(signed []byte) (string, error) {
 	seen := map[keyID]bool{}
 	for _, s := range n.UnverifiedSigs {
 		if _, err := base64.StdEncoding.Strict().DecodeString(s.Base64); err != nil || !validName(s.Name) {
-			return "", errors.New("audit: malformed note: signature line")
+			return nil, errors.New("audit: malformed note: signature line")
 		}
 		if id := (keyID{s.Name, s.Hash}); seen[id] {
-			return "", errors.New("audit: malformed note: two signatures of one key")
+			return nil, errors.New("audit: malformed note: two signatures of one key")
 		} else {
 			seen[id] = true
 		}
 	}
 	// note.Open drops repeated lines silently; a canonical note has none.
 	if again, err := note.Sign(n); err != nil || !bytes.Equal(again, signed) {
-		return "", errors.New("audit: malformed note: not in canonical form")
+		return nil, errors.New("audit: malformed note: not in canonical form")
 	}
-	return n.Text, nil
+	return n, nil
 }
 
 // sign returns c as a note signed by the log.

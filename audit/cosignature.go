@@ -40,12 +40,7 @@ func unverified(signed []byte) (*note.Note, error) {
 	if _, err := ParseCheckpoint(signed); err != nil {
 		return nil, err
 	}
-	_, err := note.Open(signed, nil)
-	var opened *note.UnverifiedNoteError
-	if !errors.As(err, &opened) {
-		return nil, errors.New("audit: malformed note")
-	}
-	return opened.Note, nil
+	return openNote(signed)
 }
 
 // Strip returns the checkpoint with the signatures of the policy's keys, all of them

@@ -33,3 +33,6 @@ func SignText(rand io.Reader, text string, at time.Time, log Signer, witnesses .
 	}
 	return note.Sign(&note.Note{Text: text}, signers...)
 }
+
+// SuccessionEntries are the entries that a successor begins with.
+func SuccessionEntries(s Succession, approvals []Approval) []Entry { return s.entries(approvals) }

@@ -106,7 +106,7 @@ func parseVerifier(vkey string) (*verifier, error) {
 		return nil, errors.New("audit: malformed verifier key: not a key of type 0xFF")
 	}
 	identifier := string(raw[1 : len(raw)-publicKeySize])
-	if identifier != logIdentifier && identifier != witnessIdentifier {
+	if identifier != logIdentifier && identifier != witnessIdentifier && identifier != approverIdentifier {
 		return nil, errors.New("audit: malformed verifier key: unknown signature identifier")
 	}
 	v, err := newVerifier(name, identifier, raw[len(raw)-publicKeySize:])
@@ -135,7 +135,7 @@ func (v *verifier) Name() string { return v.name }
 func (v *verifier) KeyHash() uint32 { return v.hash }
 
 // Verify reports whether sig signs the note text msg. A log's signature is
-// r ‖ s over the text; a witness's is time ‖ r ‖ s over the message of cosigned.
+// r ‖ s over the text, and so is an approver's; a witness's is time ‖ r ‖ s over the message of cosigned.
 func (v *verifier) Verify(msg, sig []byte) bool {
 	if v.identifier == witnessIdentifier {
 		if len(sig) != 8+64 {

@@ -97,6 +97,25 @@ func (t tip) compact() *compact.Range {
 // checkpoint and with cfg.Known. Errors wrap ErrBackwards or ErrForked when
 // storage lost or changed something; such a log must not be written to.
 func Open(ctx context.Context, cfg Config) (*Log, error) {
+	l, err := newLog(cfg)
+	if err != nil {
+		return nil, err
+	}
+	head, err := cfg.Storage.Head(ctx, cfg.LogID)
+	if err != nil {
+		return nil, fmt.Errorf("reading log head: %w", err)
+	}
+	if l.tip, err = l.checkHead(head); err != nil {
+		return nil, err
+	}
+	if err := l.checkTail(ctx, head); err != nil {
+		return nil, err
+	}
+	return l, nil
+}
+
+// newLog returns a log that has looked at nothing yet.
+func newLog(cfg Config) (*Log, error) {
 	if err := cfg.check(); err != nil {
 		return nil, err
 	}
@@ -110,16 +129,6 @@ func Open(ctx context.Context, cfg Config) (*Log, error) {
 		own:    &Policy{logs: []*verifier{v}},
 	}
 	l.idle.L = &l.mu
-	head, err := cfg.Storage.Head(ctx, cfg.LogID)
-	if err != nil {
-		return nil, fmt.Errorf("reading log head: %w", err)
-	}
-	if l.tip, err = l.checkHead(head); err != nil {
-		return nil, err
-	}
-	if err := l.checkTail(ctx, head); err != nil {
-		return nil, err
-	}
 	return l, nil
 }
 
@@ -177,7 +186,11 @@ func (l *Log) checkTail(ctx context.Context, head Head) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrForked, err)
 	}
-	w := walker{r: r, prev: base.LastLeaf}
+	return l.pass(ctx, walker{r: r, prev: base.LastLeaf}, milestones, head.Size)
+}
+
+// pass walks through milestones, of which the last is the end of the log.
+func (l *Log) pass(ctx context.Context, w walker, milestones []milestone, size uint64) error {
 	for _, m := range milestones {
 		if err := l.walk(ctx, &w, m.Size); err != nil {
 			return fmt.Errorf("recomputing the log's tail: %w", err)
@@ -186,7 +199,7 @@ func (l *Log) checkTail(ctx context.Context, head Head) error {
 			return fmt.Errorf("%w: the entries below %d do not give the root of the checkpoint of that size %s", ErrForked, m.Size, m.from)
 		}
 	}
-	return l.checkBeyond(ctx, head.Size)
+	return l.checkBeyond(ctx, size)
 }
 
 // checkBeyond wants no entry behind the last checkpoint, unless another process has

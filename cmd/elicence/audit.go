@@ -3,7 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"time"
 
 	"elicence/audit"
@@ -43,41 +43,43 @@ func (c *auditVerifyCommand) Run(t terminal) error {
 	if err != nil {
 		return err
 	}
-	var parts []audit.Summary
+	exports, err := readLineage(policy, c.Exports)
+	if err != nil {
+		return err
+	}
 	for _, name := range c.Exports {
-		summary, err := verifyExport(policy, name)
-		switch {
-		case errors.Is(err, audit.ErrBadExport):
+		if err := exports.failed[name]; err != nil {
 			printBadExport(t, err, name)
-		case err != nil:
-			return err
-		default:
-			parts = append(parts, summary)
 		}
 	}
-	if len(parts) < len(c.Exports) {
+	if len(exports.failed) > 0 {
 		return exit(exitBad)
 	}
-	whole, err := audit.Join(parts...)
-	if err != nil {
+	logs, losses, err := exports.follow()
+	switch {
+	case errors.Is(err, audit.ErrBadExport):
 		printBadExport(t, err, "各文件不相衔接")
 		return exit(exitBad)
+	case err != nil:
+		return err
 	}
-	_, err = fmt.Fprintf(t.out, "日志完好：%s 的条目 %d 至 %d\ngood: %s, entries [%d, %d), root %x, from %s to %s, cosigned by %d witnesses\n",
-		whole.Origin, whole.From, whole.To-1, whole.Origin, whole.From, whole.To, whole.RootHash,
-		whole.FirstTime.Format(time.RFC3339), whole.LastTime.Format(time.RFC3339), len(whole.Cosigners))
-	return err
+	code := exitGood
+	for _, lost := range losses { // first, for what is lost is the verdict
+		if lost.print(t) {
+			code = exitUndecided
+		}
+	}
+	for _, whole := range logs {
+		fmt.Fprintf(t.out, "日志完好：%s 的条目 %d 至 %d\ngood: %s, entries [%d, %d), root %x, from %s to %s, cosigned by %d witnesses\n",
+			whole.Origin, whole.From, whole.To-1, whole.Origin, whole.From, whole.To, whole.RootHash,
+			whole.FirstTime.Format(time.RFC3339), whole.LastTime.Format(time.RFC3339), len(whole.Cosigners))
+	}
+	return exit(code)
 }
 
 // verifyExport verifies the export in a file.
 func verifyExport(policy *audit.Policy, name string) (audit.Summary, error) {
-	f, err := os.Open(name)
-	if err != nil {
-		return audit.Summary{}, fileError(err)
-	}
-	defer f.Close()
-	summary, err := audit.VerifyExport(policy, f)
-	return summary, exportError(err, name)
+	return withExport(name, func(r io.Reader) (audit.Summary, error) { return audit.VerifyExport(policy, r) })
 }
 
 // exportError leaves a verdict as it is, and says of any other error that the export

@@ -7,7 +7,7 @@
 //	elicence audit watch --policy FILE --server URL --token-file F --state FILE [--witness NAME=URL]… [--every 1m] [--stale 10m] [--once]
 //	elicence bundle --server URL --token-file F IDENTIFIER -o FILE
 //
-// Exit codes: 0 good, 1 bad, 2 undecided, 64 wrong usage, 66 a file could not be
+// Exit codes: 0 good, 1 bad, 2 undecided (or a log that declares a loss), 64 wrong usage, 66 a file could not be
 // read, 69 the server did not give what was asked for, 70 internal fault; the last four
 // win over verdicts, and of several files the worst decides (1 over 2 over 0). A file whose bytes could be read always
 // gets a verdict, unless anchors, trust list or policy are not what they should be:

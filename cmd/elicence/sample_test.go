@@ -44,6 +44,7 @@ func writeSamples(t testing.TB, dir string) {
 	sig := bytes.Index(goodFile, []byte("/Contents <"))
 	files := sealFiles(t, p)
 	maps.Copy(files, logSamples(t))
+	maps.Copy(files, successionSamples(t))
 	maps.Copy(files, foreignSamples(t, p))
 	maps.Copy(files, bundleSamples(t, p, good))
 	maps.Copy(files, map[string][]byte{
