@@ -136,9 +136,23 @@ func (t *transaction) AnswerKey(ctx context.Context, client, key string, answer 
 // NextNumber implements registry.Tx.
 func (t *transaction) NextNumber(ctx context.Context, series string) (int64, error) {
 	var n int64
-	err := one(ctx, t, `INSERT INTO number_series (series, value) VALUES ($1, 1)
+	err := one(ctx, t, `INSERT INTO number_series (series, value)
+		VALUES ($1, 1 + COALESCE((SELECT value FROM number_series WHERE series = '`+skippedSeries+`'), 0))
 		ON CONFLICT (series) DO UPDATE SET value = number_series.value + 1 RETURNING value`, []any{series}, &n)
 	return n, doing("drawing number", err)
+}
+
+// skippedSeries is no counter, but how many numbers every new one passes over. No counter
+// has an empty name.
+const skippedSeries = ""
+
+// SkipNumbers implements registry.Tx.
+func (t *transaction) SkipNumbers(ctx context.Context, n uint64) error {
+	_, err := t.exec(ctx, `INSERT INTO number_series (series, value) VALUES ($1, 0) ON CONFLICT (series) DO NOTHING`, skippedSeries)
+	if err == nil {
+		_, err = t.exec(ctx, `UPDATE number_series SET value = value + $1`, position(n))
+	}
+	return doing("skipping numbers", err)
 }
 
 // Licence implements registry.Tx.

@@ -103,6 +103,10 @@ func (r *Registry) fileEntries(ctx context.Context, rec *Record) ([]audit.Row, e
 		})
 	}
 	current, err := find(rec.File.CreatedAt, rec.File.Digest[:], ActionIssued, ActionTimestamp)
+	if errors.Is(err, audit.ErrNoEntry) && len(r.cfg.Succeeded) > 0 {
+		// A bundle has one checkpoint, and that of this log covers nothing of another.
+		return nil, fmt.Errorf("%w: its log entries are in a log that this one succeeds (%w)", ErrEvidence, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the log entry of the file: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -36,8 +37,18 @@ func (r *Registry) ReadReport(ctx context.Context, c Caller, index uint64, leaf 
 }
 
 func (r *Registry) reportEntry(ctx context.Context, index uint64, leaf string) (e ReportEntry, err error) {
+	for _, logID := range append([]string{r.cfg.LogID}, r.cfg.Succeeded...) {
+		e, err = r.reportEntryOf(ctx, logID, index, leaf)
+		if !errors.Is(err, licence.ErrNotFound) {
+			break
+		}
+	}
+	return e, err
+}
+
+func (r *Registry) reportEntryOf(ctx context.Context, logID string, index uint64, leaf string) (e ReportEntry, err error) {
 	err = licence.ErrNotFound
-	fault := r.cfg.LogReader.Rows(ctx, r.cfg.LogID, index, index+1, func(row audit.Row) error {
+	fault := r.cfg.LogReader.Rows(ctx, logID, index, index+1, func(row audit.Row) error {
 		own := audit.LeafHash(row.Record)
 		if subtle.ConstantTimeCompare([]byte(hex.EncodeToString(own[:])), []byte(leaf)) != 1 {
 			return nil

@@ -77,6 +77,9 @@ type Config struct {
 	Log       *audit.Log
 	LogID     string
 	LogReader audit.Storage
+	// Succeeded are the logs that this one succeeds: reports printed from their entries are
+	// still compared. Nothing is proved from them any more. It may be empty.
+	Succeeded []string
 	// Witnessed makes checkpoints and exports end where a quorum of witnesses has
 	// cosigned, once there is such a place; else they are the newest.
 	Witnessed bool

@@ -99,6 +99,9 @@ type Tx interface {
 	// NextNumber returns the next value, from 1, of the counter named series; it
 	// is consumed when the transaction commits.
 	NextNumber(ctx context.Context, series string) (int64, error)
+	// SkipNumbers makes every counter, those that have not begun included, pass over so
+	// many values: a lost part of the log may have given them out.
+	SkipNumbers(ctx context.Context, n uint64) error
 	// InsertLicence stores a pending licence. licence.ErrNumberTaken when its
 	// identifier, or its number within the same type and authority, exists.
 	InsertLicence(ctx context.Context, r Record) error

@@ -106,6 +106,12 @@ func testNumbers(t *testing.T, b Backend) {
 		wantError(t, "savepoint", err, undo)
 		return next("a", 4)(tx)
 	})
+	for range 2 { // numbers that may have been given out are passed over, in new series too
+		change(t, b, func(tx Tx) error { return tx.SkipNumbers(t.Context(), 100) })
+	}
+	change(t, b, func(tx Tx) error {
+		return errors.Join(next("a", 205)(tx), next("b", 202)(tx), next("c", 201)(tx), next("c", 202)(tx))
+	})
 }
 
 // testNumbersInParallel draws from two series in opposite orders, so that an
