@@ -56,7 +56,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/registry/registrytest", "licence licence/bundle licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
 	{"verify", "licence licence/bundle audit crypto/pki crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"verify/verifytest", "licence crypto/pki verify"},
-	{"store", "licence licence/registry audit crypto/pki migrations"},
+	{"store", "internal/durable licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"api", "licence licence/registry verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},

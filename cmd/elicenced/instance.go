@@ -217,7 +217,7 @@ func (in *instance) openRegistry(o options, s secrets) error {
 		return err
 	}
 	in.registry, err = registry.New(registry.Config{
-		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Witnessed: in.submitter != nil, Files: files,
+		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
 		QR: registry.QRKey{Certificate: qr, Key: qrKey}, Reporter: reporter, PAdES: padesKey, TSA: stamper, TSAResting: stamper.Resting, Check: in.check,
 		Evidence: in.gatherEvidence, CheckBundle: in.checkBundle,

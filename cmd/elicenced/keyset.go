@@ -146,7 +146,18 @@ const (
 // may be served meanwhile. Who works at the machine is not known: the entry says
 // "system". The checkpoint kept outside the database is compared, and left to the
 // service.
-func (l location) appendLog(ctx context.Context, keys keyring, action audit.Action, object string, digest [32]byte) (err error) {
+func (l location) appendLog(ctx context.Context, keys keyring, action audit.Action, object string, digest [32]byte) error {
+	return l.withLog(ctx, keys, func(in *instance) error {
+		_, err := in.log.Append(ctx, &audit.Entry{
+			Principal: registry.System("").Principal, Action: action, Object: object, Result: audit.ResultAllowed,
+			RequestID: "elicenced keys", Digest: digest[:],
+		}, nil)
+		return err
+	})
+}
+
+// withLog opens database and log of an instance for one command.
+func (l location) withLog(ctx context.Context, keys keyring, use func(*instance) error) (err error) {
 	in := &instance{keys: keys, memory: checkpointFile{path: filepath.Join(l.Dir, "checkpoint")}}
 	if in.settings, err = l.settings(); err != nil {
 		return err
@@ -156,11 +167,7 @@ func (l location) appendLog(ctx context.Context, keys keyring, action audit.Acti
 		return err
 	}
 	if err = in.openStorage(ctx, options{location: l}, secrets); err == nil {
-		_, err = in.log.Append(ctx, &audit.Entry{
-			Principal: registry.System("").Principal, Action: action, Object: object, Result: audit.ResultAllowed,
-			RequestID: "elicenced keys", Digest: digest[:],
-		}, nil)
-		err = errors.Join(err, in.log.Close())
+		err = errors.Join(use(in), in.log.Close())
 	}
 	if in.database != nil {
 		err = errors.Join(err, in.database.Close())

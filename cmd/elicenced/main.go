@@ -35,14 +35,17 @@ type location struct {
 }
 
 type commands struct {
-	Demo    demoCmd    `cmd:"" help:"Make an instance with sample licences, show what it does, and serve it."`
-	Serve   serveCmd   `cmd:"" help:"Serve an instance that exists."`
-	Migrate migrateCmd `cmd:"" help:"Bring the database's tables up to date."`
-	PAdES   padesCmd   `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
-	Seal    sealCmd    `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`
-	Log     logCmd     `cmd:"" help:"The access log: export, hold, lift, erase."`
-	CA      caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
-	Keys    struct {
+	Demo     demoCmd    `cmd:"" help:"Make an instance with sample licences, show what it does, and serve it."`
+	Serve    serveCmd   `cmd:"" help:"Serve an instance that exists."`
+	Migrate  migrateCmd `cmd:"" help:"Bring the database's tables up to date."`
+	PAdES    padesCmd   `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
+	Seal     sealCmd    `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`
+	Log      logCmd     `cmd:"" help:"The access log: export, hold, lift, erase; and who approves that it is succeeded, approve, succeed."`
+	Database struct {
+		Backup databaseBackupCmd `cmd:"" help:"Copy the SQLite database, beside the service."`
+	} `cmd:"" help:"The database of an instance."`
+	CA   caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
+	Keys struct {
 		Rotate  rotateCmd  `cmd:"" help:"Give a certificate a new key, in a file or in a device."`
 		Backup  backupCmd  `cmd:"" help:"Write an encrypted backup of all keys, whose secret is split among several persons."`
 		Restore restoreCmd `cmd:"" help:"Make the keys of a new instance folder from a backup."`

@@ -76,11 +76,11 @@ func (s *serveCmd) startWitness() (stop func(), err error) {
 // serveWitness opens the witness in a folder for the instance's log, makes the flags
 // trust it, and serves it.
 func (s *serveCmd) serveWitness(folder *witness.Folder) (*http.Server, string, error) {
-	logKey, err := s.logKey()
+	logKeys, err := s.logKeys()
 	if err != nil {
 		return nil, "", err
 	}
-	policy, err := audit.NewPolicy(logKey)
+	policy, err := audit.NewPolicy(logKeys...)
 	if err != nil {
 		return nil, "", err
 	}
@@ -121,20 +121,21 @@ func (s *serveCmd) trustWitness(policy *audit.Policy, folder *witness.Folder) er
 	return durable.Replace(s.LogPolicy, policy.Marshal())
 }
 
-// logKey is the verifier key of the instance's access log.
-func (s *serveCmd) logKey() (string, error) {
+// logKeys are the verifier keys of the instance's access log, and of those before it.
+func (s *serveCmd) logKeys() ([]string, error) {
 	settings, err := s.settings()
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	keys, err := s.keys(s.PassphraseFile)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	defer keys.devices.close()
 	key, err := keys.key("log")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	return audit.Signer{Name: settings.LogID, Key: key}.VerifierKey()
+	vkey, err := audit.Signer{Name: settings.LogID, Key: key}.VerifierKey()
+	return append([]string{vkey}, settings.Succeeded...), err
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -163,6 +164,7 @@ func (m *migrateCmd) Run(ctx context.Context) error {
 type exportCmd struct {
 	location
 	Output string `short:"o" required:"" help:"File to write." type:"path"`
+	Origin string `help:"Name of the log, for one that the present log succeeds: all that is left of it (default: the present log)."`
 	From   uint64 `help:"First index."`
 	To     uint64 `help:"Index after the last (default: all that witnesses have cosigned; without witnesses all)."`
 }
@@ -179,10 +181,23 @@ func (e *exportCmd) Run(ctx context.Context) error {
 		return err
 	}
 	defer db.Close()
+	if e.Origin != "" && e.Origin != s.LogID {
+		return e.exportSucceeded(ctx, db)
+	}
 	if err := exportLog(ctx, db, s.LogID, e.From, e.To, e.Output); err != nil {
 		return err
 	}
 	return e.sayWhatIsLeft(ctx, db, s.LogID)
+}
+
+// exportSucceeded exports a log that the present one succeeds to its very end, which the
+// present one vouches for.
+func (e *exportCmd) exportSucceeded(ctx context.Context, db database) error {
+	head, err := db.Head(ctx, e.Origin)
+	if err != nil {
+		return err
+	}
+	return exportLog(ctx, db, e.Origin, e.From, cmp.Or(e.To, head.Size), e.Output)
 }
 
 // sayWhatIsLeft says which entries an export of all does not hold.

@@ -5,13 +5,13 @@ import (
 	"crypto/rand"
 	"crypto/x509/pkix"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"time"
 
+	"elicence/audit"
 	"elicence/crypto/pki"
 	"elicence/internal/private"
 	"elicence/licence"
@@ -20,8 +20,10 @@ import (
 
 // settings are what an instance must remember besides keys: instance.json.
 type settings struct {
-	// LogID names the access log for ever.
+	// LogID names the access log, until it is succeeded.
 	LogID string `json:"log_id"`
+	// Succeeded are the verifier keys of the logs before it, the newest first.
+	Succeeded []string `json:"succeeded,omitempty"`
 	// PKIURL is the scheme and host at which CRLs and OCSP are reached; it goes into
 	// certificates. Empty: they name no addresses.
 	PKIURL string `json:"pki_url,omitempty"`
@@ -133,7 +135,7 @@ func (s *setup) make() error {
 	if err := refreshCRLs(s.keyring, s.now); err != nil {
 		return err
 	}
-	return s.saveSettings()
+	return s.settings.save(s.keyring)
 }
 
 // authoritiesOfTrust makes the root and the issuing CA.
@@ -215,20 +217,18 @@ func (s *setup) sealOf(a authority) error {
 }
 
 func (s *setup) logKey() error {
-	key, err := pki.GenerateKey(rand.Reader)
+	key, err := newLogKey()
 	if err != nil {
 		return err
 	}
-	return s.saveKey("log", key)
+	s.LogID = key.Name
+	return s.saveKey("log", key.Key)
 }
 
-func (s *setup) saveSettings() error {
+// newLogKey makes the name and the key of a log.
+func newLogKey() (audit.Signer, error) {
 	var id [4]byte
 	rand.Read(id[:])
-	s.LogID = "elicence/" + hex.EncodeToString(id[:])
-	b, err := json.MarshalIndent(s.settings, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(s.path("instance.json"), b, 0o644)
+	key, err := pki.GenerateKey(rand.Reader)
+	return audit.Signer{Name: "elicence/" + hex.EncodeToString(id[:]), Key: key}, err
 }

@@ -85,10 +85,15 @@ func start() (dsn, dir string, err error) {
 	if dsn := os.Getenv("ELICENCE_TEST_POSTGRES"); dsn != "" {
 		return dsn, "", nil
 	}
-	// Not in t.TempDir: the server runs as another user, and its socket wants a short name.
-	dir = filepath.Join(os.TempDir(), "pgtest-"+strings.ToLower(rand.Text()[:12]))
+	dir = newDir()
 	dsn, err = sh("start", dir, strconv.Itoa(os.Getpid()))
 	return dsn, dir, err
+}
+
+// newDir names a folder for a cluster. It is not in t.TempDir: the server runs as another
+// user, and its socket wants a short name.
+func newDir() string {
+	return filepath.Join(os.TempDir(), "pgtest-"+strings.ToLower(rand.Text()[:12]))
 }
 
 func sh(args ...string) (string, error) {

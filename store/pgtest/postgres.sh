@@ -3,6 +3,9 @@
 #   postgres.sh start DIR [PID]   makes a cluster in DIR, which must not exist yet, and prints
 #                                 a DSN; with PID, the server stops when that process has gone
 #   postgres.sh stop DIR          stops the server and removes DIR
+#   postgres.sh standby DIR PRIMARY [PID]   makes a standby in DIR of the cluster in PRIMARY, as start does
+#   postgres.sh crash DIR         kills the server as a crash would, and keeps DIR
+#   postgres.sh promote DIR       makes a standby a primary
 # The server listens on a socket inside DIR only. Called by root, it runs as postgres or nobody.
 set -eu
 
@@ -54,11 +57,39 @@ start() {
 	log=$(unprivileged "$bin/initdb" -D "$dir/data" -U elicence -A trust -E UTF8 --locale=C --no-sync 2>&1) || fail "initdb: $log"
 	printf '%s\n' "listen_addresses = ''" "unix_socket_directories = '$dir'" \
 		'max_connections = 100' 'shared_buffers = 64MB' 'max_wal_size = 1GB' >"$dir/settings"
+	run
+}
+
+# standby copies a running cluster and follows it.
+standby() {
+	[ ! -e "$dir" ] || fail "$dir exists already"
+	bin=$(binaries)
+	mkdir -m 700 "$dir"
+	dir=$(cd "$dir" && pwd)
+	[ "$(id -u)" != 0 ] || chown "$user" "$dir"
+	cd /
+	unprivileged "$bin/pg_basebackup" -D "$dir/data" -d "host=$primary user=elicence application_name=standby" -R -X stream -c fast >&2 || fail pg_basebackup
+	printf '%s\n' "unix_socket_directories = '$dir'" >"$dir/settings"
+	run
+}
+
+# run starts the server of a cluster that is made, and prints its DSN.
+run() {
 	cat "$dir/settings" >>"$dir/data/postgresql.conf"
 	unprivileged "$bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 60 start >/dev/null ||
 		fail "$(tail -n 20 "$dir/data/server.log")"
 	{ [ -z "$pid" ] || watch; } </dev/null >/dev/null 2>&1 &
 	echo "postgres://elicence@/postgres?host=$dir"
+}
+
+crash() {
+	kill -9 "$(head -n 1 "$dir/data/postmaster.pid")"
+}
+
+promote() {
+	bin=$(binaries)
+	cd /
+	unprivileged "$bin/pg_ctl" -D "$dir/data" -w -t 60 promote >&2 || fail "$(tail -n 20 "$dir/data/server.log")"
 }
 
 # watch stops the server when the process it was started for has gone without doing so.
@@ -78,9 +109,10 @@ stop() {
 }
 
 command=${1-} dir=${2-} pid=${3-}
+[ "$command" != standby ] || primary=${3-} pid=${4-}
 user=nobody
 ! id postgres >/dev/null 2>&1 || user=postgres
 case $command/$dir in
-start/?* | stop/?*) "$command" ;;
-*) fail "usage: postgres.sh start|stop DIR" ;;
+start/?* | stop/?* | standby/?* | crash/?* | promote/?*) "$command" ;;
+*) fail "usage: postgres.sh start|stop|standby|crash|promote DIR" ;;
 esac
