@@ -125,7 +125,7 @@ func TestRevoke(t *testing.T) {
 		t.Errorf("after renewal: %+v", got)
 	}
 
-	list := filepath.Join(s.Dir, "issuing.crl")
+	list := filepath.Join(t.TempDir(), "issuing.crl")
 	s.mustRun(t, "until", "ca", "crl", "-o", list)
 	anchors, err := readAnchors(keys.path(ownAnchors))
 	must(t, err)

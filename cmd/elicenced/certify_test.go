@@ -91,7 +91,8 @@ func TestOutsideCA(t *testing.T) {
 	samples, err := loadSamples()
 	must(t, err)
 	name := "seal-" + issuerOf(samples[0].asks.TypeCode).Code
-	request, file, qrRequest := filepath.Join(s.Dir, "signer.csr"), filepath.Join(s.Dir, "signer.pem"), filepath.Join(s.Dir, "qr.csr")
+	dir := t.TempDir()
+	request, file, qrRequest := filepath.Join(dir, "signer.csr"), filepath.Join(dir, "signer.pem"), filepath.Join(dir, "qr.csr")
 	s.mustRun(t, "request for", "ca", "csr", name, "-o", request)
 	s.mustRun(t, "request for", "ca", "csr", "qr", "-o", qrRequest)
 
@@ -211,7 +212,8 @@ func (s *site) wantIndications(t testing.TB, r *running) {
 // TestOwnCertificates renews certificates of the instance's own keys, and issues to others.
 func TestOwnCertificates(t *testing.T) {
 	s := newSite(t, "")
-	request, file := filepath.Join(s.Dir, "a.csr"), filepath.Join(s.Dir, "a.pem")
+	dir := t.TempDir()
+	request, file := filepath.Join(dir, "a.csr"), filepath.Join(dir, "a.pem")
 	for name, usage := range map[string]string{"qr": "qr", "tsa": "timestamp", "trust-list": "trust-list", "maker": "seal-maker"} {
 		s.mustRun(t, "request", "ca", "csr", name, "-o", request)
 		s.mustRun(t, "issued", "ca", "issue", request, "--usage", usage, "--days", "100", "-o", file)

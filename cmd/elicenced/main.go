@@ -62,6 +62,9 @@ func main() {
 	if err != nil {
 		fail(exitUsage, err)
 	}
+	if err := checkOutput(call); err != nil {
+		fail(exitCode(err), err)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	call.BindTo(ctx, (*context.Context)(nil))

@@ -116,6 +116,9 @@ func (r *rotateCmd) newKey(keys, staged keyring, set settings) (n *newKey, err e
 	if err := n.findSeals(set.Authorities); err != nil {
 		return nil, err
 	}
+	if err := n.checkOldKey(); err != nil {
+		return nil, err
+	}
 	if err := n.retire(); err != nil {
 		return nil, err
 	}
@@ -165,6 +168,19 @@ func (r *rotateCmd) makeKey(staged keyring) (crypto.Signer, error) {
 	}
 	key, err := staged.deviceKey(r.Name)
 	return key, errors.Join(err, staged.drop(r.Name+softwareKey))
+}
+
+// checkOldKey refuses to archive as the old key a file that is none. A device is not
+// asked: it may be lost, and what is archived of it is a note.
+func (n *newKey) checkOldKey() error {
+	if device, err := n.keys.inDevice(n.name); err != nil || device {
+		return err
+	}
+	if _, _, err := n.keys.pair(n.name); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("the present key does not open (put it back from a backup, or, if it is lost, move %s away and rotate again): %w",
+			n.keys.path(n.name+softwareKey), err)
+	}
+	return nil
 }
 
 // retire copies what is replaced into the archive of the staged set, under the key

@@ -316,6 +316,7 @@ func TestRefusedRotations(t *testing.T) {
 	must(t, os.Rename(filepath.Join(s.Dir, "elicence.db"), filepath.Join(s.Dir, "elsewhere.db")))
 	s.refuses(t, "access log", "keys", "rotate", "qr") // not without an entry
 	must(t, os.Rename(filepath.Join(s.Dir, "elsewhere.db"), filepath.Join(s.Dir, "elicence.db")))
+	s.wantNoKeyArchived(t)
 	s.wantForeignSealLeft(t)
 	if after := readTree(t, filepath.Join(s.Dir, "keys")); !maps.Equal(before, after) {
 		t.Errorf("a refused rotation changed the keys: %v, then %v", slices.Sorted(maps.Keys(before)), slices.Sorted(maps.Keys(after)))
@@ -324,7 +325,25 @@ func TestRefusedRotations(t *testing.T) {
 	s.refuses(t, "present one", device("2", d.password)...)
 	d.set(t, "removed")
 	s.output(t, "keys", "rotate", name) // back into a file, even without the device
+	must(t, os.Remove(filepath.Join(s.Dir, "keys", "qr"+softwareKey)))
+	s.output(t, "keys", "rotate", "qr") // nor does a lost key stop it
 	s.serve(t).stop(t)
+}
+
+// wantNoKeyArchived puts what is no key, and another's key, in a key's place: neither is
+// archived as the old key.
+func (s *site) wantNoKeyArchived(t *testing.T) {
+	t.Helper()
+	key := filepath.Join(s.Dir, "keys", "qr"+softwareKey)
+	good, err := os.ReadFile(key)
+	must(t, err)
+	others, err := os.ReadFile(filepath.Join(s.Dir, "keys", "tsa"+softwareKey))
+	must(t, err)
+	for _, spoilt := range []string{"-----BEGIN CERTIFICATE REQUEST-----\n", "", string(others)} {
+		must(t, os.WriteFile(key, []byte(spoilt), 0o600))
+		s.refuses(t, "the present key does not open", "keys", "rotate", "qr")
+	}
+	must(t, os.WriteFile(key, good, 0o600))
 }
 
 // wantForeignSealLeft has a seal of another maker in the instance: nobody but that
