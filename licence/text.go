@@ -70,6 +70,14 @@ func (f *faults) text(field, s string, limit int) {
 	}
 }
 
+// CheckText returns a [*RequestError] when a required text is missing, has more than
+// limit characters, or holds one that may not stand in a licence.
+func CheckText(field, s string, limit int) error {
+	var f faults
+	f.text(field, s, limit)
+	return f.err()
+}
+
 // value checks every string within v, a value of a licence's own fields, at most
 // depth levels deep.
 func (f *faults) value(field string, v any, depth int) {

@@ -264,6 +264,8 @@ func TestSealMakeRefusals(t *testing.T) {
 		{append([]string{"make", "ELC" + a.Code}, made...), "status"},
 		{[]string{"use", "ZY-1", "--reason", "r"}, "status"},
 		{[]string{"apply", "章-1", "--authority", a.Code, "--name", "n", "--reason", "r"}, "id must be of ASCII"},
+		{[]string{"apply", "ZY-5", "--authority", a.Code, "--name", "章\x1b[2J", "--reason", "r"}, "name holds the control character U+001B"},
+		{[]string{"apply", "ZY-5", "--authority", a.Code, "--name", "章", "--reason", "r", "--replaces", "NOPE"}, "replaces names no seal"},
 		{[]string{"accept", "ZY-1", "--file", words, "--reason", "r"}, "malformed SESeal"},
 	} {
 		s.refuses(t, w.says, append([]string{"seal"}, w.args...)...)

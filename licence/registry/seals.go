@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"elicence/audit"
 	"elicence/crypto/seal"
@@ -81,23 +80,18 @@ func (r *Registry) ApplySeal(ctx context.Context, c Caller, s SealRecord) (audit
 	s.Status, s.At, s.DER, s.RecordNumber = SealApplied, r.now(), nil, ""
 	return r.gate(ctx, c, &access{
 		action: ActionSealApply, object: sealObject(s.ID), use: Use{Purpose: s.Reason}, purposeField: "reason",
-		check: func() error { return s.checkApplied() },
+		check: func() error { return r.checkApplied(ctx, &s) },
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertSeal(ctx, s) },
 	})
 }
 
 // checkApplied names what an application lacks.
-func (s *SealRecord) checkApplied() error {
+func (r *Registry) checkApplied(ctx context.Context, s *SealRecord) error {
 	if s.Reason == "" {
 		return ErrReasonMissing
 	}
-	for field, value := range map[string]string{"id": s.ID, "name": s.Name} {
-		switch {
-		case value == "":
-			return sealFault(field, licence.CodeMissing, "is required")
-		case utf8.RuneCountInString(value) > maxSealText:
-			return sealFault(field, licence.CodeTooLong, fmt.Sprintf("must have %d characters or fewer", maxSealText))
-		}
+	if err := errors.Join(licence.CheckText("id", s.ID, maxSealText), licence.CheckText("name", s.Name, maxSealText)); err != nil {
+		return err
 	}
 	if strings.ContainsFunc(s.ID, func(c rune) bool { return c <= ' ' || c > '~' }) { // esID is an IA5String
 		return sealFault("id", licence.CodeBadFormat, "must be of ASCII letters, digits and signs, without spaces")
@@ -105,10 +99,20 @@ func (s *SealRecord) checkApplied() error {
 	if err := licence.CheckUSCC(s.Authority); err != nil {
 		return sealFault("authority", licence.CodeBadHolderCode, "is wrong: "+err.Error())
 	}
-	return nil
+	if s.Replaces == "" {
+		return nil
+	}
+	if err := licence.CheckText("replaces", s.Replaces, maxSealText); err != nil {
+		return err
+	}
+	old, err := r.cfg.Store.SealStage(ctx, s.Replaces)
+	if errors.Is(err, licence.ErrNotFound) || err == nil && old.Authority != s.Authority {
+		return sealFault("replaces", licence.CodeInvalid, "names no seal of this authority in the register")
+	}
+	return err
 }
 
-// maxSealText is how many characters a seal's identifier and name may have.
+// maxSealText is how many characters a seal's identifier, name and number on record may have.
 const maxSealText = 64
 
 // sealFault is a fault with one field of a change to a seal.
@@ -179,10 +183,8 @@ func (r *Registry) takeSeal(ctx context.Context, c Caller, id string, der []byte
 // PutSealOnRecord notes the number that a seal is on record under.
 func (r *Registry) PutSealOnRecord(ctx context.Context, c Caller, id, number, reason string) (audit.Receipt, error) {
 	return r.changeSeal(ctx, c, id, SealRecorded, sealChange{ActionSealRecord, []SealStatus{SealMade}}, reason, nil, func(s *SealRecord) error {
-		if s.RecordNumber = number; number == "" {
-			return sealFault("record_number", licence.CodeMissing, "is required")
-		}
-		return nil
+		s.RecordNumber = number
+		return licence.CheckText("record_number", number, maxSealText)
 	})
 }
 

@@ -1,10 +1,12 @@
 package registry_test
 
 import (
+	"cmp"
 	"errors"
 	"strings"
 	"testing"
 
+	"elicence/crypto/cryptotest"
 	"elicence/licence"
 	"elicence/licence/registry"
 )
@@ -115,7 +117,32 @@ func TestSealRecordRefusals(t *testing.T) {
 			t.Errorf("%s: accepted", name)
 		}
 	}
+	for _, text := range []string{"", "章\x1b[2J", "章\n印", "章\u2028", "章\u202e印", "章\u200b", "章\xff", " 章", strings.Repeat("章", 65)} {
+		for field, edit := range map[string]func(*registry.SealRecord){
+			"id": func(r *registry.SealRecord) { r.ID = text }, "name": func(r *registry.SealRecord) { r.Name = text },
+			"authority": func(r *registry.SealRecord) { r.Authority = text }, "replaces": func(r *registry.SealRecord) { r.Replaces = cmp.Or(text, "NOPE") },
+		} {
+			asked := registry.SealRecord{ID: "a", Authority: c.Authority.Code, Name: "n", Reason: "r"}
+			edit(&asked)
+			_, err := s.ApplySeal(t.Context(), system, asked)
+			wantField(t, err, field, text)
+		}
+		_, err := s.PutSealOnRecord(t.Context(), system, known.ID, text, "r")
+		wantField(t, err, "record_number", text)
+	}
+	_, err := s.ApplySeal(t.Context(), system, registry.SealRecord{ID: "a", Authority: cryptotest.USCC, Name: "n", Replaces: known.ID, Reason: "r"})
+	wantField(t, err, "replaces", "another authority's")
 	if r, err := s.Seals(t.Context()); err != nil || len(r) != len(s.Config.Seals)+1 {
 		t.Errorf("%d seals: %v", len(r), err)
+	}
+}
+
+// wantField checks that a request was refused for one field alone, without the text in
+// the message.
+func wantField(t *testing.T, err error, field, text string) {
+	t.Helper()
+	var refused *licence.RequestError
+	if !errors.As(err, &refused) || len(refused.Fields) != 1 || refused.Fields[0].Field != field || text != "" && strings.Contains(err.Error(), text) {
+		t.Errorf("%s %q: %v", field, text, err)
 	}
 }
