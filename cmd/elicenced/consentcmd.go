@@ -7,7 +7,6 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/registry"
-	"elicence/licence/render"
 )
 
 // consentCmd looks after the consents of authorities whose seals stand on licences that
@@ -21,7 +20,7 @@ type consentCmd struct {
 type consentListCmd struct{ onRegister }
 
 func (l *consentListCmd) Run(ctx context.Context) error {
-	return l.with(ctx, func(in *instance, _ *render.Fonts) error {
+	return l.with(ctx, func(in *instance) error {
 		consents, err := in.registry.Consents(ctx)
 		for _, c := range consents {
 			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.TypeCode, c.Issuing, c.Kind, c.CoSealer.Code, c.CoSealer.Name, c.ValidFrom, c.ValidTo, c.Basis)

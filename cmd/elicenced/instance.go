@@ -109,8 +109,8 @@ type options struct {
 	behindProxy, tsaForOthers         bool
 	sealMargin                        time.Duration
 	witnesses                         witnessFlags
-	registerOnly                      bool // for a command beside the service: no upkeep, no server, nothing entered
-	fonts                             *render.Fonts
+	registerOnly                      bool          // for a command beside the service: no upkeep, no server, nothing entered
+	fonts                             *render.Fonts // nil with registerOnly
 }
 
 // open starts everything but the listener of the API.

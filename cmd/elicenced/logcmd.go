@@ -9,7 +9,6 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/registry"
-	"elicence/licence/render"
 )
 
 // logCmd looks after the access log.
@@ -81,7 +80,7 @@ func (e *logEraseCmd) Run(ctx context.Context) error {
 	}
 	q := registry.EraseRequest{Before: before.StartsAt(), Reason: e.Reason,
 		Holder: licence.Holder{CodeType: licence.HolderCodeType(e.CodeType), Code: strings.TrimSpace(string(code))}}
-	return e.with(ctx, func(in *instance, _ *render.Fonts) error {
+	return e.with(ctx, func(in *instance) error {
 		all := 0
 		for {
 			n, _, err := in.registry.ErasePersonal(ctx, registry.System("command-line"), q)

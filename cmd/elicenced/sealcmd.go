@@ -7,7 +7,6 @@ import (
 
 	"elicence/crypto/seal"
 	"elicence/licence/registry"
-	"elicence/licence/render"
 )
 
 // sealCmd looks after the seals of the register, beside the running service. A stage
@@ -27,11 +26,11 @@ type sealCmd struct {
 	Consent consentCmd    `cmd:"" help:"Who may have an authority's seal on licences of their own: list, give, end (联合用印授权)."`
 }
 
-// onRegister is what every command takes that opens the register beside the service.
+// onRegister is what every command takes that opens the register beside the service. It
+// needs no fonts, for a seal must be stopped from wherever one is.
 type onRegister struct {
 	location
 	PassphraseFile string `help:"File that holds the passphrase of the keys." type:"path"`
-	Fonts          string `help:"Folder of the fonts." type:"path"`
 }
 
 // sealAt is what every command on one seal takes.
@@ -43,11 +42,11 @@ type sealAt struct {
 
 // change opens the instance beside the service and changes a seal.
 func (s *sealAt) change(ctx context.Context, change func(*registry.Registry, registry.Caller) error) error {
-	return s.use(ctx, func(in *instance, _ *render.Fonts) error { return change(in.registry, registry.System("command-line")) })
+	return s.use(ctx, func(in *instance) error { return change(in.registry, registry.System("command-line")) })
 }
 
 // use opens the instance beside the service, and says when it is done.
-func (s *sealAt) use(ctx context.Context, use func(*instance, *render.Fonts) error) error {
+func (s *sealAt) use(ctx context.Context, use func(*instance) error) error {
 	err := s.with(ctx, use)
 	if err == nil {
 		fmt.Printf("%s: done, and logged\n", s.ID)
@@ -56,21 +55,17 @@ func (s *sealAt) use(ctx context.Context, use func(*instance, *render.Fonts) err
 }
 
 // with opens an instance for one command.
-func (o *onRegister) with(ctx context.Context, use func(*instance, *render.Fonts) error) error {
-	fonts, err := openFonts(o.Fonts)
+func (o *onRegister) with(ctx context.Context, use func(*instance) error) error {
+	in, err := open(ctx, options{location: o.location, passphraseFile: o.PassphraseFile, registerOnly: true})
 	if err != nil {
 		return err
 	}
-	in, err := open(ctx, options{location: o.location, passphraseFile: o.PassphraseFile, fonts: fonts, registerOnly: true})
-	if err != nil {
-		return err
-	}
-	return errors.Join(use(in, fonts), in.close())
+	return errors.Join(use(in), in.close())
 }
 
 // done opens an instance for one change, and says when it is made.
 func (o *onRegister) done(ctx context.Context, do func(*registry.Registry, registry.Caller) error) error {
-	return o.with(ctx, func(in *instance, _ *render.Fonts) error {
+	return o.with(ctx, func(in *instance) error {
 		err := do(in.registry, registry.System("command-line"))
 		if err == nil {
 			fmt.Println("done, and logged")
@@ -82,7 +77,7 @@ func (o *onRegister) done(ctx context.Context, do func(*registry.Registry, regis
 type sealListCmd struct{ onRegister }
 
 func (l *sealListCmd) Run(ctx context.Context) error {
-	return l.with(ctx, func(in *instance, _ *render.Fonts) error {
+	return l.with(ctx, func(in *instance) error {
 		seals, err := in.registry.Seals(ctx)
 		for _, s := range seals {
 			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\n", s.Authority, s.ID, s.Status, s.Name, s.At.Format("2006-01-02"), s.Reason)
@@ -99,7 +94,7 @@ type sealApplyCmd struct {
 }
 
 func (a *sealApplyCmd) Run(ctx context.Context) error {
-	return a.with(ctx, func(in *instance, _ *render.Fonts) error {
+	return a.with(ctx, func(in *instance) error {
 		if a.Replaces == "" && in.settings.authority(a.Authority).Code != "" {
 			present, err := in.keys.present(a.Authority)
 			if err != nil {
@@ -130,8 +125,8 @@ func (a *sealAcceptCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", a.File, err)
 	}
-	return a.with(ctx, func(in *instance, fonts *render.Fonts) error {
-		if _, err := in.keys.picture(fonts, made.Picture); err != nil {
+	return a.with(ctx, func(in *instance) error {
+		if _, err := in.keys.picture(nil, made.Picture); err != nil {
 			return fmt.Errorf("its picture cannot be shown on a licence: %w", err)
 		}
 		_, err := in.registry.AcceptSeal(ctx, registry.System("command-line"), a.ID, der, a.Reason)

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,6 +21,10 @@ func TestSealCommands(t *testing.T) {
 	run := func(args ...string) (string, error) {
 		out, err := s.command(append([]string{"seal"}, args...)...).CombinedOutput()
 		return string(out), err
+	}
+	t.Setenv("ELICENCE_FONTS", filepath.Join(t.TempDir(), "none")) // what stops a seal needs none
+	if out, err := run("make", id, "--fonts", os.Getenv("ELICENCE_FONTS"), "--diameter-mm", "42", "--reason", "r"); err == nil || !strings.Contains(out, "fonts missing") {
+		t.Errorf("make without fonts: %v: %s", err, out)
 	}
 	if out, err := run("list"); err != nil || !strings.Contains(out, id+"\tin_use\t"+authority.Name) {
 		t.Errorf("list: %v: %s", err, out)

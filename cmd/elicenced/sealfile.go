@@ -50,7 +50,8 @@ func (k keyring) keepDesign(d render.SealDesign, png []byte) error {
 
 // picture is what a page shows of a seal's own picture: drawn where its design is kept
 // and still gives just these bytes, else traced from them. So the page never shows
-// anything but what the maker signed.
+// anything but what the maker signed. With nil fonts, for commands that show no page, it
+// is traced.
 func (k keyring) picture(fonts *render.Fonts, p seal.Picture) (render.SealPicture, error) {
 	text, err := os.ReadFile(k.designFile(p.Data))
 	if err == nil {
@@ -58,11 +59,13 @@ func (k keyring) picture(fonts *render.Fonts, p seal.Picture) (render.SealPictur
 		if design, err = render.ParseSealDesign(text); err != nil {
 			return render.SealPicture{}, err
 		}
-		drawn, err := render.DrawSeal(fonts, design)
-		if err == nil && bytes.Equal(drawn.PNG, p.Data) && drawn.WidthMM == p.Width && drawn.HeightMM == p.Height {
-			return drawn, nil
+		if fonts != nil {
+			drawn, err := render.DrawSeal(fonts, design)
+			if err == nil && bytes.Equal(drawn.PNG, p.Data) && drawn.WidthMM == p.Width && drawn.HeightMM == p.Height {
+				return drawn, nil
+			}
+			slog.Warn("the design of a seal draws another picture than it did: the seal's own is traced", "name", design.Name, "fault", err)
 		}
-		slog.Warn("the design of a seal draws another picture than it did: the seal's own is traced", "name", design.Name, "fault", err)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return render.SealPicture{}, err
 	}

@@ -131,11 +131,16 @@ func (d *sealDrawCmd) Run() error {
 type sealMakeCmd struct {
 	sealAt
 	sealLook
+	Fonts string `help:"Folder of the fonts." type:"path"`
 }
 
 // Run makes the seal. Everything that can fail without the maker's key comes first.
 func (m *sealMakeCmd) Run(ctx context.Context) error {
-	return m.with(ctx, func(in *instance, fonts *render.Fonts) error {
+	fonts, err := openFonts(m.Fonts)
+	if err != nil {
+		return err
+	}
+	return m.with(ctx, func(in *instance) error {
 		rec, a, err := m.authority(ctx, in)
 		if err != nil {
 			return err
@@ -203,13 +208,13 @@ func (k keyring) present(code string) (*seal.Seal, error) {
 // place among the keys first: a crash between the two leaves a seal that the next start
 // of the service enters as in use.
 func (u *sealUseCmd) Run(ctx context.Context) error {
-	return u.with(ctx, func(in *instance, fonts *render.Fonts) error {
+	return u.with(ctx, func(in *instance) error {
 		rec, a, err := u.authority(ctx, in)
 		if err != nil {
 			return err
 		}
 		if a.Code != "" && (rec.Status == registry.SealRecorded || rec.Status == registry.SealSuspended) {
-			if err := in.install(ctx, fonts, rec, a); err != nil {
+			if err := in.install(ctx, rec, a); err != nil {
 				return err
 			}
 		}
@@ -220,12 +225,12 @@ func (u *sealUseCmd) Run(ctx context.Context) error {
 
 // install puts a seal of the register in the place of the one that an authority seals
 // with, which is kept among the retired.
-func (in *instance) install(ctx context.Context, fonts *render.Fonts, rec registry.SealRecord, a authority) error {
+func (in *instance) install(ctx context.Context, rec registry.SealRecord, a authority) error {
 	old, err := in.keys.present(a.Code)
 	if err != nil || old.ID == rec.ID { // which may have been made anew since it was entered
 		return err
 	}
-	key, err := in.keys.sealKey(fonts, a, rec.DER)
+	key, err := in.keys.sealKey(nil, a, rec.DER)
 	if err != nil {
 		return err
 	}
