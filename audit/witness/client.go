@@ -38,7 +38,8 @@ func NewClient(address string) (*Client, error) {
 	}}, nil
 }
 
-// conflict is answer 409: the witness has another checkpoint than the old one.
+// conflict is answer 409: the witness has another checkpoint than the old one, or
+// another root of the size that is sent.
 type conflict struct{ size uint64 }
 
 func (c *conflict) Error() string { return fmt.Sprintf("the witness has cosigned size %d", c.size) }

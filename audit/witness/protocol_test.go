@@ -107,7 +107,8 @@ func (f *fixture) proofCases(t *testing.T) []protocolCase {
 		{"a hash less", body(20, log.proof(20, 30)[1:], at30), 422},
 		{"hashes in another order", body(20, reversed(log.proof(20, 30)), at30), 422},
 		{"another history", fork.body(t, 20, 30), 422},
-		{"another history of that size", fork.body(t, 20, 20), 422},
+		{"another history of that size", fork.body(t, 20, 20), 409},
+		{"another history of that size, with a proof", body(20, log.proof(10, 20), fork.checkpoint(t, 20)), 422},
 		{"another history, the log's proof", body(20, log.proof(20, 30), fork.checkpoint(t, 30)), 422},
 		{"proof for the same size", body(20, log.proof(10, 20), log.checkpoint(t, 20)), 422},
 	}
@@ -210,7 +211,7 @@ func TestEmptyLog(t *testing.T) {
 		body   []byte
 		status int
 	}{
-		"another root": {body(0, nil, wrong), 422},
+		"another root": {body(0, nil, wrong), 409},
 		"with a proof": {body(0, [][]byte{make([]byte, 32)}, f.log.checkpoint(t, 1)), 422},
 	} {
 		if w := f.post(tt.body); w.Code != tt.status {

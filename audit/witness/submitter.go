@@ -227,10 +227,10 @@ func (s *Submitter) submit(ctx context.Context, log *audit.Log, w *standing, nam
 			}
 			w.size, w.lines = c.Size, lines
 			return nil
-		case errors.Is(err, errUnproven):
+		case errors.Is(err, errUnproven), errors.As(err, &other) && other.size == w.size: // of another root, if it is not at fault
 			_, evidence := s.judge(ctx, log, name)
 			return errors.Join(evidence, err)
-		case !errors.As(err, &other) || other.size == w.size:
+		case other == nil:
 			return err
 		case other.size < w.state.Size:
 			return fmt.Errorf("it went back: it had cosigned size %d, and says %d", w.state.Size, other.size)

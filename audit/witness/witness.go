@@ -235,6 +235,9 @@ func (w *Witness) advance(m *memory, q request, c audit.Checkpoint, signed []byt
 		return nil, &refusal{status: http.StatusConflict, size: m.latest.Size, reason: "another checkpoint was cosigned last"}
 	}
 	if err := audit.VerifyConsistency(m.latest, c, q.proof); err != nil {
+		if q.old == c.Size && len(q.proof) == 0 { // so it is the root that differs
+			return nil, &refusal{status: http.StatusConflict, size: m.latest.Size, reason: "another root of that size was cosigned"}
+		}
 		return nil, &refusal{status: http.StatusUnprocessableEntity, reason: "the consistency proof does not verify"}
 	}
 	at := w.cfg.Now().UTC().Truncate(time.Second)
