@@ -65,7 +65,7 @@ func (c *caRevokeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	issuer, serial, err := c.target(k)
+	issuer, serial, err := c.target(k, line.InvalidityDate)
 	if err != nil {
 		return err
 	}
@@ -124,8 +124,9 @@ func (c *caRevokeCmd) line(now time.Time) (line pki.Revoked, err error) {
 	return line, nil
 }
 
-// target finds the CA and the serial number of what is to be revoked.
-func (c *caRevokeCmd) target(k keyring) (issuer *pki.Certificate, serial *big.Int, err error) {
+// target finds the CA and the serial number of what is to be revoked since a time, zero
+// for now. Whether a key could have been lost then is known of a certificate alone.
+func (c *caRevokeCmd) target(k keyring, since time.Time) (issuer *pki.Certificate, serial *big.Int, err error) {
 	if c.Serial != "" {
 		serial, ok := new(big.Int).SetString(strings.ReplaceAll(c.Serial, ":", ""), 16)
 		if !ok || serial.Sign() <= 0 || serial.BitLen() > 160 {
@@ -137,6 +138,9 @@ func (c *caRevokeCmd) target(k keyring) (issuer *pki.Certificate, serial *big.In
 	cert, err := readCertificate(c.Certificate)
 	if err != nil {
 		return nil, nil, err
+	}
+	if !since.IsZero() && since.Before(cert.NotBefore) {
+		return nil, nil, fmt.Errorf("%w: --since %s is before the certificate's validity, which begins at %s", errUsage, c.Since, cert.NotBefore.UTC().Format(time.RFC3339))
 	}
 	issuer, err = k.issuerOf(cert)
 	return issuer, cert.SerialNumber, err

@@ -94,6 +94,7 @@ func TestRevoke(t *testing.T) {
 		{exitUsage, "goes with a lost key", []string{file, "--reason", "superseded", "--since", "2026-01-01T00:00:00Z"}},
 		{exitUsage, "--since", []string{file, "--reason", "keyCompromise", "--since", "yesterday"}},
 		{exitUsage, "in the future", []string{file, "--reason", "keyCompromise", "--since", now.Add(time.Hour).Format(time.RFC3339)}},
+		{exitUsage, "before the certificate's validity", []string{file, "--reason", "keyCompromise", "--since", qr.NotBefore.Add(-time.Second).Format(time.RFC3339)}},
 		{exitUsage, "hexadecimal", []string{"--serial", "xyz", "--reason", "superseded"}},
 		{exitUsage, "hexadecimal", []string{"--serial=-1", "--reason", "superseded"}},
 		{exitUsage, "hexadecimal", []string{"--serial", strings.Repeat("f", 41), "--reason", "superseded"}},
@@ -115,7 +116,7 @@ func TestRevoke(t *testing.T) {
 	s.wantRefused(t, exitInternal, "revoked already", "ca", "revoke", file, "--reason", "certificateHold")
 	s.mustRun(t, "superseded", "ca", "revoke", file, "--reason", "superseded")
 	s.wantRefused(t, exitInternal, "revoked already", "ca", "revoke", "--serial", fmt.Sprintf("%x", qr.SerialNumber), "--reason", "cessationOfOperation")
-	since := now.AddDate(0, 0, -3)
+	since := qr.NotBefore // a minute before it was made
 	s.mustRun(t, since.Format(time.RFC3339), "ca", "revoke", file, "--reason", "keyCompromise", "--since", since.Format(time.RFC3339))
 	s.wantRefused(t, exitInternal, "revoked already", "ca", "revoke", file, "--reason", "keyCompromise")
 	must(t, os.Chtimes(keys.path(ownAnchors), time.Time{}, time.Now().Add(-2*crlRenewal)))

@@ -96,7 +96,7 @@ type caIssueCmd struct {
 	Request string `arg:"" help:"The request, PEM (PKCS#10)." type:"existingfile"`
 	Usage   string `required:"" help:"What the certificate is for (${enum})." enum:"seal-signer,seal-maker,qr,timestamp,trust-list,ocsp"`
 	Days    int    `required:"" help:"How long it is valid, from now on."`
-	USCC    string `name:"uscc" help:"Unified social credit code of the holder, put into the certificate."`
+	USCC    string `name:"uscc" help:"Unified social credit code of the holder, put into the certificate; required for a seal signer."`
 	Output  string `short:"o" required:"" help:"File to write, PEM." type:"path"`
 }
 
@@ -104,6 +104,9 @@ type caIssueCmd struct {
 func (c *caIssueCmd) Run(ctx context.Context) error {
 	if c.Days < 1 || c.Days > 7300 {
 		return fmt.Errorf("%w: --days %d is not 1 to 7300", errUsage, c.Days)
+	}
+	if c.Usage == "seal-signer" && c.USCC == "" {
+		return fmt.Errorf("%w: a seal signer's certificate must state its authority: give --uscc", errUsage)
 	}
 	text, err := os.ReadFile(c.Request)
 	if err != nil {

@@ -245,6 +245,7 @@ func TestOwnCertificates(t *testing.T) {
 
 	issue := func(args ...string) []string { return append([]string{"ca", "issue", request, "-o", file}, args...) }
 	s.wantRefused(t, exitUsage, "--days", issue("--usage", "qr", "--days", "0")...)
+	s.wantRefused(t, exitUsage, "give --uscc", issue("--usage", "seal-signer", "--days", "1")...)
 	s.wantRefused(t, exitUsage, "--usage", issue("--usage", "ca", "--days", "1")...)
 	s.wantRefused(t, exitInternal, "not within the CA's", issue("--usage", "qr", "--days", "7300")...)
 	must(t, os.WriteFile(request, []byte("request"), 0o644))
