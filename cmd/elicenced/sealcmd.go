@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"elicence/crypto/seal"
+	"elicence/licence"
 	"elicence/licence/registry"
 )
 
@@ -45,11 +46,18 @@ func (s *sealAt) change(ctx context.Context, change func(*registry.Registry, reg
 	return s.use(ctx, func(in *instance) error { return change(in.registry, registry.System("command-line")) })
 }
 
-// use opens the instance beside the service, and says when it is done.
+// errNoSeal: the register has no seal of that identifier.
+var errNoSeal = errors.New("not found")
+
+// use opens the instance beside the service, and says when it is done, or that there is
+// no such seal.
 func (s *sealAt) use(ctx context.Context, use func(*instance) error) error {
 	err := s.with(ctx, use)
-	if err == nil {
+	switch {
+	case err == nil:
 		fmt.Printf("%s: done, and logged\n", s.ID)
+	case errors.Is(err, licence.ErrNotFound):
+		return fmt.Errorf("seal %s: %w", s.ID, errNoSeal)
 	}
 	return err
 }
@@ -79,8 +87,11 @@ type sealListCmd struct{ onRegister }
 func (l *sealListCmd) Run(ctx context.Context) error {
 	return l.with(ctx, func(in *instance) error {
 		seals, err := in.registry.Seals(ctx)
+		if err == nil {
+			fmt.Println("authority\tid\tstatus\tname\tnumber\tchanged\treason")
+		}
 		for _, s := range seals {
-			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\n", s.Authority, s.ID, s.Status, s.Name, s.At.Format("2006-01-02"), s.Reason)
+			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\n", s.Authority, s.ID, s.Status, s.Name, s.RecordNumber, s.At.Format("2006-01-02"), s.Reason)
 		}
 		return err
 	})
@@ -94,7 +105,7 @@ type sealApplyCmd struct {
 }
 
 func (a *sealApplyCmd) Run(ctx context.Context) error {
-	return a.with(ctx, func(in *instance) error {
+	return a.use(ctx, func(in *instance) error {
 		if a.Replaces == "" && in.settings.authority(a.Authority).Code != "" {
 			present, err := in.keys.present(a.Authority)
 			if err != nil {
@@ -125,7 +136,7 @@ func (a *sealAcceptCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading %s: %w", a.File, err)
 	}
-	return a.with(ctx, func(in *instance) error {
+	return a.use(ctx, func(in *instance) error {
 		if _, err := in.keys.picture(nil, made.Picture); err != nil {
 			return fmt.Errorf("its picture cannot be shown on a licence: %w", err)
 		}

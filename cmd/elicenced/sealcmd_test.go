@@ -26,20 +26,23 @@ func TestSealCommands(t *testing.T) {
 	if out, err := run("make", id, "--fonts", os.Getenv("ELICENCE_FONTS"), "--diameter-mm", "42", "--reason", "r"); err == nil || !strings.Contains(out, "fonts missing") {
 		t.Errorf("make without fonts: %v: %s", err, out)
 	}
-	if out, err := run("list"); err != nil || !strings.Contains(out, id+"\tin_use\t"+authority.Name) {
+	if out, err := run("list"); err != nil || !strings.HasPrefix(out, "authority\tid\tstatus\tname\tnumber\t") || !strings.Contains(out, id+"\tin_use\t"+authority.Name+"\t"+id+"\t") {
 		t.Errorf("list: %v: %s", err, out)
 	}
 	for i, step := range []struct {
 		command string
 		fails   string // what the service then says; empty: it issues
 	}{{"suspend", "suspended"}, {"use", ""}, {"revoke", "revoked"}} {
-		if out, err := run(step.command, id, "--reason", "测试"); err != nil {
+		if out, err := run(step.command, id, "--reason", "测试"); err != nil || out != id+": done, and logged\n" {
 			t.Fatalf("%s: %v: %s", step.command, err, out)
 		}
 		_, err := s.issueOne(t, r, "seal-"+step.command)
 		if (err == nil) != (step.fails == "") || err != nil && !strings.Contains(err.Error(), "no_seal") {
 			t.Errorf("step %d, %s: issue: %v", i, step.command, err)
 		}
+	}
+	for _, unknown := range [][]string{{"suspend"}, {"use"}, {"record", "--number", "1"}} {
+		s.wantRefused(t, exitUsage, "seal NOPE: not found", append([]string{"seal", unknown[0], "NOPE", "--reason", "测试"}, unknown[1:]...)...)
 	}
 	if out, err := run("use", id, "--reason", "测试"); err == nil || !strings.Contains(out, "status") {
 		t.Errorf("a revoked seal came back: %v: %s", err, out)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"regexp"
 	"slices"
 	"time"
 
@@ -53,7 +54,19 @@ func (l sealLook) draw(fonts *render.Fonts) (p render.SealPicture, design *rende
 		return p, nil, err
 	}
 	p, err = render.DrawSeal(fonts, d)
+	if err == nil && l.needsEmblem() {
+		fmt.Fprintf(os.Stderr, "elicenced: look at it: %s: governments of county level and above bear the national emblem, not a star: --emblem FILE (docs/seals.md)\n", l.Name)
+	}
 	return p, &d, err
+}
+
+// emblemNames end the names of governments of county level and above.
+var emblemNames = regexp.MustCompile(`[省市县区州旗]人民政府$`)
+
+// needsEmblem reports whether a star stands where 国发〔1999〕25号 puts the national emblem.
+func (l sealLook) needsEmblem() bool {
+	star := l.Centre == "star" || l.Centre == "" && l.Shape == "round"
+	return star && l.Emblem == "" && emblemNames.MatchString(l.Name)
 }
 
 // bring takes in a registered picture. What a person should look at is printed.
@@ -140,7 +153,7 @@ func (m *sealMakeCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return m.with(ctx, func(in *instance) error {
+	return m.use(ctx, func(in *instance) error {
 		rec, a, err := m.authority(ctx, in)
 		if err != nil {
 			return err
@@ -181,7 +194,7 @@ func (m *sealMakeCmd) Run(ctx context.Context) error {
 func (s *sealAt) authority(ctx context.Context, in *instance) (registry.SealRecord, authority, error) {
 	rec, err := in.registry.Seal(ctx, s.ID)
 	if err != nil {
-		return rec, authority{}, fmt.Errorf("seal %s: %w", s.ID, err)
+		return rec, authority{}, err
 	}
 	return rec, in.settings.authority(rec.Authority), nil
 }
@@ -208,7 +221,7 @@ func (k keyring) present(code string) (*seal.Seal, error) {
 // place among the keys first: a crash between the two leaves a seal that the next start
 // of the service enters as in use.
 func (u *sealUseCmd) Run(ctx context.Context) error {
-	return u.with(ctx, func(in *instance) error {
+	return u.use(ctx, func(in *instance) error {
 		rec, a, err := u.authority(ctx, in)
 		if err != nil {
 			return err

@@ -72,8 +72,8 @@ func TestSealsMadeToOrder(t *testing.T) {
 			draw = append(draw, "--name", a.Name)
 		}
 		want := drawSeal(t, draw...)
-		s.output(t, "seal", "apply", id, "--authority", a.Code, "--name", w.name, "--reason", "申请")
-		s.output(t, append([]string{"seal", "make", id, "--reason", "制作"}, w.look...)...)
+		s.mustRun(t, id+": done, and logged", "seal", "apply", id, "--authority", a.Code, "--name", w.name, "--reason", "申请")
+		s.mustRun(t, id+": done, and logged", append([]string{"seal", "make", id, "--reason", "制作"}, w.look...)...)
 		s.output(t, "seal", "record", id, "--number", "BA"+id, "--reason", "备案")
 		s.output(t, "seal", "use", id, "--reason", "启用")
 		r := s.serve(t)
@@ -233,6 +233,37 @@ func TestSealLookRefusals(t *testing.T) {
 // brought is a look by a picture.
 func brought(file string, width, height int) sealLook {
 	return sealLook{Shape: "round", Picture: file, WidthMM: width, HeightMM: height}
+}
+
+// TestDrawnSeals runs the commands of docs/seals.md as they stand there: six pictures, and
+// no warning. With a star the two governments of county level and above get one line.
+func TestDrawnSeals(t *testing.T) {
+	page, err := os.ReadFile("../../docs/seals.md")
+	must(t, err)
+	_, script, found := strings.Cut(string(page), "<!-- draw -->\n```sh\n")
+	script, _, closed := strings.Cut(script, "```\n<!-- /draw -->")
+	if !found || !closed {
+		t.Fatal("docs/seals.md has no commands")
+	}
+	starred := regexp.MustCompile(` --emblem \S+`).ReplaceAllString(script, "")
+	for script, warnings := range map[string]int{script: 0, starred: 2} {
+		dir := t.TempDir()
+		must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o755))
+		must(t, os.Symlink(binary, filepath.Join(dir, "bin", "elicenced")))
+		must(t, os.WriteFile(filepath.Join(dir, "emblem.txt"), []byte(wheel), 0o600))
+		cmd := exec.Command("bash", "-eo", "pipefail", "-c", script)
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "ELICENCE_FONTS="+fontsDir())
+		var said bytes.Buffer
+		cmd.Stderr = &said
+		if err := cmd.Run(); err != nil {
+			t.Fatalf("%v\n%s", err, said.String())
+		}
+		drawn, err := filepath.Glob(filepath.Join(dir, "*.png"))
+		must(t, err)
+		if len(drawn) != 6 || strings.Count(said.String(), "bear the national emblem") != warnings || strings.Count(said.String(), "\n") != warnings {
+			t.Errorf("%d pictures, want %d warnings:\n%s", len(drawn), warnings, said.String())
+		}
+	}
 }
 
 // TestSealMakeRefusals is a table of seals that are not made or used: they stay as they
