@@ -1,6 +1,6 @@
 // Command elicence checks licence files and access logs without a server.
 //
-//	elicence verify [--anchors F] [--trust F] [--policy F] [--at RFC3339] [--json] FILE…
+//	elicence verify [--anchors F] [--trust F] [--policy F] [--at RFC3339] [--json | -q] FILE…
 //	elicence inspect [--anchors F] [--at RFC3339] [--json] [--extract DIR] FILE
 //	elicence audit verify --policy FILE EXPORT…
 //	elicence audit prove --policy FILE (--index N [--leaf HEX] | --older FILE) [--checkpoint FILE] [-o FILE] (SOURCE | --server URL --token-file F)
@@ -15,7 +15,7 @@
 //
 // Rules of the output: verdicts go to standard output, complaints about the call
 // to standard error. The first line is the verdict, of a file in Chinese, which an
-// official can act upon without reading on; what follows says why. What comes from
+// official can act upon without reading on; what follows says why. Of several files the last line sums up. What comes from
 // outside, a file's name or a certificate's subject, goes through visible on its way to
 // a terminal. With --json there is one object a line and nothing else.
 //
@@ -110,7 +110,7 @@ func run(args []string, t terminal) (code int) {
 	case helped: // kong calls Exit for --help alone, and goes on
 		return exitGood
 	case err != nil:
-		return complain(t, usageError(err))
+		return complain(t, usageError(fmt.Errorf("%w; see elicence --help", err)))
 	}
 	return complain(t, command.Run())
 }

@@ -21,7 +21,8 @@ type verifyCommand struct {
 	Trust   string    `placeholder:"FILE" help:"Signed trust list with QR signers and licence states. 信任列表。"`
 	Policy  string    `placeholder:"FILE" help:"Log policy, for evidence bundles: the keys of log and witnesses. 日志策略，用于证据包。"`
 	At      time.Time `placeholder:"RFC3339" format:"2006-01-02T15:04:05Z07:00" help:"Validation time; now when absent. 验证时间。"`
-	JSON    bool      `name:"json" help:"One JSON object a line. 每个文件输出一行 JSON。"`
+	JSON    bool      `name:"json" xor:"form" help:"One JSON object a line. 每个文件输出一行 JSON。"`
+	Quiet   bool      `short:"q" xor:"form" help:"One line a file, without the checks. 每个文件只输出一行结论。"`
 	Files   []string  `arg:"" name:"file" help:"Licence files and evidence bundles. 证照文件和证据包。"`
 }
 
@@ -40,7 +41,7 @@ func (c *verifyCommand) Run(t terminal) error {
 	if err != nil {
 		return err
 	}
-	worst := exitGood
+	worst, sum := exitGood, newSummary()
 	var unreadable error
 	for _, name := range c.Files {
 		file, err := readFile(name, bundle.MaxSize)
@@ -57,6 +58,12 @@ func (c *verifyCommand) Run(t terminal) error {
 			return err
 		}
 		worst = worse(worst, exitCode(report))
+		sum.add(report)
+	}
+	if len(c.Files) > 1 && !c.JSON {
+		if err := sum.print(t, len(c.Files)); err != nil {
+			return err
+		}
 	}
 	if unreadable != nil {
 		return noInputError(unreadable)
@@ -132,6 +139,10 @@ func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 		return printJSON(t, line{name, r})
 	}
 	zh, en := r.Headline()
+	if c.Quiet {
+		_, err := fmt.Fprintf(t.out, "%s: %s (%s, %s)\n", visible(name), zh, r.Indication, r.LicenceState)
+		return err
+	}
 	_, err := fmt.Fprintf(t.out, "%s: %s\n  %s (%s; %s, %s)\n", visible(name), zh, en, strings.TrimSpace(fmt.Sprint(r.Indication, " ", r.SubIndication)),
 		r.LicenceState, r.AsKnownAt.Format(time.RFC3339))
 	printChecks(t, r.Checks)

@@ -60,7 +60,7 @@ func main() {
 	}
 	call, err := parser.Parse(os.Args[1:])
 	if err != nil {
-		fail(exitUsage, err)
+		fail(exitUsage, fmt.Errorf("%w; see elicenced --help", err))
 	}
 	if err := checkOutput(call); err != nil {
 		fail(exitCode(err), err)

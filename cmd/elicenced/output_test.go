@@ -3,6 +3,7 @@ package main
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -52,4 +53,13 @@ func TestOutputOutsideInstances(t *testing.T) {
 	s.mustRun(t, "until", "ca", "crl", "-o", list)
 	s.mustRun(t, "until", "ca", "crl", "-o", list)
 	s.mustRun(t, "", "log", "export", "-o", link(list, "export"))
+}
+
+// TestBareCommand: whoever types the name alone is told where to read on.
+func TestBareCommand(t *testing.T) {
+	cmd := exec.Command(binary)
+	out, _ := cmd.CombinedOutput()
+	if cmd.ProcessState.ExitCode() != exitUsage || !strings.Contains(string(out), "elicenced --help") {
+		t.Errorf("%d: %s", cmd.ProcessState.ExitCode(), out)
+	}
 }
