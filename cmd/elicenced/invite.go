@@ -19,7 +19,7 @@ The demo is served at %[1]s until you press Ctrl-C.
 
 Try (the second ends with code 1, for it holds the revoked licence):
   %[4]s verify --anchors %[2]s/anchors.pem %[2]s/sample-*.pdf
-  %[4]s verify --anchors %[2]s/anchors.pem --trust %[2]s/trust.json %[2]s/*.pdf
+  %[4]s verify --anchors %[2]s/anchors.pem --trust %[2]s/trust.json %[2]s/sample-*.pdf %[2]s/revoked-*.pdf
   %[4]s audit verify --policy %[2]s/log-policy.txt %[2]s/log-export
   %[4]s verify --anchors %[2]s/anchors.pem --policy %[2]s/log-policy.txt %[2]s/bundle.zip
 
