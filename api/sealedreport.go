@@ -72,6 +72,9 @@ func (x *exchange) answerSealed(read func() (verify.Input, error)) {
 	if report == nil {
 		return
 	}
+	if report.Indication != verify.TotalPassed {
+		report.Licence = nil // the platform's seal vouches for no content that nobody is known to have signed
+	}
 	file, receipt, err := x.seal(platform, report, receipt)
 	if !x.settle(receipt, err) {
 		return
@@ -126,7 +129,7 @@ func (c *reportFileJSON) fields(receipt audit.Receipt) map[string]any {
 	r := c.Report
 	f := map[string]any{
 		"verified_at": chineseClock(r.VerifiedAt), "state": c.state(), "reasons": c.reasons(), "summary": c.summary(), "checks": c.rows(),
-		"file_digest": r.FileDigest, "qr_digest": r.QRDigest, "asked_by": "未登录的公众",
+		"unstated": c.unstated(), "file_digest": r.FileDigest, "qr_digest": r.QRDigest, "asked_by": "未登录的公众",
 		"log_index": r.LogIndex, "log_leaf": c.Receipt.Leaf, "log_name": "—", "log_checkpoint": "—",
 		"headline_" + map[tone]string{toneGood: "good", toneFailed: "bad", toneUnusable: "bad", toneUndecided: "open", toneUnchecked: "open"}[r.Tone]: r.Headline.ZH,
 	}
@@ -161,13 +164,34 @@ func chineseClock(t time.Time) string { return t.In(beijing).Format("2006年1月
 func (c *reportFileJSON) state() string {
 	r := c.Report
 	if r.Tone == toneFailed {
-		return "文件没有通过核验，不对证照状态作判断"
+		return c.subject() + "没有通过核验，不对证照状态作判断"
 	}
 	s := "证照状态：" + stateLabel(r.LicenceState) + "（截至北京时间 " + r.AsKnownAt.In(beijing).Format(time.DateTime) + "）"
 	if r.AsOf != nil {
 		s += "　" + r.AsOf.Date.String() + " 的状态：" + stateLabel(r.AsOf.State)
 	}
 	return s
+}
+
+// subject is what was verified.
+func (c *reportFileJSON) subject() string {
+	if c.Report.CodeAlone {
+		return "二维码"
+	}
+	return "文件"
+}
+
+// unstated says why the report states no content; empty when it does.
+func (c *reportFileJSON) unstated() string {
+	switch r := c.Report; {
+	case r.Licence != nil:
+		return ""
+	case r.GenuineReport():
+		return "这是核验报告，不是证照，没有证照内容"
+	case r.Tone == toneFailed:
+		return c.subject() + "没有通过核验，不列出证照内容"
+	}
+	return "未能确认真伪，不列出证照内容"
 }
 
 // reasons are the first checks that did not pass; of a good report what to do with it.

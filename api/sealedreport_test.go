@@ -15,6 +15,7 @@ import (
 	"elicence/audit"
 	"elicence/crypto/cryptotest"
 	"elicence/crypto/pdfsig"
+	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 	"elicence/verify"
@@ -96,6 +97,7 @@ func TestSealedReport(t *testing.T) {
 		{"a file and another code", formOf(t, part{"file", "a.pdf", string(file)}, part{"qr", "", lifted}), "验证不通过：这份文件不能采信", false},
 		{"a changed file", ask{as: verifier, mediaType: "application/pdf", body: changed}, "验证不通过：这份文件不能采信", false},
 		{"nonsense with odd characters", ask{as: verifier, mediaType: "application/pdf", body: []byte("%PDF-1.7\n/SubFilter /😀\u202e𠀀\uf8ff" + strings.Repeat("長", 20) + " ")}, "验证不通过：这份文件不能采信", false},
+		{"a code with a made-up key id and signature", ask{body: []byte(`{"qr":"` + forgedCode(t, file) + `"}`)}, "无法确认：现有依据不足", false},
 		{"nothing", ask{as: verifier, mediaType: "application/pdf"}, "验证不通过：这份文件不能采信", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -276,5 +278,57 @@ func TestSealedReportForm(t *testing.T) {
 	empty.method, empty.path = "POST", "/V/report"
 	if a := w.do(empty); a.StatusCode != 400 || !strings.Contains(string(a.body), "没有收到文件或二维码") {
 		t.Errorf("nothing: %d", a.StatusCode)
+	}
+}
+
+// forgedCode is a file's QR code with another key id and a signature out of thin air.
+func forgedCode(t testing.TB, file []byte) string {
+	t.Helper()
+	f, err := pdfsig.Read(file)
+	must(t, err)
+	m, err := licence.ParseQRMessage(f.Attachments["qr.cbor"])
+	must(t, err)
+	forged, err := m.Payload.Message([8]byte{1, 2, 3}, [64]byte{31: 1, 63: 1})
+	must(t, err)
+	text, err := licence.NewQRText(registrytest.PublicURL, forged)
+	must(t, err)
+	return text.String()
+}
+
+// TestSealedReportContent: only what was verified and passed has its content on paper, in
+// report.json and on the page; else the report says why there is none.
+func TestSealedReportContent(t *testing.T) {
+	w := open(t)
+	file := w.download(w.issue(food, "v").Identifier)
+	forged := forgedCode(t, file)
+	w.token(verifier)
+	report, _ := w.sealed(ask{mediaType: "application/pdf", body: file})
+	const holder = "杭州西湖知味样例餐饮有限公司"
+	for _, c := range []struct {
+		name string
+		ask
+		want, not string
+	}{
+		{"a forged code", ask{body: []byte(`{"qr":"` + forged + `"}`)}, "未能确认真伪，不列出证照内容", holder},
+		{"no code", ask{body: []byte(`{"qr":"x"}`)}, "二维码没有通过核验，不列出证照内容", "文件没有通过核验"},
+		{"the state of no code", ask{body: []byte(`{"qr":"x"}`)}, "二维码没有通过核验，不对证照状态作判断", "文件没有通过核验"},
+		{"no file", ask{mediaType: "application/pdf", body: []byte("x")}, "文件没有通过核验，不列出证照内容", "二维码没有通过核验"},
+		{"a report", ask{mediaType: "application/pdf", body: report.body}, "这是核验报告，不是证照，没有证照内容", "没有通过核验"},
+		{"a licence", ask{mediaType: "application/pdf", body: file}, holder, "不列出证照内容"},
+	} {
+		c.as = verifier
+		a, f := w.sealed(c.ask)
+		_, text := printed(t, a.body)
+		if !strings.Contains(text, c.want) || strings.Contains(text, c.not) {
+			t.Errorf("%s: the report lacks %q, or has %q:\n%s", c.name, c.want, c.not, text)
+		}
+		if data := string(f.Attachments["report.json"]); strings.Contains(data, `"licence":`) != (c.want == holder) {
+			t.Errorf("%s: attached: %s", c.name, data)
+		}
+	}
+	q := formOf(t, part{"file", "", ""}, part{"qr", "", forged})
+	q.method, q.path = "POST", "/V"
+	if page := string(w.do(q).body); !strings.Contains(page, `<section class="report undecided"`) || strings.Contains(page, holder) {
+		t.Error("the page shows what a forged code states")
 	}
 }

@@ -136,7 +136,8 @@ type Report struct {
 	// Licence is the licence stated by the file; nil for a QR code, for a file
 	// that failed and for one whose data could not be read.
 	Licence *licence.Licence `json:"-"`
-	// QR is the QR payload; nil when it failed or could not be read.
+	// QR is the QR payload; nil unless the check qr passed, for anybody can write a code
+	// with a signature that nobody here can check.
 	QR *licence.QRPayload `json:"-"`
 }
 
@@ -166,7 +167,7 @@ func (r *Report) Headline() (inChinese, inEnglish string) {
 		zh, this, en = "二维码", "这个二维码", "QR code"
 	}
 	switch {
-	case r.genuineReport():
+	case r.GenuineReport():
 		return "这是核验报告，不是证照；报告本身真实、未被改动", "This is a genuine verification report, and no licence"
 	case r.Indication == TotalFailed:
 		return "验证不通过：" + this + "不能采信", "Failed: do not rely on this " + en

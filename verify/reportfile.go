@@ -62,9 +62,9 @@ func (s *session) checkReporter(want string) {
 	s.set(CheckSignerCertificate, path.Code, evidence)
 }
 
-// genuineReport reports whether r is on a verification report with nothing wrong but
+// GenuineReport reports whether r is on a verification report with nothing wrong but
 // that it is no licence.
-func (r *Report) genuineReport() bool {
+func (r *Report) GenuineReport() bool {
 	bad := slices.DeleteFunc(slices.Clone(r.Checks), func(c Check) bool { return gravity(c) < 2 })
 	return len(bad) == 1 && bad[0].Code == "verification_report"
 }

@@ -90,7 +90,7 @@ func (s *session) report() *Report {
 	}
 	if r.Indication != TotalFailed {
 		r.Licence = s.licence
-		if s.qr != nil {
+		if s.qr != nil && s.good(CheckQR) {
 			r.QR = &s.qr.Payload
 		}
 	}
