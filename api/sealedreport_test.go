@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -185,7 +186,7 @@ func TestReportEntryPage(t *testing.T) {
 		before := w.size()
 		a := get(path)
 		page := string(a.body)
-		for _, want := range []string{content.Number, sm3Hex(file), "2026-06-01 08:00:00", "<strong>通过</strong>", string(issued.Identifier)} {
+		for _, want := range []string{content.Number, sm3Hex(file), "2026-06-01 08:00:00", "<strong>通过</strong>", "改动打印件无法由本页发现", string(issued.Identifier)} {
 			if a.StatusCode != 200 || !strings.Contains(page, want) {
 				t.Errorf("%s: %d, the page lacks %s", path, a.StatusCode, want)
 			}
@@ -204,6 +205,21 @@ func TestReportEntryPage(t *testing.T) {
 		if a.StatusCode != 404 || !strings.Contains(string(a.body), "没有这份核验报告") || strings.Contains(string(a.body), sm3Hex(file)) || w.size() != before+1 {
 			t.Errorf("%s: %d", path, a.StatusCode)
 		}
+	}
+	// A verification that no report was sealed on has no page, though its verifier knows the leaf.
+	bare := w.do(ask{method: "POST", path: "/api/v1/verifications", mediaType: "application/pdf", body: file})
+	if a := get("/R/" + bare.Header.Get("Elicence-Log-Index") + "-" + bare.Header.Get("Elicence-Log-Leaf")); bare.StatusCode != 200 || a.StatusCode != 404 {
+		t.Errorf("no report: %d, %d", bare.StatusCode, a.StatusCode)
+	}
+	// Nor has one whose report was refused.
+	_, err := w.ChangeSeal(t.Context(), registry.System("test"), "TEST"+registrytest.Platform.Code, registry.SealSuspended, "r")
+	must(t, err)
+	refused := w.size()
+	w.do(ask{method: "POST", path: reportPath, mediaType: "application/pdf", body: file})
+	if e := w.since(refused); len(e) != 2 || e[1].Result != audit.ResultRefused {
+		t.Errorf("log: %+v", e)
+	} else if a := get("/R/" + strconv.FormatUint(refused, 10) + "-" + w.leaf(refused)); a.StatusCode != 404 {
+		t.Errorf("a refused report: %d", a.StatusCode)
 	}
 	// An entry that is no verification is none, whoever knows its leaf.
 	issue := w.do(ask{method: "GET", path: "/api/v1/licences/" + string(issued.Identifier), as: approval})

@@ -338,6 +338,16 @@ func (w *world) size() uint64 {
 	return head.Size
 }
 
+// leaf is the leaf hash of an entry, in hex.
+func (w *world) leaf(index uint64) (leaf string) {
+	w.t.Helper()
+	must(w.t, w.Backend.Rows(context.Background(), registrytest.LogID, index, index+1, func(row audit.Row) error {
+		leaf = fmt.Sprintf("%x", audit.LeafHash(row.Record))
+		return nil
+	}))
+	return leaf
+}
+
 // since returns the entries of the access log from an index on.
 func (w *world) since(index uint64) []audit.Entry {
 	w.t.Helper()

@@ -11,6 +11,9 @@ import (
 
 // Query says which entries to search for.
 type Query struct {
+	// LogID names another log in the same storage, such as one that this log succeeds;
+	// empty is this log.
+	LogID string
 	// Keys are what an entry must be found by, all of them; none asks for every entry.
 	Keys []Key
 	// From and To bound the time of logging, To not included; zero is unbounded.
@@ -39,6 +42,11 @@ const (
 // lead to an entry: whether it is one is read in its record and opening. A search that
 // had to look at very much returns what it has so far, which may be nothing, and next.
 func (l *Log) Search(ctx context.Context, q Query) (found []Found, next uint64, err error) {
+	if q.LogID != "" {
+		cfg := l.cfg
+		cfg.LogID = q.LogID
+		l = &Log{cfg: cfg}
+	}
 	low, high, err := l.span(ctx, q)
 	if err != nil {
 		return nil, 0, err

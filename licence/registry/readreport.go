@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"elicence/audit"
@@ -24,9 +25,11 @@ type ReportEntry struct {
 	Identifier string
 }
 
-// ReadReport compares a printed report with the log: it finds the entry that the report
-// names by index and leaf hash (lower-case hex). Whoever has both has the report, for
-// nobody can guess a leaf hash. licence.ErrNotFound for any other.
+// ReadReport finds what the log says of the verification that a report is on, which the
+// report names by index and leaf hash (lower-case hex): nobody can guess a leaf hash,
+// though every verifier is told their own. licence.ErrNotFound where no report was sealed
+// on that verification, and for any other entry. What a copy on paper says besides is not
+// in the log: only the report's seal proves it.
 func (r *Registry) ReadReport(ctx context.Context, c Caller, index uint64, leaf string) (e ReportEntry, receipt audit.Receipt, err error) {
 	receipt, err = r.gate(ctx, c, &access{action: ActionReadReport, object: ReportNumber(index),
 		check: func() error { e, err = r.reportEntry(ctx, index, leaf); return err }})
@@ -64,5 +67,33 @@ func (r *Registry) reportEntryOf(ctx context.Context, logID string, index uint64
 	if fault != nil {
 		return e, fmt.Errorf("reading entry %d: %w", index, fault)
 	}
+	if err == nil {
+		err = r.reportSealed(ctx, logID, e)
+	}
 	return e, err
+}
+
+// sealingTime is more than the time from a verification to the sealing of its report,
+// which one request does.
+const sealingTime = time.Hour
+
+// reportSealed is nil when the log has the permission to seal the report on e, else
+// licence.ErrNotFound. A crash behind that entry leaves a report that nobody got.
+func (r *Registry) reportSealed(ctx context.Context, logID string, e ReportEntry) error {
+	head, err := r.cfg.LogReader.Head(ctx, logID)
+	if err != nil {
+		return fmt.Errorf("reading log head: %w", err)
+	}
+	q := audit.Query{LogID: logID, Keys: []audit.Key{{Kind: audit.KeyObject, Value: e.Number}, {Kind: audit.KeyAction, Value: string(ActionReport)}},
+		From: e.At, To: e.At.Add(sealingTime), Below: head.Size, Limit: MaxPage}
+	for q.Below > 0 {
+		var found []audit.Found
+		if found, q.Below, err = r.cfg.Log.Search(ctx, q); err != nil {
+			return fmt.Errorf("searching for the seal of report %s: %w", e.Number, err)
+		}
+		if slices.ContainsFunc(found, func(f audit.Found) bool { return f.Parsed.Entry.Result == audit.ResultAllowed }) {
+			return nil
+		}
+	}
+	return licence.ErrNotFound
 }

@@ -21,6 +21,8 @@ func TestSucceededLog(t *testing.T) {
 		return registry.Verdict{Code: "TotalPassed", Object: string(issued.Identifier)}
 	})
 	must(t, err)
+	_, _, err = s.SealReport(t.Context(), registry.Anonymous("r"), registry.ReportRequest{Verification: receipt, Data: []byte("{}"), Fields: map[string]any{}})
+	must(t, err)
 	leaf := hex.EncodeToString(receipt.LeafHash[:])
 	succeeding := func(succeeded ...string) *registry.Registry {
 		t.Helper()

@@ -241,6 +241,8 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 	"Registry.ReadReport": func(w *walker, ctx context.Context) call {
 		verified, err := w.Verify(ctx, registry.Anonymous("walk"), [32]byte{1}, func(registry.Lookup) registry.Verdict { return registry.Verdict{Code: "TotalFailed"} })
 		must(w.t, err)
+		_, _, err = w.SealReport(ctx, registry.Anonymous("walk"), registry.ReportRequest{Verification: verified, Data: []byte("{}"), Fields: map[string]any{}})
+		must(w.t, err)
 		return answering(func(r *registry.Registry) (registry.ReportEntry, audit.Receipt, error) {
 			return r.ReadReport(ctx, registry.Anonymous("walk"), verified.Index, fmt.Sprintf("%x", verified.LeafHash))
 		})
