@@ -156,6 +156,7 @@ func TestBadRequest(t *testing.T) {
 		{"reuse without case", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"case_number": ""})}, 422, "invalid_request", "case_number", "reuse"},
 		{"reuse for another matter", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"matter_code": "000000000000"})}, 403, "forbidden", "", "reuse"},
 		{"reuse of a field not granted", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"fields": []string{"holder.code"}})}, 403, "forbidden", "", "reuse"},
+		{"reuse of too many", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"limit": 101})}, 422, "invalid_request", "limit", "reuse"},
 		{"reuse of fields that are no texts", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"fields": []int{1}})}, 422, "invalid_request", "fields[0]", "reuse"},
 		{"form instead of JSON", ask{method: "POST", path: path + "/revoke", as: approval, key: "r", mediaType: "application/x-www-form-urlencoded", body: reason}, 415, "unsupported_media_type", "", "revoke"},
 		{"another charset", ask{method: "POST", path: path + "/revoke", as: approval, key: "r", mediaType: "application/json; charset=gbk", body: reason}, 415, "unsupported_media_type", "", "revoke"},

@@ -248,3 +248,39 @@ func holderCode(t testing.TB) string {
 	must(t, json.Unmarshal(reuseBody(t, nil), &q))
 	return string(q.Holder)
 }
+
+// TestReusePages: a reuse says that there are more licences than it gave, and the cursor
+// leads to each of them once.
+func TestReusePages(t *testing.T) {
+	w := open(t)
+	w.token(partner)
+	want := map[string]bool{}
+	for _, key := range []string{"a", "b", "c"} {
+		want[string(w.issue(food, key).Identifier)] = true
+	}
+	cursor := any(nil)
+	for page := 0; ; page++ {
+		var got struct {
+			Licences []struct {
+				Identifier string `json:"identifier"`
+			} `json:"licences"`
+			NextCursor string `json:"next_cursor"`
+		}
+		w.do(ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"limit": 2, "cursor": cursor})}).json(t, &got)
+		for _, l := range got.Licences {
+			if !want[l.Identifier] {
+				t.Errorf("page %d: %s again, or not of this holder", page, l.Identifier)
+			}
+			delete(want, l.Identifier)
+		}
+		if got.NextCursor == "" {
+			break
+		}
+		if cursor = got.NextCursor; page > 2 {
+			t.Fatal("no end")
+		}
+	}
+	if len(want) != 0 {
+		t.Errorf("never shown: %v", want)
+	}
+}

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"encoding/hex"
 
 	"elicence/audit"
@@ -120,6 +121,7 @@ func readReuse(r *reader) registry.ReuseRequest {
 	return registry.ReuseRequest{
 		Holder:   licence.Holder{Code: holder.required("code", maxCode), CodeType: licence.HolderCodeType(holder.required("code_type", maxCodeType))},
 		TypeCode: r.required("type_code", maxType), Fields: r.texts("fields", 100, 128),
+		After: r.cursor("cursor"), Limit: cmp.Or(r.integer("limit", 1, registry.MaxPage), registry.MaxPage),
 		Use: registry.Use{Purpose: r.required("purpose", maxText), Case: r.required("case_number", maxText),
 			Matter: r.required("matter_code", maxText), Operator: r.required("operator", maxText)},
 	}
@@ -135,6 +137,8 @@ type reusedJSON struct {
 // reuseAnswer is the answer to a reuse.
 type reuseAnswer struct {
 	Licences []reusedJSON `json:"licences"`
+	// NextCursor is empty on the last page.
+	NextCursor string `json:"next_cursor"`
 }
 
 // reuse reads granted fields of a holder's licences for one case.
@@ -143,6 +147,9 @@ func (x *exchange) reuse(q registry.ReuseRequest) (reuseAnswer, audit.Receipt, e
 	a := reuseAnswer{Licences: make([]reusedJSON, 0, len(reused))}
 	for _, l := range reused {
 		a.Licences = append(a.Licences, reusedJSON(l))
+	}
+	if len(reused) == q.Limit {
+		a.NextCursor = cursorAfter(reused[q.Limit-1].Identifier)
 	}
 	return a, receipt, err
 }

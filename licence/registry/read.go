@@ -176,7 +176,10 @@ type ReuseRequest struct {
 	TypeCode string
 	// Fields are the fields asked for; empty asks for all that is granted.
 	Fields []string
-	Use    Use
+	// After and Limit (1 to MaxPage, 0 for MaxPage) choose a page, as of a Query.
+	After licence.Identifier
+	Limit int
+	Use   Use
 }
 
 // Reused is what a reuse gives of one licence: the granted fields, by name.
@@ -233,7 +236,11 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest) (Gran
 	if err := grant.permits(q, r.today()); err != nil {
 		return grant, nil, err
 	}
-	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, Limit: MaxPage, Issued: true})
+	limit := q.Limit
+	if limit < 1 || limit > MaxPage {
+		limit = MaxPage
+	}
+	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true})
 	return grant, records, err
 }
 
