@@ -3,6 +3,7 @@ package licence
 import (
 	"slices"
 	"strings"
+	"unicode"
 )
 
 // Request asks for one licence: what an approval system sends when a case
@@ -56,6 +57,9 @@ func (it *CatalogueItem) Check(r Request, today Date) error {
 func (r Request) check(f *faults, today Date) {
 	r.Authority.check(f)
 	f.text("holder.name", r.Holder.Name, maxNameRunes)
+	if r.Holder.Name != "" && !strings.ContainsFunc(r.Holder.Name, isLetterOrDigit) {
+		f.add("holder.name", CodeBadFormat, "has no letter and no digit")
+	}
 	if r.Holder.CodeType == "" {
 		f.add("holder.code_type", CodeMissing, "is required")
 	} else if r.Holder.CodeType.Kind() == "" {
@@ -77,6 +81,8 @@ func (r Request) check(f *faults, today Date) {
 		f.add("fields", CodeTooLarge, "are larger than %d bytes", maxFieldsBytes)
 	}
 }
+
+func isLetterOrDigit(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
 
 // maxFieldsBytes bounds a type's own fields in canonical JSON, so that a licence
 // built from a checked request is one that ParseData reads.

@@ -56,6 +56,8 @@ func TestParseRequestRefuses(t *testing.T) {
 
 		{"no name", food, name + ",", ``, "holder.name missing"},
 		{"empty name", food, name, rep(""), "holder.name too_short"},
+		{"name of blank Braille", food, name, rep(`\u2800\u2800`), "holder.name bad_format"},
+		{"name of marks", food, name, rep("——（）·"), "holder.name bad_format"},
 		{"null name", food, name, `"name": null`, "holder.name wrong_type"},
 		{"name of 201", food, name, rep(strings.Repeat("长", 201)), "holder.name too_long"},
 		{"name of 1,000", food, name, rep(strings.Repeat("𪚥", 1000)), "holder.name too_long"},

@@ -14,8 +14,8 @@ import (
 const CodeUndrawable = "undrawable_character"
 
 // CheckText reports whether s can be drawn: valid UTF-8, no control, formatting,
-// private-use or unassigned character, no pictograph, no combining mark (we do no shaping), and
-// every character in some font. The error is a *licence.RequestError that names
+// private-use or unassigned character, no pictograph, no combining mark (we do no shaping), no
+// character without width, and every character in some font. The error is a *licence.RequestError that names
 // the first bad character and its code point; any other error means that a font
 // could not be read.
 func (f *Fonts) CheckText(field, s string) error { return f.CheckFace(MainFace, field, s) }
@@ -31,12 +31,15 @@ func (f *Fonts) CheckFace(face, field, s string) error {
 		if code, fault := badRune(r); code != "" {
 			return Refused(field, code, "holds the %s %s at character %d", fault, Describe(r), n)
 		}
-		_, ok, err := f.Glyph(face, r)
+		g, ok, err := f.Glyph(face, r)
 		if err != nil {
 			return err
 		}
 		if !ok {
 			return Refused(field, CodeUndrawable, "holds %s at character %d, which no font can draw", Describe(r), n)
+		}
+		if g.Advance() == 0 { // such as the tone marks U+A700 to U+A707
+			return Refused(field, CodeUndrawable, "holds the character without width U+%04X at character %d", r, n)
 		}
 	}
 	return nil

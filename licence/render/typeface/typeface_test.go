@@ -138,6 +138,17 @@ func TestWrap(t *testing.T) {
 	}
 }
 
+// TestNoWidth: what would take no room on the page is refused by name.
+func TestNoWidth(t *testing.T) {
+	f := open(t)
+	for _, s := range []string{"\ua700", "\ua707", "陈\ua703"} {
+		var refused *licence.RequestError
+		if err := f.CheckText("holder.name", s); !errors.As(err, &refused) || refused.Fields[0].Code != typeface.CodeUndrawable || !strings.Contains(refused.Fields[0].Detail, "U+A70") {
+			t.Errorf("%q: %v", s, err)
+		}
+	}
+}
+
 // FuzzCheckText: what is accepted can be cut, what is refused is named.
 func FuzzCheckText(f *testing.F) {
 	for _, s := range []string{"陈䶮", "𰻝", "\x00", "\u202e", "e\u0301", "\xff", "\U000F0000", "\u3164"} {
