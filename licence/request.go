@@ -76,6 +76,10 @@ func (r Request) check(f *faults, today Date) {
 		f.text("number", r.Number, maxNumberRunes)
 	}
 	r.checkDates(f)
+	// A day of grace is for a client whose clock is ahead.
+	if tomorrow := DateOf(today.EndsAt()); r.IssuedOn.inRange() && r.IssuedOn.Compare(tomorrow) > 0 {
+		f.add("issued_on", CodeOutOfRange, "is after %s, tomorrow in Asia/Shanghai", tomorrow)
+	}
 	f.value("fields", r.Fields, maxDepth)
 	if b, err := MarshalCanonical(r.Fields); err == nil && len(b) > maxFieldsBytes {
 		f.add("fields", CodeTooLarge, "are larger than %d bytes", maxFieldsBytes)

@@ -99,9 +99,11 @@ func TestParseRequestRefuses(t *testing.T) {
 		{"date a number", food, `"2026-02-26"`, "20260226", "issued_on wrong_type"},
 		{"empty date", food, "2031-02-28", "", "expires_on too_short"},
 		{"1899", food, "2026-02-26", "1899-12-31", "issued_on out_of_range"},
+		{"the day after tomorrow", food, "2026-02-26", "2026-07-02", "issued_on out_of_range"},
+		{"years ahead", food, `"2026-02-26"`, `"2029-02-26"`, "issued_on out_of_range"},
 		{"2201", food, "2031-02-28", "2201-01-01", "expires_on out_of_range"},
 		{"expires before effective", food, "2031-02-28", "2026-02-28", "expires_on date_order"},
-		{"expires before issue", food, "2026-02-26", "2031-03-01", "expires_on date_order"},
+		{"expires before issue", food, "2026-02-26", "2031-03-01", "expires_on date_order;issued_on out_of_range"},
 		{"no last day", food, `"expires_on": "2031-02-28",`, ``, "expires_on missing"},
 
 		{"no case", food, `"case_number": "3301062026022600004",`, ``, "case_number missing"},
@@ -326,4 +328,13 @@ func FuzzParseRequest(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// TestIssuedTomorrow: tomorrow is the last day that a licence may be issued on.
+func TestIssuedTomorrow(t *testing.T) {
+	body, a := sample(t, "food-canteen")
+	s := strings.Replace(string(body), `"issued_on": "2026-02-26"`, `"issued_on": "2026-07-01"`, 1)
+	if _, _, err := licence.ParseRequest([]byte(s), catalogue(t), a, today); err != nil || s == string(body) {
+		t.Error(err)
+	}
 }
