@@ -12,6 +12,8 @@ import (
 	"elicence/api"
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/registry"
+	"elicence/licence/registry/registrytest"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -41,6 +43,11 @@ func problemIn(t testing.TB, a answer) problem {
 func TestBadIssue(t *testing.T) {
 	w := open(t)
 	w.issue(food, "used")
+	births := registry.Client{ID: "births", Salt: []byte("salt"), SecretHash: registry.HashSecret([]byte("salt"), "births"),
+		Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: registrytest.Authorities[birthType], Types: []string{birthType}}
+	_, err := w.PutClient(t.Context(), registry.System("test"), births)
+	must(t, err)
+	w.token(births.ID)
 	in := func(name, value string) []byte { return change(t, food, map[string]any{name: value}) }
 	raw := func(old, new string) []byte { return bytes.Replace(sample(t, food), []byte(old), []byte(new), 1) }
 	for _, c := range []struct {
@@ -86,8 +93,11 @@ func TestBadIssue(t *testing.T) {
 		{"10 MB", bytes.Repeat([]byte("["), 10<<20), 413, "too_large", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			before := w.size()
-			a := w.do(ask{method: "POST", path: "/api/v1/licences", as: approval, key: "bad", body: c.body, header: map[string]string{"X-Request-Id": "bad-1"}})
+			before, as := w.size(), approval
+			if bytes.Contains(c.body, []byte(birthType)) {
+				as = births.ID
+			}
+			a := w.do(ask{method: "POST", path: "/api/v1/licences", as: as, key: "bad", body: c.body, header: map[string]string{"X-Request-Id": "bad-1"}})
 			p := problemIn(t, a)
 			if p.Status != c.status || p.Code != c.code {
 				t.Fatalf("got %+v, want %d %s", p, c.status, c.code)
@@ -313,4 +323,33 @@ func asRequestError(err error) []licence.FieldError {
 		panic(err)
 	}
 	return invalid.Fields
+}
+
+// TestRefusalsSayWhy: a refusal names what is accepted, or which right is missing, and a
+// client that may not issue a type hears that before any fault of the body.
+func TestRefusalsSayWhy(t *testing.T) {
+	w := open(t)
+	for _, as := range []string{approval, partner} {
+		w.token(as)
+	}
+	verify, issue, reuse := "/api/v1/verifications", "/api/v1/licences", "/api/v1/reuse"
+	for _, c := range []struct {
+		ask
+		status int
+		want   string
+	}{
+		{ask{path: verify, mediaType: "image/png", body: []byte("x")}, 415, "application/pdf or application/json or multipart/form-data"},
+		{ask{path: verify, mediaType: "/", body: []byte("x")}, 415, "application/pdf or application/json or multipart/form-data"},
+		{ask{path: issue, as: approval, key: "k", mediaType: "text/plain", body: sample(t, food)}, 415, "must be application/json,"},
+		{ask{path: issue, as: approval, key: "k", body: []byte(`{"type_code":"` + birthType + `"}`)}, 403, "does not issue licences of type " + birthType},
+		{ask{path: issue, as: partner, key: "k", body: sample(t, food)}, 403, "your role may not issue"},
+		{ask{path: reuse, as: partner, body: reuseBody(t, map[string]any{"matter_code": "000000000000"})}, 403, "does not cover matter 000000000000"},
+		{ask{path: reuse, as: partner, body: reuseBody(t, map[string]any{"fields": []string{"holder.code"}})}, 403, "field holder.code is not granted"},
+		{ask{path: reuse, as: partner, body: reuseBody(t, map[string]any{"type_code": birthType})}, 403, "no grant for this type"},
+	} {
+		c.method = "POST"
+		if p := problemIn(t, w.do(c.ask)); p.Status != c.status || !strings.Contains(p.Detail, c.want) || len(p.Errors) != 0 {
+			t.Errorf("%s: %+v; want %d %s", c.path, p, c.status, c.want)
+		}
+	}
 }

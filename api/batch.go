@@ -174,7 +174,7 @@ func (x *exchange) verificationBatch() {
 		return
 	}
 	if !x.caller.MayAct(registry.ActionVerify) {
-		x.refuse(registry.ErrForbidden)
+		x.refuse(fmt.Errorf("%w: your role may not %s", registry.ErrForbidden, registry.ActionVerify))
 		return
 	}
 	room, sender := x.room()
@@ -264,7 +264,7 @@ func (x *exchange) batchResults() {
 // and one as_of for all of them.
 func (x *exchange) readBatch() (*batch, error) {
 	if mediaType, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type")); err != nil || mediaType != "multipart/form-data" {
-		return nil, errMediaType
+		return nil, errMediaType("multipart/form-data")
 	}
 	if x.r.ContentLength > maxBatch {
 		return nil, errTooLarge

@@ -129,7 +129,7 @@ func (x *exchange) read(mediaType string, limit int64) ([]byte, error) {
 	given, parameters, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	charset := parameters["charset"]
 	if err != nil || given != mediaType || x.r.Header.Get("Content-Encoding") != "" || charset != "" && !strings.EqualFold(charset, "utf-8") {
-		return nil, errMediaType
+		return nil, errMediaType(mediaType)
 	}
 	return readAll(http.MaxBytesReader(x.w, x.r.Body, limit))
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"elicence/audit"
@@ -34,7 +35,6 @@ var (
 	errBadLink      = &refusal{code: "link_spent", detail: "the sign-in link was used already, or has expired"}
 	errNoSession    = &refusal{code: "not_signed_in", detail: "sign in first"}
 	errTooLarge     = &refusal{code: "too_large", detail: "the body is larger than is accepted here"}
-	errMediaType    = &refusal{code: "unsupported_media_type", detail: "the Content-Type, or Content-Encoding, is not accepted here"}
 	errUnreadable   = &refusal{code: "body_unreadable", detail: "the body ended early, came too slowly or could not be read"}
 	errMalformed    = &refusal{code: "malformed_json", detail: "the body is not JSON"}
 	errBadUpload    = &refusal{code: "malformed_upload", detail: "the upload is not a form with a file, a qr text or both, each once, and at most an as_of beside them"}
@@ -47,6 +47,11 @@ var (
 	errCrowd        = &refusal{code: "rate_limited", detail: "too many uploads at once from this address or client", after: 5 * time.Second}
 	errNotReady     = &refusal{code: "not_ready", detail: "storage or the access log cannot be reached", after: 5 * time.Second}
 )
+
+// errMediaType is a body of another media type than those accepted.
+func errMediaType(accepted ...string) *refusal {
+	return &refusal{code: "unsupported_media_type", detail: "the Content-Type must be " + strings.Join(accepted, " or ") + ", of text in UTF-8, without a Content-Encoding"}
+}
 
 // errLimited is a refusal of a rate limit.
 func errLimited(after time.Duration) *refusal {
@@ -193,6 +198,9 @@ func detailOf(err error, code string) string {
 	var fault *registry.SealFault
 	if errors.As(err, &fault) && code == registry.Code(fault) {
 		return fault.Error()
+	}
+	if code == "forbidden" && strings.HasPrefix(err.Error(), registry.ErrForbidden.Error()) {
+		return err.Error() // names the caller's own role, types or grant
 	}
 	return details[code]
 }

@@ -44,9 +44,10 @@ const (
 )
 
 const (
-	foodType = "11100000MB0143028R901"
-	matter   = "330114007000"
-	food     = "food-restaurant.json"
+	foodType  = "11100000MB0143028R901"
+	birthType = "11100000MB19000005901"
+	matter    = "330114007000"
+	food      = "food-restaurant.json"
 )
 
 // world is a service with its HTTP interface.

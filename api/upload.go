@@ -15,8 +15,7 @@ import (
 func (x *exchange) input() (verify.Input, error) {
 	mediaType, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type"))
 	switch {
-	case err != nil:
-		return verify.Input{}, errMediaType
+	case err != nil: // falls to the end
 	case mediaType == "application/json":
 		body, err := x.read(mediaType, licence.MaxJSON)
 		if err != nil {
@@ -31,7 +30,7 @@ func (x *exchange) input() (verify.Input, error) {
 	case mediaType == "multipart/form-data":
 		return x.upload()
 	}
-	return verify.Input{}, errMediaType
+	return verify.Input{}, errMediaType("application/pdf", "application/json", "multipart/form-data")
 }
 
 // maxMultipart is what the framing of an upload, and its texts, may take beside the file.

@@ -133,7 +133,7 @@ func (it *CatalogueItem) checkOwn(f *faults, r Request) {
 // ParseRequest reads and checks the JSON body of a request to issue, for the
 // authority a on the day today. The error is one *RequestError for everything that
 // is wrong with the body, its members and their values; then the other results are
-// zero.
+// zero, but for the type code.
 func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Request, Case, error) {
 	var f faults
 	doc, ok := parseJSON(body, &f)
@@ -161,7 +161,7 @@ func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Re
 		f.add("type_code", CodeUnknownType, "is not in the catalogue")
 	}
 	if err := f.err(); err != nil {
-		return Request{}, Case{}, err
+		return Request{TypeCode: r.TypeCode}, Case{}, err
 	}
 	return r, k, nil
 }

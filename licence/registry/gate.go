@@ -50,7 +50,7 @@ func (r *Registry) gate(ctx context.Context, c Caller, a *access) (audit.Receipt
 // decide is the whole decision: role, then what the operation itself checks.
 func (a *access) decide(c Caller) error {
 	if !c.MayAct(a.action) {
-		return fmt.Errorf("%w: %s may not %s", ErrForbidden, c.Principal, a.action)
+		return fmt.Errorf("%w: your role may not %s", ErrForbidden, a.action)
 	}
 	if a.check != nil {
 		if err := a.check(); err != nil {

@@ -93,11 +93,12 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 		return err
 	}
 	request, aCase, err := licence.ParseRequest(q.Body, r.cfg.Catalogue, c.Authority, r.today())
+	// A caller who may not issue this type at all need not mend the rest first.
+	if _, unknown := r.cfg.Catalogue.Item(request.TypeCode); unknown == nil && !slices.Contains(c.Types, request.TypeCode) {
+		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, request.TypeCode)
+	}
 	if err != nil {
 		return err
-	}
-	if !slices.Contains(c.Types, request.TypeCode) {
-		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, request.TypeCode)
 	}
 	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
 	item, err := r.cfg.Catalogue.Item(request.TypeCode)
