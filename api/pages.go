@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"net/http"
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ func parsePages() (*template.Template, error) {
 	t, err := template.New("pages").Funcs(template.FuncMap{
 		"checkLabel":  func(n verify.Name) string { return checkLabels[n] },
 		"stateLabel":  stateLabel,
+		"rare":        rare,
 		"pick":        pick,
 		"indication":  indicationLabel,
 		"actionLabel": actionLabel,
@@ -64,6 +66,25 @@ func stateLabel(s licence.Status) string {
 		return label
 	}
 	return stateLabels[licence.StatusUnknown]
+}
+
+// rareCharacter is a character that the fonts of many screens lack, and draw as a box. The
+// script has the same expression.
+var rareCharacter = regexp.MustCompile(`[^\x{0000}-\x{9FA5}\x{FE30}-\x{FE4F}\x{FF00}-\x{FFEF}]`)
+
+// rare names the rare characters of a text with their code points, so that two texts can
+// be compared where a box is drawn; empty when there are none.
+func rare(s string) string {
+	var names []string
+	for _, c := range rareCharacter.FindAllString(s, -1) {
+		if name := fmt.Sprintf("%s（U+%04X）", c, []rune(c)[0]); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "含罕见字：" + strings.Join(names, "、")
 }
 
 // indicationLabel names an indication to people; code may have a sub-indication behind

@@ -4,10 +4,13 @@ import (
 	"encoding/json"
 	"html"
 	"math"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+
+	"elicence/licence/registry"
 )
 
 // TestReportPage: the page without a script shows every check with its sentence, once,
@@ -140,4 +143,37 @@ func luminance(t testing.TB, colour string) float64 {
 		return math.Pow((v+0.055)/1.055, 2.4)
 	}
 	return 0.2126*linear(n>>16) + 0.7152*linear(n>>8) + 0.0722*linear(n)
+}
+
+// TestRareCharacters: behind a name with a character that screens may draw as a box
+// stands what the character is; the script takes the same ones for rare.
+func TestRareCharacters(t *testing.T) {
+	w := open(t)
+	a := w.do(ask{method: "POST", path: "/api/v1/licences", as: approval, key: "rare", body: change(t, food, map[string]any{"holder.name": "杭州𪚥䶮（𪚥）食堂"})})
+	var issued registry.Issued
+	if a.json(t, &issued); a.StatusCode != http.StatusCreated {
+		t.Fatalf("issue: %d %s", a.StatusCode, a.body)
+	}
+	const want = `杭州𪚥䶮（𪚥）食堂<span class="rare">含罕见字：𪚥（U+2A6A5）</span>`
+	q := formOf(t, part{"file", "a.pdf", string(w.download(issued.Identifier))})
+	q.method, q.path = "POST", "/V"
+	if page := html.UnescapeString(string(w.do(q).body)); strings.Count(page, want) != 1 || strings.Count(page, `class="rare"`) != 1 {
+		t.Errorf("the report lacks %s, or has it elsewhere too", want)
+	}
+	link := strings.TrimPrefix(w.server.HolderLink(holder), "/holder/sign-in?")
+	cookie := w.do(ask{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(link)}).Cookies()[0]
+	if page := html.UnescapeString(string(w.do(ask{method: "GET", path: "/holder", header: map[string]string{"Cookie": cookie.Name + "=" + cookie.Value}}).body)); strings.Count(page, want) != 1 || strings.Count(page, `class="rare"`) != 1 {
+		t.Errorf("the holder's page lacks %s, or has it elsewhere too", want)
+	}
+	script := string(w.do(ask{method: "GET", path: "/pages/verify.js"}).body)
+	found := regexp.MustCompile(`text\.match\(/(\[.+\])/gu\)`).FindStringSubmatch(script)
+	if found == nil {
+		t.Fatal("the script has no expression for rare characters")
+	}
+	rare := regexp.MustCompile(regexp.MustCompile(`\\u([0-9A-F]{4})`).ReplaceAllString(found[1], `\x{$1}`))
+	for text, want := range map[string]bool{"a": false, "食": false, "\u9fa5": false, "，（）": false, "\u9fa6": true, "\ue000": true, "𪚥": true, "𰻝": true} {
+		if rare.MatchString(text) != want {
+			t.Errorf("%q rare to the script: %v", text, !want)
+		}
+	}
 }

@@ -48,12 +48,22 @@
     }
   }
 
+  // rare is a line that names the characters that the fonts of many screens lack, or none.
+  function rare(text) {
+    const found = [...new Set(text.match(/[^\u0000-\u9FA5\uFE30-\uFE4F\uFF00-\uFFEF]/gu))];
+    if (found.length === 0) return [];
+    const line = document.createElement("span");
+    line.className = "rare";
+    line.textContent = "含罕见字：" + found.map((c) => c + "（U+" + c.codePointAt(0).toString(16).toUpperCase().padStart(4, "0") + "）").join("、");
+    return [line];
+  }
+
   function showRows(root, values) {
     for (const row of root.querySelectorAll("[data-row]")) {
       const name = row.dataset.row;
       if (!(name in values)) continue;
       row.hidden = !values[name];
-      row.querySelector("dd").textContent = values[name];
+      row.querySelector("dd").replaceChildren(values[name] || "", ...rare(values[name] || ""));
     }
   }
 
