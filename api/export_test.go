@@ -104,3 +104,6 @@ func (s *Server) Kept() int {
 	defer s.batches.mu.Unlock()
 	return s.batches.all
 }
+
+// BadCount counts checks in words, as the pages do.
+var BadCount = badCount

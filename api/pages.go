@@ -31,6 +31,7 @@ func parsePages() (*template.Template, error) {
 		"stateLabel":  stateLabel,
 		"rare":        rare,
 		"pick":        pick,
+		"badCount":    badCount,
 		"indication":  indicationLabel,
 		"actionLabel": actionLabel,
 		"outcome":     func(r audit.Result) string { return outcomeLabels[r] },
@@ -97,6 +98,20 @@ func indicationLabel(code string) string {
 // pick returns the checks with one of some results.
 func pick(checks []verify.Check, results ...verify.Result) []verify.Check {
 	return slices.DeleteFunc(slices.Clone(checks), func(c verify.Check) bool { return !slices.Contains(results, c.Result) })
+}
+
+// badCount counts the checks that failed, and apart from them those that are undecided.
+func badCount(checks []verify.Check) string {
+	var parts []string
+	for _, c := range []struct {
+		result verify.Result
+		words  string
+	}{{verify.ResultFailed, "项没有通过"}, {verify.ResultIndeterminate, "项无法确认"}} {
+		if n := len(pick(checks, c.result)); n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, c.words))
+		}
+	}
+	return strings.Join(parts, "，")
 }
 
 // pageData is what every page gets.

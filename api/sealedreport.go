@@ -204,8 +204,8 @@ func (c *reportFileJSON) reasons() string {
 	for _, check := range bad[:min(len(bad), maxPrintedReasons)] {
 		b.WriteString(checkLabels[check.Name] + "：" + check.ZH)
 	}
-	if more := len(bad) - maxPrintedReasons; more > 0 {
-		fmt.Fprintf(&b, "（另有 %d 项没有通过，见第 2 页起）", more)
+	if len(bad) > maxPrintedReasons {
+		b.WriteString("（另有 " + badCount(bad[maxPrintedReasons:]) + "，见第 2 页起）")
 	}
 	return b.String()
 }

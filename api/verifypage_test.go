@@ -10,7 +10,9 @@ import (
 	"strings"
 	"testing"
 
+	"elicence/api"
 	"elicence/licence/registry"
+	"elicence/verify"
 )
 
 // TestReportPage: the page without a script shows every check with its sentence, once,
@@ -26,9 +28,9 @@ func TestReportPage(t *testing.T) {
 		want  []string
 	}{
 		{"a file, its code and a day", []part{{"file", "a.pdf", string(file)}, {"qr", "", qrText(t, file)}, {"as_of", "", "2026-06-01"}},
-			[]string{`<section class="report good"`, "2026-06-01</span> 的证照状态：", "当天开始时还没有发出，当天结束时有效", sm3Hex(file), "通过的查验项（<span data-slot=\"count\">14</span> 项）"}},
+			[]string{`<section class="report good"`, "2026-06-01</span> 的证照状态：", "当天开始时还没有发出，当天结束时有效", "签署范围覆盖整个文件；内容是否改动见“文件内容完整性”", sm3Hex(file), "通过的查验项（<span data-slot=\"count\">14</span> 项）"}},
 		{"a file and another code", []part{{"file", "a.pdf", string(file)}, {"qr", "", lifted}},
-			[]string{`<section class="report failed"`, "扫到的二维码不是这份文件的二维码", "原因（<span data-slot=\"count\">1</span> 项没有通过）"}},
+			[]string{`<section class="report failed"`, "扫到的二维码不是这份文件的二维码", "原因（<span data-slot=\"count\">1 项没有通过</span>）"}},
 		{"a code alone", []part{{"file", "", ""}, {"qr", "", qrText(t, file)}, {"as_of", "", ""}},
 			[]string{`<section class="report good"`, "没有进行的查验项（<span data-slot=\"count\">10</span> 项）", "二维码真实，证照有效"}},
 	} {
@@ -174,6 +176,26 @@ func TestRareCharacters(t *testing.T) {
 	for text, want := range map[string]bool{"a": false, "食": false, "\u9fa5": false, "，（）": false, "\u9fa6": true, "\ue000": true, "𪚥": true, "𰻝": true} {
 		if rare.MatchString(text) != want {
 			t.Errorf("%q rare to the script: %v", text, !want)
+		}
+	}
+}
+
+// TestBadCount: a check that is undecided is not counted among those that failed.
+func TestBadCount(t *testing.T) {
+	of := func(results ...verify.Result) (checks []verify.Check) {
+		for _, r := range results {
+			checks = append(checks, verify.Check{Result: r})
+		}
+		return checks
+	}
+	for want, checks := range map[string][]verify.Check{
+		"":                of(verify.ResultPassed, verify.ResultNotChecked),
+		"1 项没有通过":         of(verify.ResultFailed),
+		"2 项无法确认":         of(verify.ResultIndeterminate, verify.ResultPassed, verify.ResultIndeterminate),
+		"2 项没有通过，1 项无法确认": of(verify.ResultFailed, verify.ResultIndeterminate, verify.ResultFailed),
+	} {
+		if got := api.BadCount(checks); got != want {
+			t.Errorf("%q; want %q", got, want)
 		}
 	}
 }

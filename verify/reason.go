@@ -63,7 +63,7 @@ func fileReason(code string) (reason, bool) {
 	case "qr_structure_ok":
 		return passed("二维码的内容与本系统签发的证照二维码一致。", "The QR code holds what codes of licences hold."), true
 	case "coverage_ok":
-		return passed("电子印章保护了整个文件，盖章之后没有添加任何内容。", "The seal covers the whole file; nothing was added after sealing."), true
+		return passed("电子印章的签署范围覆盖整个文件；内容是否改动见“文件内容完整性”。", "The seal is set over the whole file; whether the content was changed, the check of the content says."), true
 	case "not_reached":
 		return notChecked("因为其他检查没有通过，这一项没有进行。请先看没有通过的那一项。", "Not done, because another check did not pass. See that check first."), true
 	case "not_in_report":

@@ -37,13 +37,19 @@
     return item;
   }
 
+  // badCount counts the checks that failed, and apart from them those that are undecided.
+  function badCount(checks) {
+    const count = (result) => checks.filter((c) => c.result === result).length;
+    return [[count("failed"), "项没有通过"], [count("indeterminate"), "项无法确认"]].filter((p) => p[0]).map((p) => p.join(" ")).join("，");
+  }
+
   // showChecks fills every list of the report with the checks that have its results.
   function showChecks(root, checks) {
     for (const group of root.querySelectorAll("[data-results]")) {
       const results = group.dataset.results.split(" ");
       const own = checks.filter((c) => results.includes(c.result));
       group.hidden = own.length === 0;
-      slot(group, "count", own.length);
+      slot(group, "count", results.length > 1 ? badCount(own) : own.length);
       group.querySelector("ul").replaceChildren(...own.map(showCheck));
     }
   }
