@@ -12,7 +12,7 @@ import (
 
 const (
 	maxAttempts = 10
-	maxWait     = 5 * time.Second // of attempts that conflict: then somebody holds the storage
+	maxWait     = 5 * time.Second  // of attempts that conflict: then somebody holds the storage
 	backoff     = time.Millisecond // before the second attempt; doubled up to 64 times that
 )
 
