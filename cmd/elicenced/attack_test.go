@@ -185,8 +185,8 @@ func says(t *testing.T, who, printed, want string) {
 	}
 }
 
-// good wants the auditor to find nothing: the attack is not to be seen there.
-func good(t *testing.T, printed string) {
+// saysGood wants the auditor to find nothing: the attack is not to be seen there.
+func saysGood(t *testing.T, printed string) {
 	t.Helper()
 	if !strings.HasPrefix(printed, "日志完好") {
 		t.Errorf("seen where it cannot be seen: %s", printed)
@@ -196,7 +196,7 @@ func good(t *testing.T, printed string) {
 // TestAttacks does to a log what docs/log-format.md says that is noticed, and by whom.
 func TestAttacks(t *testing.T) {
 	a := newAttacked(t)
-	good(t, auditor(t, "verify", "--policy", a.policy, a.export(t)))
+	saysGood(t, auditor(t, "verify", "--policy", a.policy, a.export(t)))
 
 	t.Run("rows by hand", func(t *testing.T) { attackRows(t, a) })
 	t.Run("tail cut", func(t *testing.T) { attackTail(t, a.copied(t)) })
@@ -236,7 +236,7 @@ func attackRows(t *testing.T, a *attacked) {
 			db := a.disarmed(t)
 			do(t, db, attack.does(db)...)
 			if verdict := auditor(t, "verify", "--policy", a.logOnly, a.export(t)); attack.verify == "" {
-				good(t, verdict) // what no checkpoint covers is in no export
+				saysGood(t, verdict) // what no checkpoint covers is in no export
 			} else {
 				says(t, "audit verify", verdict, attack.verify)
 			}
@@ -273,7 +273,7 @@ func attackTail(t *testing.T, a *attacked) {
 	}
 	must(t, db.Close())
 	export := a.export(t)
-	good(t, auditor(t, "verify", "--policy", a.policy, export))
+	saysGood(t, auditor(t, "verify", "--policy", a.policy, export))
 	says(t, "audit prove", auditor(t, "prove", "--policy", a.logOnly, "--older", a.older, export), "bad: the log went backwards: the older checkpoint covers N entries, the newer N")
 	says(t, "the service", a.starts(t), "the log went backwards: N entries, the checkpoint kept by")
 	a.forgetful(t)
@@ -322,7 +322,7 @@ func attackAll(t *testing.T, a *attacked) {
 	}
 	must(t, db.Close())
 	export := a.export(t)
-	good(t, auditor(t, "verify", "--policy", a.logOnly, export))
+	saysGood(t, auditor(t, "verify", "--policy", a.logOnly, export))
 	says(t, "audit verify", auditor(t, "verify", "--policy", a.policy, export), "audit: bad export: audit: too few cosignatures: N of N")
 	says(t, "audit prove", auditor(t, "prove", "--policy", a.logOnly, "--older", a.older, export), "bad: the log has two histories")
 	says(t, "the service", a.starts(t), "the log differs from its checkpoint: the entries below N do not give the root of the checkpoint of that size kept by")
