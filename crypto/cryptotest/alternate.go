@@ -18,7 +18,7 @@ type Timed struct {
 // for one as for the other. It returns the medians in the order of the things.
 func Alternate(b *testing.B, things ...Timed) (medians []time.Duration) {
 	b.Helper()
-	defer debug.SetGCPercent(debug.SetGCPercent(800)) // as elicenced does
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // as elicenced does
 	times, beyond := make([][]time.Duration, len(things)), make([][]time.Duration, len(things))
 	for b.Loop() {
 		for i, thing := range things {
