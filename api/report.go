@@ -81,13 +81,13 @@ func toneOf(r *verify.Report) tone {
 	return toneUnusable
 }
 
-// newReport is the report on in, whose FileDigest is set.
+// newReport is the report on in, for which the register was asked.
 func newReport(r *verify.Report, in verify.Input, at time.Time) *reportJSON {
 	zh, en := r.Headline()
 	out := &reportJSON{Report: r, AsKnownAt: r.AsKnownAt.UTC().Truncate(time.Second), VerifiedAt: at.UTC().Truncate(time.Second),
 		Tone: toneOf(r), Headline: headlineJSON{zh, en}, Licence: stated(r)}
 	if in.File != nil {
-		out.FileDigest, out.size = hex.EncodeToString(in.FileDigest[:]), len(in.File)
+		out.FileDigest, out.size = hex.EncodeToString(r.FileDigest[:]), len(in.File)
 	}
 	if in.QR != "" {
 		digest := sm3.Sum([]byte(in.QR))

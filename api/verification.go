@@ -86,15 +86,20 @@ func (s *Server) judge(ctx context.Context, c registry.Caller, room *room, in ve
 	case <-ctx.Done():
 		return nil, receipt, ctx.Err()
 	}
-	digest := sm3.Sum([]byte(in.QR))
-	if in.File != nil {
-		digest = sm3.Sum(in.File)
-		in.FileDigest = digest
+	var r *verify.Report
+	digest := func() [32]byte {
+		switch {
+		case in.File == nil:
+			return sm3.Sum([]byte(in.QR))
+		case r == nil: // the caller was refused
+			return sm3.Sum(in.File)
+		}
+		return r.FileDigest
 	}
 	receipt, err = s.cfg.Registry.Verify(ctx, c, digest, func(l registry.Lookup) registry.Verdict {
 		v, at := s.cfg.Verifier(register{l}), s.cfg.Now()
 		v.StatusAsOf = l.StatusAsOf
-		r := v.Verify(ctx, in, at)
+		r = v.Verify(ctx, in, at)
 		report = newReport(r, in, at)
 		return verdict(r)
 	})

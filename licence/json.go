@@ -84,9 +84,7 @@ func appendObject(b []byte, object map[string]any, depth int) (_ []byte, err err
 	for key := range object {
 		keys = append(keys, key)
 	}
-	slices.SortFunc(keys, func(x, y string) int {
-		return slices.Compare(utf16.Encode([]rune(x)), utf16.Encode([]rune(y)))
-	})
+	slices.SortFunc(keys, compareUTF16)
 	b = append(b, '{')
 	for i, key := range keys {
 		if i > 0 {
@@ -100,6 +98,16 @@ func appendObject(b []byte, object map[string]any, depth int) (_ []byte, err err
 		}
 	}
 	return append(b, '}'), nil
+}
+
+// compareUTF16 orders texts by their UTF-16 code units. Without surrogates that is the
+// order of their bytes.
+func compareUTF16(x, y string) int {
+	beyond := func(r rune) bool { return r > 0xffff }
+	if !strings.ContainsFunc(x, beyond) && !strings.ContainsFunc(y, beyond) {
+		return strings.Compare(x, y)
+	}
+	return slices.Compare(utf16.Encode([]rune(x)), utf16.Encode([]rune(y)))
 }
 
 // appendString writes s with the escapes of RFC 8785 §3.2.2.2 and no other.

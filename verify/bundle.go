@@ -49,8 +49,9 @@ func (v *Verifier) VerifyBundle(ctx context.Context, raw []byte, at time.Time) *
 		s.set(CheckStructure, "bundle_malformed", err.Error())
 		return s.report()
 	}
-	s.lookUpFile(ctx, b.File, [32]byte{})
-	s.judge(ctx, s.read(b.File), "")
+	f := s.read(b.File)
+	s.lookUpFile(ctx, b.File, f)
+	s.judge(ctx, f, "")
 	return s.report()
 }
 

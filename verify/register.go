@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"time"
 
+	"elicence/crypto/pdfsig"
 	"elicence/licence"
 )
 
@@ -41,15 +42,17 @@ type RegisterEntry struct {
 }
 
 // lookUpFile asks the register for the whole file: an exact match is the
-// strongest answer there is. known is the file's digest, or zero.
-func (s *session) lookUpFile(ctx context.Context, file []byte, known [32]byte) {
+// strongest answer there is. f is what was read of it; nil when it was refused.
+func (s *session) lookUpFile(ctx context.Context, file []byte, f *pdfsig.File) {
 	if s.verifier.Register == nil {
 		return
 	}
-	if known == [32]byte{} {
-		known = digest(file)
+	if f != nil {
+		s.rangeDigest, s.fileDigest = f.Digests()
+	} else {
+		s.fileDigest = digest(file)
 	}
-	entry, err := s.verifier.Register.ByFileDigest(ctx, known)
+	entry, err := s.verifier.Register.ByFileDigest(ctx, s.fileDigest)
 	switch {
 	case err == nil:
 		s.entry, s.exact = &entry, true

@@ -125,6 +125,8 @@ type Report struct {
 	AsKnownAt time.Time `json:"as_known_at"`
 	// AsOf is the licence's state on the day that was asked for; nil when none was.
 	AsOf *StateAsOf `json:"as_of,omitempty"`
+	// FileDigest is SM3 of the file that the register was asked for; zero when it was not.
+	FileDigest [32]byte `json:"-"`
 	// CodeAlone says that a QR code was judged and no file was seen.
 	CodeAlone bool `json:"-"`
 	// Checks holds every check of Names in that order, after CheckLog of a bundle. Of a file

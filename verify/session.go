@@ -22,6 +22,7 @@ type session struct {
 	checks   map[Name]Check
 	subs     map[Name]SubIndication
 
+	fileDigest  [32]byte // of the whole file; zero when the register was not asked for it
 	file        *pdfsig.File
 	signature   *seal.Signature
 	rangeDigest [32]byte
@@ -82,7 +83,7 @@ func (s *session) good(name Name) bool { return s.checks[name].Result == ResultP
 // report closes the session.
 func (s *session) report() *Report {
 	s.fill(s.names())
-	r := &Report{Seals: s.seals}
+	r := &Report{Seals: s.seals, FileDigest: s.fileDigest}
 	r.Indication, r.SubIndication = s.indicate()
 	s.judgeState(r)
 	for _, name := range s.names() {
@@ -161,7 +162,9 @@ func (s *session) open(f *pdfsig.File) bool {
 		s.set(CheckStructure, "foreign_signature", c.Filter+" "+c.SubFilter)
 		return false
 	}
-	s.file, s.rangeDigest = f, f.Digest(last)
+	if s.file = f; s.rangeDigest == [32]byte{} {
+		s.rangeDigest = f.Digest(last)
+	}
 	size := int(c.ByteRange[2] + c.ByteRange[3]) // the last signature covers the whole file
 	s.set(CheckStructure, "structure_ok", structureEvidence(f, size))
 	s.set(CheckCoverage, "coverage_ok", coverageEvidence(c.ByteRange, size))

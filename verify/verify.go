@@ -74,8 +74,6 @@ type Verifier struct {
 type Input struct {
 	// File is a licence file; nil when there is none.
 	File []byte
-	// FileDigest is SM3 of File, for a caller who has it; zero: it is computed.
-	FileDigest [32]byte
 	// QR is the text of a QR code; empty when there is none. Beside a file it has to be
 	// the text of that file's own code.
 	QR string
@@ -88,8 +86,9 @@ type Input struct {
 func (v *Verifier) Verify(ctx context.Context, in Input, at time.Time) *Report {
 	s := newSession(v, at)
 	if in.File != nil {
-		s.lookUpFile(ctx, in.File, in.FileDigest)
-		s.judge(ctx, s.read(in.File), in.QR)
+		f := s.read(in.File)
+		s.lookUpFile(ctx, in.File, f)
+		s.judge(ctx, f, in.QR)
 	} else {
 		s.judgeQR(ctx, in.QR)
 	}

@@ -42,7 +42,9 @@
 package pdfsig
 
 import (
+	"encoding"
 	"fmt"
+	"hash"
 	"io"
 	"time"
 
@@ -161,6 +163,31 @@ func (f *File) WriteSignedBytes(w io.Writer, i int) error {
 func (f *File) Digest(i int) [32]byte {
 	r := f.Signatures[i].ByteRange
 	return digest(f.bytes[:r[1]], f.bytes[r[2]:r[2]+r[3]])
+}
+
+// Digests returns Digest of the last signature and the SM3 digest of the whole file. What
+// stands before that signature is in both, and hashed once.
+func (f *File) Digests() (signed, whole [32]byte) {
+	r := f.Signatures[len(f.Signatures)-1].ByteRange
+	h := sm3.New()
+	h.Write(f.bytes[:r[1]])
+	second := fork(h)
+	second.Write(f.bytes[r[2] : r[2]+r[3]])
+	h.Write(f.bytes[r[1]:])
+	return [32]byte(second.Sum(nil)), [32]byte(h.Sum(nil))
+}
+
+// fork returns a second SM3 of what h was given so far.
+func fork(h hash.Hash) hash.Hash {
+	second := sm3.New()
+	state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
+	if err == nil {
+		err = second.(encoding.BinaryUnmarshaler).UnmarshalBinary(state)
+	}
+	if err != nil {
+		panic(fmt.Sprintf("pdfsig: SM3 does not give its state: %v", err))
+	}
+	return second
 }
 
 // PageContent returns the decoded content of a page, counted from 1, that follows

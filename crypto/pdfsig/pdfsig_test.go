@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/emmansun/gmsm/sm3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -43,6 +44,9 @@ func TestReadGivesWhatPrepareWasGiven(t *testing.T) {
 	}
 	if diff := cmp.Diff(f, want, cmpopts.IgnoreUnexported(pdfsig.File{})); diff != "" {
 		t.Errorf("Read (-got +want):\n%s", diff)
+	}
+	if signed, whole := f.Digests(); signed != f.Digest(0) || whole != sm3.Sum(file) {
+		t.Error("the digests made together are others than those made apart")
 	}
 	if f.Digest(0) != p.Digest() {
 		t.Error("digest of the finished file is not the one that was to be signed")

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/emmansun/gmsm/sm3"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
@@ -58,6 +59,9 @@ func TestSeveralSignatures(t *testing.T) {
 	}
 	if diff := cmp.Diff(f.Signatures, want, cmpopts.IgnoreFields(pdfsig.Container{}, "ByteRange", "Contents")); diff != "" {
 		t.Error(diff)
+	}
+	if signed, whole := f.Digests(); signed != f.Digest(2) || whole != sm3.Sum(file) {
+		t.Error("the digests made together are others than those made apart")
 	}
 	end := int64(0)
 	for i, s := range f.Signatures {

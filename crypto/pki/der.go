@@ -14,6 +14,20 @@ import (
 // else that Go's encoder would write differently is refused. params are those of
 // [asn1.UnmarshalWithParams], such as "set". On error the value is zero.
 func UnmarshalDER[T any](der []byte, params string) (T, error) {
+	value, err := DecodeDER[T](der, params)
+	if err == nil {
+		err = CheckCanonical(der, value, params)
+	}
+	if err != nil {
+		var zero T
+		return zero, err
+	}
+	return value, nil
+}
+
+// DecodeDER is UnmarshalDER without the last step, CheckCanonical, for a caller who finds
+// by other means that der is canonical.
+func DecodeDER[T any](der []byte, params string) (T, error) {
 	var value, zero T
 	if err := checkElements(der); err != nil {
 		return zero, err
@@ -25,14 +39,16 @@ func UnmarshalDER[T any](der []byte, params string) (T, error) {
 	if len(rest) > 0 {
 		return zero, errors.New("trailing data")
 	}
-	again, err := asn1.MarshalWithParams(value, params)
-	if err != nil {
-		return zero, err
-	}
-	if !bytes.Equal(again, der) {
-		return zero, errors.New("not the canonical DER encoding")
-	}
 	return value, nil
+}
+
+// CheckCanonical refuses der when value is encoded otherwise.
+func CheckCanonical(der []byte, value any, params string) error {
+	again, err := asn1.MarshalWithParams(value, params)
+	if err == nil && !bytes.Equal(again, der) {
+		err = errors.New("not the canonical DER encoding")
+	}
+	return err
 }
 
 // maxElementDepth is how deep elements may lie in one another: a certificate has ten

@@ -22,6 +22,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto"
 	"errors"
 	"fmt"
@@ -46,10 +47,25 @@ const maxCertificate = 16 << 10
 // must be exact, since a CA's signature covers only the part inside:
 //
 //	Certificate ::= SEQUENCE { tbsCertificate, signatureAlgorithm, signatureValue BIT STRING }
+//
+// The same few certificates come with every file: those met lately are remembered, so
+// that what is returned is shared, and must not be changed.
 func ParseCertificate(der []byte) (*Certificate, error) {
 	if len(der) > maxCertificate {
 		return nil, fmt.Errorf("pki: certificate of %d bytes is over the limit of %d", len(der), maxCertificate)
 	}
+	if cert := parsed.get(der); cert != nil {
+		return cert, nil
+	}
+	cert, err := parseCertificate(der)
+	if err == nil {
+		parsed.put(cert)
+	}
+	return cert, err
+}
+
+func parseCertificate(der []byte) (*Certificate, error) {
+	der = bytes.Clone(der) // what is remembered must not hold a whole file
 	if err := checkSignedShape(der); err != nil {
 		return nil, fmt.Errorf("pki: malformed certificate: %w", err)
 	}

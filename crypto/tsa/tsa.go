@@ -85,7 +85,7 @@ func ParseToken(der []byte) (*Token, error) {
 }
 
 func parseToken(der []byte) (*Token, error) {
-	content, err := pki.UnmarshalDER[contentInfo](der, "")
+	content, err := pki.DecodeDER[contentInfo](der, "")
 	if err != nil {
 		return nil, err
 	}
@@ -110,10 +110,13 @@ func parseToken(der []byte) (*Token, error) {
 	if t.minimal, err = marshalToken(familyGM, t.Certificate, true, t.info, tagged, t.signature); err != nil {
 		return nil, err
 	}
-	if t.signedAttrs.minimalForm && !bytes.Equal(t.minimal, der) {
+	switch {
+	case bytes.Equal(t.minimal, der): // and so canonical
+		return t, nil
+	case t.signedAttrs.minimalForm:
 		return nil, errors.New("not in the minimal form that its signer chose")
 	}
-	return t, nil
+	return t, pki.CheckCanonical(der, content, "")
 }
 
 // Minimal is the token in the form that Authority writes: the GM identifiers, no

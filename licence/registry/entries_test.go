@@ -90,7 +90,7 @@ func TestOwnLog(t *testing.T) {
 	}
 	_, err = s.Refused(ctx, registry.Anonymous("r"), registry.ActionDownload, string(id), "token_malformed", 1)
 	must(t, err)
-	_, err = s.Verify(ctx, registry.Anonymous("r"), [32]byte{1}, func(l registry.Lookup) registry.Verdict {
+	_, err = s.Verify(ctx, registry.Anonymous("r"), func() [32]byte { return [32]byte{1} }, func(l registry.Lookup) registry.Verdict {
 		_, err := l.ByIdentifier(ctx, id)
 		must(t, err)
 		return registry.Verdict{Object: string(id), Code: "TotalPassed"}

@@ -128,6 +128,8 @@ type Registry struct {
 	cfg Config
 	// compared says when the register's seal, last found equal to ours, was changed.
 	compared sync.Map // *SealKey to time.Time
+	// clients is who is asked for at once: a partner's programs call side by side as one client.
+	clients together[Client]
 }
 
 // New returns a Registry over c. It is an error when a catalogue item names a

@@ -17,7 +17,7 @@ import (
 func TestSucceededLog(t *testing.T) {
 	s := open(t)
 	issued := issue(t, s, "food-retail.json", "k")
-	receipt, err := s.Verify(t.Context(), registry.Anonymous("r"), [32]byte{1}, func(registry.Lookup) registry.Verdict {
+	receipt, err := s.Verify(t.Context(), registry.Anonymous("r"), func() [32]byte { return [32]byte{1} }, func(registry.Lookup) registry.Verdict {
 		return registry.Verdict{Code: "TotalPassed", Object: string(issued.Identifier)}
 	})
 	must(t, err)

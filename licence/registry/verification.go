@@ -70,16 +70,20 @@ type Verdict struct {
 	Code string
 }
 
-// Verify runs a verification of something with the given SM3 digest and logs
-// it. judge does the work; what it found must not be shown before Verify returns
-// without an error.
-func (r *Registry) Verify(ctx context.Context, c Caller, digest [32]byte, judge func(Lookup) Verdict) (audit.Receipt, error) {
-	a := &access{action: ActionVerify, digest: digest[:]}
+// Verify runs a verification of something and logs it, with the SM3 digest of that
+// thing, which is asked for when judge has done the work, or when the caller is refused.
+// What judge found must not be shown before Verify returns without an error.
+func (r *Registry) Verify(ctx context.Context, c Caller, digest func() [32]byte, judge func(Lookup) Verdict) (audit.Receipt, error) {
+	a := &access{action: ActionVerify}
 	if err := a.decide(c); err != nil {
+		sum := digest()
+		a.digest = sum[:]
 		return r.refuse(ctx, c, a, err)
 	}
 	l := Lookup{r, map[licence.Identifier]licence.Holder{}}
 	v := judge(l)
+	sum := digest()
+	a.digest = sum[:]
 	a.object, a.holder = clip(v.Object, 256), l.seen[licence.Identifier(v.Object)]
 	e := a.entry(c)
 	e.Code = clip(v.Code, 64)
@@ -131,7 +135,7 @@ func (r *Registry) become(ctx context.Context, c Caller, a *access) (Caller, aud
 // CallerFor is the caller behind a token that was checked already. A client
 // disabled since then is ErrUnauthenticated.
 func (r *Registry) CallerFor(ctx context.Context, clientID, requestID string) (Caller, error) {
-	client, err := r.cfg.Store.Client(ctx, clientID)
+	client, err := r.clients.ask(ctx, clientID, func(ctx context.Context) (Client, error) { return r.cfg.Store.Client(ctx, clientID) })
 	if errors.Is(err, licence.ErrNotFound) || err == nil && client.Disabled {
 		return Caller{}, ErrUnauthenticated
 	}

@@ -223,7 +223,7 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 	},
 	"Registry.Verify": func(w *walker, ctx context.Context) call {
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			return r.Verify(ctx, registry.Anonymous("walk"), [32]byte{1}, func(l registry.Lookup) registry.Verdict {
+			return r.Verify(ctx, registry.Anonymous("walk"), func() [32]byte { return [32]byte{1} }, func(l registry.Lookup) registry.Verdict {
 				_, err := l.ByIdentifier(ctx, w.issued.Identifier)
 				must(w.t, err)
 				return registry.Verdict{Object: string(w.issued.Identifier), Code: "TotalPassed"}
@@ -231,7 +231,7 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		})
 	},
 	"Registry.SealReport": func(w *walker, ctx context.Context) call {
-		receipt, err := w.Verify(ctx, registry.Anonymous("walk"), [32]byte{1}, func(registry.Lookup) registry.Verdict { return registry.Verdict{Code: "TotalFailed"} })
+		receipt, err := w.Verify(ctx, registry.Anonymous("walk"), func() [32]byte { return [32]byte{1} }, func(registry.Lookup) registry.Verdict { return registry.Verdict{Code: "TotalFailed"} })
 		must(w.t, err)
 		q := registry.ReportRequest{Verification: receipt, Data: []byte("{}"), Fields: map[string]any{}}
 		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
@@ -239,7 +239,7 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		})
 	},
 	"Registry.ReadReport": func(w *walker, ctx context.Context) call {
-		verified, err := w.Verify(ctx, registry.Anonymous("walk"), [32]byte{1}, func(registry.Lookup) registry.Verdict { return registry.Verdict{Code: "TotalFailed"} })
+		verified, err := w.Verify(ctx, registry.Anonymous("walk"), func() [32]byte { return [32]byte{1} }, func(registry.Lookup) registry.Verdict { return registry.Verdict{Code: "TotalFailed"} })
 		must(w.t, err)
 		_, _, err = w.SealReport(ctx, registry.Anonymous("walk"), registry.ReportRequest{Verification: verified, Data: []byte("{}"), Fields: map[string]any{}})
 		must(w.t, err)
@@ -497,7 +497,7 @@ func (w *walker) refusedByZero(name string) {
 	method := reflect.ValueOf(w.Registry).MethodByName(strings.TrimPrefix(name, "Registry."))
 	args := []reflect.Value{reflect.ValueOf(w.t.Context()), reflect.ValueOf(registry.Caller{Principal: "nobody", RequestID: "walk"})}
 	for i := len(args); i < method.Type().NumIn(); i++ {
-		args = append(args, reflect.Zero(method.Type().In(i)))
+		args = append(args, zero(method.Type().In(i)))
 	}
 	if method.Type().In(1) != args[1].Type() {
 		w.t.Fatalf("%s takes no caller", name)
@@ -511,6 +511,19 @@ func (w *walker) refusedByZero(name string) {
 	if len(logged) != 1 || logged[0].Entry.Result != audit.ResultRefused || logged[0].Entry.Principal != "nobody" {
 		w.t.Errorf("refused: the log has %+v", logged)
 	}
+}
+
+// zero is the zero value of a type, of a function one that returns zero values.
+func zero(t reflect.Type) reflect.Value {
+	if t.Kind() != reflect.Func {
+		return reflect.Zero(t)
+	}
+	return reflect.MakeFunc(t, func([]reflect.Value) (out []reflect.Value) {
+		for i := range t.NumOut() {
+			out = append(out, zero(t.Out(i)))
+		}
+		return out
+	})
 }
 
 // errDisk is what the log meets when it commits.
