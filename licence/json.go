@@ -17,7 +17,7 @@ const maxInteger = 1<<53 - 1
 const MaxJSON = 256 << 10
 
 // ParseJSON reads JSON strictly and bounded: at most MaxJSON bytes, 12 levels of
-// nesting and 1,000 items of a list or members of an object; no member twice, no fraction or exponent, no number beyond ±(2^53−1),
+// nesting, 1,000 items of a list or members of an object and 20,000 values in all; no member twice, no fraction or exponent, no number beyond ±(2^53−1),
 // no null, no half surrogate pair, nothing behind the value. Texts come back as
 // string, numbers as int64, lists as []any, objects as map[string]any. The error is
 // a *RequestError with the path of each fault.
@@ -34,7 +34,10 @@ func ParseJSON(b []byte) (any, error) {
 // ParseJSON reads. Texts are not normalised: what the holder's name was, it stays.
 func MarshalCanonical(v any) ([]byte, error) { return appendCanonical(nil, v, maxJSONDepth) }
 
-const maxJSONDepth = 12
+const (
+	maxJSONDepth = 12
+	maxValues    = 20_000
+)
 
 func appendCanonical(b []byte, v any, depth int) ([]byte, error) {
 	if depth == 0 {
@@ -144,6 +147,7 @@ type jsonReader struct {
 	s      string
 	i      int
 	faults *faults
+	values int    // read so far
 	noted  int    // faults met, the repeated ones and those that found no place included
 	bad    bool   // the grammar is broken
 	path   []step // leads to the value that is read
@@ -172,7 +176,7 @@ func (r *jsonReader) fail(detail string) {
 
 // fault notes what is wrong with the value at the path.
 func (r *jsonReader) fault(code, format string, args ...any) {
-	if r.noted++; r.noted > 5*maxFaults {
+	if r.noted++; r.noted > 5*maxFaults || len(r.faults.list) == maxFaults {
 		return
 	}
 	r.faults.add(spell("", r.path), code, format, args...)
@@ -205,6 +209,11 @@ func (r *jsonReader) take(c byte) bool {
 func (r *jsonReader) value(depth int) any {
 	if r.space(); r.i == len(r.s) {
 		r.fail("is the end, where a value should be")
+		return nil
+	}
+	if r.values++; r.values > maxValues && !r.bad {
+		r.bad = true
+		r.faults.add("", CodeTooMany, "holds more than %d values", maxValues)
 		return nil
 	}
 	if depth == 0 {
@@ -240,16 +249,17 @@ func (r *jsonReader) word() any {
 
 func (r *jsonReader) array(depth int) any {
 	r.i++
-	list := []any{}
+	list, over := []any{}, false
 	if r.take(']') {
 		return list
 	}
 	for !r.bad {
 		v := r.inside(step{index: len(list)}, depth)
-		if len(list) < maxItems {
-			list = append(list, v)
-		} else {
-			r.fault(CodeTooMany, "has more than %d items", maxItems)
+		if list = append(list, v); len(list) > maxItems {
+			if list = list[:maxItems]; !over {
+				r.fault(CodeTooMany, "has more than %d items", maxItems)
+			}
+			over = true
 		}
 		if r.take(']') {
 			return list

@@ -104,6 +104,7 @@ func TestParseJSONRefuses(t *testing.T) {
 		{"low surrogate", `{"a":"\udc00"}`, "a", "invalid_utf8"},
 		{"deep", strings.Repeat("[", 13), "[0][0][0][0][0][0][0][0][0][0][0][0]", "too_deep"},
 		{"very deep", strings.Repeat(`{"a":`, 50_000), strings.Repeat("a.", 11) + "a", "too_deep"},
+		{"20,001 values", "[" + strings.Repeat("["+strings.Repeat("0,", 999)+"0],", 19) + "[" + strings.Repeat("0,", 980) + "0]]", "", "too_many"},
 		{"10 MB", `"` + strings.Repeat("x", 10<<20) + `"`, "", "too_large"},
 	} {
 		v, err := licence.ParseJSON([]byte(c.in))

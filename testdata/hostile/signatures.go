@@ -168,7 +168,7 @@ var attachments = []row{
 			k.t.Fatal("no fields in the licence data")
 		}
 		_, after, _ = bytes.Cut(after, []byte("}"))
-		lists := strings.Repeat(","+"["+strings.Repeat("0,", 999)+"0]", 64)
+		lists := strings.Repeat(","+"["+strings.Repeat("0,", 999)+"0]", 19)
 		return k.with("licence.json", fmt.Appendf(nil, `%s"fields":{%s}%s`, before, within(5, "["+lists[1:]+"]"), after))
 	}},
 	{"licence data of faults alone", "attached_data", "licence_malformed", data("[" + strings.Repeat("null,", 28_000) + "0]")},
