@@ -27,6 +27,8 @@ import (
 	"errors"
 	"fmt"
 
+	"elicence/internal/lately"
+
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/emmansun/gmsm/smx509"
@@ -54,15 +56,18 @@ func ParseCertificate(der []byte) (*Certificate, error) {
 	if len(der) > maxCertificate {
 		return nil, fmt.Errorf("pki: certificate of %d bytes is over the limit of %d", len(der), maxCertificate)
 	}
-	if cert := parsed.get(der); cert != nil {
+	if cert, ok := parsed.Get(der); ok {
 		return cert, nil
 	}
 	cert, err := parseCertificate(der)
 	if err == nil {
-		parsed.put(cert)
+		parsed.Put(der, cert)
 	}
 	return cert, err
 }
+
+// parsed are certificates by their bytes, out of which they come the same each time.
+var parsed = lately.Cache[*Certificate]{Size: 128}
 
 func parseCertificate(der []byte) (*Certificate, error) {
 	der = bytes.Clone(der) // what is remembered must not hold a whole file

@@ -28,11 +28,14 @@ package seal
 
 import (
 	"encoding/asn1"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"elicence/crypto/pki"
+	"elicence/internal/lately"
 )
 
 const (
@@ -165,13 +168,28 @@ func (s *Seal) check() error {
 }
 
 // CheckSignature reports by nil that the maker's signature over the seal is good.
-// The maker's certificate is not judged here.
+// The maker's certificate is not judged here. An authority's seal comes with each of its
+// files: of those met lately it is remembered that it is good.
 func (s *Seal) CheckSignature() error {
+	key := slices.Concat(s.Maker.RawSubjectPublicKeyInfo, s.SignedRaw, s.SignatureValue)
+	key = binary.BigEndian.AppendUint32(key, uint32(len(s.SignatureValue))) // so that only these three make it
+	if _, known := signed.Get(key); known {
+		return nil
+	}
 	if !pki.VerifyMessage(s.Maker.PublicKey, s.SignedRaw, s.SignatureValue) {
 		return errors.New("seal: the seal maker's signature does not verify")
 	}
+	if len(key) <= maxRemembered {
+		signed.Put(key, struct{}{})
+	}
 	return nil
 }
+
+// signed are the seals whose makers' signatures are good, by all that the answer depends
+// on: public key (which says how long it is), message and signature.
+var signed = lately.Cache[struct{}]{Size: 32}
+
+const maxRemembered = 64 << 10 // bytes of a seal; most have 20 KiB
 
 // ValidAt reports whether t lies within the seal's validity, both ends included.
 func (s *Seal) ValidAt(t time.Time) bool {

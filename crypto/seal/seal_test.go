@@ -334,6 +334,38 @@ func TestSealOpenSSL(t *testing.T) {
 	}
 }
 
+// TestSealRemembered changes, one at a time, what a seal was found good by: that it is remembered
+// must not stand for anything else.
+func TestSealRemembered(t *testing.T) {
+	p := cryptotest.New(t)
+	good := p.Seal
+	for range 2 {
+		must(t, good.CheckSignature())
+	}
+	for name, change := range map[string]func(*seal.Seal){
+		"message": func(s *seal.Seal) {
+			s.SignedRaw = append(bytes.Clone(s.SignedRaw[:len(s.SignedRaw)-1]), s.SignedRaw[len(s.SignedRaw)-1]^1)
+		},
+		"signature":          func(s *seal.Seal) { s.SignatureValue = bytes.Clone(s.SignatureValue); s.SignatureValue[40] ^= 1 },
+		"maker":              func(s *seal.Seal) { s.Maker = p.QR.Certificate },
+		"end of the message": func(s *seal.Seal) { s.SignedRaw, s.SignatureValue = moved(s.SignedRaw, s.SignatureValue, 1) },
+		"start of the other": func(s *seal.Seal) { s.SignedRaw, s.SignatureValue = moved(s.SignedRaw, s.SignatureValue, -1) },
+	} {
+		changed := *good
+		change(&changed)
+		if changed.CheckSignature() == nil {
+			t.Errorf("%s: a changed seal is good", name)
+		}
+	}
+	must(t, good.CheckSignature())
+}
+
+// moved divides two texts that stand one after the other n bytes earlier.
+func moved(a, b []byte, n int) (_, _ []byte) {
+	both := append(bytes.Clone(a), b...)
+	return both[:len(a)-n], both[len(a)-n:]
+}
+
 func mustMake(t testing.TB, p *cryptotest.PKI, template seal.Template) *seal.Seal {
 	t.Helper()
 	s, err := seal.Make(rand.Reader, p.SealMaker.Certificate, p.SealMaker.Key, template)
