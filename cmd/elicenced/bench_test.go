@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -69,12 +70,13 @@ func BenchmarkVerifyHTTP(b *testing.B) {
 		must(b, err)
 		files, codes = append(files, file), append(codes, body)
 	}
+	passed := fmt.Appendf(nil, `"indication":%q`, verify.TotalPassed)
 	verified := func(mediaType string, bodies [][]byte) func(int) error {
 		return func(n int) error {
-			var report struct{ Indication verify.Indication }
+			var report []byte // searched and not parsed: what the client does is taken from the same processors
 			err := client.send(b.Context(), "POST", "/verifications", mediaType, "", bodies[n%len(bodies)], &report)
-			if err == nil && report.Indication != verify.TotalPassed {
-				err = fmt.Errorf("%s: %s", paths[n%len(paths)], report.Indication)
+			if err == nil && !bytes.Contains(report, passed) {
+				err = fmt.Errorf("%s: %s", paths[n%len(paths)], report)
 			}
 			return err
 		}
