@@ -59,6 +59,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"verify/verifytest", "licence crypto/pki verify"},
 	{"store", "internal/durable licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
+	{"store/s3test", ""},
 	{"api", "licence licence/registry verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
@@ -71,6 +72,7 @@ var confined = map[string]string{
 	"github.com/gin-gonic/gin":      "api",
 	"github.com/jackc/pgx":          "store store/pgtest",
 	"github.com/klauspost/compress": "licence/render/pdf",
+	"github.com/minio/minio-go":     "store",
 	"github.com/tdewolff":           "licence/render/typeface",
 	"modernc.org/sqlite":            "store",
 }

@@ -3,6 +3,8 @@
 # on Debian when it may, and otherwise says what to install. Nothing is skipped.
 set -euo pipefail
 
+sh "$(dirname "$0")/../store/s3test/versitygw.sh" >/dev/null
+
 # command:package
 wanted=(qpdf:qpdf pdfsig:poppler-utils pdftotext:poppler-utils pdftoppm:poppler-utils
 	zbarimg:zbar-tools mutool:mupdf-tools openssl:openssl python3:python3 strace:strace cc:build-essential)

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -12,14 +10,9 @@ import (
 	"path/filepath"
 	"sync"
 
-	"github.com/emmansun/gmsm/sm3"
-
 	"elicence/crypto/pki"
 	"elicence/licence"
 )
-
-// maxFile bounds a file that is read, in bytes, encrypted.
-const maxFile = 64 << 20
 
 // Folder keeps licence files in a local folder, encrypted, as
 // DIR/ab/abcd….sm4 by the SM3 digest of their content. It is safe for
@@ -31,7 +24,7 @@ const maxFile = 64 << 20
 // removed while no service runs on the folder.
 type Folder struct {
 	dir    string
-	cipher *pki.Cipher
+	cipher fileCipher
 	known  sync.Map // folders whose names are durable
 }
 
@@ -41,7 +34,7 @@ func OpenFolder(dir string, c *pki.Cipher) (*Folder, error) {
 	if c == nil {
 		return nil, errors.New("store: a folder needs a cipher")
 	}
-	f := &Folder{dir: dir, cipher: c}
+	f := &Folder{dir: dir, cipher: fileCipher{c}}
 	err := os.MkdirAll(dir, 0o700)
 	if err == nil {
 		err = syncDir(filepath.Dir(dir))
@@ -63,18 +56,14 @@ func (f *Folder) Put(ctx context.Context, data []byte) ([32]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return [32]byte{}, fmt.Errorf("storing file: %w", err)
 	}
-	sum := sm3.Sum(data)
-	sealed, err := f.cipher.Seal(rand.Reader, data, folderAAD(sum))
-	if err == nil && len(sealed) > maxFile {
-		err = fmt.Errorf("%d bytes are too many", len(data))
-	}
+	digest, sealed, err := f.cipher.seal(data)
 	if err == nil {
-		err = f.write(f.path(sum), sealed)
+		err = f.write(f.path(digest), sealed)
 	}
 	if err != nil {
 		return [32]byte{}, fmt.Errorf("storing file: %w", err)
 	}
-	return sum, nil
+	return digest, nil
 }
 
 // Get implements registry.Files.
@@ -86,21 +75,12 @@ func (f *Folder) Get(ctx context.Context, digest [32]byte) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading file: %w", err)
 	}
-	data, err := f.cipher.Open(sealed, folderAAD(digest))
-	if err != nil {
-		return nil, fmt.Errorf("reading file %x: %w", digest, err)
-	}
-	if sm3.Sum(data) != digest {
-		return nil, fmt.Errorf("reading file %x: its content has another digest", digest)
-	}
-	return data, nil
+	data, err := f.cipher.open(digest, sealed)
+	return data, doing("reading file", err)
 }
 
-func folderAAD(digest [32]byte) []byte { return append([]byte("file\x00"), digest[:]...) }
-
 func (f *Folder) path(digest [32]byte) string {
-	name := hex.EncodeToString(digest[:])
-	return filepath.Join(f.dir, name[:2], name+".sm4")
+	return filepath.Join(f.dir, filepath.FromSlash(fileName(digest)))
 }
 
 func (f *Folder) read(path string) ([]byte, error) {

@@ -4,7 +4,7 @@
 // Batch hands out is an audit.Tx and a registry.Tx at once, so that a change and
 // its log entry commit together. Statements are written once, for both engines;
 // what differs (opening, transactions, bulk insertion, error codes) is in
-// postgres.go and sqlite.go. Licence files lie in a Folder.
+// postgres.go and sqlite.go. Licence files lie in a Folder or in an S3.
 //
 // Invariants:
 //   - a Batch that returned nil is durable; one that returned an error left
@@ -48,6 +48,7 @@ var (
 	_ registry.Tx    = (*transaction)(nil)
 	_ audit.Tx       = (*transaction)(nil)
 	_ registry.Files = (*Folder)(nil)
+	_ registry.Files = (*S3)(nil)
 )
 
 // ErrNotDurable is returned when the database may lose what it has committed.

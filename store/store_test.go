@@ -8,17 +8,21 @@ import (
 	"testing"
 
 	"elicence/crypto/pki"
-	"elicence/licence/registry"
 	"elicence/licence/registry/storetest"
 	"elicence/store"
 	"elicence/store/pgtest"
+	"elicence/store/s3test"
 )
 
-var postgres pgtest.Server
+var (
+	postgres pgtest.Server
+	s3       s3test.Server
+)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
 	postgres.Stop()
+	s3.Stop()
 	os.Exit(code)
 }
 
@@ -95,5 +99,3 @@ func TestSQLite(t *testing.T) {
 func TestPostgres(t *testing.T) {
 	storetest.Test(t, func(t *testing.T) storetest.Backend { return migrated(t, postgresEngine(t)) })
 }
-
-var _ registry.Files = (*store.Folder)(nil)

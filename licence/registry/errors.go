@@ -42,6 +42,8 @@ var (
 	// ErrUnfinished: number and identifier are reserved, but the licence could not be
 	// finished now; it will be, and a repeat with the same key gets it.
 	ErrUnfinished = errors.New("the licence is reserved but not finished yet; repeat the request with the same Idempotency-Key")
+	// ErrFiles: the file storage does not answer, or refuses.
+	ErrFiles = errors.New("file storage unavailable")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )
@@ -65,6 +67,7 @@ var codes = []struct {
 	{ErrLog, "log_unavailable"},
 	{ErrTimestampAwaited, "timestamp_awaited"},
 	{ErrUnfinished, "unfinished"}, // whatever the cause: something is reserved
+	{ErrFiles, "files_unavailable"},
 	{ErrNoSeal, "no_seal"},
 	{ErrSigner, "signer_not_usable"},
 	{ErrCoSeal, "co_seal_not_usable"},
