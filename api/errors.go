@@ -103,6 +103,7 @@ var statuses = map[string]struct {
 	"unfinished":                {503, "Not finished yet"},
 	"timestamp_awaited":         {503, "Waiting for a timestamp"},
 	"evidence_unavailable":      {503, "Evidence not at hand"},
+	"files_unavailable":         {503, "File storage unavailable"},
 	"cancelled":                 {503, "Cancelled"},
 	"timeout":                   {503, "Timed out"},
 }
@@ -110,7 +111,7 @@ var statuses = map[string]struct {
 // retryAfter says when to come back for the register's own errors that pass.
 var retryAfter = map[string]time.Duration{
 	"request_running": time.Second, "log_unavailable": 5 * time.Second,
-	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "evidence_unavailable": time.Minute, "timeout": 5 * time.Second, "cancelled": time.Second,
+	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "evidence_unavailable": time.Minute, "files_unavailable": 5 * time.Second, "timeout": 5 * time.Second, "cancelled": time.Second,
 }
 
 // problem is a problem document (RFC 9457).
@@ -184,6 +185,7 @@ var details = map[string]string{
 	"unfinished":                registry.ErrUnfinished.Error(),
 	"timestamp_awaited":         registry.ErrTimestampAwaited.Error() + "; repeat the request with the same Idempotency-Key",
 	"evidence_unavailable":      registry.ErrEvidence.Error(),
+	"files_unavailable":         "the file storage does not answer; what the access log says was read was not given out",
 	"cancelled":                 "the request was cancelled",
 	"timeout":                   "the request took too long",
 	"out_of_range":              "the access log has no such index, size or range",

@@ -58,14 +58,14 @@ func TestS3Refused(t *testing.T) {
 			config := good
 			c.spoil(&config)
 			began := time.Now()
-			_, err := store.OpenS3Within(t.Context(), config, secrets(t).Cipher, 5*time.Second)
+			_, err := store.OpenS3Within(t.Context(), config, secrets(t).Cipher, 2*time.Second)
 			if !errors.Is(err, registry.ErrFiles) || !strings.Contains(err.Error(), c.says) || registry.Code(err) != "files_unavailable" {
 				t.Errorf("error %v, want one that says %q", err, c.says)
 			}
 			if strings.Contains(err.Error(), config.SecretKey) {
 				t.Errorf("the message tells the secret: %v", err)
 			}
-			if took := time.Since(began); took > 8*time.Second {
+			if took := time.Since(began); took > 5*time.Second {
 				t.Errorf("it took %v", took)
 			}
 		})

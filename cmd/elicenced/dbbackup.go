@@ -17,6 +17,7 @@ const actionBackupDatabase audit.Action = "backup_database"
 type databaseBackupCmd struct {
 	location
 	PassphraseFile string `help:"File that holds the passphrase of the keys." type:"path"`
+	Files          string `help:"S3 bucket of the licence files, as serve has it; it is not copied." env:"ELICENCE_FILES"`
 	Output         string `short:"o" required:"" help:"File to write; it must not be there yet." type:"path"`
 }
 
@@ -44,6 +45,6 @@ func (b *databaseBackupCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("%s: the database with its log up to entry %d; now copy the files, %s\n", b.Output, entry.Index, filepath.Join(b.Dir, "files"))
+	fmt.Printf("%s: the database with its log up to entry %d; now copy the files, %s\n", b.Output, entry.Index, fileFlags{Files: b.Files}.where(b.location))
 	return nil
 }

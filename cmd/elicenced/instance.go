@@ -109,6 +109,7 @@ type options struct {
 	behindProxy, tsaForOthers         bool
 	sealMargin                        time.Duration
 	witnesses                         witnessFlags
+	files                             fileFlags
 	registerOnly                      bool          // for a command beside the service: no upkeep, no server, nothing entered
 	fonts                             *render.Fonts // nil with registerOnly
 }
@@ -138,7 +139,7 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if err = in.openStorage(ctx, o, secrets); err != nil {
 		return in, err
 	}
-	if err = in.openRegistry(o, secrets); err != nil {
+	if err = in.openRegistry(ctx, o, secrets); err != nil {
 		return in, err
 	}
 	if o.registerOnly {
@@ -174,14 +175,16 @@ func (in *instance) openStorage(ctx context.Context, o options, s secrets) (err 
 }
 
 // openRegistry opens keys, seals, catalogue and layouts, and the registry over them.
-func (in *instance) openRegistry(o options, s secrets) error {
+func (in *instance) openRegistry(ctx context.Context, o options, s secrets) error {
 	cipher, err := pki.NewCipher(s.storage)
 	if err != nil {
 		return err
 	}
-	files, err := store.OpenFolder(filepath.Join(o.Dir, "files"), cipher)
-	if err != nil {
-		return fmt.Errorf("opening the file folder: %w", err)
+	var files registry.Files // a command beside the service touches none
+	if !o.registerOnly {
+		if files, err = o.files.openFiles(ctx, o.location, cipher); err != nil {
+			return err
+		}
 	}
 	catalogue, err := licence.LoadCatalogue(templates.Catalogue())
 	if err != nil {

@@ -69,7 +69,7 @@ func (r *Registry) Bundle(ctx context.Context, c Caller, id licence.Identifier, 
 
 // gather fills a bundle with everything but the proofs.
 func (r *Registry) gather(ctx context.Context, rec *Record, b *bundle.Bundle) (err error) {
-	if b.File, err = r.cfg.Files.Get(ctx, rec.File.Digest); err != nil {
+	if b.File, err = r.file(ctx, *rec); err != nil {
 		return err
 	}
 	entries, err := r.fileEntries(ctx, rec)

@@ -222,7 +222,10 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 	if err != nil {
 		return err
 	}
-	old, err := r.cfg.Files.Get(ctx, rec.File.Digest)
+	if rec.File.Timestamped { // by another server, meanwhile
+		return nil
+	}
+	old, err := r.file(ctx, rec)
 	if err != nil {
 		return err
 	}
@@ -244,10 +247,22 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 	next.Timestamped, next.TimestampedAt, next.CreatedAt = true, at, r.now()
 	_, err = r.step(ctx, System("timestamp-upgrade"), &access{
 		action: ActionTimestamp, object: string(rec.Identifier), holder: rec.Holder, digest: next.Digest[:],
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.SetFile(ctx, rec.Identifier, next) },
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+			if now, err := tx.Licence(ctx, id); err != nil || now.File.Digest != rec.File.Digest {
+				return errors.Join(err, errUpgraded)
+			}
+			return tx.SetFile(ctx, id, next)
+		},
 	})
+	if errors.Is(err, errUpgraded) {
+		return nil
+	}
 	return err
 }
+
+// errUpgraded stops an upgrade of a file that is not the current one any more: each server
+// upgrades, and the first counts.
+var errUpgraded = errors.New("another server has replaced the file")
 
 // timestamped returns the file with a token in its seal signature.
 func (r *Registry) timestamped(ctx context.Context, file []byte) ([]byte, time.Time, error) {

@@ -74,8 +74,18 @@ func (r *Registry) Download(ctx context.Context, c Caller, id licence.Identifier
 	if rec.File.Digest == ([32]byte{}) {
 		return nil, receipt, fmt.Errorf("%w: the licence has no file", licence.ErrNotFound)
 	}
-	file, err := r.cfg.Files.Get(ctx, rec.File.Digest)
+	file, err := r.file(ctx, rec)
 	return file, receipt, err
+}
+
+// file is the current file of a licence. That the storage has none under its digest is a
+// fault of the storage: the register says that there is one.
+func (r *Registry) file(ctx context.Context, rec Record) ([]byte, error) {
+	file, err := r.cfg.Files.Get(ctx, rec.File.Digest)
+	if errors.Is(err, licence.ErrNotFound) {
+		return nil, fmt.Errorf("%w: the file %x of %s is not in it", ErrFiles, rec.File.Digest, rec.Identifier)
+	}
+	return file, err
 }
 
 // MaxPage is the most licences one answer of Search or Reuse holds.
