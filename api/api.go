@@ -18,9 +18,10 @@
 //   - Only errors.go turns an error into a status; a cause never leaves the server.
 //   - Every answer that touched the log carries its receipt (see receipt.go).
 //
-// It decides nothing about licences, keeps no state but rate limits, one-time
-// links, the sessions that were signed out of and the results of batches, and ends no TLS. gin stays
-// inside this package.
+// It decides nothing about licences, keeps no state of its own but rate limits and batches
+// at work, and ends no TLS. Several servers of one register are one to their clients: tokens
+// are of a common key, and what else one must know of another is shared (registry.Share).
+// gin stays inside this package.
 package api
 
 import (
@@ -71,9 +72,6 @@ type Server struct {
 	engine  *gin.Engine
 	pages   *template.Template
 	metrics *metrics
-	// links are the sign-in links that nobody has used yet, ended the sessions that
-	// were signed out of.
-	links, ended codes
 	// verifications bounds anonymous verifications by address, reports those that are
 	// sealed, strangers failed authentications; see guesser.
 	verifications, reports, strangers *limiter

@@ -195,7 +195,7 @@ func TestHolderLogPage(t *testing.T) {
 	must(t, err)
 	w.do(ask{method: "GET", path: "/api/v1/licences/" + string(issued.Identifier), as: approval, header: map[string]string{"Elicence-Case-Number": "H-1"}})
 	session := func() map[string]string {
-		code := strings.TrimPrefix(w.server.HolderLink(holder), "/holder/sign-in?")
+		code := strings.TrimPrefix(linkOf(t, w.server, holder), "/holder/sign-in?")
 		c := w.do(ask{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(code)}).Cookies()[0]
 		return map[string]string{"Cookie": c.Name + "=" + c.Value}
 	}

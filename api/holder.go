@@ -1,64 +1,26 @@
 package api
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"strings"
-	"sync"
 	"time"
 
 	"elicence/licence"
 	"elicence/licence/registry"
 )
 
-// codes are links and sessions to be remembered as long as they last. They are
-// lost when the process ends: a link has to be made anew then, and a session that
-// was signed out of works again for what is left of its 15 minutes.
-type codes struct {
-	mu   sync.Mutex           // guards kept
-	kept map[string]time.Time // since when
-}
-
-// add keeps a code, and forgets those that have expired.
-func (c *codes) add(code string, now time.Time) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.kept == nil {
-		c.kept = map[string]time.Time{}
-	}
-	for old, since := range c.kept {
-		if now.Sub(since) > max(useLink.life(), useSession.life()) {
-			delete(c.kept, old)
-		}
-	}
-	c.kept[code] = now
-}
-
-// has reports whether code is kept.
-func (c *codes) has(code string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.kept[code]
-	return ok
-}
-
-// spend reports whether code was kept, which it then no longer is.
-func (c *codes) spend(code string) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	_, ok := c.kept[code]
-	delete(c.kept, code)
-	return ok
-}
+// sharedEnded is the kind under which servers share the sessions that were signed out of.
+const sharedEnded = "ended_session"
 
 // HolderLink makes a path that signs whoever opens it first in as a client of
 // role holder, once and within 15 minutes. Whoever has it can read the holder's
-// licences.
-func (s *Server) HolderLink(clientID string) string {
+// licences. Any server of the register takes it.
+func (s *Server) HolderLink(ctx context.Context, clientID string) (string, error) {
 	now := s.cfg.Now()
 	code := mint(s.cfg.TokenKey, useLink, clientID, now)
-	s.links.add(code, now)
-	return "/holder/sign-in?code=" + code
+	return "/holder/sign-in?code=" + code, s.cfg.Registry.Share(ctx, registry.SharedLink, code, nil, now.Add(useLink.life()))
 }
 
 // sessionCookie names the cookie of a holder's session.
@@ -96,11 +58,15 @@ func (x *exchange) signIn() {
 	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxSignIn)
 	code := x.r.PostFormValue("code")
 	client, err := redeem(x.cfg.TokenKey, useLink, code, x.now())
-	if err != nil || !x.links.spend(code) {
+	if err != nil {
 		x.refuse(x.stranger(errBadLink))
 		return
 	}
-	caller, receipt, err := x.cfg.Registry.SignIn(x.r.Context(), client, x.requestID)
+	caller, receipt, err := x.cfg.Registry.SignIn(x.r.Context(), client, code, x.requestID)
+	if errors.Is(err, licence.ErrNotFound) {
+		x.refuse(x.stranger(errBadLink))
+		return
+	}
 	if errors.Is(err, registry.ErrUnauthenticated) {
 		x.receipt(receipt)
 		x.fail(errBadLink)
@@ -126,8 +92,13 @@ func (x *exchange) signOut() {
 		x.refuse(errCrossOrigin)
 		return
 	}
-	if session, _, err := x.cookie(); err == nil {
-		x.ended.add(session, x.now())
+	session, _, err := x.cookie()
+	if err == nil {
+		err = x.cfg.Registry.Share(x.r.Context(), sharedEnded, session, nil, x.now().Add(useSession.life()))
+	}
+	if err != nil && !errors.Is(err, errNoSession) {
+		x.fail(err)
+		return
 	}
 	x.setSession("")
 	x.redirect(http.StatusSeeOther, "/holder")
@@ -140,8 +111,14 @@ func (x *exchange) cookie() (session, client string, err error) {
 		return "", "", errNoSession
 	}
 	client, err = redeem(x.cfg.TokenKey, useSession, cookie.Value, x.now())
-	if err != nil || x.ended.has(cookie.Value) {
+	if err != nil {
 		return "", "", errNoSession
+	}
+	switch _, err = x.cfg.Registry.Shared(x.r.Context(), sharedEnded, cookie.Value); {
+	case err == nil:
+		return "", "", errNoSession
+	case !errors.Is(err, licence.ErrNotFound):
+		return "", "", err
 	}
 	return cookie.Value, client, nil
 }
@@ -149,8 +126,10 @@ func (x *exchange) cookie() (session, client string, err error) {
 // session sets the caller from the session cookie.
 func (x *exchange) session() error {
 	_, client, err := x.cookie()
-	if err != nil {
+	if errors.Is(err, errNoSession) {
 		x.setSession("")
+	}
+	if err != nil {
 		return err
 	}
 	return x.become(client)

@@ -87,7 +87,7 @@ func TestVerificationForm(t *testing.T) {
 func TestHolderPage(t *testing.T) {
 	w := open(t)
 	issued := w.issue(food, "h")
-	link := w.server.HolderLink(holder)
+	link := linkOf(t, w.server, holder)
 	code := strings.TrimPrefix(link, "/holder/sign-in?code=")
 
 	if a := w.do(ask{method: "GET", path: "/holder"}); a.StatusCode != 401 || strings.Contains(string(a.body), issued.Number) {
@@ -147,7 +147,7 @@ func TestHolderPage(t *testing.T) {
 func TestSignOut(t *testing.T) {
 	w := open(t)
 	signIn := func() map[string]string {
-		code := strings.TrimPrefix(w.server.HolderLink(holder), "/holder/sign-in?")
+		code := strings.TrimPrefix(linkOf(t, w.server, holder), "/holder/sign-in?")
 		c := w.do(ask{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(code)}).Cookies()[0]
 		return map[string]string{"Cookie": c.Name + "=" + c.Value}
 	}
@@ -170,20 +170,37 @@ func TestSignOut(t *testing.T) {
 	if a, b := list(one), list(other); a != 401 || b != 200 {
 		t.Errorf("signed out: %d, the other session: %d", a, b)
 	}
+	elsewhere := ask{method: "GET", path: "/holder", header: one, handler: w.serve(func(*api.Config) {})}
+	if got := w.do(elsewhere).StatusCode; got != 401 {
+		t.Errorf("signed out, on another server: %d", got)
+	}
 }
 
-// TestStaleLink: a link lasts 15 minutes, works on the server that made it only,
-// and not for a client that is gone.
+// linkOf is a sign-in link that a server made.
+func linkOf(t testing.TB, s *api.Server, client string) string {
+	t.Helper()
+	link, err := s.HolderLink(t.Context(), client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return link
+}
+
+// TestStaleLink: a link lasts 15 minutes, works on every server, once, and not for a client
+// that is gone.
 func TestStaleLink(t *testing.T) {
 	w := open(t)
 	use := func(link string) int {
 		return w.do(ask{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded",
 			body: []byte(strings.TrimPrefix(link, "/holder/sign-in?"))}).StatusCode
 	}
-	old := w.server.HolderLink(holder)
+	old := linkOf(t, w.server, holder)
 	w.Move(15 * time.Minute)
-	other := w.serve(func(*api.Config) {}).HolderLink(holder)
-	for name, link := range map[string]string{"old": old, "another server's": other, "of nobody": w.server.HolderLink("nobody"), "made up": "code=x", "empty": ""} {
+	other := linkOf(t, w.serve(func(*api.Config) {}), holder)
+	if got := use(other); got != http.StatusSeeOther {
+		t.Errorf("another server's: %d", got)
+	}
+	for name, link := range map[string]string{"old": old, "another server's again": other, "of nobody": linkOf(t, w.server, "nobody"), "made up": "code=x", "empty": ""} {
 		if got := use(link); got != http.StatusUnauthorized {
 			t.Errorf("%s: %d", name, got)
 		}

@@ -62,7 +62,7 @@ func TestInternal(t *testing.T) {
 	if len(w.failed) != 1 || !strings.Contains(w.failed[0].Error(), "secret cause") {
 		t.Errorf("told: %v", w.failed)
 	}
-	link := w.server.HolderLink(holder)
+	link := linkOf(t, w.server, holder)
 	must(t, w.Backend.(io.Closer).Close())
 	a = w.do(ask{method: "GET", path: "/api/v1/licences/" + string(otherIdentifier(t)), as: approval})
 	if p := problemIn(t, a); p.Code != "internal" || strings.Contains(string(a.body), "sql") || len(w.failed) != 2 {

@@ -162,7 +162,7 @@ func TestRareCharacters(t *testing.T) {
 	if page := html.UnescapeString(string(w.do(q).body)); strings.Count(page, want) != 1 || strings.Count(page, `class="rare"`) != 1 {
 		t.Errorf("the report lacks %s, or has it elsewhere too", want)
 	}
-	link := strings.TrimPrefix(w.server.HolderLink(holder), "/holder/sign-in?")
+	link := strings.TrimPrefix(linkOf(t, w.server, holder), "/holder/sign-in?")
 	cookie := w.do(ask{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(link)}).Cookies()[0]
 	if page := html.UnescapeString(string(w.do(ask{method: "GET", path: "/holder", header: map[string]string{"Cookie": cookie.Name + "=" + cookie.Value}}).body)); strings.Count(page, want) != 1 || strings.Count(page, `class="rare"`) != 1 {
 		t.Errorf("the holder's page lacks %s, or has it elsewhere too", want)

@@ -97,7 +97,7 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"GET /holder/log.json":                  (*routeWalk).own,
 	"GET /holder/licences/:identifier/file": (*routeWalk).own,
 	"POST /holder/sign-in": func(w *routeWalk) walkStep {
-		q := ask{mediaType: "application/x-www-form-urlencoded", body: []byte(strings.TrimPrefix(w.server.HolderLink(holder), "/holder/sign-in?"))}
+		q := ask{mediaType: "application/x-www-form-urlencoded", body: []byte(strings.TrimPrefix(linkOf(w.t, w.server, holder), "/holder/sign-in?"))}
 		spent := q
 		spent.body = []byte("code=spent")
 		return walkStep{q, spent}
@@ -260,7 +260,7 @@ func (w *routeWalk) unlogged(route string, q ask) {
 	before := w.size()
 	q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(*api.Config) {})
 	if route == "POST /holder/sign-in" {
-		q.body = []byte(strings.TrimPrefix(q.handler.(*api.Server).HolderLink(holder), "/holder/sign-in?"))
+		q.body = []byte(strings.TrimPrefix(linkOf(w.t, w.server, holder), "/holder/sign-in?"))
 	}
 	a := w.along(route, q)
 	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Elicence-Log-Index") != "" || len(a.Cookies()) > 0 {

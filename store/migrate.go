@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	"github.com/pressly/goose/v3"
 	"github.com/pressly/goose/v3/lock"
@@ -15,7 +16,8 @@ import (
 )
 
 // Migrate brings the tables up to date. Several servers may start at the same
-// time: one migrates and the others wait for it.
+// time: one migrates and the others wait for it. Tables that are up to date are only
+// looked at, so that a member of elicence_server may do so.
 func (p *Postgres) Migrate(ctx context.Context) (err error) {
 	locker, err := lock.NewPostgresSessionLocker()
 	if err != nil {
@@ -24,6 +26,9 @@ func (p *Postgres) Migrate(ctx context.Context) (err error) {
 	db := stdlib.OpenDBFromPool(p.pool)
 	defer func() { err = errors.Join(err, db.Close()) }() // the pool stays open
 	if err := migrate(ctx, goose.DialectPostgres, db, migrations.Postgres(), goose.WithSessionLocker(locker)); err != nil {
+		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == insufficientPrivilege {
+			err = fmt.Errorf("the tables are older than this program, and user %s may not change them (elicenced migrate, as their owner, does): %w", p.pool.Config().ConnConfig.User, err)
+		}
 		return err
 	}
 	return keyOldEntries(ctx, p.reader, p)

@@ -73,6 +73,18 @@ func (p *Postgres) Ready(ctx context.Context) error {
 	return ready(ctx, p)
 }
 
+// insufficientPrivilege is the SQLSTATE of what the role may not do.
+const insufficientPrivilege = "42501"
+
+// MayRewrite reports whether the user of the connection could change or remove entries of
+// the log: as the owner of its tables, as a superuser, or by a grant. A member of
+// elicence_server cannot. The tables must be there.
+func (p *Postgres) MayRewrite(ctx context.Context) (user string, may bool, err error) {
+	err = p.pool.QueryRow(ctx, `SELECT current_user, bool_or(pg_has_role(relowner, 'MEMBER') OR has_table_privilege(oid, 'UPDATE, DELETE, TRUNCATE'))
+		FROM pg_class WHERE oid IN ('log_entry'::regclass, 'log_checkpoint'::regclass, 'log_node'::regclass, 'log_cosigned'::regclass)`).Scan(&user, &may)
+	return user, may, doing("reading privileges", err)
+}
+
 // checkPostgres returns ErrNotDurable when a committed transaction may be lost.
 func checkPostgres(ctx context.Context, c *pgx.Conn) error {
 	var fsync, pages, commit string

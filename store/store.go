@@ -13,7 +13,7 @@
 //   - a database whose durability is switched off is refused at Open and at
 //     every Ready;
 //   - no personal data stands in clear in any column or file: holders, licence
-//     numbers and data, reasons, answers and openings are SM4-GCM ciphertext
+//     numbers and data, reasons, answers, shared state and openings are SM4-GCM ciphertext
 //     bound to table, column and row, and holders and numbers are looked up by a
 //     keyed digest;
 //   - the log is returned as it is stored, also when it was tampered with: to

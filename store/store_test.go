@@ -3,6 +3,7 @@ package store_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -96,6 +97,25 @@ func TestSQLite(t *testing.T) {
 	storetest.Test(t, func(t *testing.T) storetest.Backend { return migrated(t, sqliteEngine(t)) })
 }
 
+// TestPostgres runs the suite as a city's server does: as a member of elicence_server, on
+// tables that somebody else owns.
 func TestPostgres(t *testing.T) {
-	storetest.Test(t, func(t *testing.T) storetest.Backend { return migrated(t, postgresEngine(t)) })
+	storetest.Test(t, func(t *testing.T) storetest.Backend { return migrated(t, memberEngine(t)) })
+}
+
+// memberEngine is a migrated PostgreSQL as the server's user meets it.
+func memberEngine(t testing.TB) engine {
+	t.Helper()
+	dsn := postgres.DSN(t)
+	owner, err := store.OpenPostgres(t.Context(), dsn, secrets(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(owner.Migrate(t.Context()), owner.Close()); err != nil {
+		t.Fatal(err)
+	}
+	member := postgres.Member(t, dsn, "elicence_server")
+	return engine{"PostgreSQL as server", func(ctx context.Context, s store.Secrets) (backend, error) {
+		return opened(store.OpenPostgres(ctx, member, s))
+	}}
 }

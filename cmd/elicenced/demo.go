@@ -115,7 +115,9 @@ func (d *demoCmd) Run(ctx context.Context) error {
 		if d.Once {
 			return nil
 		}
-		w.invite()
+		if err := w.invite(ctx); err != nil {
+			return err
+		}
 		<-ctx.Done()
 		return nil
 	})

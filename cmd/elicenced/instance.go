@@ -145,6 +145,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if o.registerOnly {
 		return in, nil
 	}
+	if err = in.warnOfOwner(ctx); err != nil {
+		return in, err
+	}
 	if err = in.registry.RegisterSeals(ctx, registry.System("set-up")); err != nil {
 		return in, err
 	}
@@ -172,6 +175,20 @@ func (in *instance) openStorage(ctx context.Context, o options, s secrets) (err 
 	}
 	in.logKey = audit.Signer{Name: in.settings.LogID, Key: key}
 	return in.openLog(ctx, o)
+}
+
+// warnOfOwner tells whoever watches that the database does not keep this process from
+// changing its log. It serves all the same: SQLite has no users, and a demo needs but one.
+func (in *instance) warnOfOwner(ctx context.Context) error {
+	db, ok := in.database.(*store.Postgres)
+	if !ok {
+		return nil
+	}
+	user, may, err := db.MayRewrite(ctx)
+	if may {
+		slog.Warn("this database user could change the access log; serve as a member of elicence_server instead (docs/operation.md)", "user", user)
+	}
+	return err
 }
 
 // openRegistry opens keys, seals, catalogue and layouts, and the registry over them.

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
 )
 
 // invite says where to look and what to try.
-func (w *walk) invite() {
+func (w *walk) invite(ctx context.Context) error {
+	link, err := w.in.server.HolderLink(ctx, "holder-demo")
+	if err != nil {
+		return err
+	}
 	fmt.Printf(`
 The demo is served at %[1]s until you press Ctrl-C.
 
@@ -25,7 +30,8 @@ Try (the second ends with code 1, for it holds the revoked licence):
 
 README.md walks through issue, download, verify, reuse, revoke and the log with curl.
 A phone that is to scan the codes must reach this address: see docs/operation.md.
-`, w.file.BaseURL, w.dir, w.file.BaseURL+w.in.server.HolderLink("holder-demo"), offlineTool())
+`, w.file.BaseURL, w.dir, w.file.BaseURL+link, offlineTool())
+	return nil
 }
 
 // offlineTool is how to call elicence: the binary beside this one, if it is there.

@@ -55,6 +55,8 @@ type Store interface {
 	// Holds returns all holds, past ones too, on what a principal does under a case number,
 	// in the order in which they were placed.
 	Holds(ctx context.Context, principal, caseNumber string) ([]Hold, error)
+	// Shared returns the value that PutShared stored and that still lasts at now.
+	Shared(ctx context.Context, kind, key string, now time.Time) ([]byte, error)
 	// StatusAsOf returns the status a licence had at an instant.
 	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error)
 }
@@ -96,6 +98,11 @@ type Tx interface {
 	// EraseOpenings erases the openings of log entries, and that the log finds them by their
 	// holder.
 	EraseOpenings(ctx context.Context, logID string, indexes []uint64, holder audit.Key) error
+	// PutShared keeps a value under kind and key until an instant, in place of the one
+	// before, and forgets what lasted until now or less. Kinds are few and stand in clear.
+	PutShared(ctx context.Context, kind, key string, value []byte, now, until time.Time) error
+	// TakeShared removes a value that still lasts at now; licence.ErrNotFound when there is none.
+	TakeShared(ctx context.Context, kind, key string, now time.Time) error
 	// NextNumber returns the next value, from 1, of the counter named series; it
 	// is consumed when the transaction commits.
 	NextNumber(ctx context.Context, series string) (int64, error)

@@ -107,10 +107,13 @@ func (r *Registry) Authenticate(ctx context.Context, clientID, secret, requestID
 	return r.become(ctx, c, a)
 }
 
-// SignIn logs that somebody signed in as a client by other means than its
-// secret, and returns the caller they are. ErrUnauthenticated when there is no
-// such client, or it was disabled.
-func (r *Registry) SignIn(ctx context.Context, clientID, requestID string) (Caller, audit.Receipt, error) {
+// SharedLink is the kind under which sign-in links are shared that nobody has used yet.
+const SharedLink = "link"
+
+// SignIn lets in as a client whoever has a link that is shared under SharedLink, which is
+// then spent, and logs it. licence.ErrNotFound, unlogged, when the link is not there any more;
+// ErrUnauthenticated when there is no such client, or it was disabled.
+func (r *Registry) SignIn(ctx context.Context, clientID, link, requestID string) (Caller, audit.Receipt, error) {
 	a := &access{action: ActionAuthenticate, object: clientID}
 	c, err := r.CallerFor(ctx, clientID, requestID)
 	if errors.Is(err, ErrUnauthenticated) {
@@ -119,6 +122,9 @@ func (r *Registry) SignIn(ctx context.Context, clientID, requestID string) (Call
 	}
 	if err != nil {
 		return Caller{}, audit.Receipt{}, err
+	}
+	a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+		return tx.TakeShared(ctx, SharedLink, link, r.now())
 	}
 	return r.become(ctx, c, a)
 }

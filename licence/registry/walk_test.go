@@ -40,6 +40,8 @@ var noAccess = map[string]string{
 	"Registry.Seal":       "seals are on public record",
 	"Registry.Seals":      "seals are on public record",
 	"Registry.SealStates": "tells whether seals can be used, for those who watch; shows nothing of a licence",
+	"Registry.Share":      "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
+	"Registry.Shared":     "the same",
 	"Registry.Consents":   "consents are on public record, like the seals",
 	"Lookup.ByFile":       "exists only inside Verify, whose entry covers it",
 	"Lookup.ByIdentifier": "exists only inside Verify, whose entry covers it",
@@ -258,8 +260,9 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		})
 	},
 	"Registry.SignIn": func(w *walker, ctx context.Context) call {
+		must(w.t, w.Share(ctx, registry.SharedLink, "code", nil, w.Now().Add(time.Hour)))
 		return answering(func(r *registry.Registry) (registry.Caller, audit.Receipt, error) {
-			return r.SignIn(ctx, "client", "walk")
+			return r.SignIn(ctx, "client", "code", "walk")
 		})
 	},
 	"Registry.Refused": func(w *walker, ctx context.Context) call {
@@ -627,8 +630,8 @@ func TestWalkRefusals(t *testing.T) {
 		"wrong secret":      func() error { _, _, err := s.Authenticate(t.Context(), "client", "x", "r"); return err },
 		"unknown client":    func() error { _, _, err := s.Authenticate(t.Context(), "nobody", "secret", "r"); return err },
 		"disabled client":   func() error { _, _, err := s.Authenticate(t.Context(), "gone", "secret", "r"); return err },
-		"sign-in, unknown":  func() error { _, _, err := s.SignIn(t.Context(), "nobody", "r"); return err },
-		"sign-in, disabled": func() error { _, _, err := s.SignIn(t.Context(), "gone", "r"); return err },
+		"sign-in, unknown":  func() error { _, _, err := s.SignIn(t.Context(), "nobody", "code", "r"); return err },
+		"sign-in, disabled": func() error { _, _, err := s.SignIn(t.Context(), "gone", "code", "r"); return err },
 	} {
 		from := size(t, s)
 		if err := do(); !errors.Is(err, registry.ErrUnauthenticated) {

@@ -13,7 +13,8 @@
 //
 // The server is the one that ELICENCE_TEST_POSTGRES names by its DSN, or else a
 // new one, made by postgres.sh from the server binaries of the machine and
-// stopped even when the test process is killed. It runs with fsync on.
+// stopped even when the test process is killed. It runs with fsync on. Its user must be
+// allowed to make schemas and roles.
 //
 // Invariants:
 //   - every DSN leads to a schema of its own, dropped when its test ends;
@@ -71,6 +72,38 @@ func (s *Server) DSN(t testing.TB) string {
 	return within(s.dsn, schema)
 }
 
+// OwnDSN starts a cluster of its own, whatever ELICENCE_TEST_POSTGRES says, and returns the
+// DSN of its superuser and its first database. A Server is this or what DSN makes it.
+func (s *Server) OwnDSN(t testing.TB) string {
+	t.Helper()
+	s.start.Do(func() { s.dsn, s.dir, s.err = startCluster() })
+	if s.err != nil {
+		t.Fatal(s.err)
+	}
+	return s.dsn
+}
+
+// Member returns dsn for a new user who is a member of a role, and nothing else. The role
+// must be there; the user is dropped when t ends.
+func (s *Server) Member(t testing.TB, dsn, role string) string {
+	t.Helper()
+	user, password := "member_"+strings.ToLower(rand.Text()), rand.Text()
+	if err := run(dsn, "CREATE ROLE "+user+" LOGIN PASSWORD '"+password+"' IN ROLE "+role); err != nil {
+		t.Fatalf("making a user: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := run(dsn, "DROP ROLE "+user); err != nil {
+			t.Errorf("dropping the user: %v", err)
+		}
+	})
+	u, err := url.Parse(dsn)
+	if err != nil || u.Scheme == "" {
+		return dsn + " user=" + user + " password=" + password
+	}
+	u.User = url.UserPassword(user, password)
+	return u.String()
+}
+
 // Stop stops the server, if it was started, and removes its files.
 func (s *Server) Stop() {
 	if s.dir == "" {
@@ -85,6 +118,10 @@ func start() (dsn, dir string, err error) {
 	if dsn := os.Getenv("ELICENCE_TEST_POSTGRES"); dsn != "" {
 		return dsn, "", nil
 	}
+	return startCluster()
+}
+
+func startCluster() (dsn, dir string, err error) {
 	dir = newDir()
 	dsn, err = sh("start", dir, strconv.Itoa(os.Getpid()))
 	return dsn, dir, err

@@ -70,6 +70,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"keyed", testKeyed},
 		{"erasure", testErasure},
 		{"holds", testHolds},
+		{"shared state", testShared},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}

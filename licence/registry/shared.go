@@ -1,0 +1,34 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"elicence/audit"
+)
+
+// Shared state is what one server of the register knows and the others must find, for
+// some minutes and under a key that whoever asks has to know: that a sign-in link is not
+// used yet, that a session was signed out of, what came of a batch. It shows nothing of the register,
+// so it makes no entry.
+
+// shareAttempts is how often a value is stored when others are in the way.
+const shareAttempts = 5
+
+// Share keeps a value under a kind and a key until an instant, in place of the one before.
+// An error is ErrLog: the storage is the log's.
+func (r *Registry) Share(ctx context.Context, kind, key string, value []byte, until time.Time) (err error) {
+	for range shareAttempts {
+		err = r.cfg.LogReader.Batch(ctx, func(tx audit.Tx) error { return tx.(Tx).PutShared(ctx, kind, key, value, r.now(), until) })
+		if !errors.Is(err, audit.ErrConflict) {
+			break
+		}
+	}
+	return logError(err)
+}
+
+// Shared is the value that any server keeps; licence.ErrNotFound when there is none any more.
+func (r *Registry) Shared(ctx context.Context, kind, key string) ([]byte, error) {
+	return r.cfg.Store.Shared(ctx, kind, key, r.now())
+}
