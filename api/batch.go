@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -21,8 +22,9 @@ import (
 	"elicence/verify"
 )
 
-// The bounds of batches of verifications. A batch is kept in the memory of this
-// process alone, from when it was accepted until batchLife is over.
+// The bounds of batches of verifications. A batch is worked off by the process that took
+// it, which shares what came of it so far with the other servers, until batchLife is over.
+// What a process had not judged when it was killed stays waiting.
 const (
 	maxBatch      = 2 * MaxFile // bytes of a whole batch
 	maxBatchItems = 100
@@ -32,6 +34,10 @@ const (
 	maxClientItems, maxKeptItems = 2000, 5000
 	// maxBatchStop is how long Close waits for the items at work.
 	maxBatchStop = 10 * time.Second
+	// sharedBatch is the kind under which batches are shared, and shareEvery how often one is
+	// while it is worked off.
+	sharedBatch = "batch"
+	shareEvery  = time.Second
 )
 
 // batches holds the batches of this process.
@@ -141,6 +147,9 @@ func (b *batches) keep(one *batch) bool {
 func (b *batches) forget(one *batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.byID[one.id] == nil {
+		return
+	}
 	delete(b.byID, one.id)
 	b.all -= len(one.items)
 	if b.kept[one.caller.Principal] -= len(one.items); b.kept[one.caller.Principal] == 0 {
@@ -184,6 +193,11 @@ func (x *exchange) verificationBatch() {
 	if err == nil && !x.batches.keep(one) {
 		err = errKept
 	}
+	if err == nil {
+		if err = x.share(one); err != nil {
+			x.batches.forget(one)
+		}
+	}
 	if err != nil {
 		room.free(body.size)
 		x.refuse(err)
@@ -193,6 +207,17 @@ func (x *exchange) verificationBatch() {
 	x.batches.work.Go(func() { x.workOff(one, room) })
 	x.w.Header().Set("Location", "/api/v1/verifications/batch/"+one.id)
 	x.json(http.StatusAccepted, x.batches.view(one))
+}
+
+// share lets the other servers know what came of a batch so far.
+func (s *Server) share(one *batch) error {
+	view, err := json.Marshal(s.batches.view(one))
+	if err != nil {
+		return fmt.Errorf("encoding batch %s: %w", one.id, err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), maxBatchStop)
+	defer cancel()
+	return s.cfg.Registry.Share(ctx, sharedBatch, one.caller.Principal+"/"+one.id, view, one.accepted.Add(batchLife))
 }
 
 // size is the bytes of what is still to be judged.
@@ -206,6 +231,7 @@ func (one *batch) size() (n int) {
 // workOff judges one item after the other, until the server stops. The item at work by
 // then is finished, and logged.
 func (s *Server) workOff(one *batch, room *room) {
+	shared := s.cfg.Now()
 	for i, in := range one.inputs {
 		item := one.failed(context.Canceled)
 		if s.batches.ctx.Err() == nil {
@@ -213,6 +239,12 @@ func (s *Server) workOff(one *batch, room *room) {
 		}
 		s.batches.settle(one, i, item)
 		room.free(len(in.File) + len(in.QR))
+		if last := i == len(one.inputs)-1; last || s.cfg.Now().Sub(shared) > shareEvery && s.batches.ctx.Err() == nil {
+			shared = s.cfg.Now()
+			if err := s.share(one); err != nil {
+				s.tell(one.requestID, err)
+			}
+		}
 	}
 }
 
@@ -252,12 +284,19 @@ func (x *exchange) batchResults() {
 		x.refuse(err)
 		return
 	}
-	one := x.batches.find(x.name, x.caller.Principal, x.now())
-	if one == nil {
-		x.refuse(errNoBatch)
+	if one := x.batches.find(x.name, x.caller.Principal, x.now()); one != nil {
+		x.json(http.StatusOK, x.batches.view(one))
 		return
 	}
-	x.json(http.StatusOK, x.batches.view(one))
+	view, err := x.cfg.Registry.Shared(x.r.Context(), sharedBatch, x.caller.Principal+"/"+x.name)
+	if errors.Is(err, licence.ErrNotFound) {
+		err = errNoBatch
+	}
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	x.json(http.StatusOK, json.RawMessage(view))
 }
 
 // readBatch reads the form of a batch: parts file and qr in any order, each an item,

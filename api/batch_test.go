@@ -10,6 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"elicence/api"
 	"elicence/audit"
 	"elicence/verify"
@@ -114,6 +116,13 @@ func TestBatch(t *testing.T) {
 	}
 	if p := problemIn(t, w.do(ask{method: "GET", path: batchPath + "/" + sent.ID})); p.Code != "unauthenticated" {
 		t.Errorf("anonymous: %+v", p)
+	}
+	elsewhere := w.serve(func(*api.Config) {})
+	if diff := cmp.Diff(w.results(verifier, elsewhere, sent.ID), got); diff != "" {
+		t.Errorf("from another server (-got +want):\n%s", diff)
+	}
+	if p := problemIn(t, w.do(ask{method: "GET", path: batchPath + "/" + sent.ID, as: partner, handler: elsewhere})); p.Code != "no_such_batch" {
+		t.Errorf("another client's, from another server: %+v", p)
 	}
 	w.Move(9 * time.Minute)
 	w.results(verifier, nil, sent.ID)
