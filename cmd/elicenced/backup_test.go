@@ -33,7 +33,7 @@ func (s *site) backUp(t *testing.T) (archive string, shares []string) {
 // restore restores a backup into a new folder, which it returns as a site.
 func (s *site) restore(t *testing.T, archive string, shares []string) *site {
 	t.Helper()
-	restored := &site{location{Dir: filepath.Join(t.TempDir(), "restored")}, s.demo}
+	restored := &site{location{Dir: filepath.Join(t.TempDir(), "restored")}, s.fileFlags, s.demo}
 	args := []string{"keys", "restore", archive}
 	for _, file := range shares {
 		args = append(args, "--share-file", file)

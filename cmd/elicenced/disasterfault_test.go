@@ -107,7 +107,7 @@ func (d *drill) failOver(t *testing.T, pair *pgtest.Pair) {
 		all = append(all, &request{key: fmt.Sprint("failover-", i), sample: samples[i%len(samples)]})
 	}
 	var load sync.WaitGroup
-	load.Go(func() { d.ask(t, server, all) })
+	load.Go(func() { d.ask(t, all, server) })
 	time.Sleep(1500 * time.Millisecond)
 	pair.FailOver(t)
 	load.Wait()

@@ -164,7 +164,7 @@ func authorityGoesAway(t *testing.T, s *site) {
 		t.Error("the authority did not go away under load: the test proved nothing")
 	}
 	waitFor(t, "those that waited are issued", func() bool {
-		s.ask(t, r, waiting)
+		s.ask(t, waiting, r)
 		return count(waiting) == len(waiting)
 	})
 	waitFor(t, "all are timestamped", func() bool { return s.upgraded(t, r, all) })

@@ -14,9 +14,13 @@ import (
 	"time"
 
 	"elicence/store/pgtest"
+	"elicence/store/s3test"
 )
 
-var postgres pgtest.Server
+var (
+	postgres pgtest.Server
+	s3       s3test.Server
+)
 
 // The programs under test, built once.
 var binary, witnessBinary, auditorBinary string
@@ -35,6 +39,7 @@ func TestMain(m *testing.M) {
 	}
 	code := m.Run()
 	postgres.Stop()
+	s3.Stop()
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
@@ -48,13 +53,20 @@ var backends = map[string]func(testing.TB) string{
 // site is an instance in a folder of the test's own.
 type site struct {
 	location
+	fileFlags
 	demo demoFile
 }
 
 // newSite makes an instance with the demo's clients and samples.
 func newSite(t testing.TB, dsn string) *site {
 	t.Helper()
-	s := &site{location: location{Dir: t.TempDir(), Database: dsn}}
+	return newSiteWith(t, dsn, fileFlags{})
+}
+
+// newSiteWith also says where files lie.
+func newSiteWith(t testing.TB, dsn string, files fileFlags) *site {
+	t.Helper()
+	s := &site{location: location{Dir: t.TempDir(), Database: dsn}, fileFlags: files}
 	cmd := s.command("demo", "--once", "--listen", "127.0.0.1:0")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("elicenced demo: %v\n%s", err, out)
@@ -71,8 +83,17 @@ func newSite(t testing.TB, dsn string) *site {
 
 func (s *site) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(binary, append(args, "--dir", s.Dir)...)
-	cmd.Env = append(os.Environ(), "ELICENCE_DATABASE="+s.Database, "ELICENCE_FONTS="+fontsDir())
+	cmd.Env = append(os.Environ(), "ELICENCE_DATABASE="+s.Database, "ELICENCE_FONTS="+fontsDir(),
+		"ELICENCE_FILES="+s.Files, "ELICENCE_S3_ENDPOINT="+s.S3Endpoint, "ELICENCE_S3_CREDENTIALS_FILE="+s.S3CredentialsFile)
 	return cmd
+}
+
+// bucket is a new bucket for the files of a site.
+func bucket(t testing.TB) fileFlags {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "s3-credentials")
+	must(t, os.WriteFile(file, []byte(s3test.AccessKey+"\n"+s3test.SecretKey+"\n"), 0o600))
+	return fileFlags{Files: "s3://" + s3.Bucket(t) + "/files", S3Endpoint: s3.Endpoint(t), S3Region: "us-east-1", S3CredentialsFile: file}
 }
 
 // fontsDir is where the fonts are, from this package's folder.
