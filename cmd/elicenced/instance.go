@@ -148,6 +148,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if err = in.warnOfOwner(ctx); err != nil {
 		return in, err
 	}
+	if err = errors.Join(in.shareRevocations(ctx), in.refreshTrust()); err != nil { // before anything is sealed
+		return in, err
+	}
 	if err = in.registry.RegisterSeals(ctx, registry.System("set-up")); err != nil {
 		return in, err
 	}
@@ -320,6 +323,7 @@ func (in *instance) startUpkeep() {
 	in.stop = cancel
 	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
 	in.every(ctx, trustInterval, in.watchTrust)
+	in.every(ctx, revocationInterval, func() { in.keepRevocations(ctx) })
 	in.every(ctx, evidenceInterval, func() { in.refreshEvidence(ctx) })
 	in.every(ctx, trustListInterval, func() { in.publishTrustList(ctx) })
 	if in.submitter != nil {

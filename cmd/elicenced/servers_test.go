@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -61,7 +62,8 @@ func asking(t *testing.T, name string, n int) (all []*request) {
 func TestServers(t *testing.T) {
 	t.Parallel()
 	c := newCluster(t)
-	one, two := c.join(t), c.join(t)
+	beside := c.machine(t)
+	one, two := beside.serve(t), c.join(t)
 	all := asking(t, "both", 16)
 	c.ask(t, all, one, two)
 	c.ask(t, all, two, one) // the same answers
@@ -79,6 +81,7 @@ func TestServers(t *testing.T) {
 	t.Logf("%d of %d were answered by three servers, of which one was killed", count(load), len(load))
 	c.ask(t, load, two, three)
 	c.wantOne(t, all, three, two)
+	c.wantNotSealed(t, beside, two, three)
 	two.stop(t)
 	three.stop(t)
 	for _, r := range []*running{one, two, three} {
@@ -145,6 +148,21 @@ func (c *cluster) wantRevoked(t *testing.T, q *request, one, two *running) {
 	b, err := client.get(t.Context(), path)
 	if err != nil || !strings.Contains(string(b), `"status":"revoked"`) {
 		t.Errorf("another server says of a revoked licence: %s, %v", b, err)
+	}
+}
+
+// wantNotSealed revokes a seal signer's certificate on one machine, and has the servers of
+// others refuse to seal with it.
+func (c *cluster) wantNotSealed(t *testing.T, on *site, others ...*running) {
+	t.Helper()
+	q := asking(t, "revoked", 1)[0]
+	on.mustRun(t, "keyCompromise", "ca", "revoke", filepath.Join(on.Dir, "keys", "seal-"+issuerOf(q.sample.asks.TypeCode).Code+".cer.pem"), "--reason", "keyCompromise")
+	on.serve(t).stop(t) // whose server died
+	for _, r := range others {
+		waitFor(t, "another server has heard of the revocation", func() bool {
+			err := c.as(t, r, clientFor(q.sample)).post(t.Context(), "/licences", rand.Text(), q.sample.body, nil)
+			return err != nil && strings.Contains(err.Error(), "signer_not_usable")
+		})
 	}
 }
 
