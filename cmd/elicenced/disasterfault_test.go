@@ -83,6 +83,11 @@ func TestFaultDisaster(t *testing.T) {
 				to.Database = postgres.DSN(t) // another machine
 				_, err := to.tables(t).Exec("CREATE DATABASE restored")
 				must(t, err)
+				for _, role := range []string{"elicence_server", "elicence_archive"} {
+					_, err := to.tables(t).Exec("DO $$ BEGIN CREATE ROLE " + role + " NOLOGIN; EXCEPTION WHEN duplicate_object THEN END $$")
+					must(t, err)
+					d.note("$ psql", "", "--dbname", "NEW_DSN", "--command", "'CREATE ROLE "+role+" NOLOGIN'")
+				}
 				dsn, _ := libpq(t, to.Database)
 				to.Database = strings.Replace(dsn, "/postgres?", "/restored?", 1)
 				postgresTool(t, "psql", "--dbname", to.Database, "--quiet", "--no-psqlrc", "--set", "ON_ERROR_STOP=1", "--output", os.DevNull, "--file", file)
