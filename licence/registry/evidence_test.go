@@ -129,7 +129,7 @@ func TestBundleRefused(t *testing.T) {
 		{"another role", s.Registry, partner, issued.Identifier, registry.ErrForbidden, "forbidden"},
 		{"no evidence", old, c, issued.Identifier, registry.ErrEvidence, "evidence_unavailable"},
 		{"not verified", wrong, c, issued.Identifier, registry.ErrEvidence, ""},
-		{"file lost", lost, c, issued.Identifier, licence.ErrNotFound, "not_found"},
+		{"file lost", lost, c, issued.Identifier, registry.ErrFiles, "files_unavailable"},
 	} {
 		before := size(t, s)
 		raw, _, err := tt.r.Bundle(t.Context(), tt.c, tt.id, registry.Use{})

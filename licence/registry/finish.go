@@ -203,6 +203,8 @@ func (r *Registry) Upgrade(ctx context.Context) (upgraded int, err error) {
 		fault := r.upgrade(ctx, id)
 		if fault == nil {
 			upgraded++
+		}
+		if fault == nil || errors.Is(fault, errUpgraded) {
 			continue
 		}
 		err = errors.Join(err, fmt.Errorf("timestamping %s: %w", id, fault))
@@ -216,14 +218,14 @@ func (r *Registry) Upgrade(ctx context.Context) (upgraded int, err error) {
 // errTSA marks a fault of the TSA, which every other file would meet too.
 var errTSA = errors.New("the timestamp authority gave no token")
 
-// upgrade timestamps one file.
+// upgrade timestamps one file; errUpgraded when another server was first.
 func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 	rec, err := r.cfg.Store.Licence(ctx, id)
 	if err != nil {
 		return err
 	}
-	if rec.File.Timestamped { // by another server, meanwhile
-		return nil
+	if rec.File.Timestamped {
+		return errUpgraded
 	}
 	old, err := r.file(ctx, rec)
 	if err != nil {
@@ -254,9 +256,6 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 			return tx.SetFile(ctx, id, next)
 		},
 	})
-	if errors.Is(err, errUpgraded) {
-		return nil
-	}
 	return err
 }
 

@@ -8,10 +8,10 @@ import (
 	"elicence/audit"
 )
 
-// Shared state is what one server of the register knows and the others must find, for
-// some minutes and under a key that whoever asks has to know: that a sign-in link is not
-// used yet, that a session was signed out of, what came of a batch. It shows nothing of the register,
-// so it makes no entry.
+// Shared state is what one server of the register knows and the others must find, for a
+// while and under a key that whoever asks has to know: that a sign-in link is not used yet,
+// that a session was signed out of, what came of a batch, what was revoked. It shows nothing
+// of the register, so it makes no entry.
 
 // shareAttempts is how often a value is stored when others are in the way.
 const shareAttempts = 5

@@ -1,6 +1,6 @@
 -- +goose Up
--- What servers of one register tell each other for some minutes: links and sessions that
--- are spent, results of batches. The key is a keyed digest.
+-- What servers of one register tell each other for a while: links and sessions that are
+-- spent, results of batches, what was revoked. The key is a keyed digest.
 CREATE TABLE shared_state (
     kind     text NOT NULL,
     key      bytea NOT NULL,
