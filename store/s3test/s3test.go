@@ -41,7 +41,7 @@ const (
 )
 
 // Server is an S3 service that starts when it is first needed. The zero value is ready for
-// use. It is safe for concurrent use, but for Pause and Resume.
+// use. It is safe for concurrent use, but for Kill and Start.
 type Server struct {
 	start        sync.Once
 	err          error
