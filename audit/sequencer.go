@@ -22,19 +22,26 @@ var errAbandoned = errors.New("audit: the batch was abandoned")
 
 // call is one caller of Append, waiting.
 type call struct {
-	entry    *Entry // the caller's, which apply may complete
-	original Entry  // as the caller handed it in
-	apply    func(Tx) error
+	lines []line
+	apply func(Tx) error
 
 	// Of the current attempt, owned by the batch.
 	dropped error // why this call is not in the batch
-	row     Row
-	commit  []byte // the record's commitment
 
 	// The answer; set before done is closed.
 	done    chan struct{}
 	receipt Receipt
 	err     error
+}
+
+// line is one entry of a call.
+type line struct {
+	entry    *Entry // the caller's, which apply may complete
+	original Entry  // as the caller handed it in
+
+	// Of the current attempt, owned by the batch.
+	row    Row
+	commit []byte // the record's commitment
 }
 
 // Append logs one entry and returns when it is durable. The entries of
@@ -52,10 +59,19 @@ type call struct {
 // no effect, because only the commit tells whether the entry stands. An error
 // from the commit itself does not say that nothing was stored.
 func (l *Log) Append(ctx context.Context, e *Entry, apply func(Tx) error) (Receipt, error) {
+	return l.AppendAll(ctx, []*Entry{e}, apply)
+}
+
+// AppendAll is Append of several entries, one at least: all are committed together, one
+// behind the other, or none. The receipt is that of the last.
+func (l *Log) AppendAll(ctx context.Context, entries []*Entry, apply func(Tx) error) (Receipt, error) {
 	if err := ctx.Err(); err != nil {
 		return Receipt{}, err
 	}
-	c := &call{entry: e, original: e.clone(), apply: apply, done: make(chan struct{})}
+	c := &call{lines: make([]line, len(entries)), apply: apply, done: make(chan struct{})}
+	for i, e := range entries {
+		c.lines[i] = line{entry: e, original: e.clone()}
+	}
 	if err := l.enqueue(c); err != nil {
 		return Receipt{}, err
 	}
@@ -138,9 +154,17 @@ func answer(batch []*call, err error) {
 			c.err = c.dropped
 		}
 		if c.err != nil {
-			*c.entry, c.receipt = c.original, Receipt{}
+			c.restore()
+			c.receipt = Receipt{}
 		}
 		close(c.done)
+	}
+}
+
+// restore makes the entries what the caller handed in.
+func (c *call) restore() {
+	for i := range c.lines {
+		*c.lines[i].entry = c.lines[i].original.clone()
 	}
 }
 
@@ -219,7 +243,7 @@ func (l *Log) fill(ctx context.Context, tx Tx, batch []*call, last bool) (tip, e
 // run runs one caller's function under a savepoint and checks the entry. An
 // error is the whole batch's; the caller's own goes to c.dropped.
 func (l *Log) run(ctx context.Context, tx Tx, c *call, last bool) error {
-	*c.entry = c.original.clone()
+	c.restore()
 	c.dropped = nil
 	if c.apply == nil {
 		c.dropped = l.prepare(c)
@@ -269,14 +293,18 @@ func contained(apply func(Tx) error, tx Tx) (err error) {
 	return apply(tx)
 }
 
-// prepare checks the entry and draws the salt of its commitment.
-func (l *Log) prepare(c *call) error {
-	if err := c.entry.check(); err != nil {
-		return err
+// prepare checks the entries and draws the salts of their commitments.
+func (l *Log) prepare(c *call) (err error) {
+	for i := range c.lines {
+		n := &c.lines[i]
+		if err := n.entry.check(); err != nil {
+			return err
+		}
+		if n.row.Opening, n.commit, err = newOpening(l.cfg.Rand, n.entry.Personal); err != nil {
+			return err
+		}
 	}
-	var err error
-	c.row.Opening, c.commit, err = newOpening(l.cfg.Rand, c.entry.Personal)
-	return err
+	return nil
 }
 
 // head returns the tip as the transaction sees it. The cached one is used when
@@ -306,22 +334,23 @@ func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error
 	r := at.compact()
 	// A clock that was set back must not make the log look reordered.
 	at.time = max(at.time, l.cfg.Now().UnixMicro())
-	rows := make([]Row, len(kept))
+	rows := make([]Row, 0, len(kept))
 	var nodes []Node
 	store := func(id compact.NodeID, hash []byte) {
 		if id.Level >= lowestStored {
 			nodes = append(nodes, Node{id, [32]byte(hash)})
 		}
 	}
-	for i, c := range kept {
-		c.entry.Time = time.UnixMicro(at.time).UTC()
-		if err := c.link(&at); err != nil {
-			return tip{}, err
+	for _, c := range kept {
+		for i := range c.lines {
+			if err := c.lines[i].link(&at); err != nil {
+				return tip{}, err
+			}
+			if err := r.Append(bytes.Clone(at.leaf[:]), store); err != nil {
+				return tip{}, fmt.Errorf("growing the tree: %w", err)
+			}
+			rows = append(rows, c.lines[i].row)
 		}
-		if err := r.Append(bytes.Clone(at.leaf[:]), store); err != nil {
-			return tip{}, fmt.Errorf("growing the tree: %w", err)
-		}
-		rows[i] = c.row
 	}
 	at.hashes = r.Hashes()
 	signed, err := l.sign(Checkpoint{Origin: l.cfg.LogID, Size: at.size, RootHash: rootOf(r)})
@@ -329,24 +358,26 @@ func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error
 		return tip{}, err
 	}
 	for _, c := range kept {
-		c.receipt = Receipt{Index: c.row.Index, LeafHash: c.row.Leaf, Checkpoint: signed}
+		last := c.lines[len(c.lines)-1].row
+		c.receipt = Receipt{Index: last.Index, LeafHash: last.Leaf, Checkpoint: signed}
 	}
 	return at, tx.Append(ctx, l.cfg.LogID, rows, nodes, Head{
 		Size: at.size, LastLeaf: at.leaf, LastRecord: rows[len(rows)-1].Record, Range: at.hashes, Checkpoint: signed,
 	})
 }
 
-// link makes the row of c, the entry after at, and moves at to it.
-func (c *call) link(at *tip) error {
-	e := *c.entry
-	c.row.Keys = e.keys()
+// link makes the row of n, the entry after at, and moves at to it.
+func (n *line) link(at *tip) error {
+	n.entry.Time = time.UnixMicro(at.time).UTC()
+	e := *n.entry
+	n.row.Keys = e.keys()
 	e.Personal = nil
-	record := Record{Prev: at.leaf, Index: at.size, Entry: e, Commitment: c.commit}
+	record := Record{Prev: at.leaf, Index: at.size, Entry: e, Commitment: n.commit}
 	encoded, err := record.Marshal()
 	if err != nil {
 		return fmt.Errorf("encoding entry %d: %w", at.size, err)
 	}
-	c.row.Index, c.row.Record, c.row.Leaf = at.size, encoded, LeafHash(encoded)
-	at.size, at.leaf = at.size+1, c.row.Leaf
+	n.row.Index, n.row.Record, n.row.Leaf = at.size, encoded, LeafHash(encoded)
+	at.size, at.leaf = at.size+1, n.row.Leaf
 	return nil
 }

@@ -486,3 +486,36 @@ func TestCloseDrains(t *testing.T) {
 	}
 	f.mustVerify(t, good)
 }
+
+// TestAppendAll: entries of one call stand one behind the other, with one checkpoint, or
+// not at all.
+func TestAppendAll(t *testing.T) {
+	f := newFixture(t)
+	first, second := newEntry(1), newEntry(2)
+	r, err := f.log.AppendAll(t.Context(), []*audit.Entry{first, second}, add("both"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Index != 1 || f.storage.state["both"] != 1 || !first.Time.Equal(start) || !second.Time.Equal(start) {
+		t.Errorf("receipt of entry %d, state %v, times %v and %v", r.Index, f.storage.state, first.Time, second.Time)
+	}
+	f.mustVerify(t, 2)
+	for i, e := range []*audit.Entry{first, second} {
+		record, err := audit.ParseRecord(f.storage.rows[i].Record)
+		if diff := cmp.Diff(record.Entry, *e); err != nil || diff != "" {
+			t.Errorf("entry %d: %v\n%s", i, err, diff)
+		}
+	}
+	bad := newEntry(3)
+	bad.Action = ""
+	if _, err := f.log.AppendAll(t.Context(), []*audit.Entry{newEntry(4), bad}, add("both")); !errors.Is(err, audit.ErrInvalidEntry) {
+		t.Errorf("with an invalid entry: %v", err)
+	}
+	if _, err := f.log.AppendAll(t.Context(), []*audit.Entry{newEntry(5), newEntry(6)}, func(audit.Tx) error { return errOwn }); !errors.Is(err, errOwn) {
+		t.Errorf("with an apply that fails: %v", err)
+	}
+	if len(f.storage.rows) != 2 || f.storage.state["both"] != 1 {
+		t.Errorf("%d entries, state %v after two failures", len(f.storage.rows), f.storage.state)
+	}
+	f.mustVerify(t, 2)
+}

@@ -47,6 +47,14 @@ type CatalogueItem struct {
 	// the issuing authority's (联合用印), in the order in which they seal, before it; at
 	// most MaxCoSeals. Which authority of a kind seals is for the register to know.
 	CoSeals []string `json:"co_seals"`
+	// Transferable says that a licence of the type may pass to another holder (转让).
+	Transferable bool `json:"transferable"`
+	// Renumbers are the operations whose new version takes a new number, made by
+	// NumberRule; after any other it keeps the number of the version before.
+	Renumbers []Operation `json:"renumbers"`
+	// StatusCodes are the codes that the type's own specification has for statuses,
+	// derived ones too. A status without one has none there, or none that is known.
+	StatusCodes map[Status]string `json:"status_codes"`
 	// Remarks say, in Chinese, what is known of the code and of the number rule.
 	Remarks string `json:"remarks"`
 
@@ -180,10 +188,25 @@ func (it *CatalogueItem) validate() error {
 			return fmt.Errorf("holder code type %q belongs to none of holder_kinds", t)
 		}
 	}
-	if err := it.validateCoSeals(); err != nil {
+	if err := errors.Join(it.validateCoSeals(), it.validateLife()); err != nil {
 		return err
 	}
 	return it.validateFields()
+}
+
+// validateLife looks at what the type says of a licence's life.
+func (it *CatalogueItem) validateLife() error {
+	for i, op := range it.Renumbers {
+		if !op.MakesVersion() || slices.Contains(it.Renumbers[:i], op) {
+			return fmt.Errorf("renumbers lists %.20q, which makes no new version or is listed twice", op)
+		}
+	}
+	for status, code := range it.StatusCodes {
+		if !slices.Contains(readerStatuses, status) || !isAlphanumeric(code) || len(code) > 8 {
+			return fmt.Errorf("status_codes: %.20q: %.20q: no status that a reader sees, or its code is not 1 to 8 digits and capitals", status, code)
+		}
+	}
+	return nil
 }
 
 func (it *CatalogueItem) validateCoSeals() error {

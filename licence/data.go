@@ -10,8 +10,13 @@ import (
 // dataFormat names the form of licence data; another form gets another name.
 const dataFormat = "elicence-licence/1"
 
-// coSealersMember is the metadata element for the co-sealing authorities.
-const coSealersMember = "certificateCoSealingAuthorities"
+// The metadata elements that are additions of ours: the co-sealing authorities, and the
+// version that this one takes the place of (关联证照标识, which specifications of single
+// licence types require of renewed and amended licences).
+const (
+	coSealersMember  = "certificateCoSealingAuthorities"
+	supersedesMember = "certificateAssociatedIdentifier"
+)
 
 // maxDataBytes bounds licence data: the fields and room for the metadata.
 const maxDataBytes = maxFieldsBytes + 16<<10
@@ -23,8 +28,9 @@ const maxDataBytes = maxFieldsBytes + 16<<10
 //
 // The metadata elements have the English names of GB/T 36903; certificateAreaCode
 // is an addition that deployed systems share. certificateExpiringDate is absent
-// when there is no last day, and so is certificateCoSealingAuthorities, an addition
-// of ours, [{"code":…,"name":…}], when one authority seals alone. Data refuses a
+// when there is no last day. Two are additions of ours: certificateCoSealingAuthorities,
+// [{"code":…,"name":…}], is absent when one authority seals alone,
+// certificateAssociatedIdentifier, the version before, when there is none. Data refuses a
 // licence whose parts contradict each other.
 func (l *Licence) Data() ([]byte, error) {
 	if err := l.check(); err != nil {
@@ -48,6 +54,9 @@ func (l *Licence) Data() ([]byte, error) {
 	}
 	if !l.ExpiresOn.IsZero() {
 		metadata["certificateExpiringDate"] = l.ExpiresOn.String()
+	}
+	if l.Supersedes != "" {
+		metadata[supersedesMember] = string(l.Supersedes)
 	}
 	var coSealers []any
 	for _, c := range l.CoSealers {
@@ -78,6 +87,10 @@ func (l *Licence) check() error {
 		return errors.New("licence: issuing authority code and identifier differ")
 	case id.Version() != l.Version:
 		return errors.New("licence: version and identifier differ")
+	case (l.Version > 1) != (l.Supersedes != ""):
+		return errors.New("licence: only versions after the first supersede another")
+	case l.Supersedes != "" && !l.Supersedes.Precedes(id):
+		return errors.New("licence: the superseded identifier is none of an earlier version of this licence")
 	case l.Holder.CodeType.Kind() == "":
 		return fmt.Errorf("licence: holder code type %.10q does not exist", l.Holder.CodeType)
 	case l.Fields == nil:
@@ -152,6 +165,7 @@ func licenceOf(doc any) *Licence {
 		TypeCode:   text("certificateTypeCode"),
 		TypeName:   text("certificateTypeName"),
 		Version:    id.Version(),
+		Supersedes: Identifier(text(supersedesMember)),
 		Holder: Holder{
 			Name:     text("certificateHolderName"),
 			Code:     text("certificateHolderCode"),

@@ -59,6 +59,7 @@ const (
 	CodeBadNumber        = "bad_number"
 	CodeBadHolderCode    = "bad_code"
 	CodeDateOrder        = "date_order"
+	CodeUnchanged        = "unchanged"
 	CodeInvalidUTF8      = "invalid_utf8"
 	CodeControlCharacter = "control_character"
 	CodeBidiControl      = "bidi_control"

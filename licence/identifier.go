@@ -68,8 +68,8 @@ func NewIdentifier(typeCode, authorityCode, serial string, version int) (Identif
 	if len(serial) > 32 || !isAlphanumeric(serial) {
 		return "", fmt.Errorf("licence: serial %.40q is not 1 to 32 digits and capitals", serial)
 	}
-	if version < 1 || version > 999 {
-		return "", fmt.Errorf("licence: version %d is outside 1 to 999", version)
+	if version < 1 || version > MaxVersion {
+		return "", fmt.Errorf("licence: version %d is outside 1 to %d", version, MaxVersion)
 	}
 	v := fmt.Sprintf("%03d", version)
 	check := mod3736(typeCode + authorityCode + serial + v)
@@ -112,6 +112,35 @@ func (id Identifier) Version() int {
 		return 0
 	}
 	return v
+}
+
+// MaxVersion is the highest version number that an identifier has room for.
+const MaxVersion = 999
+
+// Next is the identifier of the version after id: version number plus one, check
+// character recomputed. It is an error after MaxVersion, and for an identifier that
+// NewIdentifier would not mint.
+func (id Identifier) Next() (Identifier, error) {
+	return NewIdentifier(id.TypeCode(), id.AuthorityCode(), id.Serial(), id.Version()+1)
+}
+
+// Precedes reports whether id is well formed and an earlier version of the licence that
+// later is a version of.
+func (id Identifier) Precedes(later Identifier) bool {
+	_, err := ParseIdentifier(string(id))
+	return err == nil && id.stem() == later.stem() && id.Version() < later.Version()
+}
+
+// stem is what the versions of one licence have in common.
+func (id Identifier) stem() string {
+	return id.TypeCode() + "." + id.AuthorityCode() + "." + id.Serial()
+}
+
+// Versions bounds the identifiers of all versions of a licence, in the bytewise order:
+// they come after from and before to.
+func (id Identifier) Versions() (from, to Identifier) {
+	stem := Identifier(identifierRoot + id.stem())
+	return stem + ".", stem + "/" // the character after a dot
 }
 
 // mod3736 is the ISO 7064 MOD 37,36 check character of s, which holds digits and

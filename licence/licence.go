@@ -49,6 +49,9 @@ type Licence struct {
 	// Version counts the issues of this licence from 1; it equals
 	// Identifier.Version.
 	Version int
+	// Supersedes is the version that this one takes the place of (关联证照标识); empty for
+	// the first. Versions between the two were reserved and voided.
+	Supersedes Identifier
 	// Holder is who the licence is for.
 	Holder Holder
 	// Authority issued it; its code equals Identifier.AuthorityCode.

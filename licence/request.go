@@ -50,6 +50,7 @@ func (it *CatalogueItem) Check(r Request, today Date) error {
 	}
 	r.check(&f, today)
 	it.checkOwn(&f, r)
+	it.checkNumbering(&f, r)
 	return f.err()
 }
 
@@ -123,6 +124,10 @@ func (it *CatalogueItem) checkOwn(f *faults, r Request) {
 			f.add(pathKey("fields", name), CodeNotAllowed, "begins with none of the texts that a number can be made for")
 		}
 	}
+}
+
+// checkNumbering looks at the number that came, or whether one can be made.
+func (it *CatalogueItem) checkNumbering(f *faults, r Request) {
 	if r.Number != "" && !f.has("number") {
 		it.checkNumber(f, r)
 	} else if _, err := it.FormatNumber(r, 1); err != nil && r.Number == "" && len(f.list) == 0 {
@@ -157,6 +162,7 @@ func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Re
 	r.check(&f, today)
 	if it, err := c.Item(r.TypeCode); err == nil {
 		it.checkOwn(&f, r)
+		it.checkNumbering(&f, r)
 	} else {
 		f.add("type_code", CodeUnknownType, "is not in the catalogue")
 	}

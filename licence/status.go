@@ -1,10 +1,6 @@
 package licence
 
-import (
-	"fmt"
-	"slices"
-	"time"
-)
+import "time"
 
 // Status is the state of a licence (证照状态). The first eight are stored; the
 // last three are derived and never stored.
@@ -25,23 +21,8 @@ const (
 	StatusUnknown     Status = "unknown"       // no register was asked
 )
 
-// transitions lists the statuses that each status may change to. A status that
-// is not a key is final. A suspended licence is replaced only after it has been
-// resumed.
-var transitions = map[Status][]Status{
-	StatusPending:   {StatusValid, StatusVoided},
-	StatusValid:     {StatusSuspended, StatusRevoked, StatusWithdrawn, StatusCancelled, StatusSuperseded},
-	StatusSuspended: {StatusValid, StatusRevoked, StatusWithdrawn, StatusCancelled},
-}
-
-// CheckTransition reports whether a licence may change from one stored status to
-// another; if not, the error is ErrWrongStatus.
-func CheckTransition(from, to Status) error {
-	if !slices.Contains(transitions[from], to) {
-		return fmt.Errorf("%w: from %.20s to %.20s", ErrWrongStatus, from, to)
-	}
-	return nil
-}
+// readerStatuses are those that a reader of an issued licence may see.
+var readerStatuses = []Status{StatusValid, StatusSuspended, StatusRevoked, StatusWithdrawn, StatusCancelled, StatusSuperseded, StatusExpired, StatusNotYetValid}
 
 // Final reports whether a licence with this stored status keeps it for ever. A
 // status that is derived, or that does not exist, is never final.

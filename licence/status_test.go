@@ -2,47 +2,83 @@ package licence_test
 
 import (
 	"errors"
+	"os"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"elicence/licence"
 )
 
-// TestCheckTransition goes through every pair of statuses: only those listed here
-// are allowed.
-func TestCheckTransition(t *testing.T) {
-	all := []licence.Status{
-		licence.StatusPending, licence.StatusVoided, licence.StatusValid, licence.StatusSuspended, licence.StatusRevoked,
-		licence.StatusWithdrawn, licence.StatusCancelled, licence.StatusSuperseded,
-		licence.StatusExpired, licence.StatusNotYetValid, licence.StatusUnknown, "", "VALID",
+// allStatuses are the statuses, stored and derived, and what is none.
+var allStatuses = []licence.Status{
+	licence.StatusPending, licence.StatusVoided, licence.StatusValid, licence.StatusSuspended, licence.StatusRevoked,
+	licence.StatusWithdrawn, licence.StatusCancelled, licence.StatusSuperseded,
+	licence.StatusExpired, licence.StatusNotYetValid, licence.StatusUnknown, "", "VALID",
+}
+
+// TestOperations goes through every operation and every status: only what stands here
+// and in docs/lifecycle.md is allowed.
+func TestOperations(t *testing.T) {
+	allowed := map[licence.Operation]struct {
+		from string
+		to   licence.Status
+	}{
+		"suspend":  {"valid not_yet_valid", "suspended"},
+		"resume":   {"suspended", "valid"},
+		"revoke":   {"valid not_yet_valid suspended expired", "revoked"},
+		"withdraw": {"valid not_yet_valid suspended expired", "withdrawn"},
+		"cancel":   {"valid not_yet_valid suspended expired", "cancelled"},
+		"amend":    {"valid not_yet_valid", "superseded"},
+		"renew":    {"valid expired", "superseded"},
+		"reissue":  {"valid not_yet_valid", "superseded"},
+		"correct":  {"valid not_yet_valid expired", "superseded"},
+		"transfer": {"valid", "superseded"},
 	}
-	allowed := map[[2]licence.Status]bool{
-		{"pending", "valid"}: true, {"pending", "voided"}: true,
-		{"valid", "suspended"}: true, {"valid", "revoked"}: true, {"valid", "withdrawn"}: true,
-		{"valid", "cancelled"}: true, {"valid", "superseded"}: true,
-		{"suspended", "valid"}: true, {"suspended", "revoked"}: true, {"suspended", "withdrawn"}: true, {"suspended", "cancelled"}: true,
+	if len(licence.Operations()) != len(allowed) {
+		t.Errorf("operations %v, want those of %v", licence.Operations(), allowed)
 	}
-	for _, from := range all {
-		for _, to := range all {
-			err := licence.CheckTransition(from, to)
-			if ok := allowed[[2]licence.Status{from, to}]; ok != (err == nil) || !ok && !errors.Is(err, licence.ErrWrongStatus) {
-				t.Errorf("%s to %s: %v; want allowed: %t", from, to, err, ok)
+	text, err := os.ReadFile("../docs/lifecycle.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, op := range append(licence.Operations(), "", "issue", "SUSPEND") {
+		want := allowed[op]
+		if op.To() != want.to || op.MakesVersion() != (want.to == "superseded") {
+			t.Errorf("%s leads to %q, makes a version: %t", op, op.To(), op.MakesVersion())
+		}
+		row := "| `" + string(op) + "` |"
+		for _, from := range allStatuses {
+			ok := from != "" && slices.Contains(strings.Fields(want.from), string(from))
+			if err := op.Check(from); ok != (err == nil) || !ok && !errors.Is(err, licence.ErrWrongStatus) {
+				t.Errorf("%s of %s: %v; want allowed: %t", op, from, err, ok)
 			}
+		}
+		for _, from := range []string{"valid", "not_yet_valid", "suspended", "expired"} {
+			if slices.Contains(strings.Fields(want.from), from) {
+				row += " yes |"
+			} else {
+				row += " – |"
+			}
+		}
+		if row += " `" + string(want.to) + "` |"; want.to != "" && !strings.Contains(string(text), row) {
+			t.Errorf("docs/lifecycle.md lacks the row %s", row)
 		}
 	}
 }
 
-// TestFinal holds Final to the transitions: what is stored and final changes to
-// nothing, and what may change is not final.
+// TestFinal holds Final to the operations: nothing is done to what is final, and what
+// something may be done to is not.
 func TestFinal(t *testing.T) {
 	stored := map[licence.Status]bool{
 		"pending": false, "voided": true, "valid": false, "suspended": false,
 		"revoked": true, "withdrawn": true, "cancelled": true, "superseded": true,
 	}
 	for from, final := range stored {
-		for to := range stored {
-			if final && licence.CheckTransition(from, to) == nil {
-				t.Errorf("%s is final and changes to %s", from, to)
+		for _, op := range licence.Operations() {
+			if final && op.Check(from) == nil {
+				t.Errorf("%s is final, and %s is allowed", from, op)
 			}
 		}
 		if from.Final() != final {
