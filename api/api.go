@@ -35,6 +35,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"elicence/audit"
 	"elicence/audit/witness"
 	"elicence/licence/registry"
 	"elicence/verify"
@@ -139,14 +140,24 @@ func (s *Server) routes() {
 	v1 := s.engine.Group("/api/v1")
 	v1.POST("/oauth/token", s.handle(registry.ActionAuthenticate, (*exchange).token))
 	v1.POST("/licences", serveJSON(s, registry.ActionIssue, http.StatusCreated, parseIssue, (*exchange).issue))
-	v1.POST("/licences/search", serveJSON(s, registry.ActionSearch, http.StatusOK, parseSearch, (*exchange).search))
+	v1.POST("/licences/search", serveJSON(s, registry.ActionSearch, http.StatusOK, s.parseSearch, (*exchange).search))
 	v1.GET("/licences/:identifier", serveGet(s, registry.ActionRead, (*exchange).licence))
 	v1.GET("/licences/:identifier/file", serveGet(s, registry.ActionDownload, (*exchange).file))
 	v1.GET("/licences/:identifier/bundle", serveGet(s, registry.ActionBundle, (*exchange).bundle))
-	v1.POST("/licences/:identifier/suspend", s.serveChange(registry.ActionSuspend, s.cfg.Registry.Suspend))
-	v1.POST("/licences/:identifier/resume", s.serveChange(registry.ActionResume, s.cfg.Registry.Resume))
-	v1.POST("/licences/:identifier/revoke", s.serveChange(registry.ActionRevoke, s.cfg.Registry.Revoke))
-	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, parseReuse, (*exchange).reuse))
+	v1.GET("/licences/:identifier/history", serveGet(s, registry.ActionHistory, (*exchange).history))
+	for action, do := range map[audit.Action]change{
+		registry.ActionSuspend: s.cfg.Registry.Suspend, registry.ActionResume: s.cfg.Registry.Resume, registry.ActionRevoke: s.cfg.Registry.Revoke,
+		registry.ActionWithdraw: s.cfg.Registry.Withdraw, registry.ActionCancel: s.cfg.Registry.Cancel,
+	} {
+		v1.POST("/licences/:identifier/"+string(action), s.serveChange(action, do))
+	}
+	for action, do := range map[audit.Action]makeVersion{
+		registry.ActionAmend: s.cfg.Registry.Amend, registry.ActionRenew: s.cfg.Registry.Renew, registry.ActionReissue: s.cfg.Registry.Reissue,
+		registry.ActionCorrect: s.cfg.Registry.Correct, registry.ActionTransfer: s.cfg.Registry.Transfer,
+	} {
+		v1.POST("/licences/:identifier/"+string(action), s.serveVersion(action, do))
+	}
+	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, s.parseReuse, (*exchange).reuse))
 	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
 	v1.POST("/verifications/report", s.handle(registry.ActionVerify, (*exchange).sealedReport))
 	v1.POST("/verifications/batch", s.handle(registry.ActionVerify, (*exchange).verificationBatch))

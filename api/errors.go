@@ -81,6 +81,9 @@ var statuses = map[string]struct {
 	"request_running":           {409, "First request still running"},
 	"number_taken":              {409, "Number taken"},
 	"wrong_status":              {409, "Wrong status"},
+	"not_applicable":            {409, "Not applicable"},
+	"version_pending":           {409, "New version pending"},
+	"versions_exhausted":        {409, "Versions exhausted"},
 	"no_seal":                   {409, "No seal"},
 	"signer_not_usable":         {409, "Certificate not usable"},
 	"co_seal_not_usable":        {409, "Co-seal not usable"},
@@ -110,7 +113,7 @@ var statuses = map[string]struct {
 
 // retryAfter says when to come back for the register's own errors that pass.
 var retryAfter = map[string]time.Duration{
-	"request_running": time.Second, "log_unavailable": 5 * time.Second,
+	"request_running": time.Second, "version_pending": time.Second, "log_unavailable": 5 * time.Second,
 	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "evidence_unavailable": time.Minute, "files_unavailable": 5 * time.Second, "timeout": 5 * time.Second, "cancelled": time.Second,
 }
 
@@ -173,6 +176,9 @@ var details = map[string]string{
 	"request_running":           registry.ErrRunning.Error(),
 	"number_taken":              "another licence of this type and authority has this number",
 	"wrong_status":              "the licence's status does not permit this change",
+	"not_applicable":            "the operation does not apply to this licence: it has no last day to renew, or its type allows no transfer",
+	"version_pending":           registry.ErrVersionPending.Error(),
+	"versions_exhausted":        registry.ErrVersionsExhausted.Error(),
 	"no_seal":                   registry.ErrNoSeal.Error(),
 	"signer_not_usable":         registry.ErrSigner.Error(),
 	"co_seal_not_usable":        registry.ErrCoSeal.Error(),

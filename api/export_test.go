@@ -56,11 +56,14 @@ func Redeem(key []byte, use byte, token string, now time.Time) (string, error) {
 	return redeem(key, tokenUse(use), token, now)
 }
 
+// clocked is a server with a clock and nothing else.
+var clocked = &Server{cfg: Config{Now: time.Now}}
+
 // ParseSearch, ParseReuse and ParseChange report the error of each body reader.
-func ParseSearch(b []byte) error { _, err := parseSearch(b); return err }
+func ParseSearch(b []byte) error { _, err := clocked.parseSearch(b); return err }
 
 // ParseReuse is parseReuse.
-func ParseReuse(b []byte) error { _, err := parseReuse(b); return err }
+func ParseReuse(b []byte) error { _, err := clocked.parseReuse(b); return err }
 
 // ParseChange is parseChange.
 func ParseChange(b []byte) error { _, err := parseChange(b); return err }

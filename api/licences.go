@@ -79,6 +79,33 @@ func (s *Server) serveChange(action audit.Action, do change) gin.HandlerFunc {
 		})
 }
 
+// makeVersion is one of the register's operations that make a new version.
+type makeVersion func(context.Context, registry.Caller, licence.Identifier, registry.VersionRequest) (registry.Issued, audit.Receipt, error)
+
+// parseVersion leaves the body to the register, which reads it with the licence at hand.
+func parseVersion(body []byte) (registry.VersionRequest, error) {
+	return registry.VersionRequest{Body: body}, nil
+}
+
+// serveVersion makes a handler of an operation that makes a new version.
+func (s *Server) serveVersion(action audit.Action, do makeVersion) gin.HandlerFunc {
+	return serveJSON(s, action, http.StatusCreated, parseVersion,
+		func(x *exchange, q registry.VersionRequest) (issued registry.Issued, receipt audit.Receipt, err error) {
+			id, err := x.path()
+			if err != nil {
+				return issued, receipt, err
+			}
+			if q.Key, err = x.idempotencyKey(); err != nil {
+				return issued, receipt, err
+			}
+			issued, receipt, err = do(x.r.Context(), x.caller, id, q)
+			if err == nil {
+				x.w.Header().Set("Location", "/api/v1/licences/"+string(issued.Identifier))
+			}
+			return issued, receipt, err
+		})
+}
+
 // identifierForm bounds what may stand as an object in the log.
 var identifierForm = regexp.MustCompile(`^[0-9A-Z.]{1,160}$`)
 
@@ -111,19 +138,36 @@ func (x *exchange) use() (use registry.Use, err error) {
 // licenceJSON is a licence as the interface shows it. Within metadata the names
 // are those of GB/T 36903; it and fields are exactly what is attached to the file.
 type licenceJSON struct {
-	Identifier   licence.Identifier `json:"identifier"`
-	Number       string             `json:"number"`
-	TypeCode     string             `json:"type_code"`
-	TypeName     string             `json:"type_name"`
-	Version      int                `json:"version"`
-	Status       licence.Status     `json:"status"`
-	StatusReason string             `json:"status_reason"`
-	StatusAt     time.Time          `json:"status_at"`
-	DataDigest   string             `json:"data_digest"`
-	File         *fileJSON          `json:"file,omitempty"`
-	Metadata     json.RawMessage    `json:"metadata"`
-	Fields       json.RawMessage    `json:"fields"`
+	Identifier licence.Identifier `json:"identifier"`
+	Number     string             `json:"number"`
+	TypeCode   string             `json:"type_code"`
+	TypeName   string             `json:"type_name"`
+	Version    int                `json:"version"`
+	// AsOf is the instant that all of this was so.
+	AsOf   time.Time      `json:"as_of"`
+	Status licence.Status `json:"status"`
+	// TypeStatusCode is what the type's own specification calls the status, where it is known.
+	TypeStatusCode string    `json:"type_status_code,omitempty"`
+	StatusReason   string    `json:"status_reason"`
+	StatusAt       time.Time `json:"status_at"`
+	linksJSON
+	// NewestVersion is the newest version that had been issued; absent when there was none.
+	NewestVersion licence.Identifier `json:"newest_version,omitempty"`
+	DataDigest    string             `json:"data_digest"`
+	File          *fileJSON          `json:"file,omitempty"`
+	Metadata      json.RawMessage    `json:"metadata"`
+	Fields        json.RawMessage    `json:"fields"`
 }
+
+// linksJSON are a version's links to its neighbours; absent where there is none.
+type linksJSON struct {
+	// Operation is what made a version after the first.
+	Operation    licence.Operation  `json:"operation,omitempty"`
+	Supersedes   licence.Identifier `json:"supersedes,omitempty"`
+	SupersededBy licence.Identifier `json:"superseded_by,omitempty"`
+}
+
+func newLinks(v registry.View) linksJSON { return linksJSON{v.Operation, v.Supersedes, v.SupersededBy} }
 
 // fileJSON describes the current file of a licence.
 type fileJSON struct {
@@ -142,7 +186,7 @@ func newLicenceJSON(v registry.View) (licenceJSON, error) {
 	}
 	l := licenceJSON{
 		Identifier: v.Identifier, Number: v.Number, TypeCode: v.TypeCode, TypeName: v.TypeName, Version: v.Version,
-		Status: v.Status, StatusReason: v.StatusReason, StatusAt: v.StatusAt.UTC(),
+		AsOf: v.AsOf.UTC(), Status: v.Status, TypeStatusCode: v.StatusCode, StatusReason: v.StatusReason, StatusAt: v.StatusAt.UTC(), linksJSON: newLinks(v), NewestVersion: v.Newest,
 		DataDigest: hex.EncodeToString(v.DataDigest[:]), File: newFileJSON(v.File),
 	}
 	parts := struct {
@@ -170,12 +214,99 @@ func (x *exchange) licence() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	v, receipt, err := x.cfg.Registry.Get(x.r.Context(), x.caller, id, use)
+	asOf, err := x.asOf()
+	if err != nil {
+		return nil, audit.Receipt{}, err
+	}
+	v, receipt, err := x.cfg.Registry.GetAsOf(x.r.Context(), x.caller, id, asOf, use)
 	if err != nil {
 		return nil, receipt, err
 	}
 	l, err := newLicenceJSON(v)
 	return func() { x.json(http.StatusOK, l) }, receipt, err
+}
+
+// asOf reads the query parameter as_of, at most once, and no other.
+func (x *exchange) asOf() (time.Time, error) {
+	values, err := url.ParseQuery(x.r.URL.RawQuery)
+	given, there := values["as_of"]
+	if err != nil || len(values) > 1 || there != (len(values) == 1) || len(given) > 1 {
+		return time.Time{}, errBadParameter
+	}
+	if !there {
+		return time.Time{}, nil
+	}
+	at, ok := parseAsOf(given[0], x.now())
+	if !ok {
+		return time.Time{}, errBadParameter
+	}
+	return at, nil
+}
+
+// parseAsOf reads an instant (RFC 3339) or a day, which stands for its last instant in
+// Asia/Shanghai, and today for now. Whether it is to come is for the register to say.
+func parseAsOf(s string, now time.Time) (time.Time, bool) {
+	if at, err := time.Parse(time.RFC3339, s); err == nil {
+		return at, at.Year() >= 1970
+	}
+	day, err := licence.ParseDate(s)
+	if err != nil || day.Year() < 1970 {
+		return time.Time{}, false
+	}
+	if day == licence.DateOf(now) {
+		return now, true
+	}
+	return day.EndsAt().Add(-1), true
+}
+
+// asOf takes an instant or a day; the zero time when absent.
+func (r *reader) asOf(name string, now func() time.Time) time.Time {
+	s := r.text(name, 40)
+	if s == "" {
+		return time.Time{}
+	}
+	at, ok := parseAsOf(s, now())
+	if !ok {
+		r.fault(name, licence.CodeBadFormat, "is neither a day that exists nor an instant as in RFC 3339")
+	}
+	return at
+}
+
+// historyJSON is one version of a licence with its statuses.
+type historyJSON struct {
+	summaryJSON
+	Changes []changeJSON `json:"changes"`
+}
+
+// changeJSON is a status from an instant on.
+type changeJSON struct {
+	Status     licence.Status `json:"status"`
+	Reason     string         `json:"reason"`
+	CaseNumber string         `json:"case_number"`
+	At         time.Time      `json:"at"`
+}
+
+// historyAnswer are the versions of one licence, oldest first.
+type historyAnswer struct {
+	Versions []historyJSON `json:"versions"`
+}
+
+// history reads the versions of a licence.
+func (x *exchange) history() (func(), audit.Receipt, error) {
+	id, use, err := x.asked()
+	if err != nil {
+		return nil, audit.Receipt{}, err
+	}
+	versions, receipt, err := x.cfg.Registry.History(x.r.Context(), x.caller, id, use)
+	var a historyAnswer
+	for _, v := range versions {
+		h := historyJSON{summaryJSON: newSummary(v.View)}
+		for _, p := range v.Changes {
+			h.Changes = append(h.Changes, changeJSON{p.Status, p.Reason, p.CaseNumber, p.At.UTC()})
+		}
+		a.Versions = append(a.Versions, h)
+	}
+	return func() { x.json(http.StatusOK, a) }, receipt, err
 }
 
 // asked is what a read names and what it is for.

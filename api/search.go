@@ -3,6 +3,7 @@ package api
 import (
 	"cmp"
 	"encoding/hex"
+	"time"
 
 	"elicence/audit"
 	"elicence/licence"
@@ -17,15 +18,17 @@ type searchRequest struct {
 	own bool
 }
 
-// parseSearch reads a search.
-func parseSearch(body []byte) (searchRequest, error) { return parseJSON(body, readSearch) }
+// parseSearch makes a reader of searches.
+func (s *Server) parseSearch(body []byte) (searchRequest, error) {
+	return parseJSON(body, func(r *reader) searchRequest { return readSearch(r, s.cfg.Now) })
+}
 
-func readSearch(r *reader) searchRequest {
+func readSearch(r *reader, now func() time.Time) searchRequest {
 	_, named := r.members["holder"]
 	holder := r.sub("holder")
 	q := searchRequest{own: !named, query: registry.Query{
 		Holder: licence.Holder{Code: holder.text("code", maxCode), CodeType: holder.codeType()},
-		After:  r.cursor("cursor"), Limit: r.integer("limit", 1, registry.MaxPage),
+		After:  r.cursor("cursor"), Limit: r.integer("limit", 1, registry.MaxPage), AsOf: r.asOf("as_of", now),
 	}}
 	q.use = registry.Use{Purpose: r.text("purpose", maxText), Case: r.text("case_number", maxText),
 		Matter: r.text("matter_code", maxText), Operator: r.text("operator", maxText)}
@@ -70,9 +73,13 @@ type summaryJSON struct {
 	TypeName      string             `json:"type_name"`
 	HolderName    string             `json:"holder_name"`
 	AuthorityName string             `json:"authority_name"`
+	Version       int                `json:"version"`
 	Status        licence.Status     `json:"status"`
-	IssuedOn      string             `json:"issued_on"`
-	EffectiveOn   string             `json:"effective_on"`
+	linksJSON
+	// TypeStatusCode is what the type's own specification calls the status, where it is known.
+	TypeStatusCode string `json:"type_status_code,omitempty"`
+	IssuedOn       string `json:"issued_on"`
+	EffectiveOn    string `json:"effective_on"`
 	// ExpiresOn is empty for a licence without a last day.
 	ExpiresOn  string `json:"expires_on"`
 	FileDigest string `json:"file_digest"`
@@ -81,7 +88,7 @@ type summaryJSON struct {
 func newSummary(v registry.View) summaryJSON {
 	return summaryJSON{
 		Identifier: v.Identifier, Number: v.Number, TypeCode: v.TypeCode, TypeName: v.TypeName,
-		HolderName: v.Holder.Name, AuthorityName: v.Authority.Name, Status: v.Status,
+		HolderName: v.Holder.Name, AuthorityName: v.Authority.Name, Version: v.Version, Status: v.Status, linksJSON: newLinks(v), TypeStatusCode: v.StatusCode,
 		IssuedOn: v.IssuedOn.String(), EffectiveOn: v.EffectiveOn.String(), ExpiresOn: v.ExpiresOn.String(),
 		FileDigest: hex.EncodeToString(v.File.Digest[:]),
 	}
@@ -90,6 +97,8 @@ func newSummary(v registry.View) summaryJSON {
 // searchAnswer is one page of a search.
 type searchAnswer struct {
 	Licences []summaryJSON `json:"licences"`
+	// AsOf is the instant that was asked for; absent when none was.
+	AsOf *time.Time `json:"as_of,omitempty"`
 	// NextCursor is empty on the last page.
 	NextCursor string `json:"next_cursor"`
 }
@@ -103,7 +112,7 @@ func (x *exchange) search(q searchRequest) (searchAnswer, audit.Receipt, error) 
 	if err != nil {
 		return searchAnswer{}, receipt, err
 	}
-	a := searchAnswer{Licences: make([]summaryJSON, 0, len(views))}
+	a := searchAnswer{Licences: make([]summaryJSON, 0, len(views)), AsOf: givenInstant(q.query.AsOf)}
 	for _, v := range views {
 		a.Licences = append(a.Licences, newSummary(v))
 	}
@@ -113,15 +122,26 @@ func (x *exchange) search(q searchRequest) (searchAnswer, audit.Receipt, error) 
 	return a, receipt, nil
 }
 
-// parseReuse reads a body of POST /reuse.
-func parseReuse(body []byte) (registry.ReuseRequest, error) { return parseJSON(body, readReuse) }
+// givenInstant is an instant that was asked for, in UTC; nil when none was.
+func givenInstant(at time.Time) *time.Time {
+	if at.IsZero() {
+		return nil
+	}
+	at = at.UTC()
+	return &at
+}
 
-func readReuse(r *reader) registry.ReuseRequest {
+// parseReuse reads a body of POST /reuse.
+func (s *Server) parseReuse(body []byte) (registry.ReuseRequest, error) {
+	return parseJSON(body, func(r *reader) registry.ReuseRequest { return readReuse(r, s.cfg.Now) })
+}
+
+func readReuse(r *reader, now func() time.Time) registry.ReuseRequest {
 	holder := r.sub("holder")
 	return registry.ReuseRequest{
 		Holder:   licence.Holder{Code: holder.required("code", maxCode), CodeType: licence.HolderCodeType(holder.required("code_type", maxCodeType))},
 		TypeCode: r.required("type_code", maxType), Fields: r.texts("fields", 100, 128),
-		After: r.cursor("cursor"), Limit: cmp.Or(r.integer("limit", 1, registry.MaxPage), registry.MaxPage),
+		After: r.cursor("cursor"), Limit: cmp.Or(r.integer("limit", 1, registry.MaxPage), registry.MaxPage), AsOf: r.asOf("as_of", now),
 		Use: registry.Use{Purpose: r.required("purpose", maxText), Case: r.required("case_number", maxText),
 			Matter: r.required("matter_code", maxText), Operator: r.required("operator", maxText)},
 	}
@@ -137,6 +157,8 @@ type reusedJSON struct {
 // reuseAnswer is the answer to a reuse.
 type reuseAnswer struct {
 	Licences []reusedJSON `json:"licences"`
+	// AsOf is the instant that was asked for; absent when none was.
+	AsOf *time.Time `json:"as_of,omitempty"`
 	// NextCursor is empty on the last page.
 	NextCursor string `json:"next_cursor"`
 }
@@ -144,7 +166,7 @@ type reuseAnswer struct {
 // reuse reads granted fields of a holder's licences for one case.
 func (x *exchange) reuse(q registry.ReuseRequest) (reuseAnswer, audit.Receipt, error) {
 	reused, receipt, err := x.cfg.Registry.Reuse(x.r.Context(), x.caller, q)
-	a := reuseAnswer{Licences: make([]reusedJSON, 0, len(reused))}
+	a := reuseAnswer{Licences: make([]reusedJSON, 0, len(reused)), AsOf: givenInstant(q.AsOf)}
 	for _, l := range reused {
 		a.Licences = append(a.Licences, reusedJSON(l))
 	}

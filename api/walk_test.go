@@ -58,13 +58,21 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"GET /api/v1/licences/:identifier":          (*routeWalk).reads,
 	"GET /api/v1/licences/:identifier/file":     (*routeWalk).reads,
 	"GET /api/v1/licences/:identifier/bundle":   (*routeWalk).reads,
+	"GET /api/v1/licences/:identifier/history":  (*routeWalk).reads,
 	"POST /api/v1/licences/:identifier/suspend": (*routeWalk).changes,
 	"POST /api/v1/licences/:identifier/resume": func(w *routeWalk) walkStep {
 		step := w.changes()
 		w.do(ask{method: "POST", path: "/api/v1/licences/" + w.id + "/suspend", as: approval, key: w.next(), body: []byte(`{"reason":"r"}`)})
 		return step
 	},
-	"POST /api/v1/licences/:identifier/revoke": (*routeWalk).changes,
+	"POST /api/v1/licences/:identifier/revoke":   (*routeWalk).changes,
+	"POST /api/v1/licences/:identifier/withdraw": (*routeWalk).changes,
+	"POST /api/v1/licences/:identifier/cancel":   (*routeWalk).changes,
+	"POST /api/v1/licences/:identifier/amend":    replaces("amend"),
+	"POST /api/v1/licences/:identifier/renew":    replaces("renew"),
+	"POST /api/v1/licences/:identifier/reissue":  replaces("reissue"),
+	"POST /api/v1/licences/:identifier/correct":  replaces("correct"),
+	"POST /api/v1/licences/:identifier/transfer": replaces("transfer"),
 	"POST /api/v1/reuse": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: partner, body: reuseBody(w.t, nil)})
 	},
@@ -136,6 +144,14 @@ func (w *routeWalk) changes() walkStep {
 	return w.withToken(ask{as: approval, key: w.next(), body: []byte(`{"reason":"r"}`)})
 }
 
+// replaces is a new version.
+func replaces(op string) func(w *routeWalk) walkStep {
+	return func(w *routeWalk) walkStep {
+		w.id = string(w.issue(food, w.next()).Identifier)
+		return w.withToken(ask{as: approval, key: w.next(), body: []byte(versionBodies[op])})
+	}
+}
+
 // verifies is refused for a body that nobody can read.
 func (w *routeWalk) verifies() walkStep {
 	return walkStep{ask{mediaType: "application/pdf", body: w.file}, ask{mediaType: "text/plain", body: []byte("x")}}
@@ -185,7 +201,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 // of that outcome, which the answer's receipt names. While the log cannot commit the same
 // requests are refused.
 func TestWalkRoutes(t *testing.T) {
-	w := &routeWalk{world: open(t)}
+	w := &routeWalk{world: openTransferable(t)}
 	_, err := w.PutClient(t.Context(), registry.System("test"), registry.Client{ID: "gone", Disabled: true, Salt: []byte("s"), SecretHash: []byte("h")})
 	must(t, err)
 	w.file = w.download(w.issue(food, "walk").Identifier)

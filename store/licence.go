@@ -12,6 +12,15 @@ import (
 // InsertLicence implements registry.Tx. A record that brings a file gets it by
 // SetFile, not here.
 func (t *transaction) InsertLicence(ctx context.Context, r registry.Record) error {
+	return t.insert(ctx, r, t.secrets.index("number", r.TypeCode, r.AuthorityCode, r.Number))
+}
+
+// InsertVersion implements registry.Tx.
+func (t *transaction) InsertVersion(ctx context.Context, r registry.Record) error {
+	return t.insert(ctx, r, t.secrets.index("number kept", r.TypeCode, r.AuthorityCode, r.Number, string(r.Identifier)))
+}
+
+func (t *transaction) insert(ctx context.Context, r registry.Record, numberIndex []byte) error {
 	id := string(r.Identifier)
 	sealed := make([][]byte, 5)
 	for i, c := range []struct{ column, value string }{
@@ -29,13 +38,13 @@ func (t *transaction) InsertLicence(ctx context.Context, r registry.Record) erro
 	// DO NOTHING rather than a violation: that would end the transaction in PostgreSQL.
 	n, err := t.exec(ctx, `INSERT INTO licence (identifier, number, number_index, type_code, authority_code, division,
 			version, holder_name, holder_code, holder_code_type, holder_index, data, data_digest, status, status_reason,
-			status_at, client, idempotency_key, case_number, created_at, lease_until)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)
+			status_at, client, idempotency_key, case_number, created_at, lease_until, operation, supersedes)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
 		ON CONFLICT DO NOTHING`,
-		id, sealed[0], t.secrets.index("number", r.TypeCode, r.AuthorityCode, r.Number), r.TypeCode, r.AuthorityCode,
+		id, sealed[0], numberIndex, r.TypeCode, r.AuthorityCode,
 		r.Division, int64(r.Version), sealed[1], sealed[2], string(r.Holder.CodeType), t.secrets.holderIndex(r.Holder),
 		sealed[3], r.DataDigest[:], string(r.Status), sealed[4], nanos(r.StatusAt), r.Client, r.IdempotencyKey,
-		r.CaseNumber, nanos(r.CreatedAt), nanos(r.LeaseUntil))
+		r.CaseNumber, nanos(r.CreatedAt), nanos(r.LeaseUntil), string(r.Operation), string(r.Supersedes))
 	if err != nil {
 		return fmt.Errorf("storing licence: %w", err)
 	}
@@ -94,6 +103,15 @@ func (t *transaction) standing(ctx context.Context, id licence.Identifier) (stat
 	)
 	err = one(ctx, t, `SELECT status, lease_until FROM licence WHERE identifier = $1`, []any{string(id)}, &stored, &until)
 	return licence.Status(stored), instant(until), err
+}
+
+// LastVersion implements registry.Tx.
+func (t *transaction) LastVersion(ctx context.Context, id licence.Identifier) (registry.Version, error) {
+	from, to := id.Versions()
+	var last, status string
+	err := one(ctx, t, `SELECT identifier, status FROM licence WHERE identifier > $1 AND identifier < $2
+		ORDER BY identifier DESC LIMIT 1`, []any{string(from), string(to)}, &last, &status)
+	return registry.Version{Identifier: licence.Identifier(last), Status: licence.Status(status)}, doing("reading the last version", err)
 }
 
 // SetFile implements registry.Tx. Setting a file that is on record already makes

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"strings"
 	"time"
 
@@ -87,12 +86,14 @@ func (r reader) LicenceByFile(ctx context.Context, digest [32]byte) (registry.Re
 // Search implements registry.Store. At most 1,000 licences are returned.
 func (r reader) Search(ctx context.Context, q registry.Query) ([]registry.Record, error) {
 	records, err := r.secrets.records(ctx, r, selectLicence+`
-		WHERE l.holder_index = $1 AND l.identifier > $2
+		WHERE l.holder_index = $1 AND ($2 = '' OR l.identifier < $2)
 		AND ($3 = '' OR $3 LIKE '% ' || l.type_code || ' %')
 		AND substr(l.division, 1, length(CAST($4 AS text))) = $4
 		AND (NOT $5 OR l.status NOT IN ('pending', 'voided'))
-		ORDER BY l.identifier LIMIT $6`,
-		r.secrets.holderIndex(q.Holder), string(q.After), typeList(q.Types), subtree(q.Division), q.Issued, int64(limit(q.Limit)))
+		AND (CAST($6 AS bigint) = 0 OR (SELECT s.status FROM licence_status s WHERE s.identifier = l.identifier AND s.at <= $6
+			ORDER BY s.at DESC, s.id DESC LIMIT 1) NOT IN ('pending', 'voided'))
+		ORDER BY l.identifier DESC LIMIT $7`,
+		r.secrets.holderIndex(q.Holder), string(q.After), typeList(q.Types), subtree(q.Division), q.Issued, nanos(q.AsOf), int64(limit(q.Limit)))
 	return records, doing("searching licences", err)
 }
 
@@ -171,14 +172,65 @@ func (r reader) EachNotValid(ctx context.Context, fn func(licence.Identifier, li
 	return nil
 }
 
+// Versions implements registry.Store.
+func (r reader) Versions(ctx context.Context, id licence.Identifier) ([]registry.Version, error) {
+	from, to := id.Versions()
+	var found []registry.Version
+	err := r.query(ctx, func(scan scan) error {
+		var identifier, status string
+		err := scan(&identifier, &status)
+		found = append(found, registry.Version{Identifier: licence.Identifier(identifier), Status: licence.Status(status)})
+		return err
+	}, `SELECT identifier, status FROM licence WHERE identifier > $1 AND identifier < $2 ORDER BY identifier`, string(from), string(to))
+	return found, doing("reading versions", err)
+}
+
 // StatusAsOf implements registry.Store; licence.ErrNotFound also for an instant
 // before the licence existed.
-func (r reader) StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error) {
-	var status string
-	err := one(ctx, r, `SELECT status FROM licence_status WHERE identifier = $1 AND at <= $2
-		ORDER BY at DESC, id DESC LIMIT 1`, []any{string(id), nanos(at)}, &status)
-	if err != nil {
-		return "", fmt.Errorf("reading status history: %w", err)
+func (r reader) StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (registry.Past, error) {
+	found, err := r.past(ctx, id, `AND at <= $2 ORDER BY at DESC, id DESC LIMIT 1`, nanos(at))
+	if err == nil && len(found) == 0 {
+		err = licence.ErrNotFound
 	}
-	return licence.Status(status), nil
+	if err != nil {
+		return registry.Past{}, doing("reading status history", err)
+	}
+	return found[0], nil
+}
+
+// History implements registry.Store.
+func (r reader) History(ctx context.Context, id licence.Identifier, n int) ([]registry.Past, error) {
+	found, err := r.past(ctx, id, `ORDER BY at DESC, id DESC LIMIT $2`, int64(limit(n)))
+	return found, doing("reading status history", err)
+}
+
+// past reads statuses of a licence.
+func (r reader) past(ctx context.Context, id licence.Identifier, which string, arg any) (found []registry.Past, err error) {
+	err = r.query(ctx, func(scan scan) error {
+		var (
+			p      registry.Past
+			status string
+			reason []byte
+			at     int64
+		)
+		if err := scan(&status, &reason, &p.CaseNumber, &at); err != nil {
+			return err
+		}
+		opened, err := r.secrets.open(place{"licence_status.reason", string(id)}, reason)
+		p.Status, p.Reason, p.At = licence.Status(status), string(opened), instant(at)
+		found = append(found, p)
+		return err
+	}, `SELECT status, reason, case_number, at FROM licence_status WHERE identifier = $1 `+which, string(id), arg)
+	return found, err
+}
+
+// FileAsOf implements registry.Store.
+func (r reader) FileAsOf(ctx context.Context, id licence.Identifier, at time.Time) (registry.File, error) {
+	var row fileRow
+	err := one(ctx, r, `SELECT `+foundColumns+` FROM licence_file f WHERE f.identifier = $1 AND f.created_at <= $2
+		ORDER BY f.created_at DESC, f.id DESC LIMIT 1`, []any{string(id), nanos(at)}, row.dest()...)
+	if err != nil {
+		return registry.File{}, doing("reading files", err)
+	}
+	return row.file()
 }

@@ -29,6 +29,9 @@ type RegisterEntry struct {
 	// Status is the stored status, as read at ReadAt (zero: at the validation time).
 	Status licence.Status
 	ReadAt time.Time
+	// SupersededBy is the newest version of a licence with the status superseded; empty
+	// where it is not known.
+	SupersededBy licence.Identifier
 	// DataDigest is SM3 of licence.json.
 	DataDigest [32]byte
 	// RangeDigest is SM3 of the bytes that the seal covers, the same in every

@@ -123,6 +123,9 @@ type Report struct {
 	// AsKnownAt is when LicenceState was so: when the register was read, when the
 	// trust list was issued, or the validation time. UTC, never zero.
 	AsKnownAt time.Time `json:"as_known_at"`
+	// SupersededBy is the newest version of a licence that was superseded, by the register;
+	// empty when it was not, or no register was asked.
+	SupersededBy licence.Identifier `json:"superseded_by,omitempty"`
 	// AsOf is the licence's state on the day that was asked for; nil when none was.
 	AsOf *StateAsOf `json:"as_of,omitempty"`
 	// FileDigest is SM3 of the file that the register was asked for; zero when it was not.

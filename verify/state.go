@@ -11,6 +11,9 @@ import (
 func (s *session) judgeState(r *Report) {
 	stored, known, code, evidence := s.storedState(r.Indication)
 	r.LicenceState, r.AsKnownAt = stored, known.UTC().Truncate(time.Second)
+	if stored == licence.StatusSuperseded && s.entry != nil {
+		r.SupersededBy = s.entry.SupersededBy
+	}
 	if s.identifier() == "" || code == "state_not_judged" {
 		s.set(CheckState, code, evidence)
 		return
@@ -38,7 +41,11 @@ func (s *session) storedState(verdict Indication) (_ licence.Status, known time.
 		if known = entry.ReadAt; known.IsZero() {
 			known = s.at
 		}
-		return entry.Status, known, "state_" + string(entry.Status), "register at " + instant(known)
+		evidence = "register at " + instant(known)
+		if entry.SupersededBy != "" {
+			evidence += "; newest version " + string(entry.SupersededBy)
+		}
+		return entry.Status, known, "state_" + string(entry.Status), evidence
 	case s.status != "" && (list == nil || s.status.Final()):
 		return s.bundledState()
 	case list == nil:

@@ -120,6 +120,15 @@ const (
 	ActionSuspend      audit.Action = "suspend"
 	ActionResume       audit.Action = "resume"
 	ActionRevoke       audit.Action = "revoke"
+	ActionWithdraw     audit.Action = "withdraw"
+	ActionCancel       audit.Action = "cancel"
+	ActionAmend        audit.Action = "amend" // and the next four: the attempt at a new version
+	ActionRenew        audit.Action = "renew"
+	ActionReissue      audit.Action = "reissue"
+	ActionCorrect      audit.Action = "correct"
+	ActionTransfer     audit.Action = "transfer"
+	ActionSupersede    audit.Action = "superseded" // the old version, with step 6 of the new one
+	ActionHistory      audit.Action = "read_history"
 	ActionLogRead      audit.Action = "read_log"
 	ActionTrustList    audit.Action = "trust_list"
 )
@@ -145,6 +154,14 @@ var permitted = map[audit.Action][]Role{
 	ActionSuspend:    {RoleApprovalSystem},
 	ActionResume:     {RoleApprovalSystem},
 	ActionRevoke:     {RoleApprovalSystem},
+	ActionWithdraw:   {RoleApprovalSystem},
+	ActionCancel:     {RoleApprovalSystem},
+	ActionAmend:      {RoleApprovalSystem},
+	ActionRenew:      {RoleApprovalSystem},
+	ActionReissue:    {RoleApprovalSystem},
+	ActionCorrect:    {RoleApprovalSystem},
+	ActionTransfer:   {RoleApprovalSystem},
+	ActionHistory:    {RoleApprovalSystem, RoleHolder},
 	ActionLogRead:    {RoleAuditor},
 	ActionLogSearch:  {RoleAuditor},
 	ActionOwnLog:     {RoleHolder},

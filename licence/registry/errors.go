@@ -44,6 +44,11 @@ var (
 	ErrUnfinished = errors.New("the licence is reserved but not finished yet; repeat the request with the same Idempotency-Key")
 	// ErrFiles: the file storage does not answer, or refuses.
 	ErrFiles = errors.New("file storage unavailable")
+	// ErrVersionPending: a new version of the licence is reserved and not finished; it takes
+	// the licence's place, or is voided, before another can be made.
+	ErrVersionPending = errors.New("a new version of this licence is being made")
+	// ErrVersionsExhausted: the identifier has no room for another version.
+	ErrVersionsExhausted = errors.New("the licence has as many versions as its identifier has numbers for")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )
@@ -77,6 +82,9 @@ var codes = []struct {
 	{licence.ErrNotFound, "not_found"},
 	{licence.ErrNumberTaken, "number_taken"},
 	{licence.ErrWrongStatus, "wrong_status"},
+	{licence.ErrNotApplicable, "not_applicable"},
+	{ErrVersionPending, "version_pending"},
+	{ErrVersionsExhausted, "versions_exhausted"},
 	{context.Canceled, "cancelled"},
 	{context.DeadlineExceeded, "timeout"},
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -31,6 +32,7 @@ func (r *Registry) finish(ctx context.Context, c Caller, rec Record) (Issued, au
 		name string
 		do   func(context.Context, *sealing) error
 	}{
+		{"supersede", r.checkOld},
 		{"render", r.draw},
 		{"PAdES", func(ctx context.Context, s *sealing) error { return r.signPAdES(ctx, c, s) }},
 		{"seal", func(ctx context.Context, s *sealing) error { return r.sealAll(ctx, c, s) }},
@@ -54,10 +56,10 @@ func (r *Registry) stopped(ctx context.Context, c Caller, rec Record, step strin
 		r.cfg.Failed(rec.Identifier, step, cause)
 	}
 	var invalid *licence.RequestError
-	if !errors.As(cause, &invalid) {
+	if !errors.As(cause, &invalid) && !errors.Is(cause, errOvertaken) {
 		return fmt.Errorf("%w (%s): %w", ErrUnfinished, step, cause)
 	}
-	if err := r.void(ctx, c, rec, invalid.Error()); err != nil {
+	if err := r.void(ctx, c, rec, cause.Error()); err != nil {
 		return fmt.Errorf("%w (voiding): %w", ErrUnfinished, err)
 	}
 	return fmt.Errorf("%w: %w", errHopeless, cause)
@@ -175,8 +177,12 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 	}
 	receipt, err := r.step(ctx, c, &access{
 		action: ActionIssued, object: string(s.rec.Identifier), digest: digest[:], holder: s.rec.Holder, use: Use{Case: s.rec.CaseNumber},
+		before: s.superseding(),
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
-			change := Change{Reason: "issued", CaseNumber: s.rec.CaseNumber, At: now}
+			if err := r.supersede(ctx, tx, s, now); err != nil {
+				return err
+			}
+			change := Change{Reason: cmp.Or(s.rec.StatusReason, "issued"), CaseNumber: s.rec.CaseNumber, At: now}
 			if err := tx.SetStatus(ctx, s.rec.Identifier, []licence.Status{licence.StatusPending}, licence.StatusValid, change); err != nil {
 				return err
 			}

@@ -30,6 +30,9 @@ type access struct {
 	check func() error
 	// apply runs in the transaction of the log entry; nil for reads.
 	apply func(context.Context, Tx, *audit.Entry) error
+	// before is another operation that apply does too: its entry, made of all but check
+	// and apply, is committed with this one's and stands before it. It may be nil.
+	before *access
 }
 
 // gate authorises an operation and logs it: the only way to either. A refusal
@@ -68,8 +71,12 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 		receipt, err := r.cfg.Log.Append(ctx, e, nil)
 		return receipt, logError(err)
 	}
+	all := []*audit.Entry{e}
+	if a.before != nil {
+		all = []*audit.Entry{a.before.entry(c), e}
+	}
 	var applied error
-	receipt, err := r.cfg.Log.Append(ctx, e, func(tx audit.Tx) error {
+	receipt, err := r.cfg.Log.AppendAll(ctx, all, func(tx audit.Tx) error {
 		// A caller who goes away must not break the batch of the others.
 		applied = a.apply(context.WithoutCancel(ctx), tx.(Tx), e)
 		return applied

@@ -33,6 +33,9 @@ type asked struct {
 	body [32]byte // SM3 of the body
 	licence.Request
 	use Use
+	// op makes a new version of the licence id; empty for a new licence.
+	op licence.Operation
+	id licence.Identifier
 }
 
 // Issued is the answer to an issue. It holds nothing personal, because it is
@@ -42,6 +45,8 @@ type Issued struct {
 	Number     string             `json:"number"`
 	TypeCode   string             `json:"type_code"`
 	Status     licence.Status     `json:"status"`
+	// Supersedes is the version that this one took the place of; empty for the first.
+	Supersedes licence.Identifier `json:"supersedes,omitempty"`
 	// DataDigest and FileDigest are SM3 of licence.json and of the file, lower-case hex.
 	DataDigest string `json:"data_digest"`
 	FileDigest string `json:"file_digest"`
@@ -62,20 +67,25 @@ func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued,
 		defer func() { attempt.object, attempt.use, attempt.holder = a.TypeCode, a.use, a.Holder }()
 		return r.checkIssue(ctx, c, q, &a)
 	}
-	receipt, err := r.gate(ctx, c, &attempt)
+	return r.carryOut(ctx, c, &attempt, &a)
+}
+
+// carryOut takes an attempt through the order of issue, its step 1 being the gate.
+func (r *Registry) carryOut(ctx context.Context, c Caller, attempt *access, a *asked) (Issued, audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, attempt)
 	if err != nil {
 		return Issued{}, receipt, err
 	}
-	claim, rec, err := r.reserve(ctx, c, a)
+	claim, rec, err := r.reserve(ctx, c, *a)
 	switch {
 	case err != nil && !errors.Is(err, errClaimed):
-		receipt, err = r.refuse(ctx, c, &attempt, err)
+		receipt, err = r.refuse(ctx, c, attempt, err)
 		return Issued{}, receipt, err
 	case claim.Answer != nil:
 		var first Issued
 		return first, receipt, json.Unmarshal(claim.Answer, &first)
 	case err != nil:
-		receipt, err = r.refuse(ctx, c, &attempt, ErrRunning)
+		receipt, err = r.refuse(ctx, c, attempt, ErrRunning)
 		return Issued{}, receipt, err
 	}
 	// What is reserved is finished even if the caller goes away.
@@ -105,6 +115,11 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 	if err != nil {
 		return err
 	}
+	return r.checkMakeable(ctx, c, item, a)
+}
+
+// checkMakeable ends step 1's check: whether what is asked for can be sealed and drawn.
+func (r *Registry) checkMakeable(ctx context.Context, c Caller, item *licence.CatalogueItem, a *asked) (err error) {
 	if a.CoSealers, err = r.checkSeals(ctx, item, c.Authority.Code); err != nil {
 		return err
 	}
@@ -113,7 +128,7 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 			return err
 		}
 	}
-	return r.checkDrawable(item, a.Request)
+	return r.checkDrawable(item, a)
 }
 
 // checkSeals says who co-seals, or why one of the seals cannot be used for a new licence:
@@ -150,11 +165,15 @@ func (r *Registry) checkSeal(ctx context.Context, k *SealKey) error {
 }
 
 // checkDrawable draws nothing, but proves that the licence can be.
-func (r *Registry) checkDrawable(item *licence.CatalogueItem, q licence.Request) error {
-	widest, err := newLicence(item, q, widestSerial, cmp.Or(q.Number, item.WidestNumber()))
+func (r *Registry) checkDrawable(item *licence.CatalogueItem, a *asked) error {
+	id, err := a.id, error(nil) // as wide as that of any other version
+	if a.op == "" {
+		id, err = licence.NewIdentifier(item.TypeCode, a.Authority.Code, widestSerial, 1)
+	}
 	if err != nil {
 		return err
 	}
+	widest := newLicence(item, a.Request, id, cmp.Or(a.Number, item.WidestNumber()))
 	if err := r.cfg.Layouts[item.Layout].Check(r.cfg.Fonts, widest); err != nil {
 		return err
 	}
@@ -198,16 +217,12 @@ func newSerial(rand io.Reader) (string, error) {
 }
 
 // newLicence is the licence of a checked request.
-func newLicence(item *licence.CatalogueItem, q licence.Request, serial, number string) (*licence.Licence, error) {
-	id, err := licence.NewIdentifier(item.TypeCode, q.Authority.Code, serial, 1)
-	if err != nil {
-		return nil, err
-	}
+func newLicence(item *licence.CatalogueItem, q licence.Request, id licence.Identifier, number string) *licence.Licence {
 	return &licence.Licence{
-		Identifier: id, Number: number, TypeCode: item.TypeCode, TypeName: item.Name, Version: 1,
+		Identifier: id, Number: number, TypeCode: item.TypeCode, TypeName: item.Name, Version: id.Version(),
 		Holder: q.Holder, Authority: q.Authority, CoSealers: q.CoSealers,
 		IssuedOn: q.IssuedOn, EffectiveOn: q.EffectiveOn, ExpiresOn: q.ExpiresOn, Fields: q.Fields,
-	}, nil
+	}
 }
 
 // reserve is step 2: one transaction that claims the key and reserves
@@ -225,9 +240,12 @@ func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Recor
 			if claim, err = r.takeKey(ctx, tx, c, q.key, q.body); err != nil {
 				return err
 			}
-			if claim.Identifier != "" {
+			switch {
+			case claim.Identifier != "":
 				rec, err = r.takeOver(ctx, tx, claim.Identifier)
-			} else {
+			case q.op != "":
+				rec, err = r.insertVersion(ctx, tx, c, q)
+			default:
 				rec, err = r.insert(ctx, tx, c, q, serial)
 			}
 			e.Object, e.Digest = string(rec.Identifier), bytes.Clone(rec.DataDigest[:])
@@ -274,11 +292,11 @@ func (r *Registry) insert(ctx context.Context, tx Tx, c Caller, q asked, serial 
 			return Record{}, err
 		}
 	}
-	lic, err := newLicence(item, q.Request, serial, number)
+	id, err := licence.NewIdentifier(item.TypeCode, q.Authority.Code, serial, 1)
 	if err != nil {
 		return Record{}, err
 	}
-	rec, err := r.pending(lic, c, q)
+	rec, err := r.pending(newLicence(item, q.Request, id, number), c, q)
 	if err != nil {
 		return Record{}, err
 	}
@@ -306,8 +324,8 @@ func (r *Registry) pending(l *licence.Licence, c Caller, q asked) (Record, error
 	now := r.now()
 	return Record{
 		Identifier: l.Identifier, Number: l.Number, TypeCode: l.TypeCode, Version: l.Version,
-		AuthorityCode: l.Authority.Code, Division: l.Authority.Division, Holder: l.Holder,
-		Data: data, DataDigest: sm3.Sum(data), Status: licence.StatusPending, StatusAt: now,
+		Operation: q.op, Supersedes: l.Supersedes, AuthorityCode: l.Authority.Code, Division: l.Authority.Division, Holder: l.Holder,
+		Data: data, DataDigest: sm3.Sum(data), Status: licence.StatusPending, StatusReason: q.use.Purpose, StatusAt: now,
 		Client: c.Principal, IdempotencyKey: q.key, CaseNumber: q.use.Case,
 		CreatedAt: now, LeaseUntil: now.Add(Lease),
 	}, nil
@@ -317,7 +335,7 @@ func (r *Registry) pending(l *licence.Licence, c Caller, q asked) (Record, error
 // a reader would see at that time.
 func (rec Record) answer(l *licence.Licence, f File) Issued {
 	return Issued{
-		Identifier: rec.Identifier, Number: rec.Number, TypeCode: rec.TypeCode, Status: l.StatusAt(licence.StatusValid, f.CreatedAt),
+		Identifier: rec.Identifier, Number: rec.Number, TypeCode: rec.TypeCode, Status: l.StatusAt(licence.StatusValid, f.CreatedAt), Supersedes: rec.Supersedes,
 		DataDigest: hex.EncodeToString(rec.DataDigest[:]), FileDigest: hex.EncodeToString(f.Digest[:]),
 		Timestamped: f.Timestamped,
 	}

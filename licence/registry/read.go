@@ -16,29 +16,49 @@ import (
 // View is a licence as a reader gets it.
 type View struct {
 	*licence.Licence
-	// Status is the status at the time of reading, expiry derived.
+	// AsOf is the instant that all of this was so.
+	AsOf time.Time
+	// Status is the status at that time, expiry derived, StatusCode what the type's own
+	// specification calls it; empty when it is not known to call it anything.
 	Status       licence.Status
+	StatusCode   string
 	StatusReason string
 	StatusAt     time.Time
-	DataDigest   [32]byte
-	// File describes the current file; its digest is zero when there is none.
+	// Operation is what made a version after the first, SupersededBy the version that has
+	// taken this one's place.
+	Operation    licence.Operation
+	SupersededBy licence.Identifier
+	// Newest is the newest version that had been issued by AsOf, empty when there was none;
+	// of one licence read by itself.
+	Newest     licence.Identifier
+	DataDigest [32]byte
+	// File describes the newest file; its digest is zero when there is none.
 	File File
 }
 
 // view reads the licence of a record, with its status at t.
-func view(rec Record, t time.Time) (View, error) {
+func (r *Registry) view(rec Record, t time.Time) (View, error) {
 	l, err := licence.ParseData(rec.Data)
 	if err != nil {
 		return View{}, fmt.Errorf("reading the data of %s: %w", rec.Identifier, err)
 	}
-	return View{Licence: l, Status: l.StatusAt(rec.Status, t), StatusReason: rec.StatusReason,
-		StatusAt: rec.StatusAt, DataDigest: rec.DataDigest, File: rec.File}, nil
+	v := View{Licence: l, AsOf: t, Status: l.StatusAt(rec.Status, t), StatusReason: rec.StatusReason, StatusAt: rec.StatusAt,
+		Operation: rec.Operation, SupersededBy: rec.SupersededBy, DataDigest: rec.DataDigest, File: rec.File}
+	if item, err := r.cfg.Catalogue.Item(rec.TypeCode); err == nil {
+		v.StatusCode = item.StatusCodes[v.Status]
+	}
+	return v, nil
 }
 
 // admit lets a caller at one licence, or logs the refusal. A licence that does
 // not exist is refused like one out of reach, with its own code in the log
 // alone: an outsider cannot tell the two apart.
 func (r *Registry) admit(ctx context.Context, c Caller, action audit.Action, id licence.Identifier, use Use) (Record, audit.Receipt, error) {
+	return r.admitAs(ctx, c, action, id, use, func() error { return nil })
+}
+
+// admitAs is admit with one check more, of what is asked of a licence within reach.
+func (r *Registry) admitAs(ctx context.Context, c Caller, action audit.Action, id licence.Identifier, use Use, check func() error) (Record, audit.Receipt, error) {
 	rec, found := r.cfg.Store.Licence(ctx, id)
 	receipt, err := r.gate(ctx, c, &access{
 		action: action, object: string(id), use: use, holder: rec.Holder, digest: rec.File.Digest[:],
@@ -49,7 +69,7 @@ func (r *Registry) admit(ctx context.Context, c Caller, action audit.Action, id 
 			if !c.reaches(&rec) {
 				return errOutOfReach
 			}
-			return nil
+			return check()
 		},
 	})
 	return rec, receipt, err
@@ -57,11 +77,26 @@ func (r *Registry) admit(ctx context.Context, c Caller, action audit.Action, id 
 
 // Get reads one licence.
 func (r *Registry) Get(ctx context.Context, c Caller, id licence.Identifier, use Use) (View, audit.Receipt, error) {
-	rec, receipt, err := r.admit(ctx, c, ActionRead, id, use)
+	return r.GetAsOf(ctx, c, id, time.Time{}, use)
+}
+
+// GetAsOf reads one licence as it was at an instant; zero is now. licence.ErrNotFound
+// before it was reserved, a *licence.RequestError for an instant to come.
+func (r *Registry) GetAsOf(ctx context.Context, c Caller, id licence.Identifier, asOf time.Time, use Use) (View, audit.Receipt, error) {
+	at, fault := r.instantOf(asOf)
+	rec, receipt, err := r.admitAs(ctx, c, ActionRead, id, use, func() error { return fault })
 	if err != nil {
 		return View{}, receipt, err
 	}
-	v, err := view(rec, r.now())
+	if rec, err = r.asOf(ctx, rec, asOf); err != nil {
+		return View{}, receipt, err
+	}
+	newest, err := r.newest(ctx, id, at)
+	if err != nil {
+		return View{}, receipt, err
+	}
+	v, err := r.view(rec, at)
+	v.Newest = newest
 	return v, receipt, err
 }
 
@@ -92,7 +127,8 @@ func (r *Registry) file(ctx context.Context, rec Record) ([]byte, error) {
 const MaxPage = 100
 
 // Search finds the licences of a holder, at most q.Limit (1 to MaxPage), in
-// identifier order after q.After. An authority sees its own types in its division's
+// descending identifier order after q.After, as they are or, unless q.AsOf is zero, as they
+// were at that instant: then those that had been issued by then. An authority sees its own types in its division's
 // subtree, a holder their own licences only. Every licence it shows is one log entry;
 // a search that finds nothing is one too. The receipt is that of the last entry.
 func (r *Registry) Search(ctx context.Context, c Caller, q Query, use Use) ([]View, audit.Receipt, error) {
@@ -103,7 +139,7 @@ func (r *Registry) Search(ctx context.Context, c Caller, q Query, use Use) ([]Vi
 	if err != nil {
 		return nil, receipt, err
 	}
-	views, err := r.views(records)
+	views, err := r.views(ctx, records, q.AsOf)
 	return views, receipt, err
 }
 
@@ -113,7 +149,7 @@ func (r *Registry) show(ctx context.Context, c Caller, a *access, records []Reco
 		return r.gate(ctx, c, a)
 	}
 	for _, rec := range records {
-		a.object, a.digest = string(rec.Identifier), rec.File.Digest[:]
+		a.object, a.digest, a.holder = string(rec.Identifier), rec.File.Digest[:], rec.Holder
 		if receipt, err = r.gate(ctx, c, a); err != nil {
 			return receipt, err
 		}
@@ -138,6 +174,9 @@ func (r *Registry) searchable(ctx context.Context, c Caller, q Query) ([]Record,
 // checkSearch bounds a search to what the caller reaches.
 func (r *Registry) checkSearch(c Caller, q *Query) error {
 	q.Issued = true
+	if _, err := r.instantOf(q.AsOf); err != nil {
+		return err
+	}
 	if q.Limit < 1 || q.Limit > MaxPage {
 		q.Limit = MaxPage
 	}
@@ -166,12 +205,18 @@ func (r *Registry) checkHolder(h licence.Holder) error {
 	return nil
 }
 
-// views turns records into views at the present time.
-func (r *Registry) views(records []Record) ([]View, error) {
-	now := r.now()
+// views turns records into views, at the present time or at an instant.
+func (r *Registry) views(ctx context.Context, records []Record, asOf time.Time) ([]View, error) {
+	at, err := r.instantOf(asOf)
+	if err != nil {
+		return nil, err
+	}
 	views := make([]View, 0, len(records))
 	for _, rec := range records {
-		v, err := view(rec, now)
+		if rec, err = r.asOf(ctx, rec, asOf); err != nil {
+			return nil, err
+		}
+		v, err := r.view(rec, at)
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +234,9 @@ type ReuseRequest struct {
 	// After and Limit (1 to MaxPage, 0 for MaxPage) choose a page, as of a Query.
 	After licence.Identifier
 	Limit int
-	Use   Use
+	// AsOf asks for the licences as they were at an instant, as of a Query.
+	AsOf time.Time
+	Use  Use
 }
 
 // Reused is what a reuse gives of one licence: the granted fields, by name.
@@ -215,7 +262,7 @@ func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reuse
 	if len(fields) == 0 {
 		fields = grant.Fields
 	}
-	views, err := r.views(records)
+	views, err := r.views(ctx, records, q.AsOf)
 	answer := make([]Reused, 0, len(views))
 	for _, v := range views {
 		answer = append(answer, Reused{v.Identifier, v.Status, v.pick(fields)})
@@ -232,6 +279,9 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest) (Gran
 	}
 	if q.Use.Purpose == "" || q.Use.Case == "" || q.Use.Matter == "" || q.Use.Operator == "" {
 		return Grant{}, nil, ErrPurposeMissing
+	}
+	if _, err := r.instantOf(q.AsOf); err != nil {
+		return Grant{}, nil, err
 	}
 	if err := r.checkHolder(q.Holder); err != nil {
 		return Grant{}, nil, err
@@ -250,7 +300,7 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest) (Gran
 	if limit < 1 || limit > MaxPage {
 		limit = MaxPage
 	}
-	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true})
+	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true, AsOf: q.AsOf})
 	return grant, records, err
 }
 

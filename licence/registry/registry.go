@@ -20,6 +20,12 @@
 //     key, log entry "issued".
 //  7. answer.
 //
+// A new version of a licence (amend, renew, reissue, correct, transfer) takes the same
+// way. Step 2 reserves the next identifier; step 6 makes the old version superseded in its
+// transaction, with a log entry "superseded" before the other. Until then the old one is as
+// it was: when it is suspended, revoked or the like meanwhile, that stands, and the pending version
+// is voided.
+//
 // A crash before step 2 commits leaves a log entry. A crash between 2 and 6
 // leaves a pending licence with a lease: when that lapses, the retry with the
 // same key or Recover finishes it by the same code, or voids it with a logged
@@ -31,6 +37,7 @@
 //
 //   - every identifier ever reserved is pending, voided, or was issued; none is used twice
 //   - no status "valid" without a file and a log entry "issued", committed together
+//   - of all versions of a licence one at most is valid or suspended, and one at most pending
 //   - no answer, refusals included, before its log entry is durable
 //   - no key is used before the entry that permits it is durable
 //   - no seal is used for another authority without its owner's standing consent

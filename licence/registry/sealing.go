@@ -20,6 +20,7 @@ const tokenRoom = 4 << 10
 // sealing is a licence between its steps.
 type sealing struct {
 	rec  Record
+	old  Record // the version that rec supersedes; zero for none
 	lic  *licence.Licence
 	item *licence.CatalogueItem
 	// seals are used in this order: the co-seals, then the issuing authority's own.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"elicence/audit"
@@ -30,39 +31,55 @@ type StatusChanged struct {
 
 // Suspend stops a valid licence for a time (暂停).
 func (r *Registry) Suspend(ctx context.Context, c Caller, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
-	return r.change(ctx, c, ActionSuspend, id, q, licence.StatusSuspended, licence.StatusValid)
+	return r.change(ctx, c, licence.OpSuspend, id, q)
 }
 
 // Resume ends a suspension (恢复).
 func (r *Registry) Resume(ctx context.Context, c Caller, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
-	return r.change(ctx, c, ActionResume, id, q, licence.StatusValid, licence.StatusSuspended)
+	return r.change(ctx, c, licence.OpResume, id, q)
 }
 
 // Revoke ends a licence as a sanction (吊销); there is no way back.
 func (r *Registry) Revoke(ctx context.Context, c Caller, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
-	return r.change(ctx, c, ActionRevoke, id, q, licence.StatusRevoked, licence.StatusValid, licence.StatusSuspended)
+	return r.change(ctx, c, licence.OpRevoke, id, q)
+}
+
+// Withdraw ends a licence that should not have been issued (撤销).
+func (r *Registry) Withdraw(ctx context.Context, c Caller, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
+	return r.change(ctx, c, licence.OpWithdraw, id, q)
+}
+
+// Cancel ends a licence at its holder's wish, or because its ground has gone (注销).
+func (r *Registry) Cancel(ctx context.Context, c Caller, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
+	return r.change(ctx, c, licence.OpCancel, id, q)
 }
 
 // change moves a licence to another status in one transaction with its log
 // entry and the answer of its key. Only the authority that issued a licence
-// changes it. Errors: ErrForbidden, ErrReasonMissing, ErrKeyReused,
-// licence.ErrNotFound, licence.ErrWrongStatus, ErrLog.
-func (r *Registry) change(ctx context.Context, c Caller, action audit.Action, id licence.Identifier, q StatusRequest, to licence.Status, from ...licence.Status) (StatusChanged, audit.Receipt, error) {
+// changes it. A new version that is pending does not hold it up, but is voided instead of
+// taking the place of what is not valid any more. Errors: ErrForbidden, ErrReasonMissing,
+// ErrKeyReused, licence.ErrNotFound, licence.ErrWrongStatus, ErrLog.
+func (r *Registry) change(ctx context.Context, c Caller, op licence.Operation, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
 	rec, found := r.cfg.Store.Licence(ctx, id)
-	changed := StatusChanged{Identifier: id, Status: to, Reason: q.Reason, ChangedAt: r.now()}
+	changed := StatusChanged{Identifier: id, Status: op.To(), Reason: q.Reason, ChangedAt: r.now()}
 	var first []byte
 	receipt, err := r.gate(ctx, c, &access{
-		action: action, object: string(id), holder: rec.Holder, digest: q.Body[:],
+		action: audit.Action(op), object: string(id), holder: rec.Holder, digest: q.Body[:],
 		purposeField: "reason",
 		use:          Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
-		check:        func() error { return errors.Join(mayChange(c, &rec, found, q), checkKey(q.Key)) },
+		check: func() error {
+			if err := errors.Join(mayChange(c, &rec, found), checkKey(q.Key)); err != nil || q.Reason != "" {
+				return err
+			}
+			return ErrReasonMissing
+		},
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			var err error
 			if first, err = r.takeStatusKey(ctx, tx, c, id, q); err != nil || first != nil {
 				e.Code = "repeated"
 				return err
 			}
-			return r.applyChange(ctx, tx, c, changed, q, from)
+			return r.applyChange(ctx, tx, c, changed, q, op)
 		},
 	})
 	if err == nil && first != nil {
@@ -72,7 +89,7 @@ func (r *Registry) change(ctx context.Context, c Caller, action audit.Action, id
 }
 
 // mayChange says whether the caller may change the licence at all.
-func mayChange(c Caller, rec *Record, found error, q StatusRequest) error {
+func mayChange(c Caller, rec *Record, found error) error {
 	switch {
 	case found != nil:
 		return found
@@ -80,8 +97,8 @@ func mayChange(c Caller, rec *Record, found error, q StatusRequest) error {
 		return errOutOfReach
 	case rec.AuthorityCode != c.Authority.Code:
 		return fmt.Errorf("%w: only the authority that issued a licence changes it", ErrForbidden)
-	case q.Reason == "":
-		return ErrReasonMissing
+	case !slices.Contains(c.Types, rec.TypeCode):
+		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, rec.TypeCode)
 	}
 	return nil
 }
@@ -103,9 +120,13 @@ func (r *Registry) takeStatusKey(ctx context.Context, tx Tx, c Caller, id licenc
 }
 
 // applyChange is the change itself.
-func (r *Registry) applyChange(ctx context.Context, tx Tx, c Caller, changed StatusChanged, q StatusRequest, from []licence.Status) error {
+func (r *Registry) applyChange(ctx context.Context, tx Tx, c Caller, changed StatusChanged, q StatusRequest, op licence.Operation) error {
+	rec, _, err := r.standing(ctx, tx, changed.Identifier, op)
+	if err != nil {
+		return err
+	}
 	change := Change{Reason: q.Reason, CaseNumber: q.CaseNumber, At: changed.ChangedAt}
-	if err := tx.SetStatus(ctx, changed.Identifier, from, changed.Status, change); err != nil {
+	if err := tx.SetStatus(ctx, changed.Identifier, []licence.Status{rec.Status}, changed.Status, change); err != nil {
 		return err
 	}
 	answer, err := json.Marshal(changed)
@@ -113,4 +134,18 @@ func (r *Registry) applyChange(ctx context.Context, tx Tx, c Caller, changed Sta
 		return err
 	}
 	return tx.AnswerKey(ctx, c.Principal, q.Key, answer)
+}
+
+// standing reads a licence inside the transaction, and says with licence.ErrWrongStatus
+// when an operation may not be done to it as it stands now, its dates counted.
+func (r *Registry) standing(ctx context.Context, tx Tx, id licence.Identifier, op licence.Operation) (Record, *licence.Licence, error) {
+	rec, err := tx.Licence(ctx, id)
+	if err != nil {
+		return rec, nil, err
+	}
+	l, err := licence.ParseData(rec.Data)
+	if err != nil {
+		return rec, nil, fmt.Errorf("reading the data of %s: %w", id, err)
+	}
+	return rec, l, op.Check(l.StatusAt(rec.Status, r.now()))
 }

@@ -26,8 +26,12 @@ type Store interface {
 	// LicenceByFile returns the licence one of whose files, current or earlier,
 	// has the whole-file digest, and that file.
 	LicenceByFile(ctx context.Context, digest [32]byte) (Record, File, error)
-	// Search returns the licences of a holder in ascending identifier order, after q.After.
+	// Search returns the licences of a holder in descending identifier order, so that of the
+	// versions of one the newest comes first, after q.After.
 	Search(ctx context.Context, q Query) ([]Record, error)
+	// Versions returns all versions of the licence that id is a version of, pending and
+	// voided ones too, in ascending order; none when there is no such licence.
+	Versions(ctx context.Context, id licence.Identifier) ([]Version, error)
 	// Lapsed names at most limit pending licences whose lease ended before now and whose
 	// type is not among without. It reads no more of them, so that one damaged row does not
 	// hide the others.
@@ -57,8 +61,13 @@ type Store interface {
 	Holds(ctx context.Context, principal, caseNumber string) ([]Hold, error)
 	// Shared returns the value that PutShared stored and that still lasts at now.
 	Shared(ctx context.Context, kind, key string, now time.Time) ([]byte, error)
-	// StatusAsOf returns the status a licence had at an instant.
-	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error)
+	// StatusAsOf returns the status a licence had at an instant, with the change that led
+	// to it.
+	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (Past, error)
+	// FileAsOf returns the newest file that a licence had at an instant.
+	FileAsOf(ctx context.Context, id licence.Identifier, at time.Time) (File, error)
+	// History returns the statuses of a licence, newest first, at most limit.
+	History(ctx context.Context, id licence.Identifier, limit int) ([]Past, error)
 }
 
 // Tx changes the register. All of it commits with the log entry of the same
@@ -112,6 +121,13 @@ type Tx interface {
 	// InsertLicence stores a pending licence. licence.ErrNumberTaken when its
 	// identifier, or its number within the same type and authority, exists.
 	InsertLicence(ctx context.Context, r Record) error
+	// InsertVersion is InsertLicence of a version that keeps the number of the one it
+	// supersedes: the number is not compared. licence.ErrNumberTaken also when another
+	// version, that is not voided, supersedes the same one.
+	InsertVersion(ctx context.Context, r Record) error
+	// LastVersion returns the highest version of the licence that id is a version of,
+	// pending and voided ones included.
+	LastVersion(ctx context.Context, id licence.Identifier) (Version, error)
 	// Licence reads a licence inside the transaction (locking its row where the engine can).
 	Licence(ctx context.Context, id licence.Identifier) (Record, error)
 	// SetStatus moves a licence from one of several statuses to another and appends the
@@ -179,7 +195,13 @@ type Record struct {
 	AuthorityCode string
 	Division      string
 	Version       int
-	Holder        licence.Holder
+	// Operation is what made a version after the first, Supersedes the version before.
+	Operation  licence.Operation
+	Supersedes licence.Identifier
+	// SupersededBy is the version that was issued in this one's place; empty while there is
+	// none. InsertLicence does not look at it: it is the other end of Supersedes.
+	SupersededBy licence.Identifier
+	Holder       licence.Holder
 	// Data is licence.json: canonical JSON, the exact bytes attached to the file.
 	Data []byte
 	// DataDigest is SM3 of Data.
@@ -220,6 +242,18 @@ type Change struct {
 	At         time.Time
 }
 
+// Past is a status that a licence has, or had, from Change.At on.
+type Past struct {
+	Status licence.Status
+	Change
+}
+
+// Version is one version of a licence.
+type Version struct {
+	Identifier licence.Identifier
+	Status     licence.Status
+}
+
 // Query asks for the licences of a holder.
 type Query struct {
 	Holder   licence.Holder // Code and CodeType are used
@@ -229,6 +263,9 @@ type Query struct {
 	Limit    int
 	// Issued leaves out pending and voided licences.
 	Issued bool
+	// AsOf leaves out what had not been issued at that instant; zero: nothing. What a store
+	// returns is as it is now all the same.
+	AsOf time.Time
 }
 
 // Key is an idempotency key with the digest of the request it was first used with.

@@ -26,31 +26,34 @@ type Known struct {
 	DataDigest [32]byte
 	File       File
 	// Current is false when a newer file of the same licence exists: the one
-	// with a timestamp that File is still waiting for, or a later version.
+	// with a timestamp that File is still waiting for.
 	Current bool
-	AsOf    time.Time
+	// Newest is the newest version of a licence whose status is superseded; else empty.
+	Newest licence.Identifier
+	AsOf   time.Time
 }
 
 // ByFile looks up the whole-file digest. licence.ErrNotFound when no such file was ever issued.
 func (l Lookup) ByFile(ctx context.Context, digest [32]byte) (Known, error) {
 	rec, file, err := l.r.cfg.Store.LicenceByFile(ctx, digest)
-	return l.known(rec, file, err)
+	return l.known(ctx, rec, file, err)
 }
 
 // ByIdentifier looks up an identifier. Pending and voided licences are not found.
 func (l Lookup) ByIdentifier(ctx context.Context, id licence.Identifier) (Known, error) {
 	rec, err := l.r.cfg.Store.Licence(ctx, id)
-	return l.known(rec, rec.File, err)
+	return l.known(ctx, rec, rec.File, err)
 }
 
 // StatusAsOf is the stored status at an instant; licence.ErrNotFound before the licence
 // was there.
 func (l Lookup) StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error) {
-	return l.r.cfg.Store.StatusAsOf(ctx, id, at)
+	past, err := l.r.cfg.Store.StatusAsOf(ctx, id, at)
+	return past.Status, err
 }
 
 // known is the record as a verification sees it.
-func (l Lookup) known(rec Record, file File, err error) (Known, error) {
+func (l Lookup) known(ctx context.Context, rec Record, file File, err error) (Known, error) {
 	if err != nil {
 		return Known{}, err
 	}
@@ -58,8 +61,12 @@ func (l Lookup) known(rec Record, file File, err error) (Known, error) {
 	if rec.Status == licence.StatusPending || rec.Status == licence.StatusVoided {
 		return Known{}, licence.ErrNotFound
 	}
-	return Known{Identifier: rec.Identifier, Status: rec.Status, DataDigest: rec.DataDigest,
-		File: file, Current: file.Digest == rec.File.Digest, AsOf: l.r.now()}, nil
+	k := Known{Identifier: rec.Identifier, Status: rec.Status, DataDigest: rec.DataDigest,
+		File: file, Current: file.Digest == rec.File.Digest, AsOf: l.r.now()}
+	if rec.Status == licence.StatusSuperseded {
+		k.Newest, err = l.r.newest(ctx, rec.Identifier, k.AsOf)
+	}
+	return k, err
 }
 
 // Verdict is what a verification came to, for its log entry.

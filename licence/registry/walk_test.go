@@ -155,6 +155,31 @@ func silent(do func(r *registry.Registry) error) call {
 	return func(r *registry.Registry) (any, audit.Receipt, error) { return nil, audit.Receipt{}, do(r) }
 }
 
+// changing prepares a change of status.
+func changing(op licence.Operation) func(w *walker, ctx context.Context) call {
+	return func(w *walker, ctx context.Context) call {
+		id, q := issue(w.t, w.Service, "food-retail.json", w.next()).Identifier, w.status()
+		if op == licence.OpResume {
+			_, _, err := w.Suspend(ctx, w.approval, id, w.status())
+			must(w.t, err)
+		}
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := changers(r)[op](ctx, w.approval, id, q)
+			return receipt, err
+		})
+	}
+}
+
+// replacing prepares an operation that makes a new version.
+func replacing(op licence.Operation) func(w *walker, ctx context.Context) call {
+	return func(w *walker, ctx context.Context) call {
+		id, q := issue(w.t, w.Service, "food-retail.json", w.next()).Identifier, registry.VersionRequest{Key: w.next(), Body: []byte(bodies[op])}
+		return answering(func(r *registry.Registry) (registry.Issued, audit.Receipt, error) {
+			return replacers(r)[op](ctx, w.approval, id, q)
+		})
+	}
+}
+
 // operations prepares each exported operation of the package with the working register,
 // and returns the call.
 var operations = map[string]func(w *walker, ctx context.Context) call{
@@ -175,27 +200,24 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		must(w.t, err)
 		return silent(func(r *registry.Registry) error { _, err := r.Upgrade(ctx); return err })
 	},
-	"Registry.Suspend": func(w *walker, ctx context.Context) call {
-		id, q := issue(w.t, w.Service, "food-retail.json", w.next()).Identifier, w.status()
-		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			_, receipt, err := r.Suspend(ctx, w.approval, id, q)
-			return receipt, err
+	"Registry.Suspend":  changing(licence.OpSuspend),
+	"Registry.Resume":   changing(licence.OpResume),
+	"Registry.Revoke":   changing(licence.OpRevoke),
+	"Registry.Withdraw": changing(licence.OpWithdraw),
+	"Registry.Cancel":   changing(licence.OpCancel),
+	"Registry.Amend":    replacing(licence.OpAmend),
+	"Registry.Renew":    replacing(licence.OpRenew),
+	"Registry.Reissue":  replacing(licence.OpReissue),
+	"Registry.Correct":  replacing(licence.OpCorrect),
+	"Registry.Transfer": replacing(licence.OpTransfer),
+	"Registry.GetAsOf": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (registry.View, audit.Receipt, error) {
+			return r.GetAsOf(ctx, w.approval, w.issued.Identifier, w.Now(), registry.Use{})
 		})
 	},
-	"Registry.Resume": func(w *walker, ctx context.Context) call {
-		id, q := issue(w.t, w.Service, "food-retail.json", w.next()).Identifier, w.status()
-		_, _, err := w.Suspend(ctx, w.approval, id, w.status())
-		must(w.t, err)
-		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			_, receipt, err := r.Resume(ctx, w.approval, id, q)
-			return receipt, err
-		})
-	},
-	"Registry.Revoke": func(w *walker, ctx context.Context) call {
-		id, q := issue(w.t, w.Service, "food-retail.json", w.next()).Identifier, w.status()
-		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			_, receipt, err := r.Revoke(ctx, w.approval, id, q)
-			return receipt, err
+	"Registry.History": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]registry.VersionHistory, audit.Receipt, error) {
+			return r.History(ctx, w.approval, w.issued.Identifier, registry.Use{})
 		})
 	},
 	"Registry.Get": func(w *walker, ctx context.Context) call {
@@ -438,6 +460,11 @@ func receiverOf(fn *ast.FuncDecl) string {
 // refused, nothing is shown, and nothing in the database is changed.
 func TestWalkOperations(t *testing.T) {
 	s := open(t)
+	// One type passes to others, so that there is something to transfer.
+	s.Config = s.Transferable(t)
+	var err error
+	s.Registry, err = registry.New(s.Config)
+	must(t, err)
 	w := newWalker(t, s)
 	all := exported(t)
 	for _, name := range all {

@@ -95,6 +95,8 @@
     slot(root, "headline-en", report.headline.en);
     slot(root, "state", labels["state-" + report.licence_state] || report.licence_state);
     showTime(root, "as-of", report.as_known_at);
+    slot(root, "superseded-by", report.superseded_by || "");
+    root.querySelector('[data-list="successor"]').hidden = !report.superseded_by;
     showPast(root, report.as_of);
     root.querySelector('[data-list="stated"]').hidden = !report.licence;
     if (report.licence) showRows(root, Object.assign({}, report.licence, { expires_on: report.licence.expires_on || "长期" }));

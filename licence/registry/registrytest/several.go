@@ -82,3 +82,16 @@ func (s *Service) Three(t testing.TB) registry.Config {
 	must(t, err)
 	return c
 }
+
+// Transferable is the service's configuration with food licences that pass to others, get
+// a new number when they are issued once more, and have codes for some statuses.
+func (s *Service) Transferable(t testing.TB) registry.Config {
+	t.Helper()
+	c := s.Config
+	items := Edited(t, templates.Catalogue(), "food-business/item.json", "{",
+		`{"transferable": true, "renumbers": ["reissue"], "status_codes": {"valid": "01", "suspended": "02", "superseded": "99", "expired": "05"},`)
+	var err error
+	c.Catalogue, err = licence.LoadCatalogue(items)
+	must(t, err)
+	return c
+}
