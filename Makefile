@@ -33,7 +33,7 @@ bench: tools fonts build ## the figures of docs/benchmarks.md
 	scripts/bench.sh
 
 faults: tools fonts build ## kill -9 of server and witness at random moments, and of one server of three with the file storage, a timestamp authority that goes away, a fail-over, the drill of a disaster, on both stores, the system-call traces, and random lives of licences
-	ELICENCE_LIVES=300 $(GO) test -run '^TestLives$$' -count=1 -v -timeout 60m ./licence/registry
+	TMPDIR=/dev/shm ELICENCE_LIVES=2000 $(GO) test -run '^TestLives$$' -count=1 -v -timeout 60m ./licence/registry
 	$(GO) test -tags faults -run Fault -count=1 -v -timeout 60m ./audit/witness ./cmd/elicenced
 
 interop: fonts ## OpenSSL, BouncyCastle and sm-crypto judge licences and changed copies; any disagreement fails

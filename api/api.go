@@ -157,6 +157,7 @@ func (s *Server) routes() {
 	} {
 		v1.POST("/licences/:identifier/"+string(action), s.serveVersion(action, do))
 	}
+	v1.GET("/statistics", serveGet(s, registry.ActionStatistics, (*exchange).statistics))
 	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, s.parseReuse, (*exchange).reuse))
 	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
 	v1.POST("/verifications/report", s.handle(registry.ActionVerify, (*exchange).sealedReport))

@@ -245,3 +245,51 @@ func TestBadVersions(t *testing.T) {
 		t.Errorf("after all refusals: %v, %s, %v", versions, stored.Status, err)
 	}
 }
+
+// TestStatistics counts a small register, as JSON and as CSV.
+func TestStatistics(t *testing.T) {
+	w := openTransferable(t)
+	kept, gone := w.issue(food, "a").Identifier, w.issue(food, "b").Identifier
+	w.act(kept, "renew", "r", versionBodies["renew"])
+	w.act(gone, "revoke", "x", `{"reason":"r"}`)
+	var a struct {
+		From, To, AsOf string
+		Counts         []struct {
+			Measure, Division, Month string
+			Count                    int
+		}
+	}
+	get := func(query, accept string) answer {
+		return w.do(ask{method: "GET", path: "/api/v1/statistics" + query, as: approval, header: map[string]string{"Accept": accept}})
+	}
+	get("", "*/*").json(t, &a)
+	got := ""
+	for _, c := range a.Counts {
+		got += fmt.Sprintf("%s %s %s %d\n", c.Measure, c.Division, c.Month, c.Count)
+	}
+	issued := w.Now().Format("2006-01")
+	if want := "issued 330106 2026-03 2\nrenew 330106 " + issued + " 1\nrevoked 330106 " + issued + " 1\nvalid 330106  1\n"; got != want || a.From != "2026-01-01" {
+		t.Errorf("from %s to %s:\n%swant:\n%s", a.From, a.To, got, want)
+	}
+	if csv := get("?expiring_days=3660", "text/csv"); csv.Header.Get("Content-Type") != "text/csv; charset=utf-8" ||
+		!strings.HasPrefix(string(csv.body), "measure,type_code,division,month,count\r\nexpiring,"+foodType+",330106,,1\r\n") {
+		t.Errorf("CSV: %v\n%s", csv.Header, csv.body)
+	}
+	if e := w.since(w.size() - 1)[0]; e.Action != "statistics" || e.Result != "allowed" {
+		t.Errorf("logged: %+v", e)
+	}
+	for query, want := range map[string]int{
+		"?from=2026-06-01&to=2026-05-01": 422, "?from=2000-01-01": 422, "?expiring_days=3661": 422, "?expiring_days=-1": 422, "?type_code=" + birthType: 403,
+		"?expiring_days=0": 400, "?expiring_days=x": 400, "?from=2026-02-30": 400, "?to=": 400, "?colour=red": 400, "?to=2026-01-01&to=2026-01-01": 400, "?%zz": 400,
+		"?type_code=" + strings.Repeat("1", 65): 400, "?from=2025-01-01&to=2025-12-31": 200,
+	} {
+		if got := get(query, "").StatusCode; got != want {
+			t.Errorf("%s: %d, want %d", query, got, want)
+		}
+	}
+	for _, client := range []string{holder, partner, auditor} {
+		if p := problemIn(t, w.do(ask{method: "GET", path: "/api/v1/statistics", as: client})); p.Code != "forbidden" {
+			t.Errorf("%s: %+v", client, p)
+		}
+	}
+}

@@ -73,6 +73,7 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/licences/:identifier/reissue":  replaces("reissue"),
 	"POST /api/v1/licences/:identifier/correct":  replaces("correct"),
 	"POST /api/v1/licences/:identifier/transfer": replaces("transfer"),
+	"GET /api/v1/statistics":                     func(w *routeWalk) walkStep { return w.withToken(ask{as: approval}) },
 	"POST /api/v1/reuse": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: partner, body: reuseBody(w.t, nil)})
 	},

@@ -31,7 +31,7 @@ func (p *Postgres) Migrate(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	return keyOldEntries(ctx, p.reader, p)
+	return errors.Join(keyOldEntries(ctx, p.reader, p), dateOldLicences(ctx, p.reader, p))
 }
 
 // Migrate brings the tables up to date.
@@ -39,7 +39,7 @@ func (s *SQLite) Migrate(ctx context.Context) error {
 	if err := migrate(ctx, goose.DialectSQLite3, s.writer.db, migrations.SQLite()); err != nil {
 		return err
 	}
-	return keyOldEntries(ctx, s.reader, s)
+	return errors.Join(keyOldEntries(ctx, s.reader, s), dateOldLicences(ctx, s.reader, s))
 }
 
 func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.ProviderOption) error {

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -13,7 +14,7 @@ const (
 	licenceColumns = `l.identifier, l.number, l.type_code, l.authority_code, l.division, l.version,
 		l.holder_name, l.holder_code, l.holder_code_type, l.data, l.data_digest,
 		l.status, l.status_reason, l.status_at, l.client, l.idempotency_key, l.case_number,
-		l.created_at, l.lease_until, l.operation, l.supersedes, coalesce((SELECT n.identifier FROM licence n
+		l.created_at, l.lease_until, l.issued_on, l.effective_on, l.expires_on, l.operation, l.supersedes, coalesce((SELECT n.identifier FROM licence n
 			WHERE n.supersedes = l.identifier AND n.supersedes <> '' AND n.status <> 'voided' AND n.status <> 'pending'), '')`
 	currentColumns = `c.digest, c.range_digest, coalesce(c.size, 0), coalesce(c.timestamped, false),
 		coalesce(c.timestamped_at, 0), coalesce(c.sealed_at, 0), coalesce(c.created_at, 0)`
@@ -30,6 +31,7 @@ const (
 type licenceRow struct {
 	identifier, status, holderCodeType                   string
 	operation, supersedes, supersededBy                  string
+	issuedOn, effectiveOn, expiresOn                     string
 	number, holderName, holderCode, data, reason, digest []byte
 	version, statusAt, createdAt, leaseUntil             int64
 	record                                               registry.Record
@@ -42,7 +44,7 @@ func (r *licenceRow) dest() []any {
 		&r.identifier, &r.number, &rec.TypeCode, &rec.AuthorityCode, &rec.Division, &r.version,
 		&r.holderName, &r.holderCode, &r.holderCodeType, &r.data, &r.digest,
 		&r.status, &r.reason, &r.statusAt, &rec.Client, &rec.IdempotencyKey, &rec.CaseNumber,
-		&r.createdAt, &r.leaseUntil, &r.operation, &r.supersedes, &r.supersededBy,
+		&r.createdAt, &r.leaseUntil, &r.issuedOn, &r.effectiveOn, &r.expiresOn, &r.operation, &r.supersedes, &r.supersededBy,
 	}, r.file.dest()...)
 }
 
@@ -73,6 +75,10 @@ func (r *licenceRow) open(s Secrets) (registry.Record, error) {
 	}
 	if err := digest(&rec.DataDigest, r.digest); err != nil {
 		return registry.Record{}, doing("reading licence.data_digest of "+r.identifier, err)
+	}
+	err := errors.Join(rec.IssuedOn.UnmarshalText([]byte(r.issuedOn)), rec.EffectiveOn.UnmarshalText([]byte(r.effectiveOn)), rec.ExpiresOn.UnmarshalText([]byte(r.expiresOn)))
+	if err != nil {
+		return registry.Record{}, doing("reading the dates of "+r.identifier, err)
 	}
 	file, err := r.file.file()
 	rec.File = file

@@ -129,6 +129,7 @@ const (
 	ActionTransfer     audit.Action = "transfer"
 	ActionSupersede    audit.Action = "superseded" // the old version, with step 6 of the new one
 	ActionHistory      audit.Action = "read_history"
+	ActionStatistics   audit.Action = "statistics"
 	ActionLogRead      audit.Action = "read_log"
 	ActionTrustList    audit.Action = "trust_list"
 )
@@ -162,6 +163,7 @@ var permitted = map[audit.Action][]Role{
 	ActionCorrect:    {RoleApprovalSystem},
 	ActionTransfer:   {RoleApprovalSystem},
 	ActionHistory:    {RoleApprovalSystem, RoleHolder},
+	ActionStatistics: {RoleApprovalSystem},
 	ActionLogRead:    {RoleAuditor},
 	ActionLogSearch:  {RoleAuditor},
 	ActionOwnLog:     {RoleHolder},

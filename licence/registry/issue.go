@@ -325,7 +325,7 @@ func (r *Registry) pending(l *licence.Licence, c Caller, q asked) (Record, error
 	return Record{
 		Identifier: l.Identifier, Number: l.Number, TypeCode: l.TypeCode, Version: l.Version,
 		Operation: q.op, Supersedes: l.Supersedes, AuthorityCode: l.Authority.Code, Division: l.Authority.Division, Holder: l.Holder,
-		Data: data, DataDigest: sm3.Sum(data), Status: licence.StatusPending, StatusReason: q.use.Purpose, StatusAt: now,
+		Data: data, DataDigest: sm3.Sum(data), IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn, Status: licence.StatusPending, StatusReason: q.use.Purpose, StatusAt: now,
 		Client: c.Principal, IdempotencyKey: q.key, CaseNumber: q.use.Case,
 		CreatedAt: now, LeaseUntil: now.Add(Lease),
 	}, nil

@@ -2,16 +2,11 @@ package registry_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"fmt"
 	mathrand "math/rand/v2"
-	"os"
-	"path/filepath"
-	"slices"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -21,76 +16,8 @@ import (
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
-	"elicence/store"
-	"elicence/store/pgtest"
 	"elicence/verify"
 )
-
-// The model of a licence's life, which knows nothing of the code under test: what the
-// standard's words mean, in a table and a few lines.
-type (
-	// modelVersion is one version; days are the beginning of one in Beijing.
-	modelVersion struct {
-		id             licence.Identifier
-		status         string
-		first, last    time.Time // last is zero for none
-		name, code     string
-		number         string
-		supersedes, by int // versions, 0 for none
-		past           []modelStatus
-	}
-	modelStatus struct {
-		status string
-		at     time.Time
-		by     int
-	}
-	// modelLife is all versions of a licence, the first at 0.
-	modelLife []*modelVersion
-)
-
-// modelMay says what may be done to which status, and what it leads to.
-var modelMay = map[licence.Operation]struct{ from, to string }{
-	"suspend": {"valid not_yet_valid", "suspended"}, "resume": {"suspended", "valid"},
-	"revoke": {"valid not_yet_valid suspended expired", "revoked"}, "withdraw": {"valid not_yet_valid suspended expired", "withdrawn"},
-	"cancel": {"valid not_yet_valid suspended expired", "cancelled"},
-	"amend":  {"valid not_yet_valid", "superseded"}, "renew": {"valid expired", "superseded"}, "reissue": {"valid not_yet_valid", "superseded"},
-	"correct": {"valid not_yet_valid expired", "superseded"}, "transfer": {"valid", "superseded"},
-}
-
-// seen is a stored status with the dates counted in.
-func (v *modelVersion) seen(status string, at time.Time) string {
-	switch {
-	case status != "valid":
-		return status
-	case at.Before(v.first):
-		return "not_yet_valid"
-	case !v.last.IsZero() && !at.Before(v.last.Add(24*time.Hour)):
-		return "expired"
-	}
-	return status
-}
-
-func (v *modelVersion) may(op licence.Operation, at time.Time) bool {
-	return slices.Contains(strings.Fields(modelMay[op].from), v.seen(v.status, at))
-}
-
-func (v *modelVersion) become(status string, by int, at time.Time) {
-	v.status, v.by = status, by
-	v.past = append(v.past, modelStatus{status, at, by})
-}
-
-// at is the status of an instant, and the version that had taken its place; "" before it
-// was there.
-func (v *modelVersion) at(t time.Time) (found modelStatus) {
-	for _, p := range v.past {
-		if !p.at.After(t) {
-			found = p
-		}
-	}
-	return found
-}
-
-func (l modelLife) pending() bool { return l[len(l)-1].status == "pending" }
 
 // lives walks random lives on one register.
 type lives struct {
@@ -518,69 +445,4 @@ func (w *lives) end(all []modelLife) {
 	if len(reserved) > 0 {
 		w.t.Errorf("reserved and not in the register: %v", reserved)
 	}
-}
-
-// TestLives walks random lives against the model, of a fixed seed: a few, or as many as
-// ELICENCE_LIVES says, and then on PostgreSQL too.
-func TestLives(t *testing.T) {
-	n, long := 12, os.Getenv("ELICENCE_LIVES")
-	engines := map[string]func(*testing.T, string, store.Secrets) registrytest.Backend{"SQLite": onSQLite}
-	if long != "" {
-		var err error
-		n, err = strconv.Atoi(long)
-		must(t, err)
-		engines["PostgreSQL"] = onPostgres
-	}
-	for name, open := range engines {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			total := map[string]int{}
-			for seed := range uint64(n+99) / 100 { // the clock must not outlive the seals
-				t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-					dir := t.TempDir()
-					key := make([]byte, 16)
-					rand.Read(key)
-					cipher, err := pki.NewCipher(key)
-					must(t, err)
-					files, err := store.OpenFolder(filepath.Join(dir, "files"), cipher)
-					must(t, err)
-					w := newLives(t, open(t, dir, store.Secrets{Cipher: cipher, IndexKey: key}), files, seed)
-					var all []modelLife
-					for range min(n-100*int(seed), 100) {
-						all = append(all, w.live(15))
-						total["lives"]++
-					}
-					w.end(all)
-					for what, count := range w.counts {
-						total[what] += count
-					}
-				})
-			}
-			t.Logf("%d lives, %d steps, %d transitions, %d races, %d recovered, %d looks into the past, %d invariants, %d files verified",
-				total["lives"], total["steps"], total["transitions"], total["races"], total["recovered"], total["looks"], total["invariants"], total["files"])
-			for what, count := range total {
-				if strings.Contains(what, " ") && testing.Verbose() {
-					t.Logf("%s: %d", what, count)
-				}
-			}
-		})
-	}
-}
-
-func onSQLite(t *testing.T, dir string, s store.Secrets) registrytest.Backend {
-	db, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "elicence.db"), s)
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
-	must(t, db.Migrate(t.Context()))
-	return db
-}
-
-func onPostgres(t *testing.T, _ string, s store.Secrets) registrytest.Backend {
-	server := &pgtest.Server{}
-	t.Cleanup(server.Stop)
-	db, err := store.OpenPostgres(t.Context(), server.DSN(t), s)
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
-	must(t, db.Migrate(t.Context()))
-	return db
 }

@@ -66,6 +66,9 @@ type Store interface {
 	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (Past, error)
 	// FileAsOf returns the newest file that a licence had at an instant.
 	FileAsOf(ctx context.Context, id licence.Identifier, at time.Time) (File, error)
+	// Counts counts licences; see Registry.Statistics. The order is by measure, type,
+	// division and month.
+	Counts(ctx context.Context, q CountQuery) ([]Count, error)
 	// History returns the statuses of a licence, newest first, at most limit.
 	History(ctx context.Context, id licence.Identifier, limit int) ([]Past, error)
 }
@@ -206,6 +209,8 @@ type Record struct {
 	Data []byte
 	// DataDigest is SM3 of Data.
 	DataDigest [32]byte
+	// IssuedOn, EffectiveOn and ExpiresOn are those of Data, for counting.
+	IssuedOn, EffectiveOn, ExpiresOn licence.Date
 	// Status is the stored status; expiry is derived from the data's dates.
 	Status       licence.Status
 	StatusReason string

@@ -220,6 +220,12 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.History(ctx, w.approval, w.issued.Identifier, registry.Use{})
 		})
 	},
+	"Registry.Statistics": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]registry.Count, audit.Receipt, error) {
+			counts, _, receipt, err := r.Statistics(ctx, w.approval, registry.StatisticsQuery{}, registry.Use{})
+			return counts, receipt, err
+		})
+	},
 	"Registry.Get": func(w *walker, ctx context.Context) call {
 		return answering(func(r *registry.Registry) (registry.View, audit.Receipt, error) {
 			return r.Get(ctx, w.approval, w.issued.Identifier, registry.Use{})

@@ -4,11 +4,23 @@
 -- identifier too, for the number alone is the first one's.
 ALTER TABLE licence ADD COLUMN operation text NOT NULL DEFAULT '';
 ALTER TABLE licence ADD COLUMN supersedes text COLLATE "C" NOT NULL DEFAULT '';
+-- The licence's dates, for statistics. Those of older licences are copied from their data
+-- when the server next starts.
+ALTER TABLE licence ADD COLUMN issued_on text NOT NULL DEFAULT '';
+ALTER TABLE licence ADD COLUMN effective_on text NOT NULL DEFAULT '';
+ALTER TABLE licence ADD COLUMN expires_on text NOT NULL DEFAULT '';
+CREATE INDEX licence_undated ON licence (identifier) WHERE issued_on = '';
+CREATE INDEX licence_counted ON licence (type_code, division, status, operation, issued_on, effective_on, expires_on, status_at);
 CREATE UNIQUE INDEX licence_successor ON licence (supersedes) WHERE supersedes <> '' AND status <> 'voided';
 CREATE INDEX licence_file_of ON licence_file (identifier, created_at);
 
 -- +goose Down
 DROP INDEX licence_file_of;
 DROP INDEX licence_successor;
+DROP INDEX licence_counted;
+DROP INDEX licence_undated;
+ALTER TABLE licence DROP COLUMN expires_on;
+ALTER TABLE licence DROP COLUMN effective_on;
+ALTER TABLE licence DROP COLUMN issued_on;
 ALTER TABLE licence DROP COLUMN supersedes;
 ALTER TABLE licence DROP COLUMN operation;

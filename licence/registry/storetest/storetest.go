@@ -47,6 +47,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"status", testStatus},
 		{"status history", testHistory},
 		{"versions", testVersions},
+		{"counts", testCounts},
 		{"files", testFiles},
 		{"file as of", testFileAsOf},
 		{"untimestamped", testUntimestamped},
@@ -95,10 +96,19 @@ func record(n int) registry.Record {
 		TypeCode: typeCode, AuthorityCode: authority, Division: "440305", Version: 1,
 		Holder:     licence.Holder{Name: "䶮记面馆", Code: "91440300MA5DA1234X", CodeType: licence.CodeTypeUSCC},
 		Data:       []byte(`{"format":"elicence-licence/1"}`),
-		DataDigest: digest(1000 + n), Status: licence.StatusPending, StatusReason: "reserved", StatusAt: base,
+		DataDigest: digest(1000 + n), IssuedOn: day("2026-03-01"), EffectiveOn: day("2026-03-02"), ExpiresOn: day("2031-03-01"), Status: licence.StatusPending, StatusReason: "reserved", StatusAt: base,
 		Client: "approval", IdempotencyKey: fmt.Sprintf("key-%d", n), CaseNumber: "2026-0301",
 		CreatedAt: base, LeaseUntil: after(30 * time.Second),
 	}
+}
+
+// day is a date that exists.
+func day(s string) licence.Date {
+	d, err := licence.ParseDate(s)
+	if err != nil {
+		panic(err)
+	}
+	return d
 }
 
 func identifier(n int) licence.Identifier {

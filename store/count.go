@@ -1,0 +1,106 @@
+package store
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// countable restricts a query to types and a division's subtree; its parameters are the
+// first two. Pending and voided licences were never issued.
+const countable = ` FROM licence WHERE $1 LIKE '% ' || type_code || ' %'
+	AND substr(division, 1, length(CAST($2 AS text))) = $2 AND status NOT IN ('pending', 'voided')`
+
+// dayOf is the day in Beijing of an instant, counted from 1970-01-01, as a column.
+const dayOf = `(status_at + 28800000000000) / 86400000000000`
+
+// counted are the three queries of Counts. Each row is type, division, measure, month,
+// day and count; either month or day is given, or neither.
+var counted = []string{
+	`SELECT type_code, division, CASE WHEN operation = '' THEN 'issued' ELSE operation END, substr(issued_on, 1, 7), 0, count(*)` + countable + `
+		AND issued_on >= $3 AND issued_on <= $4 GROUP BY 1, 2, 3, 4`,
+	`SELECT type_code, division, status, '', ` + dayOf + `, count(*)` + countable + `
+		AND status IN ('revoked', 'withdrawn', 'cancelled') AND ` + dayOf + ` BETWEEN $3 AND $4 GROUP BY 1, 2, 3, 5`,
+	`SELECT type_code, division, CASE WHEN status <> 'valid' THEN status WHEN effective_on > $3 THEN 'not_yet_valid'
+			WHEN expires_on <> '' AND expires_on < $3 THEN 'expired' WHEN expires_on <> '' AND expires_on <= $4 THEN 'expiring' ELSE 'valid' END,
+			'', 0, count(*)` + countable + ` AND status IN ('valid', 'suspended') GROUP BY 1, 2, 3`,
+}
+
+// Counts implements registry.Store.
+func (r reader) Counts(ctx context.Context, q registry.CountQuery) ([]registry.Count, error) {
+	all := map[registry.Count]int64{}
+	add := func(scan scan) error {
+		var c registry.Count
+		var day, n int64
+		if err := scan(&c.TypeCode, &c.Division, &c.Measure, &c.Month, &day, &n); err != nil {
+			return err
+		}
+		if day > 0 {
+			c.Month = time.Unix(day*24*60*60, 0).UTC().Format("2006-01")
+		}
+		all[c] += n
+		if c.Measure == registry.MeasureExpiring {
+			c.Measure = string(licence.StatusValid)
+			all[c] += n
+		}
+		return nil
+	}
+	args := [][2]any{{q.From.String(), q.To.String()}, {days(q.From), days(q.To)}, {q.Today.String(), q.Soon.String()}}
+	for i, query := range counted {
+		if err := r.query(ctx, add, query, typeList(q.Types), subtree(q.Division), args[i][0], args[i][1]); err != nil {
+			return nil, doing("counting licences", err)
+		}
+	}
+	var counts []registry.Count
+	for c, n := range all {
+		c.Count = n
+		counts = append(counts, c)
+	}
+	slices.SortFunc(counts, func(a, b registry.Count) int {
+		return cmp.Or(cmp.Compare(a.Measure, b.Measure), cmp.Compare(a.TypeCode, b.TypeCode), cmp.Compare(a.Division, b.Division), cmp.Compare(a.Month, b.Month))
+	})
+	return counts, nil
+}
+
+// days counts the days of a date from 1970-01-01.
+func days(d licence.Date) int64 { return (d.StartsAt().Unix() + 8*60*60) / (24 * 60 * 60) }
+
+// dateOldLicences copies the dates of licences that are older than their columns, in pages.
+// After a crash it goes on with those that have none yet.
+func dateOldLicences(ctx context.Context, r reader, w writer) error {
+	for after := ""; ; {
+		page, err := r.secrets.records(ctx, r, selectLicence+`WHERE l.issued_on = '' AND l.identifier > $1 ORDER BY l.identifier LIMIT $2`, after, int64(maxRows))
+		if err != nil || len(page) == 0 {
+			return doing("reading licences without dates", err)
+		}
+		after = string(page[len(page)-1].Identifier)
+		err = w.Batch(ctx, func(tx audit.Tx) error {
+			for _, rec := range page {
+				if err := tx.(*transaction).date(ctx, rec); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("copying the dates of older licences: %w", err)
+		}
+	}
+}
+
+// date copies the dates of one licence; data that cannot be read has none.
+func (t *transaction) date(ctx context.Context, rec registry.Record) error {
+	l, err := licence.ParseData(rec.Data)
+	if err != nil {
+		return nil
+	}
+	_, err = t.exec(ctx, `UPDATE licence SET issued_on = $2, effective_on = $3, expires_on = $4 WHERE identifier = $1`,
+		string(rec.Identifier), l.IssuedOn.String(), l.EffectiveOn.String(), l.ExpiresOn.String())
+	return err
+}
