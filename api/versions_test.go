@@ -275,7 +275,7 @@ func TestStatistics(t *testing.T) {
 		!strings.HasPrefix(string(csv.body), "measure,type_code,division,month,count\r\nexpiring,"+foodType+",330106,,1\r\n") {
 		t.Errorf("CSV: %v\n%s", csv.Header, csv.body)
 	}
-	if e := w.since(w.size() - 1)[0]; e.Action != "statistics" || e.Result != "allowed" {
+	if e := w.since(w.size() - 1)[0]; e.Action != "statistics" || e.Result != "allowed" || e.Object != "2026-01-01/2026-06-01/"+foodType {
 		t.Errorf("logged: %+v", e)
 	}
 	for query, want := range map[string]int{

@@ -230,3 +230,46 @@ func randomRequest(r *rand.Rand, op licence.Operation, old *licence.Licence, now
 	}
 	return asks, fmt.Sprintln(h, old.Number, issued, effective, expires, asks["reason"]), code
 }
+
+// FuzzParseVersionRequest: what is accepted makes a licence whose data can be read back,
+// and on error nothing is returned.
+func FuzzParseVersionRequest(f *testing.F) {
+	it, err := editedItem(f, `"transferable": true,`)
+	if err != nil {
+		f.Fatal(err)
+	}
+	ops := []licence.Operation{licence.OpAmend, licence.OpRenew, licence.OpReissue, licence.OpCorrect, licence.OpTransfer}
+	old := issue(f, "food-retail")
+	fields, err := licence.MarshalCanonical(old.Fields)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for i := range ops {
+		f.Add(byte(i), []byte(`{"reason":"r","holder":{"name":"样例","code":"92330106MA0000A35B","code_type":"001"},"fields":`+string(fields)+`}`))
+		f.Add(byte(i), []byte(`{"reason":"r","expires_on":"2036-02-29","effective_on":"2026-04-09","issued_on":"2026-04-09","case_number":"c"}`))
+		f.Add(byte(i), []byte(`{"reason":"r","holder":{"name":"样例"}}`))
+		f.Add(byte(i), []byte(`{"reason":"r"}`))
+	}
+	f.Fuzz(func(t *testing.T, op byte, body []byte) {
+		q, err := it.ParseVersionRequest(ops[int(op)%len(ops)], body, old, old.Authority, today)
+		if err != nil {
+			if q.TypeCode != "" || q.Reason != "" || q.Fields != nil {
+				t.Fatalf("%v, and %+v", err, q)
+			}
+			return
+		}
+		next := *old
+		if next.Identifier, err = old.Identifier.Next(); err != nil {
+			t.Fatal(err)
+		}
+		next.Version, next.Supersedes, next.Number, next.Holder, next.Fields = 2, old.Identifier, q.Number, q.Holder, q.Fields
+		next.IssuedOn, next.EffectiveOn, next.ExpiresOn = q.IssuedOn, q.EffectiveOn, q.ExpiresOn
+		data, err := next.Data()
+		if err != nil {
+			t.Fatalf("accepted, but %v", err)
+		}
+		if _, err := licence.ParseData(data); err != nil {
+			t.Fatal(err)
+		}
+	})
+}

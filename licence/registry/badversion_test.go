@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -97,6 +98,22 @@ func TestRefusedReplace(t *testing.T) {
 	wantCode(t, "renewal without a last day", err, "not_applicable")
 	_, _, err = l.r.Transfer(t.Context(), midwife, born.Identifier, registry.VersionRequest{Key: "b", Body: []byte(bodies[licence.OpTransfer])})
 	wantCode(t, "transfer of what passes to nobody", err, "not_applicable")
+}
+
+// TestVersionsExhausted: after version 999 there is none, and nothing is half done.
+func TestVersionsExhausted(t *testing.T) {
+	l := newLife(t)
+	last, err := licence.NewIdentifier(l.first.TypeCode, l.c.Authority.Code, l.first.Identifier.Serial(), licence.MaxVersion)
+	must(t, err)
+	must(t, l.Backend.Batch(t.Context(), func(tx audit.Tx) error {
+		return tx.(registry.Tx).InsertVersion(t.Context(), registry.Record{Identifier: last, Number: l.first.Number, TypeCode: l.first.TypeCode,
+			AuthorityCode: l.c.Authority.Code, Version: licence.MaxVersion, Supersedes: l.first.Identifier, Status: licence.StatusVoided})
+	}))
+	from := size(t, l.Service)
+	_, err = l.do(licence.OpAmend, l.first.Identifier, bodies[licence.OpAmend])
+	wantCode(t, "after the last version", err, "versions_exhausted")
+	wantTrail(t, l.Service, from, "amend allowed", "amend refused versions_exhausted")
+	must(t, l.change(licence.OpCancel, l.first.Identifier))
 }
 
 // fieldCodes are the faults of a request as "field code".

@@ -57,9 +57,13 @@ type CountQuery struct {
 // Statistics counts licences of the caller's own types, in their division and below.
 func (r *Registry) Statistics(ctx context.Context, c Caller, q StatisticsQuery, use Use) ([]Count, CountQuery, audit.Receipt, error) {
 	count := CountQuery{Types: q.Types, Division: c.Authority.Division, From: q.From, To: q.To, Today: r.today()}
-	receipt, err := r.gate(ctx, c, &access{action: ActionStatistics, use: use,
-		object: clip(fmt.Sprintf("%s/%s/%s", q.From, q.To, strings.Join(q.Types, " ")), 256),
-		check:  func() error { return count.complete(c, q.ExpiringDays) }})
+	a := &access{action: ActionStatistics, use: use}
+	a.check = func() error {
+		err := count.complete(c, q.ExpiringDays)
+		a.object = clip(fmt.Sprintf("%s/%s/%s", count.From, count.To, strings.Join(count.Types, " ")), 256)
+		return err
+	}
+	receipt, err := r.gate(ctx, c, a)
 	if err != nil {
 		return nil, CountQuery{}, receipt, err
 	}
