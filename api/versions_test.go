@@ -165,7 +165,7 @@ func (w *world) holderSees(chain []licence.Identifier) {
 	for _, id := range chain {
 		places = append(places, strings.Index(page, "/holder/licences/"+string(id)+"/file"))
 	}
-	if !slices.IsSorted(places) || places[0] < 0 || strings.Count(page, "card licence old") != len(chain)-1 || strings.Count(page, "已被新版本替代</dt>") != len(chain)-1 {
+	if !slices.IsSorted(places) || places[0] < 0 || strings.Count(page, "card licence old") != len(chain)-1 || strings.Count(page, "新版本标识</dt>") != len(chain)-1 {
 		w.t.Errorf("the holder's page has the versions at %v", places)
 	}
 }

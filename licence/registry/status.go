@@ -121,7 +121,7 @@ func (r *Registry) takeStatusKey(ctx context.Context, tx Tx, c Caller, id licenc
 
 // applyChange is the change itself.
 func (r *Registry) applyChange(ctx context.Context, tx Tx, c Caller, changed StatusChanged, q StatusRequest, op licence.Operation) error {
-	rec, _, err := r.standing(ctx, tx, changed.Identifier, op)
+	rec, err := r.standing(ctx, tx, changed.Identifier, op)
 	if err != nil {
 		return err
 	}
@@ -138,14 +138,14 @@ func (r *Registry) applyChange(ctx context.Context, tx Tx, c Caller, changed Sta
 
 // standing reads a licence inside the transaction, and says with licence.ErrWrongStatus
 // when an operation may not be done to it as it stands now, its dates counted.
-func (r *Registry) standing(ctx context.Context, tx Tx, id licence.Identifier, op licence.Operation) (Record, *licence.Licence, error) {
+func (r *Registry) standing(ctx context.Context, tx Tx, id licence.Identifier, op licence.Operation) (Record, error) {
 	rec, err := tx.Licence(ctx, id)
 	if err != nil {
-		return rec, nil, err
+		return rec, err
 	}
 	l, err := licence.ParseData(rec.Data)
 	if err != nil {
-		return rec, nil, fmt.Errorf("reading the data of %s: %w", id, err)
+		return rec, fmt.Errorf("reading the data of %s: %w", id, err)
 	}
-	return rec, l, op.Check(l.StatusAt(rec.Status, r.now()))
+	return rec, op.Check(l.StatusAt(rec.Status, r.now()))
 }

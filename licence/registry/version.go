@@ -98,7 +98,7 @@ func (r *Registry) checkVersion(ctx context.Context, c Caller, old *licence.Lice
 // insertVersion reserves the next identifier for a pending version. Voided versions keep
 // theirs, so that a number is never used twice.
 func (r *Registry) insertVersion(ctx context.Context, tx Tx, c Caller, q asked) (Record, error) {
-	if _, _, err := r.standing(ctx, tx, q.id, q.op); err != nil {
+	if _, err := r.standing(ctx, tx, q.id, q.op); err != nil {
 		return Record{}, err
 	}
 	last, err := tx.LastVersion(ctx, q.id)
