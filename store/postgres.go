@@ -324,14 +324,21 @@ func (s *pgTx) insertKeys(ctx context.Context, keys []logKeys) error {
 }
 
 func (s *pgTx) commit() error {
-	return s.send(func(results pgx.BatchResults) error {
+	err := s.send(func(results pgx.BatchResults) error {
 		tag, err := results.Exec()
 		if err == nil && tag.String() != "COMMIT" {
 			// PostgreSQL answers COMMIT after a failed statement with ROLLBACK, and no error.
-			err = errors.New("a statement failed and its error was ignored")
+			err = fmt.Errorf("%w: a statement failed and its error was ignored", audit.ErrRolledBack)
 		}
-		return doing("committing", err)
+		return err
 	}, "COMMIT")
+	// An ERROR of what was sent ends in a rollback. FATAL and PANIC end the connection,
+	// and so may come after the commit.
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.SeverityUnlocalized == "ERROR" {
+		err = fmt.Errorf("%w: %w", audit.ErrRolledBack, err)
+	}
+	return doing("committing", err)
 }
 
 // rollback is bounded and does not depend on the context of the batch, which may
