@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"elicence/audit"
 	"elicence/licence"
 )
 
@@ -25,7 +26,8 @@ var (
 	ErrRunning = errors.New("the first request with this idempotency key is still running")
 	// ErrPurposeMissing: a reuse must name purpose, case, matter and operator.
 	ErrPurposeMissing = errors.New("purpose, case_number, matter_code and operator are all required")
-	// ErrLog: the access log could not commit; the operation has not happened.
+	// ErrLog: the access log could not commit. The operation has not happened, unless the
+	// error wraps audit.ErrOutcomeUnknown: then it may have, all of it or nothing.
 	ErrLog = errors.New("access log unavailable")
 	// ErrNoSeal: the authority has no seal that can be used now.
 	ErrNoSeal = errors.New("the issuing authority has no seal that can be used")
@@ -64,6 +66,7 @@ var codes = []struct {
 	{ErrRunning, "request_running"},
 	{ErrPurposeMissing, "purpose_missing"},
 	{ErrReasonMissing, "reason_missing"},
+	{audit.ErrOutcomeUnknown, "outcome_unknown"},
 	{ErrLog, "log_unavailable"},
 	{ErrTimestampAwaited, "timestamp_awaited"},
 	{ErrUnfinished, "unfinished"}, // whatever the cause: something is reserved
