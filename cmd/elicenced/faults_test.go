@@ -7,6 +7,9 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"context"
+	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -58,6 +61,49 @@ func killAgainAndAgain(t *testing.T, s *site, rounds int) {
 	}
 	s.settle(t, all)
 	s.checkRegister(t, all)
+// request is one issue that a client asked for, until it has its answer.
+type request struct {
+	key    string
+	sample sample
+	answer *registry.Issued
+}
+
+// ask sends every unanswered request, eight at a time. An answer that differs
+// from an earlier one is an error; no answer at all is what a kill looks like.
+func (s *site) ask(t *testing.T, server *running, batch []*request) {
+	clients := map[string]*apiClient{}
+	for _, a := range demoAuthorities {
+		for _, c := range s.demo.Clients {
+			if c.ID == a.client {
+				client, err := newAPIClient(context.Background(), server.baseURL, c.ID, c.Secret)
+				if err != nil {
+					return // killed already
+				}
+				clients[c.ID] = client
+			}
+		}
+	}
+	work := make(chan *request)
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for q := range work {
+				var issued registry.Issued
+				if err := clients[clientFor(q.sample)].post(context.Background(), "/licences", q.key, q.sample.body, &issued); err != nil {
+					continue
+				}
+				if q.answer != nil && *q.answer != issued {
+					t.Errorf("key %s: answered %+v, then %+v", q.key, *q.answer, issued)
+				}
+				q.answer = &issued
+			}
+		})
+	}
+	for _, q := range batch {
+		work <- q
+	}
+	close(work)
+	wg.Wait()
 }
 
 // settle asks again for everything until every key has its answer; leases of the
