@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"elicence/audit"
+	"elicence/licence/registry"
 )
 
 // Postgres is the store in PostgreSQL, for a city. Any number of servers may
@@ -134,12 +137,29 @@ type pgSession struct{ pool *pgxpool.Pool }
 
 func (s pgSession) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	tag, err := s.pool.Exec(ctx, query, args...)
-	return tag.RowsAffected(), err
+	return tag.RowsAffected(), unreachable(err)
 }
 
 func (s pgSession) query(ctx context.Context, fn func(scan) error, query string, args ...any) error {
 	rows, err := s.pool.Query(ctx, query, args...)
-	return each(rows, err, fn)
+	return unreachable(each(rows, err, fn))
+}
+
+// unreachable marks the errors of a server that is away, starts, or is at its end.
+func unreachable(err error) error {
+	var (
+		connect *pgconn.ConnectError
+		pg      *pgconn.PgError
+		network net.Error
+	)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.As(err, &pg) && pg.SeverityUnlocalized != "ERROR":
+		return fmt.Errorf("%w: %w", registry.ErrUnreachable, err)
+	}
+	return err
 }
 
 func each(rows pgx.Rows, err error, fn func(scan) error) error {
