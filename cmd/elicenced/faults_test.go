@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"context"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -68,7 +69,7 @@ type request struct {
 	answer *registry.Issued
 }
 
-// ask sends every unanswered request, eight at a time. An answer that differs
+// ask sends every request, eight at a time. An answer that differs
 // from an earlier one is an error; no answer at all is what a kill looks like.
 func (s *site) ask(t *testing.T, server *running, batch []*request) {
 	clients := map[string]*apiClient{}
@@ -121,9 +122,13 @@ func (s *site) settleOn(t *testing.T, all []*request, servers ...*running) {
 		if count(all) == len(all) {
 			return
 		}
+	for count(all) < len(all) {
+		waiting := slices.DeleteFunc(slices.Clone(all), func(q *request) bool { return q.answer != nil })
+		s.ask(t, server, waiting)
 		if time.Now().After(deadline) {
-			t.Fatalf("%d requests have no answer after three leases", len(all)-count(all))
+			t.Fatalf("%d requests have no answer after three leases", len(waiting))
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(time.Second)
 	}
+	s.ask(t, server, all) // once more: the answers stay
 }

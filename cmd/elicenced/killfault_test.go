@@ -71,20 +71,32 @@ type killing struct {
 	policy          *audit.Policy
 	cosignedSize    uint64 // the largest that the witness was seen to have
 	answers         *ledger
-	faults          map[string]int // answers that are none, by what they say
+
+	mu     sync.Mutex
+	faults map[string]int // answers without a receipt and refusals, by their codes
+}
+
+// newKilling is a killing of which every answer is noted until t ends.
+func newKilling(t *testing.T, s *site) *killing {
+	k := &killing{site: s, faults: map[string]int{}, answers: &ledger{next: keeping.Transport, notes: map[uint64][]byte{}}}
+	keeping.Transport = k.answers
+	t.Cleanup(func() { keeping.Transport = k.answers.next })
+	var err error
+	k.policy, err = audit.NewPolicy(s.logVkey(t))
+	must(t, err)
+	return k
 }
 
 func killAgainAndAgain(t *testing.T, s *site, cluster *pgtest.Cluster, rounds, seed int, victims ...string) {
-	k := &killing{site: s, rand: mathrand.New(mathrand.NewPCG(uint64(seed), 0)), cluster: cluster, party: s.newParty(t, "city"), faults: map[string]int{}}
-	k.answers = &ledger{next: keeping.Transport, notes: map[uint64][]byte{}}
-	keeping.Transport = k.answers
-	defer func() { keeping.Transport = k.answers.next }()
+	k := newKilling(t, s)
+	k.rand, k.cluster = mathrand.New(mathrand.NewPCG(uint64(seed), 0)), cluster
+	k.party = s.newParty(t, "city")
 	k.witness = k.party.start(t)
 	k.flags = s.witnessed(t, 1, k.party)
 	k.policy = policyIn(t, k.flags)
 	k.serve(t, "--new-witnesses")
 
-	began, killed := time.Now(), map[string]int{}
+	began, killed, away := time.Now(), map[string]int{}, map[string]time.Duration{}
 	all := k.under(t, func() {
 		plan := make([]string, rounds)
 		for i := range plan {
@@ -94,12 +106,17 @@ func killAgainAndAgain(t *testing.T, s *site, cluster *pgtest.Cluster, rounds, s
 		for _, victim := range plan {
 			k.served(t) // so that every kill hits a service at work
 			k.pause(600)
+			at := time.Now()
 			k.kill(t, victim)
+			k.served(t)
 			killed[victim]++
+			away[victim] += time.Since(at)
 		}
-		k.served(t)
 	})
 	t.Logf("%d kills in %s: %v", rounds, time.Since(began).Round(time.Second), killed)
+	for victim, n := range killed {
+		t.Logf("%s: the next answer came %s after the kill, on average", victim, (away[victim] / time.Duration(n)).Round(time.Millisecond))
+	}
 	t.Logf("%d answers with a receipt; other answers: %v", k.answers.count(), k.faults)
 	answered := count(all)
 	t.Logf("%d of %d issues were answered at once", answered, len(all))
@@ -182,19 +199,7 @@ func (k *killing) under(t *testing.T, do func()) (all []*request) {
 		clients[a.client] = k.as(t, k.server, a.client)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	var mu sync.Mutex
 	var load sync.WaitGroup
-	say := func(err error) {
-		mu.Lock()
-		defer mu.Unlock()
-		switch code, isCode := problemCode(err); {
-		case isCode:
-			k.faults[code]++
-		case err != nil:
-			k.faults["no answer"]++
-			time.Sleep(5 * time.Millisecond)
-		}
-	}
 	for worker := range 4 {
 		load.Go(func() {
 			for i := 0; ctx.Err() == nil; i++ {
@@ -205,10 +210,10 @@ func (k *killing) under(t *testing.T, do func()) (all []*request) {
 				if err == nil {
 					q.answer, wait = &issued, 30*time.Millisecond
 				}
-				say(err)
-				mu.Lock()
+				k.say(err)
+				k.mu.Lock()
 				all = append(all, q)
-				mu.Unlock()
+				k.mu.Unlock()
 				time.Sleep(wait)
 			}
 		})
@@ -218,7 +223,7 @@ func (k *killing) under(t *testing.T, do func()) (all []*request) {
 		load.Go(func() {
 			for ctx.Err() == nil {
 				_, err := clients[client].get(context.Background(), "/licences/"+l.Identifier)
-				say(err)
+				k.say(err)
 				time.Sleep(15 * time.Millisecond)
 			}
 		})
@@ -227,6 +232,30 @@ func (k *killing) under(t *testing.T, do func()) (all []*request) {
 	defer cancel()
 	do()
 	return all
+}
+
+// say counts an answer by its code.
+func (k *killing) say(err error) {
+	code, isCode := problemCode(err)
+	switch {
+	case err == nil:
+		return
+	case !isCode:
+		code = "no answer"
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.faults[code]++
+}
+
+// said is how many answers had one of these codes.
+func (k *killing) said(codes ...string) (n int) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for _, code := range codes {
+		n += k.faults[code]
+	}
+	return n
 }
 
 // stranger is a client that does not reach licences of a type.

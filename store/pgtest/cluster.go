@@ -46,7 +46,8 @@ func (c *Cluster) sh(t testing.TB, command string) {
 // Crash kills the postmaster with SIGKILL. Its backends end as soon as they notice.
 func (c *Cluster) Crash(t testing.TB) { t.Helper(); c.sh(t, "crash") }
 
-// Restart starts the cluster after Crash and returns when it has recovered.
+// Restart starts the cluster after Crash, or after it gave up by itself, and returns when
+// it has recovered. It does nothing to one that runs.
 func (c *Cluster) Restart(t testing.TB) { t.Helper(); c.sh(t, "restart") }
 
 // Backends are the processes that serve a connection at present.

@@ -5,7 +5,7 @@
 #   postgres.sh stop DIR          stops the server and removes DIR
 #   postgres.sh standby DIR PRIMARY [PID]   makes a standby in DIR of the cluster in PRIMARY, as start does
 #   postgres.sh crash DIR         kills the server as a crash would, and keeps DIR
-#   postgres.sh restart DIR       starts a server that was killed
+#   postgres.sh restart DIR       starts a server that was killed, if it does not run
 #   postgres.sh promote DIR       makes a standby a primary
 # The server listens on a socket inside DIR only. Called by root, it runs as postgres or nobody.
 set -eu
@@ -87,11 +87,12 @@ crash() {
 	kill -9 "$(head -n 1 "$dir/data/postmaster.pid")"
 }
 
-# restart starts a killed server as soon as the processes that it left have ended.
+# restart starts a server that has gone, as soon as the processes that it left have ended.
 restart() {
 	bin=$(binaries)
 	cd /
 	for _ in 1 2 3 4 5 6 7 8 9 10; do
+		! unprivileged "$bin/pg_ctl" -D "$dir/data" status >/dev/null || return 0
 		unprivileged "$bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 60 start >/dev/null 2>&1 && return 0
 		sleep 0.2
 	done
@@ -106,7 +107,7 @@ promote() {
 
 # watch stops the server when the process it was started for has gone without doing so.
 watch() {
-	while kill -0 "$pid" && [ -e "$dir/data/postmaster.pid" ]; do
+	while kill -0 "$pid" && [ -e "$dir/data" ]; do
 		sleep 1
 	done
 	[ ! -e "$dir" ] || stop
