@@ -109,11 +109,11 @@ func (a *attacked) copied(t *testing.T) *attacked {
 
 // disarmed is the database without the triggers that keep the log append-only, as its
 // owner can have it.
-func (a *attacked) disarmed(t *testing.T) *sql.DB {
+func (s *site) disarmed(t *testing.T) *sql.DB {
 	t.Helper()
-	db := a.tables(t)
+	db := s.tables(t)
 	for _, table := range []string{"entry", "checkpoint", "node", "cosigned"} {
-		if a.Database != "" {
+		if s.Database != "" {
 			do(t, db, "ALTER TABLE log_"+table+" DISABLE TRIGGER ALL")
 			continue
 		}
@@ -292,10 +292,8 @@ func insert(t *testing.T, db *sql.DB, after int) []string {
 
 // attackTail cuts the log to an older checkpoint, as the restore of an old backup does.
 func attackTail(t *testing.T, a *attacked) {
-	size, db := a.firstCosigned(t), a.disarmed(t)
-	for table, column := range map[string]string{"entry": `"index" >= `, "checkpoint": "size > ", "cosigned": "size > ", "node": `(("index" + 1) << CAST(level AS integer)) > `} {
-		do(t, db, fmt.Sprintf(`DELETE FROM log_%s WHERE %s %d`, table, column, size))
-	}
+	db := a.disarmed(t)
+	cut(t, db, a.firstCosigned(t))
 	must(t, db.Close())
 	export := a.export(t)
 	saysGood(t, auditor(t, "verify", "--policy", a.policy, export))
@@ -320,6 +318,14 @@ func attackTail(t *testing.T, a *attacked) {
 	r.stop(t)
 	says(t, "the service", a.starts(t, a.flags...), "the log differs from its checkpoint: the entries below N do not give the root of the checkpoint of that size kept by witness wN")
 	saysGood(t, auditor(t, "verify", "--policy", a.logOnly, a.export(t)))
+}
+
+// cut deletes all that a log got after it had a size.
+func cut(t *testing.T, db *sql.DB, size int) {
+	t.Helper()
+	for table, column := range map[string]string{"entry": `"index" >= `, "checkpoint": "size > ", "cosigned": "size > ", "node": `(("index" + 1) << CAST(level AS integer)) > `} {
+		do(t, db, fmt.Sprintf(`DELETE FROM log_%s WHERE %s %d`, table, column, size))
+	}
 }
 
 // attackAll writes the whole log anew, one entry altered, with the log's key.

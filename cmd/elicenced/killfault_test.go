@@ -5,7 +5,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
@@ -327,7 +326,7 @@ func (k *killing) checkAnswers(t *testing.T) {
 	for _, fault := range k.answers.faults {
 		t.Error(fault)
 	}
-	log, db := k.openedLog(t)
+	log, db := k.openedLog(t, time.Now)
 	newest, err := log.Checkpoint(t.Context())
 	must(t, err)
 	head, err := k.policy.OpenSigned(newest)
@@ -351,23 +350,4 @@ func (k *killing) checkAnswers(t *testing.T) {
 		}
 	}
 	t.Logf("%d receipts for %d entries of %d: all are there; %d checkpoints: the log continues each", len(k.answers.receipts), len(entries), head.Size, len(k.answers.notes))
-}
-
-// openedLog opens the log of a stopped instance.
-func (s *site) openedLog(t *testing.T) (*audit.Log, database) {
-	t.Helper()
-	keys, err := s.keys("")
-	must(t, err)
-	secrets, err := keys.secrets()
-	must(t, err)
-	key, err := keys.key("log")
-	must(t, err)
-	set, err := s.settings()
-	must(t, err)
-	db, err := s.openDatabase(t.Context(), secrets)
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
-	log, err := audit.Open(t.Context(), audit.Config{LogID: set.LogID, Storage: db, Signer: audit.Signer{Name: set.LogID, Key: key}, Now: time.Now, Rand: rand.Reader})
-	must(t, err)
-	return log, db
 }
