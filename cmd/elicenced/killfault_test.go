@@ -193,7 +193,7 @@ func (k *killing) kill(t *testing.T, victim string) {
 func (k *killing) under(t *testing.T, do func()) (all []*request) {
 	samples, err := loadSamples()
 	must(t, err)
-	clients := map[string]*apiClient{}
+	clients, base := map[string]*apiClient{}, k.server.baseURL
 	for _, a := range demoAuthorities {
 		clients[a.client] = k.as(t, k.server, a.client)
 	}
@@ -201,15 +201,18 @@ func (k *killing) under(t *testing.T, do func()) (all []*request) {
 	var load sync.WaitGroup
 	for worker := range 4 {
 		load.Go(func() {
+			clients := maps.Clone(clients)
 			for i := 0; ctx.Err() == nil; i++ {
 				q := &request{key: fmt.Sprintf("w%d-%d", worker, i), sample: samples[i%len(samples)]}
+				id := clientFor(q.sample)
 				var issued registry.Issued
-				err := clients[clientFor(q.sample)].post(context.Background(), "/licences", q.key, q.sample.body, &issued)
+				err := clients[id].post(context.Background(), "/licences", q.key, q.sample.body, &issued)
 				wait := 200 * time.Millisecond // until the service is back
 				if err == nil {
 					q.answer, wait = &issued, 30*time.Millisecond
 				}
 				k.say(err)
+				clients[id] = k.renewed(clients[id], id, base, err)
 				k.mu.Lock()
 				all = append(all, q)
 				k.mu.Unlock()
@@ -218,11 +221,13 @@ func (k *killing) under(t *testing.T, do func()) (all []*request) {
 		})
 	}
 	l := k.demo.Licences[0]
-	for _, client := range []string{issuerOf(l.TypeCode).client, issuerOf(l.TypeCode).client, stranger(l.TypeCode)} {
+	for _, id := range []string{issuerOf(l.TypeCode).client, issuerOf(l.TypeCode).client, stranger(l.TypeCode)} {
 		load.Go(func() {
+			client := clients[id]
 			for ctx.Err() == nil {
-				_, err := clients[client].get(context.Background(), "/licences/"+l.Identifier)
+				_, err := client.get(context.Background(), "/licences/"+l.Identifier)
 				k.say(err)
+				client = k.renewed(client, id, base, err)
 				time.Sleep(15 * time.Millisecond)
 			}
 		})
@@ -231,6 +236,21 @@ func (k *killing) under(t *testing.T, do func()) (all []*request) {
 	defer cancel()
 	do()
 	return all
+}
+
+// renewed is c, with a new token when its own has run out.
+func (k *killing) renewed(c *apiClient, id, base string, err error) *apiClient {
+	if code, _ := problemCode(err); code == "token_expired" {
+		for _, client := range k.demo.Clients {
+			if client.ID != id {
+				continue
+			}
+			if fresh, err := newAPIClient(context.Background(), base, id, client.Secret); err == nil {
+				return fresh
+			}
+		}
+	}
+	return c
 }
 
 // say counts an answer by its code.
