@@ -151,7 +151,8 @@ func (k *killing) served(t *testing.T) {
 	t.Helper()
 	for before, deadline := k.answers.count(), time.Now().Add(time.Minute); k.answers.count() == before; time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			t.Fatalf("the service does not answer any more: %s", k.server.faults)
+			says := k.server.faults.String()
+			t.Fatalf("the service does not answer any more: … %s", says[max(0, len(says)-2000):])
 		}
 	}
 }

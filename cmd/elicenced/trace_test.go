@@ -87,7 +87,8 @@ func traceIssues(t *testing.T, s *site) {
 }
 
 // syncedBefore counts the answers of a status, and the syncs since the answer before each:
-// the fewest of them.
+// the fewest of them. Answers are those with a receipt, which are the interface's and not
+// those of the timestamp authority or the witness in the same process.
 func syncedBefore(calls []call, status string) (answers, least int) {
 	syncs := 0
 	least = 1 << 30
@@ -95,7 +96,7 @@ func syncedBefore(calls []call, status string) (answers, least int) {
 		switch {
 		case strings.Contains(c.text, "sync("):
 			syncs++
-		case strings.Contains(c.text, "HTTP/1.1 "):
+		case strings.Contains(c.text, "Elicence-Log-"):
 			if strings.Contains(c.text, "HTTP/1.1 "+status) {
 				answers++
 				least = min(least, syncs)
@@ -109,7 +110,7 @@ func syncedBefore(calls []call, status string) (answers, least int) {
 // attach traces processes and all they start, until the returned function is called.
 func attach(t *testing.T, pids []int, file string) func() {
 	t.Helper()
-	args := []string{"-f", "-ttt", "-s", "32", "-e", "trace=fsync,fdatasync,write,writev,sendto", "-o", file}
+	args := []string{"-f", "-ttt", "-s", "1024", "-e", "trace=fsync,fdatasync,write,writev,sendto", "-o", file}
 	for _, pid := range pids {
 		args = append(args, "-p", strconv.Itoa(pid))
 	}
