@@ -79,7 +79,14 @@ type killing struct {
 func newKilling(t *testing.T, s *site) *killing {
 	k := &killing{site: s, faults: map[string]int{}, answers: &ledger{next: keeping.Transport, notes: map[uint64][]byte{}}}
 	keeping.Transport = k.answers
-	t.Cleanup(func() { keeping.Transport = k.answers.next })
+	t.Cleanup(func() {
+		keeping.Transport = k.answers.next
+		for _, r := range []*running{k.server, k.witness} { // of a test that ended early
+			if r != nil {
+				_ = r.cmd.Process.Kill()
+			}
+		}
+	})
 	var err error
 	k.policy, err = audit.NewPolicy(s.logVkey(t))
 	must(t, err)
