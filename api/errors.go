@@ -103,6 +103,8 @@ var statuses = map[string]struct {
 	"busy":                      {503, "Busy"},
 	"not_ready":                 {503, "Not ready"},
 	"log_unavailable":           {503, "Access log unavailable"},
+	"storage_unavailable":       {503, "Storage unavailable"},
+	"outcome_unknown":           {503, "Outcome unknown"},
 	"unfinished":                {503, "Not finished yet"},
 	"timestamp_awaited":         {503, "Waiting for a timestamp"},
 	"evidence_unavailable":      {503, "Evidence not at hand"},
@@ -113,7 +115,7 @@ var statuses = map[string]struct {
 
 // retryAfter says when to come back for the register's own errors that pass.
 var retryAfter = map[string]time.Duration{
-	"request_running": time.Second, "version_pending": time.Second, "log_unavailable": 5 * time.Second,
+	"request_running": time.Second, "version_pending": time.Second, "log_unavailable": 5 * time.Second, "outcome_unknown": 5 * time.Second, "storage_unavailable": 5 * time.Second,
 	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "evidence_unavailable": time.Minute, "files_unavailable": 5 * time.Second, "timeout": 5 * time.Second, "cancelled": time.Second,
 }
 
@@ -188,6 +190,8 @@ var details = map[string]string{
 	"purpose_missing":           registry.ErrPurposeMissing.Error(),
 	"reason_missing":            registry.ErrReasonMissing.Error(),
 	"log_unavailable":           "the access log cannot record this request, so nothing was done",
+	"storage_unavailable":       registry.ErrUnreachable.Error() + " now",
+	"outcome_unknown":           "storage broke off while it recorded this request: all of it was done or nothing; repeat it, with the same Idempotency-Key if it has one",
 	"unfinished":                registry.ErrUnfinished.Error(),
 	"timestamp_awaited":         registry.ErrTimestampAwaited.Error() + "; repeat the request with the same Idempotency-Key",
 	"evidence_unavailable":      registry.ErrEvidence.Error(),

@@ -212,6 +212,8 @@ var problemWords = map[string]struct{ Title, Next string }{
 	"rate_limited":           {"操作过于频繁", "请稍等一分钟后再试。"},
 	"busy":                   {"当前查验人数较多", "请稍后再试。"},
 	"log_unavailable":        {"服务暂时不可用", "访问日志暂时无法写入，因此本次操作没有进行。请稍后再试。"},
+	"storage_unavailable":    {"服务暂时不可用", "证照库暂时无法访问。请稍后再试。"},
+	"outcome_unknown":        {"不确定操作是否完成", "记录本次操作时存储中断，操作可能已经完成，也可能没有进行。请稍后返回查看，必要时再试一次。"},
 	"forbidden":              {"不能进行这项操作", "请从本网站的页面重新操作。"},
 }
 

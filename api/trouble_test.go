@@ -2,6 +2,8 @@ package api_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -11,6 +13,7 @@ import (
 	"testing/iotest"
 
 	"elicence/api"
+	"elicence/audit"
 	"elicence/licence/registry"
 	"elicence/verify"
 )
@@ -124,5 +127,37 @@ func TestLongTexts(t *testing.T) {
 		body: append([]byte("grant_type=client_credentials&client_secret=s&client_id="), name...)})
 	if a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("token: %d %s", a.StatusCode, a.body)
+	}
+}
+
+// severed is a storage that commits, and whose answer is lost.
+type severed struct{ audit.Storage }
+
+func (s severed) Batch(ctx context.Context, fn func(audit.Tx) error) error {
+	return errors.Join(s.Storage.Batch(ctx, fn), errors.New("connection reset by peer"))
+}
+
+// TestOutcomeUnknown: whoever is not told whether a change was stored is told just that, and a
+// repeat with the same key finds out without a second change.
+func TestOutcomeUnknown(t *testing.T) {
+	w := open(t)
+	issued := w.issue(food, "v")
+	revoke := ask{method: "POST", path: "/api/v1/licences/" + string(issued.Identifier) + "/revoke", as: approval, key: "k", body: []byte(`{"reason":"r"}`)}
+	w.token(approval)
+	before := w.size()
+	revoke.handler = w.serveOver(severed{w.Backend}, func(*api.Config) {})
+	a := w.do(revoke)
+	if p := problemIn(t, a); p.Status != 503 || p.Code != "outcome_unknown" || a.Header.Get("Retry-After") == "" || a.Header.Get("Elicence-Log-Index") != "" {
+		t.Errorf("%+v %v", p, a.Header)
+	}
+	if e := w.since(before); len(e) != 1 || e[0].Action != "revoke" || e[0].Code != "" {
+		t.Errorf("log: %+v", e)
+	}
+	revoke.handler = nil
+	if a := w.do(revoke); a.StatusCode != http.StatusOK {
+		t.Errorf("repeated: %d %s", a.StatusCode, a.body)
+	}
+	if e := w.since(before); len(e) != 2 || e[1].Action != "revoke" || e[1].Code != "repeated" {
+		t.Errorf("log: %+v", e)
 	}
 }

@@ -96,6 +96,10 @@ var (
 	// ErrStopped is wrapped by every error of a Log that was closed, or that
 	// saw its storage go backwards or fork: it appends nothing any more.
 	ErrStopped = errors.New("audit: the log has stopped")
+	// ErrOutcomeUnknown is wrapped by Append's error when the commit itself went wrong:
+	// the entry, and what its caller changed with it, may be stored or not. Without it
+	// nothing of a caller who got an error is stored.
+	ErrOutcomeUnknown = errors.New("audit: unknown whether the entry is stored")
 	// ErrBackwards says that storage holds fewer entries than a checkpoint covers.
 	ErrBackwards = errors.New("audit: the log went backwards")
 	// ErrForked says that storage holds other entries than a checkpoint covers.

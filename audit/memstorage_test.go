@@ -26,13 +26,14 @@ const (
 	conflicts
 	fails
 	failsPersisted // of "commit" only: the outcome is lost, the data is not
+	lies           // of "commit" only: done and answered, and lost when the storage crashes
 )
 
 // memStorage is an audit.Storage in memory with optimistic transactions and
 // failures on demand. It fails its own invariants by panicking: rows and heads are never
 // overwritten.
 type memStorage struct {
-	// inject, when set, says what the step ("begin", "head", "append",
+	// inject, when set, says what the step ("begin", "savepoint", "head", "leaf", "append",
 	// "commit") of a transaction does. It is called without the lock.
 	inject func(step string) fault
 
@@ -42,11 +43,30 @@ type memStorage struct {
 	heads    []audit.Head
 	cosigned []audit.Cosigned
 	state    map[string]int // what apply functions change, like licences
+	synced   synced         // what a crash leaves: all up to the last commit that did not lie
 	tried    int            // transactions begun
 	keyed    int            // calls of Keyed
 }
 
+// synced is how much of a memStorage is on its disk.
+type synced struct {
+	rows, nodes, heads int
+	state              map[string]int
+}
+
 func newMemStorage() *memStorage { return &memStorage{state: map[string]int{}} }
+
+// crash loses what was never on the disk, and says how many rows are left, and how many are not.
+func (s *memStorage) crash() (left, lost int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	left, lost = s.synced.rows, len(s.rows)-s.synced.rows
+	s.rows, s.nodes, s.heads = s.rows[:s.synced.rows:s.synced.rows], s.nodes[:s.synced.nodes:s.synced.nodes], s.heads[:s.synced.heads:s.synced.heads]
+	if s.state = maps.Clone(s.synced.state); s.state == nil {
+		s.state = map[string]int{}
+	}
+	return left, lost
+}
 
 func (s *memStorage) step(name string) error {
 	if s.inject == nil {
@@ -96,13 +116,18 @@ func (tx *memTx) commit() error {
 	switch {
 	case outcome == fails:
 		return errDisk
-	case outcome == conflicts || len(s.rows) != tx.size && len(tx.rows) > 0:
+	case outcome == conflicts || len(tx.rows) > 0 && (len(s.rows) != tx.size || s.last().LastLeaf != tx.head.LastLeaf):
 		return fmt.Errorf("committing: %w", audit.ErrConflict)
 	}
 	s.rows = append(s.rows, tx.rows...)
 	s.nodes = append(s.nodes, tx.nodes...)
 	s.heads = append(s.heads, tx.heads...)
-	s.state = tx.state
+	if len(tx.rows) > 0 { // else nothing of it is kept
+		s.state = tx.state
+	}
+	if outcome != lies {
+		s.synced = synced{len(s.rows), len(s.nodes), len(s.heads), s.state}
+	}
 	if outcome == failsPersisted {
 		return errors.New("connection lost")
 	}
@@ -113,7 +138,19 @@ func (tx *memTx) Head(context.Context, string) (audit.Head, error) {
 	return tx.head, tx.s.step("head")
 }
 
+func (tx *memTx) Leaf(_ context.Context, _ string, index uint64) (leaf [32]byte, err error) {
+	tx.s.mu.Lock()
+	if index < uint64(len(tx.s.rows)) {
+		leaf = tx.s.rows[index].Leaf
+	}
+	tx.s.mu.Unlock()
+	return leaf, tx.s.step("leaf")
+}
+
 func (tx *memTx) Savepoint(_ context.Context, fn func() error) error {
+	if err := tx.s.step("savepoint"); err != nil {
+		return err
+	}
 	saved := maps.Clone(tx.state)
 	err := fn()
 	if err != nil {

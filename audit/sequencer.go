@@ -56,8 +56,8 @@ type line struct {
 //
 // While Append runs, *e belongs to it; afterwards e.Time is the time logged. A
 // ctx that ends before a batch has taken the entry withdraws it. Later it has
-// no effect, because only the commit tells whether the entry stands. An error
-// from the commit itself does not say that nothing was stored.
+// no effect, because only the commit tells whether the entry stands. When that
+// itself goes wrong, the error wraps ErrOutcomeUnknown.
 func (l *Log) Append(ctx context.Context, e *Entry, apply func(Tx) error) (Receipt, error) {
 	return l.AppendAll(ctx, []*Entry{e}, apply)
 }
@@ -213,11 +213,15 @@ func (l *Log) try(batch []*call, last bool) (tip, error) {
 	// A batch serves many callers, so that no one's context may end it.
 	ctx := context.Background()
 	var next tip
-	err := l.cfg.Storage.Batch(ctx, func(tx Tx) error {
-		var err error
+	filled := false
+	err := l.cfg.Storage.Batch(ctx, func(tx Tx) (err error) {
 		next, err = l.fill(ctx, tx, batch, last)
+		filled = err == nil
 		return err
 	})
+	if filled && err != nil && !errors.Is(err, ErrConflict) && !errors.Is(err, ErrRolledBack) {
+		err = fmt.Errorf("%w: %w", ErrOutcomeUnknown, err)
+	}
 	return next, err
 }
 
@@ -307,8 +311,10 @@ func (l *Log) prepare(c *call) (err error) {
 	return nil
 }
 
-// head returns the tip as the transaction sees it. The cached one is used when
-// nobody else has appended meanwhile; otherwise the stored head is checked first.
+// head returns the tip as the transaction sees it. The cached one is used when nobody
+// else has appended meanwhile; otherwise the stored head is checked first, and that it
+// continues the cached one: storage may have lost entries that this process knows of, and
+// another process, which does not, has gone on without them.
 func (l *Log) head(ctx context.Context, tx Tx) (tip, error) {
 	head, err := tx.Head(ctx, l.cfg.LogID)
 	switch {
@@ -325,7 +331,14 @@ func (l *Log) head(ctx context.Context, tx Tx) (tip, error) {
 	if err != nil {
 		return tip{}, fmt.Errorf("%w: %w", errHalt, err)
 	}
-	return found, nil
+	if l.tip.size == 0 {
+		return found, nil
+	}
+	leaf, err := tx.Leaf(ctx, l.cfg.LogID, l.tip.size-1)
+	if err == nil && leaf != l.tip.leaf {
+		err = fmt.Errorf("%w: %w: in entry %d", errHalt, ErrForked, l.tip.size-1)
+	}
+	return found, doing("comparing the log with what was committed", err)
 }
 
 // link gives the entries their places after at, and appends them with the

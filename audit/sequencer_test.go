@@ -118,6 +118,7 @@ func TestAppendFaults(t *testing.T) {
 		{"begin", fails, 1, errDisk, false},
 		{"head", conflicts, 3, nil, true},
 		{"head", fails, 1, errDisk, false},
+		{"savepoint", fails, 1, errDisk, false},
 		{"append", conflicts, 9, nil, true},
 		{"append", conflicts, 10, audit.ErrConflict, false},
 		{"append", fails, 1, errDisk, false},
@@ -147,6 +148,9 @@ func TestAppendFaults(t *testing.T) {
 			if (err == nil) != (tt.wantErr == nil) || errors.Is(tt.wantErr, errDisk) && !errors.Is(err, errDisk) ||
 				errors.Is(tt.wantErr, audit.ErrConflict) && !errors.Is(err, audit.ErrConflict) {
 				t.Errorf("got %v, want %v", err, tt.wantErr)
+			}
+			if unknown := tt.step == "commit" && tt.fault != conflicts; errors.Is(err, audit.ErrOutcomeUnknown) != unknown {
+				t.Errorf("got %v; is the outcome unknown? %t", err, unknown)
 			}
 			if err != nil {
 				if diff := cmp.Diff(*e, before); diff != "" {
@@ -415,6 +419,7 @@ func TestClockBackwards(t *testing.T) {
 
 // TestStopped changes the storage under a running log.
 func TestStopped(t *testing.T) {
+	var other *audit.Log // that has seen the first two entries
 	tests := map[string]struct {
 		change func(s *memStorage)
 		want   error
@@ -427,11 +432,18 @@ func TestStopped(t *testing.T) {
 			h.Size++
 			s.heads = append(s.heads, h)
 		}, audit.ErrForked},
+		"grown, from less": {func(s *memStorage) { // by another process, which knows no more
+			s.rows, s.heads, s.nodes = s.rows[:2], s.heads[:2], nil
+			other.Append(context.Background(), newEntry(7), nil)
+			mustAppend(t, other, 2)
+		}, audit.ErrForked},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			f := newFixture(t)
-			mustAppend(t, f.log, 3)
+			mustAppend(t, f.log, 2)
+			other = f.mustOpen(t)
+			mustAppend(t, f.log, 1)
 			tt.change(f.storage)
 			for range 2 {
 				_, err := f.log.Append(t.Context(), newEntry(3), add("licence"))

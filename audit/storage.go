@@ -15,6 +15,9 @@ var (
 	// The log then runs the whole batch again. A commit whose outcome is
 	// unknown must never be reported as ErrConflict.
 	ErrConflict = errors.New("audit: conflict with another transaction")
+	// ErrRolledBack is wrapped by the error of a Batch whose commit failed when it is
+	// certain that nothing was stored. Of any other, ErrConflict apart, it is not.
+	ErrRolledBack = errors.New("audit: the transaction was rolled back")
 	// ErrNoCheckpoint says that no stored checkpoint is that large, or that
 	// the log is still empty.
 	ErrNoCheckpoint = errors.New("audit: no such checkpoint")
@@ -63,7 +66,8 @@ type Storage interface {
 	// Batch runs fn in one transaction and commits when fn returns nil; on
 	// return of nil everything is durable. When fn fails, its error is
 	// returned (wrapped or not) and nothing is stored. Batch runs fn once; on
-	// ErrConflict the log calls Batch again.
+	// ErrConflict the log calls Batch again. An error after fn returned nil leaves it
+	// open whether the transaction is stored, unless it wraps ErrConflict or ErrRolledBack.
 	Batch(ctx context.Context, fn func(Tx) error) error
 	// Rows calls fn for the rows with from <= Index < to that exist, in
 	// the order of indexes, exactly as they are stored, and returns fn's error.
@@ -92,6 +96,9 @@ type Storage interface {
 type Tx interface {
 	// Head is Storage.Head, as this transaction sees it.
 	Head(ctx context.Context, logID string) (Head, error)
+	// Leaf returns the leaf of a stored entry, as this transaction sees it; zeros when
+	// there is none.
+	Leaf(ctx context.Context, logID string, index uint64) ([32]byte, error)
 	// Savepoint runs fn. When fn fails, everything done in the transaction
 	// since is undone and fn's error is returned unchanged; any other error
 	// means that the transaction as a whole is lost.

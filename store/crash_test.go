@@ -93,7 +93,7 @@ func TestPostgresCrash(t *testing.T) {
 			FROM pg_stat_activity WHERE application_name = $1 AND state = 'idle in transaction') AS victims WHERE done`,
 			"victim of "+t.Name()).Scan(&ended)
 	})
-	if ended != 1 || err == nil || errors.Is(err, audit.ErrConflict) {
+	if ended != 1 || err == nil || errors.Is(err, audit.ErrConflict) || errors.Is(err, audit.ErrRolledBack) {
 		t.Errorf("batch whose connection was ended (%d): %v", ended, err)
 	}
 	if size, found := sizeOf(t, b); size != 0 || found {
@@ -101,5 +101,35 @@ func TestPostgresCrash(t *testing.T) {
 	}
 	if err := b.Batch(t.Context(), func(tx audit.Tx) error { return entries(t.Context(), tx, 3) }); err != nil {
 		t.Errorf("the next batch: %v", err)
+	}
+}
+
+// TestPostgresUnreachable ends the only connection of a store at the server: the read that
+// meets it says that storage is away, and the next one finds it again.
+func TestPostgresUnreachable(t *testing.T) {
+	dsn := postgres.DSN(t)
+	b := migrated(t, engine{"PostgreSQL", func(ctx context.Context, s store.Secrets) (backend, error) {
+		return opened(store.OpenPostgres(ctx, with(t, with(t, dsn, "application_name", "victim of "+t.Name()), "pool_max_conns", "1"), s))
+	}})
+	db := raw(t, "pgx", dsn)
+	met := false // a pool that was idle for a second finds out by itself
+	for try := 0; try < 10 && !met; try++ {
+		if _, err := b.Head(t.Context(), "log"); err != nil {
+			t.Fatal(err)
+		}
+		_, err := db.ExecContext(t.Context(), `SELECT pg_terminate_backend(pid, 60000) FROM pg_stat_activity WHERE application_name = $1`, "victim of "+t.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = b.Head(t.Context(), "log"); err != nil && !errors.Is(err, registry.ErrUnreachable) {
+			t.Errorf("a read on a connection that was ended: %v", err)
+		}
+		met = err != nil
+	}
+	if !met {
+		t.Error("no read met an ended connection")
+	}
+	if _, err := b.Head(t.Context(), "log"); err != nil {
+		t.Errorf("the next read: %v", err)
 	}
 }

@@ -145,6 +145,17 @@ func (t *transaction) Head(ctx context.Context, logID string) (audit.Head, error
 	return newest(ctx, t, logID)
 }
 
+// Leaf implements audit.Tx.
+func (t *transaction) Leaf(ctx context.Context, logID string, index uint64) (leaf [32]byte, err error) {
+	var stored []byte
+	err = one(ctx, t, `SELECT leaf FROM log_entry WHERE log_id = $1 AND "index" = $2`, []any{logID, position(index)}, &stored)
+	copy(leaf[:], stored)
+	if notFound(err) {
+		err = nil
+	}
+	return leaf, doing("reading leaf", err)
+}
+
 // CheckpointAt implements audit.Storage.
 func (r reader) CheckpointAt(ctx context.Context, logID string, size uint64) (audit.Head, error) {
 	h, err := head(ctx, r, selectHead+`AND h.size >= $2 ORDER BY h.size LIMIT 1`, logID, position(size))

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -13,6 +15,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"elicence/audit"
+	"elicence/licence/registry"
 )
 
 // Postgres is the store in PostgreSQL, for a city. Any number of servers may
@@ -134,12 +137,29 @@ type pgSession struct{ pool *pgxpool.Pool }
 
 func (s pgSession) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	tag, err := s.pool.Exec(ctx, query, args...)
-	return tag.RowsAffected(), err
+	return tag.RowsAffected(), unreachable(err)
 }
 
 func (s pgSession) query(ctx context.Context, fn func(scan) error, query string, args ...any) error {
 	rows, err := s.pool.Query(ctx, query, args...)
-	return each(rows, err, fn)
+	return unreachable(each(rows, err, fn))
+}
+
+// unreachable marks the errors of a server that is away, starts, or is at its end.
+func unreachable(err error) error {
+	var (
+		connect *pgconn.ConnectError
+		pg      *pgconn.PgError
+		network net.Error
+	)
+	switch {
+	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF),
+		errors.As(err, &pg) && pg.SeverityUnlocalized != "ERROR":
+		return fmt.Errorf("%w: %w", registry.ErrUnreachable, err)
+	}
+	return err
 }
 
 func each(rows pgx.Rows, err error, fn func(scan) error) error {
@@ -324,14 +344,21 @@ func (s *pgTx) insertKeys(ctx context.Context, keys []logKeys) error {
 }
 
 func (s *pgTx) commit() error {
-	return s.send(func(results pgx.BatchResults) error {
+	err := s.send(func(results pgx.BatchResults) error {
 		tag, err := results.Exec()
 		if err == nil && tag.String() != "COMMIT" {
 			// PostgreSQL answers COMMIT after a failed statement with ROLLBACK, and no error.
-			err = errors.New("a statement failed and its error was ignored")
+			err = fmt.Errorf("%w: a statement failed and its error was ignored", audit.ErrRolledBack)
 		}
-		return doing("committing", err)
+		return err
 	}, "COMMIT")
+	// An ERROR of what was sent ends in a rollback. FATAL and PANIC end the connection,
+	// and so may come after the commit.
+	var pg *pgconn.PgError
+	if errors.As(err, &pg) && pg.SeverityUnlocalized == "ERROR" {
+		err = fmt.Errorf("%w: %w", audit.ErrRolledBack, err)
+	}
+	return doing("committing", err)
 }
 
 // rollback is bounded and does not depend on the context of the batch, which may

@@ -121,7 +121,7 @@ func (s *SQLite) Batch(ctx context.Context, fn func(audit.Tx) error) error {
 		if err = tx.Commit(); err == nil {
 			return nil
 		}
-		err = fmt.Errorf("committing: %w", err)
+		err = fmt.Errorf("committing: %w", commitError(err))
 	}
 	if session.lost != nil {
 		err = session.lost // whatever fn made of it
@@ -352,6 +352,7 @@ func (s *sqliteTx) insertKeys(ctx context.Context, keys []logKeys) error {
 // Result codes of SQLite (sqlite.org/rescode.html).
 const (
 	sqliteBusy              = 5
+	sqliteFull              = 13
 	sqliteConstraint        = 19
 	sqliteConstraintTrigger = sqliteConstraint | 7<<8
 )
@@ -368,6 +369,16 @@ func sqliteError(err error) error {
 		return fmt.Errorf("%w: %w", audit.ErrConflict, err)
 	}
 	return err
+}
+
+// commitError marks what is certain not to be stored: of a full disk, as the mark that makes
+// a transaction stand is what is written last. When syncing fails it is written already.
+func commitError(err error) error {
+	var e *sqlite.Error
+	if errors.As(err, &e) && e.Code()&0xff == sqliteFull {
+		return fmt.Errorf("%w: %w", audit.ErrRolledBack, err)
+	}
+	return sqliteError(err)
 }
 
 func isConstraint(err error) bool {

@@ -91,6 +91,14 @@ func (s *Storage) PutCosigned(context.Context, string, audit.Cosigned) error {
 	return errors.New("audittest: no log of a test has witnesses")
 }
 
+// Leaf implements audit.Tx.
+func (s *Storage) Leaf(_ context.Context, _ string, index uint64) (leaf [32]byte, err error) {
+	if index < uint64(len(s.Stored)) {
+		leaf = s.Stored[index].Leaf
+	}
+	return leaf, nil
+}
+
 // Savepoint implements audit.Tx.
 func (s *Storage) Savepoint(_ context.Context, fn func() error) error { return fn() }
 

@@ -31,9 +31,9 @@ type attacked struct {
 }
 
 // newAttacked serves an instance for a while, with a witness, and ends it.
-func newAttacked(t *testing.T) *attacked {
+func newAttacked(t *testing.T, s *site) *attacked {
 	t.Helper()
-	a := &attacked{site: newSite(t, "")}
+	a := &attacked{site: s}
 	must(t, os.RemoveAll(filepath.Join(a.Dir, "witness"))) // the demo's own
 	a.city = a.newParty(t, "city")
 	running := a.city.start(t)
@@ -50,10 +50,7 @@ func newAttacked(t *testing.T) *attacked {
 		}
 	}
 	issue(0)
-	within(t, "this witness has cosigned", func() (has bool) { // the demo's own has cosigned all before
-		must(t, a.tables(t).QueryRow(`SELECT EXISTS (SELECT 1 FROM log_cosigned WHERE CAST(note AS TEXT) LIKE '%city.example%')`).Scan(&has))
-		return has
-	})
+	within(t, "this witness has cosigned", func() bool { return a.firstCosigned(t) > 0 }) // the demo's own has cosigned all before
 	for n := range 4 {
 		issue(n + 1)
 	}
@@ -64,6 +61,27 @@ func newAttacked(t *testing.T) *attacked {
 	}
 	r.stop(t)
 	return a
+}
+
+// firstCosigned is the size of the first checkpoint that the city's witness has cosigned,
+// 0 while there is none.
+func (a *attacked) firstCosigned(t *testing.T) (size int) {
+	t.Helper()
+	db := a.tables(t)
+	defer db.Close()
+	found, err := db.Query(`SELECT size, note FROM log_cosigned ORDER BY size DESC`)
+	must(t, err)
+	defer found.Close()
+	for found.Next() {
+		var at int
+		var note []byte
+		must(t, found.Scan(&at, &note))
+		if strings.Contains(string(note), "city.example") {
+			size = at
+		}
+	}
+	must(t, found.Err())
+	return size
 }
 
 func (a *attacked) shown(t *testing.T, r *running, path string) []byte {
@@ -79,6 +97,9 @@ func (a *attacked) copied(t *testing.T) *attacked {
 	c := *a
 	c.site = &site{location: location{Dir: filepath.Join(t.TempDir(), "copy")}, demo: a.demo}
 	must(t, exec.Command("cp", "-a", a.Dir, c.Dir).Run())
+	if a.Database != "" {
+		c.Database = ownDatabase(t, a.Database)
+	}
 	state, err := os.ReadFile(a.state)
 	must(t, err)
 	c.state = filepath.Join(t.TempDir(), "state")
@@ -86,11 +107,16 @@ func (a *attacked) copied(t *testing.T) *attacked {
 	return &c
 }
 
-// disarmed is the database without the triggers that keep the log append-only.
-func (a *attacked) disarmed(t *testing.T) *sql.DB {
+// disarmed is the database without the triggers that keep the log append-only, as its
+// owner can have it.
+func (s *site) disarmed(t *testing.T) *sql.DB {
 	t.Helper()
-	db := a.tables(t)
+	db := s.tables(t)
 	for _, table := range []string{"entry", "checkpoint", "node", "cosigned"} {
+		if s.Database != "" {
+			do(t, db, "ALTER TABLE log_"+table+" DISABLE TRIGGER ALL")
+			continue
+		}
 		for _, event := range []string{"update", "delete", "insert"} {
 			do(t, db, "DROP TRIGGER log_"+table+"_"+event)
 		}
@@ -194,8 +220,9 @@ func saysGood(t *testing.T, printed string) {
 }
 
 // TestAttacks does to a log what docs/log-format.md says that is noticed, and by whom.
-func TestAttacks(t *testing.T) {
-	a := newAttacked(t)
+func TestAttacks(t *testing.T) { attack(t, newAttacked(t, newSite(t, ""))) }
+
+func attack(t *testing.T, a *attacked) {
 	saysGood(t, auditor(t, "verify", "--policy", a.policy, a.export(t)))
 
 	t.Run("rows by hand", func(t *testing.T) { attackRows(t, a) })
@@ -259,18 +286,14 @@ func insert(t *testing.T, db *sql.DB, after int) []string {
 	return []string{
 		fmt.Sprintf(`UPDATE log_entry SET "index" = -"index" WHERE "index" > %d`, after),
 		`UPDATE log_entry SET "index" = 1 - "index" WHERE "index" < 0`,
-		fmt.Sprintf(`INSERT INTO log_entry (log_id, "index", record, leaf) SELECT DISTINCT log_id, %d, %s, %s FROM log_entry`, after+1, hexOf(db, record), hexOf(db, forged[:])),
+		fmt.Sprintf(`INSERT INTO log_entry (log_id, "index", record, leaf) VALUES ((SELECT min(log_id) FROM log_entry), %d, %s, %s)`, after+1, hexOf(db, record), hexOf(db, forged[:])),
 	}
 }
 
 // attackTail cuts the log to an older checkpoint, as the restore of an old backup does.
 func attackTail(t *testing.T, a *attacked) {
 	db := a.disarmed(t)
-	var size int
-	must(t, db.QueryRow(`SELECT min(size) FROM log_cosigned WHERE CAST(note AS TEXT) LIKE '%city.example%'`).Scan(&size))
-	for table, column := range map[string]string{"entry": `"index" >= `, "checkpoint": "size > ", "cosigned": "size > ", "node": `(("index" + 1) << level) > `} {
-		do(t, db, fmt.Sprintf(`DELETE FROM log_%s WHERE %s %d`, table, column, size))
-	}
+	cut(t, db, a.firstCosigned(t))
 	must(t, db.Close())
 	export := a.export(t)
 	saysGood(t, auditor(t, "verify", "--policy", a.policy, export))
@@ -279,7 +302,6 @@ func attackTail(t *testing.T, a *attacked) {
 	a.forgetful(t)
 	says(t, "the service", a.starts(t, a.flags...), "the log went backwards: N entries, the checkpoint kept by witness wN covers N")
 	r := a.serve(t)
-	defer r.stop(t)
 	says(t, "audit watch", a.watch(t, r, a.logOnly), "alarm: backwards: the service shows a log of N entries, and it showed before one of N")
 	says(t, "audit watch", a.watch(t, r, a.policy), "alarm: not cosigned: audit: too few cosignatures: N of N")
 	must(t, os.Remove(a.state)) // of an auditor who is new
@@ -288,6 +310,22 @@ func attackTail(t *testing.T, a *attacked) {
 	must(t, err)
 	must(t, os.WriteFile(policy, []byte(strings.Replace(string(text), "quorum 1", "quorum 0", 1)), 0o600))
 	says(t, "audit watch", a.watch(t, r, policy, "--once", "--witness", "w0=http://"+a.city.address), "alarm: backwards: witness wN has cosigned a log of N entries, and the service has less")
+	for n := range 8 { // in place of what was cut, and more
+		if _, err := a.issueOne(t, r, fmt.Sprint("instead-", n)); err != nil {
+			t.Error(err)
+		}
+	}
+	r.stop(t)
+	says(t, "the service", a.starts(t, a.flags...), "the log differs from its checkpoint: the entries below N do not give the root of the checkpoint of that size kept by witness wN")
+	saysGood(t, auditor(t, "verify", "--policy", a.logOnly, a.export(t)))
+}
+
+// cut deletes all that a log got after it had a size.
+func cut(t *testing.T, db *sql.DB, size int) {
+	t.Helper()
+	for table, column := range map[string]string{"entry": `"index" >= `, "checkpoint": "size > ", "cosigned": "size > ", "node": `(("index" + 1) << CAST(level AS integer)) > `} {
+		do(t, db, fmt.Sprintf(`DELETE FROM log_%s WHERE %s %d`, table, column, size))
+	}
 }
 
 // attackAll writes the whole log anew, one entry altered, with the log's key.

@@ -97,6 +97,8 @@ type instance struct {
 	tsaFaults rate.Sometimes
 	tsa       *http.Server // the authority's listener for ourselves; nil with an outside one
 	memory    checkpointFile
+	// clockBehind says that watchClock has said so; for its goroutine alone.
+	clockBehind bool
 	witnessing
 	stop context.CancelFunc
 	idle sync.WaitGroup
@@ -329,11 +331,8 @@ func (in *instance) startUpkeep() {
 	if in.submitter != nil {
 		in.every(ctx, cosignInterval, func() { in.cosign(ctx) })
 	}
-	in.every(ctx, time.Second, func() {
-		if err := in.memory.keep(ctx, in.log); err != nil {
-			slog.Error("checkpoint not kept", "file", in.memory.path, "fault", err)
-		}
-	})
+	in.every(ctx, time.Second, func() { in.keepMemory(ctx) })
+	in.every(ctx, time.Second, func() { in.watchClock(ctx) })
 }
 
 // every runs do now and then at each interval, until ctx ends.

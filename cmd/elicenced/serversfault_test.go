@@ -16,7 +16,7 @@ func TestFaultServers(t *testing.T) {
 	servers := []*running{c.join(t), c.join(t), c.join(t)}
 	var all []*request
 	began := time.Now()
-	rounds := kills(t)
+	rounds := numberFrom("ELICENCE_KILLS", 50)
 	for round := range rounds {
 		batch := asking(t, time.Now().Format("150405.000"), 30)
 		victim := rand.IntN(len(servers))

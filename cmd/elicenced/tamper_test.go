@@ -1,9 +1,11 @@
 package main
 
 import (
+	"crypto/rand"
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +28,30 @@ func (s *site) tables(t testing.TB) *sql.DB {
 	must(t, err)
 	t.Cleanup(func() { db.Close() })
 	return db
+}
+
+// ownDatabase makes a database of PostgreSQL, as a copy of the one that dsn names or, of one
+// that belongs to others too, empty.
+func ownDatabase(t *testing.T, dsn string) string {
+	t.Helper()
+	plain, shared := libpq(t, dsn)
+	u, err := url.Parse(plain)
+	must(t, err)
+	template, name := strings.TrimPrefix(u.Path, "/"), "attacked_"+strings.ToLower(rand.Text())
+	if shared != "" {
+		template = "template0"
+	}
+	u.Path = "/postgres"
+	administrator := u.String()
+	admin := func(statement string) {
+		db := (&site{location: location{Database: administrator}}).tables(t)
+		defer db.Close()
+		do(t, db, statement)
+	}
+	admin("CREATE DATABASE " + name + " TEMPLATE " + template)
+	t.Cleanup(func() { admin("DROP DATABASE " + name + " WITH (FORCE)") })
+	u.Path = "/" + name
+	return u.String()
 }
 
 // TestTamperedLog edits the stored log by hand, with the triggers out of the way

@@ -31,7 +31,8 @@ type call struct {
 // TestFaultTrace issues licences one at a time under strace and checks, from the
 // kernel's own account, that each answer 201 is preceded by its syncs: the
 // database's write-ahead log for each of the four commits of an issue, and the
-// licence file with its folder.
+// licence file with its folder. Then it reads licences, and fails to: each answer,
+// a refusal too, is preceded by the sync of its log entry.
 func TestFaultTrace(t *testing.T) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		t.Fatal("strace is missing: install it (make tools)")
@@ -64,33 +65,52 @@ func traceIssues(t *testing.T, s *site) {
 		var issued registry.Issued
 		must(t, s.as(t, server, clientFor(q)).post(context.Background(), "/licences", fmt.Sprint("trace-", i), q.body, &issued))
 	}
+	l := s.demo.Licences[0]
+	owner, other := s.as(t, server, issuerOf(l.TypeCode).client), s.as(t, server, stranger(l.TypeCode))
+	time.Sleep(time.Second) // until the service has kept and cosigned its checkpoint, which syncs too
+	for range issues {
+		_, err := owner.get(t.Context(), "/licences/"+l.Identifier)
+		must(t, err)
+		if _, err := other.get(t.Context(), "/licences/"+l.Identifier); err == nil {
+			t.Error("a licence out of reach was read")
+		}
+	}
 	time.Sleep(500 * time.Millisecond) // for strace to write
-	answers, syncs := 0, 0
-	least := 1 << 30
-	for _, c := range readTraces(t, traces) {
+	// four commits, the file, and its name in the folder; one commit for a read
+	for status, want := range map[string]int{"201": 6, "200": 1, "404": 1} {
+		answers, least := syncedBefore(readTraces(t, traces), status)
+		t.Logf("%d answers %s; at least %d syncs before each", answers, status, least)
+		if answers < issues || least < want {
+			t.Errorf("%d answers %s in the trace, one after %d syncs; want %d and %d at least", answers, status, least, issues, want)
+		}
+	}
+}
+
+// syncedBefore counts the answers of a status, and the syncs since the answer before each:
+// the fewest of them. Answers are those with a receipt, which are the interface's and not
+// those of the timestamp authority or the witness in the same process.
+func syncedBefore(calls []call, status string) (answers, least int) {
+	syncs := 0
+	least = 1 << 30
+	for _, c := range calls {
 		switch {
 		case strings.Contains(c.text, "sync("):
 			syncs++
-		case strings.Contains(c.text, "HTTP/1.1 201"):
-			answers++
-			least = min(least, syncs)
+		case strings.Contains(c.text, "Elicence-Log-"):
+			if strings.Contains(c.text, "HTTP/1.1 "+status) {
+				answers++
+				least = min(least, syncs)
+			}
 			syncs = 0
 		}
 	}
-	t.Logf("%d answers 201; at least %d syncs before each", answers, least)
-	if answers != issues {
-		t.Errorf("%d answers in the trace, want %d", answers, issues)
-	}
-	// four commits, the file, and its name in the folder
-	if least < 6 {
-		t.Errorf("an answer left after %d syncs, want 6 at least", least)
-	}
+	return answers, least
 }
 
 // attach traces processes and all they start, until the returned function is called.
 func attach(t *testing.T, pids []int, file string) func() {
 	t.Helper()
-	args := []string{"-f", "-ttt", "-s", "32", "-e", "trace=fsync,fdatasync,write,writev,sendto", "-o", file}
+	args := []string{"-f", "-ttt", "-s", "1024", "-e", "trace=fsync,fdatasync,write,writev,sendto", "-o", file}
 	for _, pid := range pids {
 		args = append(args, "-p", strconv.Itoa(pid))
 	}

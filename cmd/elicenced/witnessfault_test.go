@@ -3,78 +3,17 @@
 package main
 
 import (
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"elicence/audit"
 )
-
-// TestFaultWitness kills the service's witness with SIGKILL at random moments under
-// load, again and again, and now and then the service too. The service answers all the
-// while, the witness never goes back behind what the service has kept of it, and in
-// the end everything is cosigned.
-func TestFaultWitness(t *testing.T) {
-	for name, dsn := range backends {
-		t.Run(name, func(t *testing.T) { witnessGoesAway(t, newSite(t, dsn(t)), kills(t)/2) })
-	}
-}
-
-func witnessGoesAway(t *testing.T, s *site, rounds int) {
-	p := s.newParty(t, "city")
-	args := s.witnessed(t, 1, p)
-	policy := policyIn(t, args)
-	w := p.start(t)
-	server := s.serve(t, append(args, "--new-witnesses")...)
-	id, client := s.demo.Licences[0].Identifier, issuerOf(s.demo.Licences[0].TypeCode).client
-	for round := range rounds {
-		ctx, cancel := context.WithCancel(t.Context())
-		var load sync.WaitGroup
-		for range 3 {
-			load.Go(func() {
-				c := s.as(t, server, client)
-				for ctx.Err() == nil {
-					if _, err := c.get(context.Background(), "/licences/"+id); err != nil {
-						t.Errorf("round %d: %v", round, err)
-						return
-					}
-				}
-			})
-		}
-		before, _ := s.cosigned(t)
-		waitFor(t, "the service has found its witness", func() bool { now, _ := s.cosigned(t); return now > before })
-		time.Sleep(time.Duration(rand.IntN(800)) * time.Millisecond)
-		w.kill()
-		time.Sleep(time.Duration(rand.IntN(200)) * time.Millisecond)
-		cancel()
-		load.Wait()
-		kept, _ := s.cosigned(t)
-		w = p.start(t)
-		if size := p.latest(t, policy); size < kept {
-			t.Fatalf("round %d: the witness has %d, the service keeps its cosignature of %d", round, size, kept)
-		}
-		if round%10 == 9 {
-			server.kill()
-			server = s.serve(t, args...)
-		}
-	}
-	server.stop(t)
-	cosigned, all := s.cosigned(t)
-	t.Logf("%d kills; %d of %d entries are cosigned", rounds, cosigned, all)
-	if cosigned != all {
-		t.Errorf("%d entries are not cosigned", all-cosigned)
-	}
-	s.wantQuorum(t, policy)
-	w.stop(t)
-}
 
 // latest is the size that a witness says it has cosigned last.
 func (p *party) latest(t *testing.T, policy *audit.Policy) uint64 {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"elicence/audit"
 	"elicence/licence"
 )
 
@@ -25,8 +26,11 @@ var (
 	ErrRunning = errors.New("the first request with this idempotency key is still running")
 	// ErrPurposeMissing: a reuse must name purpose, case, matter and operator.
 	ErrPurposeMissing = errors.New("purpose, case_number, matter_code and operator are all required")
-	// ErrLog: the access log could not commit; the operation has not happened.
+	// ErrLog: the access log could not commit. The operation has not happened, unless the
+	// error wraps audit.ErrOutcomeUnknown: then it may have, all of it or nothing.
 	ErrLog = errors.New("access log unavailable")
+	// ErrUnreachable: the storage of the register cannot be reached now.
+	ErrUnreachable = errors.New("the register's storage cannot be reached")
 	// ErrNoSeal: the authority has no seal that can be used now.
 	ErrNoSeal = errors.New("the issuing authority has no seal that can be used")
 	// ErrSigner: the seal is there, but a certificate that it needs cannot be used now.
@@ -69,10 +73,12 @@ var codes = []struct {
 	{ErrRunning, "request_running"},
 	{ErrPurposeMissing, "purpose_missing"},
 	{ErrReasonMissing, "reason_missing"},
-	{ErrLog, "log_unavailable"},
 	{ErrTimestampAwaited, "timestamp_awaited"},
-	{ErrUnfinished, "unfinished"}, // whatever the cause: something is reserved
+	{ErrUnfinished, "unfinished"}, // whatever the cause, the log's too: something is reserved
+	{audit.ErrOutcomeUnknown, "outcome_unknown"},
+	{ErrLog, "log_unavailable"},
 	{ErrFiles, "files_unavailable"},
+	{ErrUnreachable, "storage_unavailable"},
 	{ErrNoSeal, "no_seal"},
 	{ErrSigner, "signer_not_usable"},
 	{ErrCoSeal, "co_seal_not_usable"},

@@ -37,8 +37,7 @@ type access struct {
 
 // gate authorises an operation and logs it: the only way to either. A refusal
 // is logged before it is returned; an operation is applied in the transaction
-// of its entry, or not at all. When the log cannot commit the answer is ErrLog
-// and the operation has not happened.
+// of its entry, or not at all. When the log cannot commit the answer is ErrLog.
 func (r *Registry) gate(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
 	if err := a.decide(c); err != nil {
 		return r.refuse(ctx, c, a, err)

@@ -5,6 +5,7 @@
 #   postgres.sh stop DIR          stops the server and removes DIR
 #   postgres.sh standby DIR PRIMARY [PID]   makes a standby in DIR of the cluster in PRIMARY, as start does
 #   postgres.sh crash DIR         kills the server as a crash would, and keeps DIR
+#   postgres.sh restart DIR       starts a server that was killed, if it does not run
 #   postgres.sh promote DIR       makes a standby a primary
 # The server listens on a socket inside DIR only. Called by root, it runs as postgres or nobody.
 set -eu
@@ -86,6 +87,18 @@ crash() {
 	kill -9 "$(head -n 1 "$dir/data/postmaster.pid")"
 }
 
+# restart starts a server that has gone, as soon as the processes that it left have ended.
+restart() {
+	bin=$(binaries)
+	cd /
+	for _ in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
+		unprivileged "$bin/pg_ctl" -D "$dir/data" -l "$dir/data/server.log" -w -t 60 start >/dev/null 2>&1 && return 0
+		"$bin/pg_isready" -q -h "$dir" && return 0 # a process that was killed counts as running until it is reaped
+		sleep 0.2
+	done
+	fail "$(tail -n 20 "$dir/data/server.log")"
+}
+
 promote() {
 	bin=$(binaries)
 	cd /
@@ -94,7 +107,7 @@ promote() {
 
 # watch stops the server when the process it was started for has gone without doing so.
 watch() {
-	while kill -0 "$pid" && [ -e "$dir/data/postmaster.pid" ]; do
+	while kill -0 "$pid" && [ -e "$dir/data" ]; do
 		sleep 1
 	done
 	[ ! -e "$dir" ] || stop
@@ -113,6 +126,6 @@ command=${1-} dir=${2-} pid=${3-}
 user=nobody
 ! id postgres >/dev/null 2>&1 || user=postgres
 case $command/$dir in
-start/?* | stop/?* | standby/?* | crash/?* | promote/?*) "$command" ;;
-*) fail "usage: postgres.sh start|stop|standby|crash|promote DIR" ;;
+start/?* | stop/?* | standby/?* | crash/?* | restart/?* | promote/?*) "$command" ;;
+*) fail "usage: postgres.sh start|stop|standby|crash|restart|promote DIR" ;;
 esac

@@ -217,6 +217,11 @@ func testLog(t *testing.T, b Backend) {
 			}
 			got, err := tx.Head(t.Context(), "log")
 			wantHead(t, "head inside the transaction", got, err, head(r[1]))
+			for n, want := range map[uint64][32]byte{r[1] - 1: row(r[1] - 1).Leaf, r[1]: {}} {
+				if leaf, err := tx.Leaf(t.Context(), "log", n); err != nil || leaf != want {
+					t.Errorf("leaf %d inside the transaction: %x, %v", n, leaf, err)
+				}
+			}
 			return err
 		})
 		got, err := b.Head(t.Context(), "log")
