@@ -253,7 +253,7 @@ func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row
 			return fmt.Errorf("appending log nodes: %w", err)
 		}
 	}
-	_, err := t.exec(ctx, `INSERT INTO log_checkpoint (log_id, size, last_leaf, compact_range, note)
+	err := t.later(ctx, `INSERT INTO log_checkpoint (log_id, size, last_leaf, compact_range, note)
 		VALUES ($1, $2, $3, $4, $5)`, logID, position(h.Size), h.LastLeaf[:], compact, h.Checkpoint)
 	return doing("appending log checkpoint", err)
 }
