@@ -15,5 +15,12 @@ go test -run '^$' -bench Hostile -cpu 1 -benchtime 20x -timeout 30m ./verify |
 	awk '{ n++; over += $1 > 10 } n <= 10 { print } END { print n " hostile files, " over+0 " of them over ten good ones" }'
 echo "== trust list of a million licences"
 go test -run '^$' -bench 'TrustList|EachNotValid' -cpu 1 -count 3 -benchmem ./verify ./store
+echo "== access log: entries a second by callers at once, and what the slowest of a hundred waits; chain is the baseline, one locked head row an entry"
+go test -run '^$' -bench '^Benchmark(Append|Chain)$' -benchtime 10s -timeout 30m ./store |
+	awk '/entries\/s/ { split($1, n, /[\/-]/); sub("Benchmark", "", n[1])
+		printf "%-7s %-11s %4d callers %8.0f entries/s   p50 %7.2f ms   p99 %7.2f ms\n", n[1], n[2], n[3], $5, $7, $9 } /FAIL|panic/'
+echo "== access log: one read by one caller, without the gate and with it"
+go test -run '^$' -bench '^BenchmarkRead$' -benchtime 5s ./store |
+	awk '/entries\/s/ { split($1, n, /[\/-]/); printf "%-11s %-9s p50 %7.3f ms   p99 %7.3f ms\n", n[2], n[3], $7, $9 } /FAIL|panic/'
 echo "== issue and verify over HTTP, 32 clients"
 go test -run '^$' -bench 'IssueHTTP|VerifyHTTP' -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced

@@ -3,16 +3,12 @@ package store_test
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
 	"encoding/hex"
 	"fmt"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"elicence/audit"
-	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
 )
@@ -153,49 +149,5 @@ func BenchmarkEachNotValid(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-// BenchmarkAppend measures the whole log on both engines: entries of the usual size,
-// each about a holder, by callers at the same time.
-func BenchmarkAppend(b *testing.B) {
-	key, err := pki.GenerateKey(rand.Reader)
-	if err != nil {
-		b.Fatal(err)
-	}
-	for _, open := range engines {
-		for _, callers := range []int{1, 64, 256} {
-			e := open(b)
-			b.Run(fmt.Sprintf("%s/%d", e.name, callers), func(b *testing.B) {
-				db := migrated(b, open(b))
-				log, err := audit.Open(b.Context(), audit.Config{LogID: "log", Storage: db, Signer: audit.Signer{Name: "log", Key: key}, Now: time.Now, Rand: rand.Reader})
-				if err != nil {
-					b.Fatal(err)
-				}
-				var at atomic.Int64
-				var wait sync.WaitGroup
-				b.ResetTimer()
-				for range callers {
-					wait.Go(func() {
-						for n := at.Add(1); n <= int64(b.N); n = at.Add(1) {
-							if _, err := log.Append(b.Context(), used(n), nil); err != nil {
-								b.Error(err)
-							}
-						}
-					})
-				}
-				wait.Wait()
-				b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "entries/s")
-			})
-		}
-	}
-}
-
-// used is the n-th entry of a log of reuses by ten clients, each for a case of its own.
-func used(n int64) *audit.Entry {
-	return &audit.Entry{
-		Principal: fmt.Sprint("partner-", n%10), Authority: "11330100002490170T", Action: "reuse", Object: fmt.Sprintf("1.2.156.3005.2.11100000MB0143028R901.%010d", n%100_000),
-		Purpose: "办理食品经营许可变更", Case: fmt.Sprint("330100-2026-", n), Matter: "330114007000", Result: audit.ResultAllowed, RequestID: fmt.Sprintf("%032x", n), Digest: make([]byte, 32),
-		Personal: map[string]string{"operator": "王五", "holder_code_type": "111", "holder_code": fmt.Sprint(n % 50_000)},
 	}
 }
