@@ -30,7 +30,25 @@ type Approvers struct{ keys []*verifier }
 // ReadApprovers reads who the first size entries of a log appoint.
 func ReadApprovers(ctx context.Context, s Storage, logID string, size uint64) (Approvers, error) {
 	var a Approvers
-	err := s.Rows(ctx, logID, 0, size, func(row Row) error {
+	archived, err := s.Archived(ctx, logID)
+	if err != nil {
+		return a, doing("reading what is archived", err)
+	}
+	from := uint64(0)
+	for _, segment := range archived.Segments {
+		if segment.To > size {
+			break
+		}
+		from, a = segment.To, Approvers{}
+		for _, key := range segment.Approvers {
+			v, err := a.Admit(key)
+			if err != nil {
+				return a, doing("reading who approves", err)
+			}
+			a.keys = append(a.keys, v)
+		}
+	}
+	err = s.Rows(ctx, logID, from, size, func(row Row) error {
 		var view recordView
 		if err := view.parse(row.Record); err != nil {
 			return fmt.Errorf("%w: entry %d: %w", ErrForked, row.Index, err)

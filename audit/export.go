@@ -22,7 +22,8 @@ const exportMagic = "elicence-log-export/1"
 // to the next checkpoint; 0 means the newest. When cosigned is set, that is the next
 // or newest one that witnesses have cosigned, if there is one. It checks nothing, so
 // that a damaged log can be exported and judged; ErrOutOfRange or ErrNoCheckpoint
-// says that there is nothing to export. Openings stay behind.
+// says that there is nothing to export, an *ArchivedError in which file it lies. Openings
+// stay behind.
 func Export(ctx context.Context, s Storage, logID string, from, to uint64, cosigned bool, w io.Writer) error {
 	if !validName(logID) {
 		return fmt.Errorf("audit: malformed log id %q", logID)
@@ -33,6 +34,9 @@ func Export(ctx context.Context, s Storage, logID string, from, to uint64, cosig
 	}
 	if from >= end.Size || to != 0 && from >= to {
 		return fmt.Errorf("%w: entries %d to %d", ErrOutOfRange, from, to)
+	}
+	if err := checkPresent(ctx, s, logID, from, end.Size); err != nil {
+		return err
 	}
 	out := bufio.NewWriterSize(w, 64<<10)
 	fmt.Fprintf(out, "%s\norigin %s\nrange %d %d\n", exportMagic, logID, from, end.Size)

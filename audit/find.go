@@ -16,15 +16,21 @@ var ErrNoEntry = errors.New("audit: no such entry")
 // errFound ends a walk over the rows.
 var errFound = errors.New("audit: found")
 
-// Entry returns the entry at index as it is stored; ErrNoEntry beyond the log's end.
+// Entry returns the entry at index as it is stored; ErrNoEntry beyond the log's end, and
+// an *ArchivedError for one that was archived.
 func (l *Log) Entry(ctx context.Context, index uint64) (row Row, err error) {
-	err = l.cfg.Storage.Rows(ctx, l.cfg.LogID, index, index+1, func(found Row) error {
+	return ReadEntry(ctx, l.cfg.Storage, l.cfg.LogID, index)
+}
+
+// ReadEntry is Entry for any log of a storage, without opening it.
+func ReadEntry(ctx context.Context, s Storage, logID string, index uint64) (row Row, err error) {
+	err = s.Rows(ctx, logID, index, index+1, func(found Row) error {
 		row = found
 		return errFound
 	})
 	switch {
 	case err == nil:
-		return Row{}, fmt.Errorf("%w: %d", ErrNoEntry, index)
+		return Row{}, missing(ctx, s, logID, index)
 	case !errors.Is(err, errFound):
 		return Row{}, fmt.Errorf("reading entry %d: %w", index, err)
 	}
@@ -32,7 +38,8 @@ func (l *Log) Entry(ctx context.Context, index uint64) (row Row, err error) {
 }
 
 // Find returns the first entry logged at since or later that match accepts; ErrNoEntry
-// when there is none among the first 65,536 from there.
+// when there is none among the first 65,536 from there, an *ArchivedError when some of
+// these were archived.
 func (l *Log) Find(ctx context.Context, since time.Time, match func(*Record) bool) (found Row, err error) {
 	head, err := l.cfg.Storage.Head(ctx, l.cfg.LogID)
 	if err != nil {
@@ -50,6 +57,11 @@ func (l *Log) Find(ctx context.Context, since time.Time, match func(*Record) boo
 		return err
 	})
 	switch {
+	case err == nil && from < head.Size:
+		if _, err := l.Entry(ctx, from); errors.Is(err, ErrArchived) {
+			return Row{}, err
+		}
+		return Row{}, ErrNoEntry
 	case err == nil:
 		return Row{}, ErrNoEntry
 	case !errors.Is(err, errFound):

@@ -247,9 +247,19 @@ type walker struct {
 	prev [32]byte       // leaf of the last of them
 }
 
-// walk checks the rows up to size one by one.
+// walk checks the rows up to size one by one; of archived ones only that their leaves lead
+// to the same tree.
 func (l *Log) walk(ctx context.Context, w *walker, size uint64) error {
-	err := l.cfg.Storage.Rows(ctx, l.cfg.LogID, w.r.End(), size, func(row Row) error {
+	archived, err := l.cfg.Storage.Archived(ctx, l.cfg.LogID)
+	if err != nil {
+		return fmt.Errorf("reading what is archived: %w", err)
+	}
+	if floor := min(archived.Floor, size); w.r.End() < floor {
+		if err := appendStored(ctx, l.cfg.Storage, l.cfg.LogID, w.r, floor, &w.prev); err != nil {
+			return err
+		}
+	}
+	err = l.cfg.Storage.Rows(ctx, l.cfg.LogID, w.r.End(), size, func(row Row) error {
 		var record recordView
 		if err := record.parse(row.Record); err != nil {
 			return fmt.Errorf("%w: entry %d: %w", ErrForked, row.Index, err)

@@ -244,6 +244,12 @@ func (s *memStorage) Leaves(ctx context.Context, id string, from, to uint64, fn 
 	return s.Rows(ctx, id, from, to, func(row audit.Row) error { return fn(row.Index, row.Leaf) })
 }
 
+func (s *memStorage) Archived(context.Context, string) (audit.Archive, error) {
+	return audit.Archive{}, nil
+}
+
+func (s *memStorage) Opening(context.Context, string, uint64) ([]byte, error) { return nil, nil }
+
 func (s *memStorage) Nodes(_ context.Context, _ string, ids []compact.NodeID) (found []audit.Node, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

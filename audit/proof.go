@@ -160,15 +160,24 @@ func (l *Log) node(ctx context.Context, id compact.NodeID) ([]byte, error) {
 		}
 		return r.Hashes()[len(r.Hashes())-1], nil
 	}
-	row, err := l.Entry(ctx, end-1)
-	if err != nil || id.Level == 0 {
-		return row.Leaf[:], err
+	var leaf [32]byte
+	err := l.cfg.Storage.Leaves(ctx, l.cfg.LogID, end-1, end, func(_ uint64, found [32]byte) error {
+		leaf = found
+		return errFound
+	})
+	switch {
+	case err == nil:
+		return nil, fmt.Errorf("%w: %d", ErrNoEntry, end-1)
+	case !errors.Is(err, errFound):
+		return nil, fmt.Errorf("reading leaves: %w", err)
+	case id.Level == 0:
+		return leaf[:], nil
 	}
 	r, _, err := rangeAt(ctx, l.cfg.Storage, l.cfg.LogID, end-1)
 	if err != nil {
 		return nil, err
 	}
-	node, left := row.Leaf[:], r.Hashes()
+	node, left := leaf[:], r.Hashes()
 	for i := range id.Level {
 		node = hashChildren(left[len(left)-1-int(i)], node)
 	}

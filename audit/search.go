@@ -30,6 +30,10 @@ type Query struct {
 type Found struct {
 	Row
 	Parsed Record
+	// Archived is where the entry is when its row was archived. Then only the index of Row
+	// and Parsed is known: its keys led to it, and of Keys only the holder was compared. Of
+	// From and To, all entries of a segment are taken to lie at its end, and Hidden is not asked.
+	Archived *Segment
 }
 
 const (
@@ -99,6 +103,9 @@ func (l *Log) firstSince(ctx context.Context, size uint64, since time.Time) (uin
 	var fault error
 	from := sort.Search(int(size), func(i int) bool {
 		row, err := l.Entry(ctx, uint64(i))
+		if archived := (*ArchivedError)(nil); errors.As(err, &archived) {
+			return !archived.Segment.Last.Before(since)
+		}
 		if err != nil {
 			fault = err
 			return true
@@ -113,6 +120,9 @@ func (l *Log) firstSince(ctx context.Context, size uint64, since time.Time) (uin
 // matching reads an entry that the keys led to, and reports whether it is one.
 func (l *Log) matching(ctx context.Context, index uint64, q *Query) (Found, bool, error) {
 	row, err := l.Entry(ctx, index)
+	if archived := (*ArchivedError)(nil); errors.As(err, &archived) {
+		return l.matchingArchived(ctx, archived, q)
+	}
 	if err != nil {
 		return Found{}, false, err
 	}
@@ -131,6 +141,25 @@ func (l *Log) matching(ctx context.Context, index uint64, q *Query) (Found, bool
 	}
 	hidden, err := q.Hidden(&f.Parsed)
 	return f, !hidden, err
+}
+
+// matchingArchived is matching for an entry whose row was archived.
+func (l *Log) matchingArchived(ctx context.Context, at *ArchivedError, q *Query) (Found, bool, error) {
+	f := Found{Row: Row{Index: at.Index}, Parsed: Record{Index: at.Index}, Archived: &at.Segment}
+	i := slices.IndexFunc(q.Keys, func(k Key) bool { return k.Kind == KeyHolder })
+	if i < 0 {
+		return f, true, nil
+	}
+	encoded, err := l.cfg.Storage.Opening(ctx, l.cfg.LogID, at.Index)
+	if err != nil {
+		return Found{}, false, fmt.Errorf("reading the opening of entry %d: %w", at.Index, err)
+	}
+	o, err := parseOpening(encoded)
+	if err != nil {
+		return Found{}, false, nil // erased, or changed by hand
+	}
+	about := Entry{Personal: o.Personal}
+	return f, slices.Contains(about.keys(), q.Keys[i]), nil
 }
 
 // errPause says that a search looked at as much as it may at once.

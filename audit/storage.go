@@ -90,6 +90,11 @@ type Storage interface {
 	// key, at most limit of them, in descending order. It may name entries that have
 	// another key, and it must find every one of the key without reading the others.
 	Keyed(ctx context.Context, logID string, key Key, below uint64, limit int) ([]uint64, error)
+	// Archived returns what was archived. Rows that were removed are no rows any more;
+	// Leaves returns theirs like the others.
+	Archived(ctx context.Context, logID string) (Archive, error)
+	// Opening returns the opening of an entry, archived or not; nil when there is none.
+	Opening(ctx context.Context, logID string, index uint64) ([]byte, error)
 }
 
 // Tx is a transaction of a Storage.

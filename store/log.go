@@ -38,6 +38,10 @@ func (r reader) Rows(ctx context.Context, logID string, from, to uint64, fn func
 
 // Leaves implements audit.Storage.
 func (r reader) Leaves(ctx context.Context, logID string, from, to uint64, fn func(uint64, [32]byte) error) error {
+	from, err := r.keptLeaves(ctx, logID, from, to, fn)
+	if err != nil {
+		return err
+	}
 	return r.pages(ctx, `SELECT "index", leaf`+inRange, logID, from, to,
 		func(scan scan, e *logRow) error { return scan(&e.index, &e.leaf) },
 		func(e logRow) error { return fn(uint64(e.index), r.row(logID, e).Leaf) })

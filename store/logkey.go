@@ -79,6 +79,9 @@ func (t *transaction) EraseOpenings(ctx context.Context, logID string, indexes [
 	for _, index := range indexes {
 		err := t.later(ctx, `UPDATE log_entry SET opening = NULL WHERE log_id = $1 AND "index" = $2`, logID, position(index))
 		if err == nil {
+			err = t.later(ctx, `UPDATE log_opening SET opening = NULL WHERE log_id = $1 AND "index" = $2`, logID, position(index))
+		}
+		if err == nil {
 			err = t.later(ctx, `UPDATE log_key SET holder = NULL WHERE holder = $1 AND "index" = $2`, digest, position(index))
 		}
 		if err != nil {

@@ -31,7 +31,10 @@ func (p *Postgres) Migrate(ctx context.Context) (err error) {
 		}
 		return err
 	}
-	return errors.Join(keyOldEntries(ctx, p.reader, p), dateOldLicences(ctx, p.reader, p))
+	if err := errors.Join(keyOldEntries(ctx, p.reader, p), dateOldLicences(ctx, p.reader, p)); err != nil {
+		return err
+	}
+	return p.Cut(ctx, partitionSpan)
 }
 
 // Migrate brings the tables up to date.

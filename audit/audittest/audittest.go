@@ -86,6 +86,19 @@ func (s *Storage) Keyed(_ context.Context, _ string, key audit.Key, below uint64
 	return indexes, nil
 }
 
+// Archived implements audit.Storage: nothing is archived.
+func (s *Storage) Archived(context.Context, string) (audit.Archive, error) {
+	return audit.Archive{}, nil
+}
+
+// Opening implements audit.Storage.
+func (s *Storage) Opening(_ context.Context, _ string, index uint64) ([]byte, error) {
+	if index >= uint64(len(s.Stored)) {
+		return nil, nil
+	}
+	return s.Stored[index].Opening, nil
+}
+
 // PutCosigned implements audit.Tx.
 func (s *Storage) PutCosigned(context.Context, string, audit.Cosigned) error {
 	return errors.New("audittest: no log of a test has witnesses")

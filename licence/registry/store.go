@@ -115,6 +115,8 @@ type Tx interface {
 	PutShared(ctx context.Context, kind, key string, value []byte, now, until time.Time) error
 	// TakeShared removes a value that still lasts at now; licence.ErrNotFound when there is none.
 	TakeShared(ctx context.Context, kind, key string, now time.Time) error
+	// PutSegment records a segment of a log, which begins where the one before it ends.
+	PutSegment(ctx context.Context, logID string, s audit.Segment) error
 	// NextNumber returns the next value, from 1, of the counter named series; it
 	// is consumed when the transaction commits.
 	NextNumber(ctx context.Context, series string) (int64, error)
