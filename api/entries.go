@@ -38,11 +38,22 @@ type entryJSON struct {
 // entriesAnswer is one page of entries, newest first.
 type entriesAnswer struct {
 	Entries []entryJSON `json:"entries"`
+	// Archived are those of the page that lie in files; it is absent when there are none.
+	Archived []archivedJSON `json:"archived,omitempty"`
 	// Checkpoint is the signed note that the proofs lead to, Size how many entries it covers.
 	Checkpoint string `json:"checkpoint"`
 	Size       uint64 `json:"size"`
 	// NextCursor is empty on the last page.
 	NextCursor string `json:"next_cursor"`
+}
+
+// archivedJSON is an entry that lies in a file.
+type archivedJSON struct {
+	Index    uint64   `json:"index"`
+	LeafHash string   `json:"leaf_hash"`
+	Proof    []string `json:"proof"`
+	File     string   `json:"file"`
+	SM3      string   `json:"sm3"` // of the file, hex
 }
 
 func newEntries(p registry.LogPage) entriesAnswer {
@@ -60,6 +71,9 @@ func newEntries(p registry.LogPage) entriesAnswer {
 			j.HeldUntil = &until
 		}
 		a.Entries = append(a.Entries, j)
+	}
+	for _, e := range p.Archived {
+		a.Archived = append(a.Archived, archivedJSON{e.Index, hex.EncodeToString(e.Leaf[:]), hexAll(e.Proof), e.In.Name, hex.EncodeToString(e.In.Digest[:])})
 	}
 	if p.Next > 0 {
 		a.NextCursor = cursorBelow(p.Next)

@@ -107,6 +107,7 @@ var statuses = map[string]struct {
 	"outcome_unknown":           {503, "Outcome unknown"},
 	"unfinished":                {503, "Not finished yet"},
 	"timestamp_awaited":         {503, "Waiting for a timestamp"},
+	"entry_archived":            {409, "Entry archived"},
 	"evidence_unavailable":      {503, "Evidence not at hand"},
 	"files_unavailable":         {503, "File storage unavailable"},
 	"cancelled":                 {503, "Cancelled"},
@@ -194,6 +195,7 @@ var details = map[string]string{
 	"outcome_unknown":           "storage broke off while it recorded this request: all of it was done or nothing; repeat it, with the same Idempotency-Key if it has one",
 	"unfinished":                registry.ErrUnfinished.Error(),
 	"timestamp_awaited":         registry.ErrTimestampAwaited.Error() + "; repeat the request with the same Idempotency-Key",
+	"entry_archived":            "the access log's entry lies in an archive file: ask the operator for it, or to restore it",
 	"evidence_unavailable":      registry.ErrEvidence.Error(),
 	"files_unavailable":         "the file storage does not answer; what the access log says was read was not given out",
 	"cancelled":                 "the request was cancelled",
@@ -210,6 +212,9 @@ func detailOf(err error, code string) string {
 	var fault *registry.SealFault
 	if errors.As(err, &fault) && code == registry.Code(fault) {
 		return fault.Error()
+	}
+	if archived := (*audit.ArchivedError)(nil); errors.As(err, &archived) {
+		return fmt.Sprintf("entry %d of the access log lies in an archive file, %s: ask the operator for it, or to restore it", archived.Index, archived.Segment)
 	}
 	if code == "forbidden" && strings.HasPrefix(err.Error(), registry.ErrForbidden.Error()) {
 		return err.Error() // names the caller's own role, types or grant

@@ -96,6 +96,16 @@ func (l *Log) span(ctx context.Context, q Query) (low, high uint64, err error) {
 	return low, high, err
 }
 
+// FirstSince returns the index of the first entry logged at since or later, the log's size
+// when there is none. Among archived entries it is as exact as their segments are short.
+func (l *Log) FirstSince(ctx context.Context, since time.Time) (uint64, error) {
+	head, err := l.cfg.Storage.Head(ctx, l.cfg.LogID)
+	if err != nil {
+		return 0, fmt.Errorf("reading log head: %w", err)
+	}
+	return l.firstSince(ctx, head.Size, since)
+}
+
 // firstSince returns the index of the first entry logged at since or later, size when
 // there is none below it. Times never decrease along the log, so it is found in a
 // logarithm of size.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"time"
 
 	"elicence/licence/registry"
 )
@@ -19,6 +20,13 @@ func (r reader) Holds(ctx context.Context, principal, caseNumber string) ([]regi
 	}, `SELECT placed_at, until_at, lifted_at, ordered_by, basis FROM log_hold
 		WHERE principal = $1 AND case_number = $2 ORDER BY placed_at`, principal, caseNumber)
 	return found, doing("reading holds", err)
+}
+
+// HeldSince implements registry.Store.
+func (r reader) HeldSince(ctx context.Context, now time.Time) (time.Time, error) {
+	var placed int64
+	err := one(ctx, r, `SELECT coalesce(min(placed_at), 0) FROM log_hold WHERE lifted_at = 0 AND until_at > $1`, []any{nanos(now)}, &placed)
+	return instant(placed), doing("reading holds", err)
 }
 
 // PutHold implements registry.Tx.

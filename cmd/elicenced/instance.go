@@ -37,6 +37,10 @@ type database interface {
 	Migrate(ctx context.Context) error
 	Ready(ctx context.Context) error
 	Close() error
+	Lowest(ctx context.Context, logID string) (uint64, bool, error)
+	RemoveArchived(ctx context.Context, logID string, to uint64) ([]string, error)
+	PutBack(ctx context.Context, logID string, rows []audit.Row) error
+	Cut(ctx context.Context, span int64) error
 }
 
 // openDatabase opens PostgreSQL when a DSN is given, else SQLite in the folder.

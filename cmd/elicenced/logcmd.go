@@ -13,13 +13,15 @@ import (
 
 // logCmd looks after the access log.
 type logCmd struct {
-	Export   exportCmd   `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
-	Hold     logHoldCmd  `cmd:"" help:"Keep what a client does under a case number from holders until a day (依法暂缓告知), or longer."`
-	Lift     logLiftCmd  `cmd:"" help:"End a hold before its day."`
-	Erase    logEraseCmd `cmd:"" help:"Erase the personal values of a holder's entries; the code is read from standard input."`
-	Approver approverCmd `cmd:"" help:"The persons who may approve that the log is succeeded: new, appoint, dismiss, list."`
-	Approve  approveCmd  `cmd:"" help:"Sign, as an approver, the declaration that the log is succeeded (依法接续)."`
-	Succeed  succeedCmd  `cmd:"" help:"After a disaster: begin a new log that declares what the present one has lost."`
+	Export   exportCmd     `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
+	Archive  logArchiveCmd `cmd:"" help:"Move the oldest entries from the database into a file with their proofs (归档)."`
+	Restore  logRestoreCmd `cmd:"" help:"Put the entries of an archive file back into the database, checked against the log."`
+	Hold     logHoldCmd    `cmd:"" help:"Keep what a client does under a case number from holders until a day (依法暂缓告知), or longer."`
+	Lift     logLiftCmd    `cmd:"" help:"End a hold before its day."`
+	Erase    logEraseCmd   `cmd:"" help:"Erase the personal values of a holder's entries; the code is read from standard input."`
+	Approver approverCmd   `cmd:"" help:"The persons who may approve that the log is succeeded: new, appoint, dismiss, list."`
+	Approve  approveCmd    `cmd:"" help:"Sign, as an approver, the declaration that the log is succeeded (依法接续)."`
+	Succeed  succeedCmd    `cmd:"" help:"After a disaster: begin a new log that declares what the present one has lost."`
 }
 
 // holdAt names a hold.

@@ -169,6 +169,7 @@ var permitted = map[audit.Action][]Role{
 	ActionOwnLog:     {RoleHolder},
 	// Ordered by others, entered by whoever runs the instance.
 	ActionHold: {RoleSystem}, ActionHoldLift: {RoleSystem}, ActionErase: {RoleSystem},
+	ActionArchive: {RoleSystem}, ActionRemove: {RoleSystem}, ActionRestore: {RoleSystem},
 }
 
 // has reports whether the caller has a role.

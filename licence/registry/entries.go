@@ -45,9 +45,20 @@ type LogEntry struct {
 	HeldUntil time.Time
 }
 
+// ArchivedEntry is an entry that was looked for and lies in a file.
+type ArchivedEntry struct {
+	Index uint64
+	Leaf  [32]byte
+	Proof [][]byte // as of a LogEntry
+	In    audit.Segment
+}
+
 // LogPage is a page of entries, newest first.
 type LogPage struct {
 	Entries []LogEntry
+	// Archived are those of the page that lie in files. Their keys led to them, or for a
+	// holder what the log commits to; when they were logged is known no better than by segment.
+	Archived []ArchivedEntry
 	// Checkpoint is the signed note that the proofs lead to, Size its size.
 	Checkpoint []byte
 	Size       uint64
@@ -143,6 +154,14 @@ func (r *Registry) logPage(ctx context.Context, q LogQuery, search audit.Query, 
 	page.Size = checkpoint.Size
 	known, departments := holds{}, map[string]string{}
 	for _, f := range found {
+		if f.Archived != nil {
+			a, err := r.archivedEntry(ctx, f, page.Size)
+			if err != nil {
+				return LogPage{}, err
+			}
+			page.Archived = append(page.Archived, a)
+			continue
+		}
 		e := LogEntry{Record: f.Parsed, Raw: f.Record, Leaf: audit.LeafHash(f.Record)}
 		if e.Proof, err = r.cfg.Log.InclusionProof(ctx, f.Index, page.Size); err != nil {
 			return LogPage{}, fmt.Errorf("proving entry %d: %w", f.Index, err)
@@ -160,6 +179,22 @@ func (r *Registry) logPage(ctx context.Context, q LogQuery, search audit.Query, 
 		page.Entries = append(page.Entries, e)
 	}
 	return page, nil
+}
+
+// archivedEntry is what is known of an entry without its record.
+func (r *Registry) archivedEntry(ctx context.Context, f audit.Found, size uint64) (ArchivedEntry, error) {
+	a := ArchivedEntry{Index: f.Index, In: *f.Archived}
+	err := r.cfg.LogReader.Leaves(ctx, r.cfg.LogID, f.Index, f.Index+1, func(_ uint64, leaf [32]byte) error {
+		a.Leaf = leaf
+		return nil
+	})
+	if err == nil {
+		a.Proof, err = r.cfg.Log.InclusionProof(ctx, f.Index, size)
+	}
+	if err != nil {
+		return a, fmt.Errorf("proving entry %d: %w", f.Index, err)
+	}
+	return a, nil
 }
 
 // proving is the checkpoint that proofs of entries lead to: one that witnesses have

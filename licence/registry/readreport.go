@@ -64,6 +64,11 @@ func (r *Registry) reportEntryOf(ctx context.Context, logID string, index uint64
 		e, err = ReportEntry{ReportNumber(index), v.Time, v.Code, hex.EncodeToString(v.Digest), v.Object}, nil
 		return nil
 	})
+	if fault == nil && err != nil {
+		if _, gone := audit.ReadEntry(ctx, r.cfg.LogReader, logID, index); errors.Is(gone, audit.ErrArchived) {
+			fault = gone
+		}
+	}
 	if fault != nil {
 		return e, fmt.Errorf("reading entry %d: %w", index, fault)
 	}

@@ -71,6 +71,9 @@ type Store interface {
 	Counts(ctx context.Context, q CountQuery) ([]Count, error)
 	// History returns the statuses of a licence, newest first, at most limit.
 	History(ctx context.Context, id licence.Identifier, limit int) ([]Past, error)
+	// HeldSince returns when the oldest of the holds that are in force at an instant was
+	// placed; zero when there is none.
+	HeldSince(ctx context.Context, now time.Time) (time.Time, error)
 }
 
 // Tx changes the register. All of it commits with the log entry of the same

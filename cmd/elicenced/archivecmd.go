@@ -1,0 +1,211 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"elicence/audit"
+	"elicence/internal/durable"
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// logArchiveCmd moves the oldest entries of the log from the database into a file.
+type logArchiveCmd struct {
+	onRegister
+	Output string `short:"o" help:"File to write; it must not be there yet. Without it only rows that are archived already are removed." type:"path"`
+	Before string `placeholder:"INDEX|YYYY-MM-DD" help:"Archive the entries below this index, or logged before this day, and the few more up to the next checkpoint."`
+	Origin string `help:"Name of a log that the present one succeeds, which is archived whole."`
+	Reason string `required:"" help:"Why, such as the rule on retention; it stands in the log."`
+}
+
+// Run archives. The order is: the file is durable and verified; the segment is on record and
+// logged; the removal is logged; rows are removed. Killed in between, the command may be
+// given again: a file without a record is of no use and may be deleted, and rows that a
+// recorded segment holds are removed the next time.
+func (a *logArchiveCmd) Run(ctx context.Context) error {
+	if a.Output != "" && a.Before == "" && a.Origin == "" {
+		return fmt.Errorf("%w: -o needs --before or --origin", errUsage)
+	}
+	return a.with(ctx, func(in *instance) error {
+		logID := in.settings.LogID
+		if a.Origin != "" {
+			logID = a.Origin
+		}
+		if a.Output != "" {
+			if err := a.write(ctx, in, logID); err != nil {
+				return err
+			}
+		}
+		return a.remove(ctx, in, logID)
+	})
+}
+
+// write makes the file and records it.
+func (a *logArchiveCmd) write(ctx context.Context, in *instance, logID string) error {
+	head, err := in.database.Head(ctx, logID)
+	if err != nil {
+		return err
+	}
+	to := head.Size
+	if a.Origin == "" {
+		if to, err = a.bound(ctx, in, head.Size); err != nil {
+			return err
+		}
+	}
+	segment, err := a.file(ctx, in, logID, to)
+	if errors.Is(err, audit.ErrOutOfRange) {
+		return fmt.Errorf("%w: nothing to archive below entry %d: %w", errUsage, to, err)
+	}
+	if err == nil {
+		_, err = in.registry.ArchiveLog(ctx, registry.System("command-line"), logID, segment, a.Reason)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(a.Output+".new"))
+	}
+	fmt.Printf("archived: %s\n", segment)
+	return nil
+}
+
+// bound is where the entries to archive end.
+func (a *logArchiveCmd) bound(ctx context.Context, in *instance, size uint64) (uint64, error) {
+	if n, err := strconv.ParseUint(a.Before, 10, 63); err == nil {
+		if n > size {
+			return 0, fmt.Errorf("%w: --before %d: the log has %d entries", errUsage, n, size)
+		}
+		return n, nil
+	}
+	day, err := licence.ParseDate(a.Before)
+	if err != nil {
+		return 0, fmt.Errorf("%w: --before: neither an index nor a day: %w", errUsage, err)
+	}
+	return in.log.FirstSince(ctx, day.StartsAt())
+}
+
+// file writes the segment beside its name, verifies it, and gives it the name once it is
+// durable and no hold is in its way.
+func (a *logArchiveCmd) file(ctx context.Context, in *instance, logID string, to uint64) (s audit.Segment, err error) {
+	if _, err := os.Lstat(a.Output); err == nil {
+		return s, fmt.Errorf("%w: -o %s is there already", errUsage, a.Output)
+	}
+	policy, err := in.ownPolicy()
+	if err != nil {
+		return s, err
+	}
+	f, err := os.OpenFile(a.Output+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if s, err = audit.WriteSegment(ctx, in.database, policy, logID, to, true, f, filepath.Base(a.Output)); err != nil {
+		return s, err
+	}
+	if err := in.registry.MayArchive(ctx, s.Last); err != nil {
+		return s, err
+	}
+	if err := f.Sync(); err != nil {
+		return s, err
+	}
+	if err := os.Rename(a.Output+".new", a.Output); err != nil {
+		return s, err
+	}
+	return s, durable.Sync(filepath.Dir(a.Output))
+}
+
+// ownPolicy trusts the keys of the log and of those that it succeeds.
+func (in *instance) ownPolicy() (*audit.Policy, error) {
+	vkey, err := in.logKey.VerifierKey()
+	if err != nil {
+		return nil, err
+	}
+	keys := append([]string{vkey}, in.settings.Succeeded...)
+	return audit.ParsePolicy([]byte("log " + strings.Join(keys, "\nlog ") + "\nquorum 0\n"))
+}
+
+// leaves is how many leaves the database keeps together.
+const leaves = 64
+
+// remove removes the rows that segments hold, but for the last ones of the present log.
+func (a *logArchiveCmd) remove(ctx context.Context, in *instance, logID string) error {
+	archived, err := in.database.Archived(ctx, logID)
+	if err != nil {
+		return err
+	}
+	head, err := in.database.Head(ctx, logID)
+	if err != nil {
+		return err
+	}
+	to := archived.To()
+	if logID == in.settings.LogID {
+		to = min(to, head.Size-min(head.Size, 1)) / leaves * leaves
+	}
+	low, some, err := in.database.Lowest(ctx, logID)
+	if err == nil && some && low < to {
+		err = a.removeBelow(ctx, in, logID, to)
+	}
+	if err != nil {
+		return err
+	}
+	return in.database.Cut(ctx, leaves) // so that what there is now can go next time
+}
+
+func (a *logArchiveCmd) removeBelow(ctx context.Context, in *instance, logID string, to uint64) error {
+	if _, err := in.registry.RemoveArchived(ctx, registry.System("command-line"), logID, to, a.Reason); err != nil {
+		return err
+	}
+	tables, err := in.database.RemoveArchived(ctx, logID, to)
+	for _, table := range tables {
+		fmt.Printf("detached: table %s; its owner may drop it once the file is stored safely: DROP TABLE %s\n", table, table)
+	}
+	if err != nil {
+		return err
+	}
+	low, some, err := in.database.Lowest(ctx, logID)
+	if err == nil && some && low < to {
+		fmt.Printf("rows from entry %d on stay: a partition leaves when all of it is archived\n", low)
+	}
+	return err
+}
+
+// logRestoreCmd puts the rows of a segment back.
+type logRestoreCmd struct {
+	onRegister
+	File   string `arg:"" help:"The file of the segment." type:"existingfile"`
+	Origin string `help:"Name of a log that the present one succeeds, if the segment is of that."`
+	Reason string `required:"" help:"Why; it stands in the log."`
+}
+
+// Run puts back. Nothing is stored before the whole file was verified, found on record by its
+// digest, and compared leaf by leaf with the log's tree. Killed in between, it may be given again.
+func (r *logRestoreCmd) Run(ctx context.Context) error {
+	return r.with(ctx, func(in *instance) error {
+		logID := in.settings.LogID
+		if r.Origin != "" {
+			logID = r.Origin
+		}
+		policy, err := in.ownPolicy()
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(r.File)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		begin := func(s audit.Segment) error {
+			_, err := in.registry.RestoreLog(ctx, registry.System("command-line"), logID, s, r.Reason)
+			return err
+		}
+		put := func(rows []audit.Row) error { return in.database.PutBack(ctx, logID, rows) }
+		if err := audit.ReadBack(ctx, in.database, policy, logID, f, begin, put); err != nil {
+			return err
+		}
+		fmt.Printf("%s: its entries are in the database again, until 'log archive' is run\n", r.File)
+		return nil
+	})
+}
