@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"elicence/audit"
@@ -76,27 +77,38 @@ func newEntries(p registry.LogPage) entriesAnswer {
 		a.Archived = append(a.Archived, archivedJSON{e.Index, hex.EncodeToString(e.Leaf[:]), hexAll(e.Proof), e.In.Name, hex.EncodeToString(e.In.Digest[:])})
 	}
 	if p.Next > 0 {
-		a.NextCursor = cursorBelow(p.Next)
+		a.NextCursor = cursorBelow(p.NextLog, p.Next)
 	}
 	return a
 }
 
-// cursorBelow is a cursor of entries: the index that those of the next page are below.
-func cursorBelow(index uint64) string {
-	return strictBase64.EncodeToString(strconv.AppendUint(nil, index, 10))
+// cursorBelow is a cursor of entries: the index that those of the next page are below and,
+// after a slash, which of the logs they are in, when it is not the present one.
+func cursorBelow(log int, index uint64) string {
+	b := strconv.AppendUint(nil, index, 10)
+	if log > 0 {
+		b = strconv.AppendInt(append(b, '/'), int64(log), 10)
+	}
+	return strictBase64.EncodeToString(b)
 }
 
 // below reads a cursor of entries; ok is false when it is none.
-func below(cursor string) (index uint64, ok bool) {
+func below(cursor string) (log int, index uint64, ok bool) {
 	if cursor == "" {
-		return 0, true
+		return 0, 0, true
 	}
 	b, err := strictBase64.DecodeString(cursor)
 	if err != nil {
-		return 0, false
+		return 0, 0, false
 	}
-	index, err = strconv.ParseUint(string(b), 10, 63)
-	return index, err == nil && index > 0
+	first, second, older := strings.Cut(string(b), "/")
+	if older {
+		if log, err = strconv.Atoi(second); err != nil || log < 1 {
+			return 0, 0, false
+		}
+	}
+	index, err = strconv.ParseUint(first, 10, 63)
+	return log, index, err == nil && index > 0
 }
 
 // parseEntries reads a search in the access log.
@@ -112,7 +124,7 @@ func readEntries(r *reader) registry.LogQuery {
 		r.fault("to", licence.CodeDateOrder, "is before from")
 	}
 	var ok bool
-	if q.Below, ok = below(r.text("cursor", 64)); !ok {
+	if q.Log, q.Below, ok = below(r.text("cursor", 64)); !ok {
 		r.fault("cursor", licence.CodeBadFormat, "is not a cursor of this server")
 	}
 	if q.Limit == 0 {
@@ -166,7 +178,7 @@ func (x *exchange) ownQuery() (registry.LogQuery, error) {
 		switch {
 		case len(value) != 1:
 		case name == "cursor":
-			q.Below, ok = below(value[0])
+			q.Log, q.Below, ok = below(value[0])
 		case name == "limit":
 			q.Limit, err = strconv.Atoi(value[0])
 			ok = err == nil && q.Limit >= 1 && q.Limit <= registry.MaxPage

@@ -47,9 +47,7 @@ const (
 // had to look at very much returns what it has so far, which may be nothing, and next.
 func (l *Log) Search(ctx context.Context, q Query) (found []Found, next uint64, err error) {
 	if q.LogID != "" {
-		cfg := l.cfg
-		cfg.LogID = q.LogID
-		l = &Log{cfg: cfg}
+		l = l.Other(q.LogID)
 	}
 	low, high, err := l.span(ctx, q)
 	if err != nil {
@@ -80,6 +78,14 @@ func (l *Log) Search(ctx context.Context, q Query) (found []Found, next uint64, 
 	}
 	found = found[:q.Limit]
 	return found, found[q.Limit-1].Index, nil
+}
+
+// Other is another log in the same storage, such as one that l succeeds, for searches and
+// proofs. It was not checked, and takes no entries.
+func (l *Log) Other(logID string) *Log {
+	other := &Log{cfg: l.cfg, stopped: fmt.Errorf("%w: it is only read", ErrStopped)}
+	other.cfg.LogID = logID
+	return other
 }
 
 // span is the range of indexes that a query allows.

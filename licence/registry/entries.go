@@ -27,8 +27,10 @@ type LogQuery struct {
 	Principal, Object, Case string
 	Action                  audit.Action
 	From, To                time.Time // of logging, To not included
-	// Below bounds the index, not included: the Next of the page before.
+	// Below bounds the index, not included, and Log says in which log: the Next and NextLog
+	// of the page before.
 	Below uint64
+	Log   int
 	Limit int // 1 to MaxPage
 }
 
@@ -63,13 +65,19 @@ type LogPage struct {
 	Checkpoint []byte
 	Size       uint64
 	// Next is the Below of the next page, 0 when there is none. A page may be short, or
-	// empty, and have a next one.
-	Next uint64
+	// empty, and have a next one. NextLog is its Log: after the last page of the log come
+	// those of the logs that it succeeds, the newest first, each with a checkpoint of its own.
+	Next    uint64
+	NextLog int
 }
+
+// logs are the log and those that it succeeds, the newest first.
+func (r *Registry) logs() []string { return append([]string{r.cfg.LogID}, r.cfg.Succeeded...) }
 
 // SearchLog returns the entries that a query asks for, those under a hold too.
 func (r *Registry) SearchLog(ctx context.Context, c Caller, q LogQuery) (LogPage, audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionLogSearch, object: clip(q.String(), 256)})
+	receipt, err := r.gate(ctx, c, &access{action: ActionLogSearch, object: clip(q.String(), 256),
+		check: func() error { return r.checkCursor(q) }})
 	if err != nil {
 		return LogPage{}, receipt, err
 	}
@@ -113,7 +121,7 @@ func (r *Registry) OwnLog(ctx context.Context, c Caller, q LogQuery, use Use) (L
 			if c.Holder.Code == "" {
 				return fmt.Errorf("%w: the caller is no holder", ErrForbidden)
 			}
-			return nil
+			return r.checkCursor(q)
 		}})
 	if err != nil {
 		return LogPage{}, receipt, err
@@ -121,6 +129,14 @@ func (r *Registry) OwnLog(ctx context.Context, c Caller, q LogQuery, use Use) (L
 	own := audit.HolderKey(string(c.Holder.CodeType), c.Holder.Code)
 	page, err := r.logPage(ctx, q, audit.Query{Keys: []audit.Key{own}, Hidden: r.held(ctx)}, receipt)
 	return page, receipt, err
+}
+
+// checkCursor wants a log that there is.
+func (r *Registry) checkCursor(q LogQuery) error {
+	if q.Log >= 0 && q.Log < len(r.logs()) {
+		return nil
+	}
+	return &licence.RequestError{Fields: []licence.FieldError{{Field: "cursor", Code: licence.CodeOutOfRange, Detail: "names a log that there is not"}}}
 }
 
 // held reports which entries are under a hold that lasts.
@@ -135,16 +151,27 @@ func (r *Registry) held(ctx context.Context) func(*audit.Record) (bool, error) {
 // logPage makes a page of the entries before that of the present reading.
 func (r *Registry) logPage(ctx context.Context, q LogQuery, search audit.Query, receipt audit.Receipt) (LogPage, error) {
 	search.From, search.To, search.Limit = q.From, q.To, min(max(q.Limit, 1), MaxPage)
-	search.Below = receipt.Index
+	logID := r.logs()[q.Log]
+	end, err := r.logEnd(ctx, q.Log, receipt)
+	if err != nil {
+		return LogPage{}, err
+	}
+	search.LogID, search.Below = logID, end
 	if q.Below > 0 {
-		search.Below = min(q.Below, receipt.Index)
+		search.Below = min(q.Below, end)
 	}
 	found, next, err := r.cfg.Log.Search(ctx, search)
 	if err != nil {
 		return LogPage{}, fmt.Errorf("searching the access log: %w", err)
 	}
-	page := LogPage{Next: next}
-	if page.Checkpoint, err = r.proving(ctx, found, receipt); err != nil {
+	page := LogPage{Next: next, NextLog: q.Log}
+	if next == 0 && q.Log+1 < len(r.logs()) {
+		page.NextLog++
+		if page.Next, err = r.logEnd(ctx, page.NextLog, receipt); err != nil {
+			return LogPage{}, err
+		}
+	}
+	if page.Checkpoint, err = r.proving(ctx, logID, found, receipt); err != nil {
 		return LogPage{}, err
 	}
 	checkpoint, err := audit.ParseCheckpoint(page.Checkpoint)
@@ -155,7 +182,7 @@ func (r *Registry) logPage(ctx context.Context, q LogQuery, search audit.Query, 
 	known, departments := holds{}, map[string]string{}
 	for _, f := range found {
 		if f.Archived != nil {
-			a, err := r.archivedEntry(ctx, f, page.Size)
+			a, err := r.archivedEntry(ctx, logID, f, page.Size)
 			if err != nil {
 				return LogPage{}, err
 			}
@@ -163,7 +190,7 @@ func (r *Registry) logPage(ctx context.Context, q LogQuery, search audit.Query, 
 			continue
 		}
 		e := LogEntry{Record: f.Parsed, Raw: f.Record, Leaf: audit.LeafHash(f.Record)}
-		if e.Proof, err = r.cfg.Log.InclusionProof(ctx, f.Index, page.Size); err != nil {
+		if e.Proof, err = r.cfg.Log.Other(logID).InclusionProof(ctx, f.Index, page.Size); err != nil {
 			return LogPage{}, fmt.Errorf("proving entry %d: %w", f.Index, err)
 		}
 		h, held, err := known.of(ctx, r.cfg.Store, &f.Parsed.Entry)
@@ -182,14 +209,14 @@ func (r *Registry) logPage(ctx context.Context, q LogQuery, search audit.Query, 
 }
 
 // archivedEntry is what is known of an entry without its record.
-func (r *Registry) archivedEntry(ctx context.Context, f audit.Found, size uint64) (ArchivedEntry, error) {
+func (r *Registry) archivedEntry(ctx context.Context, logID string, f audit.Found, size uint64) (ArchivedEntry, error) {
 	a := ArchivedEntry{Index: f.Index, In: *f.Archived}
-	err := r.cfg.LogReader.Leaves(ctx, r.cfg.LogID, f.Index, f.Index+1, func(_ uint64, leaf [32]byte) error {
+	err := r.cfg.LogReader.Leaves(ctx, logID, f.Index, f.Index+1, func(_ uint64, leaf [32]byte) error {
 		a.Leaf = leaf
 		return nil
 	})
 	if err == nil {
-		a.Proof, err = r.cfg.Log.InclusionProof(ctx, f.Index, size)
+		a.Proof, err = r.cfg.Log.Other(logID).InclusionProof(ctx, f.Index, size)
 	}
 	if err != nil {
 		return a, fmt.Errorf("proving entry %d: %w", f.Index, err)
@@ -199,16 +226,37 @@ func (r *Registry) archivedEntry(ctx context.Context, f audit.Found, size uint64
 
 // proving is the checkpoint that proofs of entries lead to: one that witnesses have
 // cosigned, where there is one that covers them all, else that of the present reading,
-// which comes after them.
-func (r *Registry) proving(ctx context.Context, found []audit.Found, receipt audit.Receipt) ([]byte, error) {
-	if !r.cfg.Witnessed || len(found) == 0 {
-		return receipt.Checkpoint, nil
+// which comes after them, or the last of a log that is closed.
+func (r *Registry) proving(ctx context.Context, logID string, found []audit.Found, receipt audit.Receipt) ([]byte, error) {
+	last := receipt.Checkpoint
+	if logID != r.cfg.LogID {
+		head, err := r.cfg.LogReader.Head(ctx, logID)
+		if err != nil {
+			return nil, fmt.Errorf("reading log head: %w", err)
+		}
+		last = head.Checkpoint
 	}
-	c, err := r.cfg.LogReader.CosignedAt(ctx, r.cfg.LogID, found[0].Parsed.Index+1)
+	if !r.cfg.Witnessed || len(found) == 0 {
+		return last, nil
+	}
+	c, err := r.cfg.LogReader.CosignedAt(ctx, logID, found[0].Parsed.Index+1)
 	if errors.Is(err, audit.ErrNoCheckpoint) {
-		return receipt.Checkpoint, nil
+		return last, nil
 	}
 	return c.Checkpoint, err
+}
+
+// logEnd is where the entries of a log end that a reading finds: before its own in the
+// present log.
+func (r *Registry) logEnd(ctx context.Context, log int, receipt audit.Receipt) (uint64, error) {
+	if log == 0 {
+		return receipt.Index, nil
+	}
+	head, err := r.cfg.LogReader.Head(ctx, r.logs()[log])
+	if err != nil {
+		return 0, fmt.Errorf("reading log head: %w", err)
+	}
+	return head.Size, nil
 }
 
 // department is what a principal's authority is called, or empty.
@@ -237,6 +285,7 @@ const maxErase = 500
 // ErasePersonal erases the salts and personal values that log entries about a holder
 // commit to, and that they are about that holder. Records, hashes and proofs stay as they
 // are, and nobody can tell any more what was committed to. It takes 500 entries at most,
+// of the log or, once there are none, of one that it succeeds, whose name ends the object;
 // and returns how many it took: repeat it until there is none. The entry of the erasure
 // names no holder; its digest is SM3 of the indexes in decimal, ascending, each with a
 // line feed. Entries under a hold keep their values while it lasts.
@@ -244,9 +293,10 @@ const maxErase = 500
 func (r *Registry) ErasePersonal(ctx context.Context, c Caller, q EraseRequest) (erased int, receipt audit.Receipt, err error) {
 	key := audit.HolderKey(string(q.Holder.CodeType), q.Holder.Code)
 	var indexes []uint64
+	var logID string
 	a := &access{action: ActionErase, use: Use{Purpose: q.Reason}, purposeField: "reason",
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
-			return tx.EraseOpenings(ctx, r.cfg.LogID, indexes, key)
+			return tx.EraseOpenings(ctx, logID, indexes, key)
 		}}
 	a.check = func() error {
 		if q.Reason == "" {
@@ -255,8 +305,15 @@ func (r *Registry) ErasePersonal(ctx context.Context, c Caller, q EraseRequest) 
 		if err := r.checkHolder(q.Holder); err != nil {
 			return err
 		}
-		indexes, err = r.erasable(ctx, key, q.Before)
+		for _, logID = range r.logs() {
+			if indexes, err = r.erasable(ctx, logID, key, q.Before); err != nil || len(indexes) > 0 {
+				break
+			}
+		}
 		a.object, a.digest = erasure(indexes)
+		if len(indexes) > 0 && logID != r.cfg.LogID {
+			a.object += "/" + logID
+		}
 		return err
 	}
 	receipt, err = r.gate(ctx, c, a)
@@ -264,12 +321,12 @@ func (r *Registry) ErasePersonal(ctx context.Context, c Caller, q EraseRequest) 
 }
 
 // erasable are the entries with a key whose personal values may be erased, ascending.
-func (r *Registry) erasable(ctx context.Context, key audit.Key, before time.Time) (indexes []uint64, err error) {
-	head, err := r.cfg.LogReader.Head(ctx, r.cfg.LogID)
+func (r *Registry) erasable(ctx context.Context, logID string, key audit.Key, before time.Time) (indexes []uint64, err error) {
+	head, err := r.cfg.LogReader.Head(ctx, logID)
 	if err != nil {
 		return nil, err
 	}
-	q := audit.Query{Keys: []audit.Key{key}, To: before, Below: head.Size, Limit: maxErase, Hidden: r.held(ctx)}
+	q := audit.Query{LogID: logID, Keys: []audit.Key{key}, To: before, Below: head.Size, Limit: maxErase, Hidden: r.held(ctx)}
 	for q.Below > 0 && len(indexes) < maxErase {
 		var found []audit.Found
 		if found, q.Below, err = r.cfg.Log.Search(ctx, q); err != nil {

@@ -84,8 +84,9 @@ type Config struct {
 	Log       *audit.Log
 	LogID     string
 	LogReader audit.Storage
-	// Succeeded are the logs that this one succeeds: reports printed from their entries are
-	// still compared. Nothing is proved from them any more. It may be empty.
+	// Succeeded are the logs that this one succeeds, the newest first: their entries are
+	// still searched, shown to holders with proofs in them, and erased, and reports printed
+	// from them are compared. No evidence bundle is made from them. It may be empty.
 	Succeeded []string
 	// Witnessed makes checkpoints and exports end where a quorum of witnesses has
 	// cosigned, once there is such a place; else they are the newest.

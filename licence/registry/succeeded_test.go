@@ -5,11 +5,13 @@ import (
 	"encoding/hex"
 	"errors"
 	"testing"
+	"time"
 
 	"elicence/audit"
 	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/registrytest"
 )
 
 // TestSucceededLog: a register whose log succeeds another still compares reports with the
@@ -48,11 +50,79 @@ func TestSucceededLog(t *testing.T) {
 	if _, _, err := stranger.ReadReport(t.Context(), anybody, receipt.Index, leaf); !errors.Is(err, licence.ErrNotFound) {
 		t.Errorf("report of a log that is none of its own: %v", err)
 	}
+	checkOlderEntries(t, s, next, issued.Identifier)
 	_, approval := sample(t, "food-retail.json")
 	if _, _, err := next.Bundle(t.Context(), approval, issued.Identifier, registry.Use{Purpose: "p"}); !errors.Is(err, registry.ErrEvidence) {
 		t.Errorf("bundle: %v, want ErrEvidence", err)
 	}
 	if _, _, err := stranger.Bundle(t.Context(), approval, issued.Identifier, registry.Use{Purpose: "p"}); err == nil || errors.Is(err, registry.ErrEvidence) {
 		t.Errorf("bundle without the log's entries: %v", err)
+	}
+}
+
+// checkOlderEntries: after the pages of the present log come those of the one before, with
+// proofs that its own last checkpoint bears out; holders see theirs, holds count there, and
+// personal values are erased.
+func checkOlderEntries(t *testing.T, s *registrytest.Service, next *registry.Registry, id licence.Identifier) {
+	t.Helper()
+	ctx := t.Context()
+	rec, err := s.Backend.Licence(ctx, id)
+	must(t, err)
+	holder := registry.Caller{Principal: "holder", Roles: []registry.Role{registry.RoleHolder}, Holder: rec.Holder, RequestID: "r"}
+	pages := func() (older int) {
+		q := registry.LogQuery{Limit: 3}
+		for {
+			page, _, err := next.OwnLog(ctx, holder, q, registry.Use{})
+			must(t, err)
+			checkpoint, err := audit.ParseCheckpoint(page.Checkpoint)
+			must(t, err)
+			for _, e := range page.Entries {
+				if _, err := checkpoint.Includes(e.Raw, e.Proof); err != nil {
+					t.Errorf("entry %d of %s: %v", e.Index, checkpoint.Origin, err)
+				}
+				if checkpoint.Origin == s.Config.LogID {
+					older++
+				}
+			}
+			if page.Next == 0 {
+				return older
+			}
+			q.Below, q.Log = page.Next, page.NextLog
+		}
+	}
+	before := pages()
+	if before < 4 {
+		t.Errorf("%d entries of the log before are shown to the holder", before)
+	}
+	var refused *licence.RequestError
+	if _, _, err := next.OwnLog(ctx, holder, registry.LogQuery{Limit: 3, Log: 2}, registry.Use{}); !errors.As(err, &refused) {
+		t.Errorf("a log that there is not: %v", err)
+	}
+	found, _, err := next.SearchLog(ctx, walkAuditor, registry.LogQuery{Object: string(id), Limit: 50})
+	must(t, err)
+	if len(found.Entries) != 0 || found.NextLog != 1 || found.Next == 0 {
+		t.Errorf("the auditor's first page: %d entries, next %d in log %d", len(found.Entries), found.Next, found.NextLog)
+	}
+	found, _, err = next.SearchLog(ctx, walkAuditor, registry.LogQuery{Object: string(id), Limit: 50, Below: found.Next, Log: found.NextLog})
+	must(t, err)
+	if len(found.Entries) < 4 || found.Next != 0 {
+		t.Errorf("the auditor's second page: %d entries, next %d", len(found.Entries), found.Next)
+	}
+	erase := registry.EraseRequest{Holder: rec.Holder, Before: s.Now().Add(-time.Hour), Reason: "r"}
+	if n, _, err := next.ErasePersonal(ctx, walkSystem, erase); n != 0 || err != nil {
+		t.Errorf("erased too early: %d, %v", n, err)
+	}
+	erase.Before = s.Now().Add(time.Hour)
+	total := 0
+	for {
+		n, _, err := next.ErasePersonal(ctx, walkSystem, erase)
+		must(t, err)
+		if n == 0 {
+			break
+		}
+		total += n
+	}
+	if after := pages(); after != 0 || total < before {
+		t.Errorf("erased %d of %d, %d entries are still found by the holder", total, before, after)
 	}
 }

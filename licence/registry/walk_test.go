@@ -36,6 +36,7 @@ import (
 // with the reason of each. What is neither here nor in operations fails the walk.
 var noAccess = map[string]string{
 	"Registry.CallerFor":  "says who a token is of that was checked; the request that it came with is the access",
+	"Registry.MayArchive": "tells whoever archives whether a hold is in force; shows nothing of a licence",
 	"Registry.Reporter":   "tells who seals reports: the configuration",
 	"Registry.Seal":       "seals are on public record",
 	"Registry.Seals":      "seals are on public record",
@@ -410,6 +411,24 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		must(w.t, err)
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
 			return r.LiftHold(ctx, walkSystem, h.Principal, h.Case, "r")
+		})
+	},
+	"Registry.ArchiveLog": func(w *walker, ctx context.Context) call {
+		archived, err := w.Backend.Archived(ctx, registrytest.LogID)
+		must(w.t, err)
+		s := audit.Segment{From: archived.To(), To: archived.To() + 1, Name: "segment"}
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.ArchiveLog(ctx, walkSystem, registrytest.LogID, s, "r")
+		})
+	},
+	"Registry.RemoveArchived": func(w *walker, ctx context.Context) call {
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.RemoveArchived(ctx, walkSystem, registrytest.LogID, 1, "r")
+		})
+	},
+	"Registry.RestoreLog": func(w *walker, ctx context.Context) call {
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.RestoreLog(ctx, walkSystem, registrytest.LogID, audit.Segment{To: 1}, "r")
 		})
 	},
 }
