@@ -107,6 +107,9 @@ func WriteSegment(ctx context.Context, s Storage, policy *Policy, logID string, 
 	if err != nil {
 		return Segment{}, fmt.Errorf("reading what is archived: %w", err)
 	}
+	if to <= archived.To() {
+		return Segment{}, fmt.Errorf("%w: entries below %d are archived already", ErrOutOfRange, archived.To())
+	}
 	if err := Export(ctx, s, logID, archived.To(), to, cosigned, f); err != nil {
 		return Segment{}, err
 	}
