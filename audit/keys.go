@@ -30,6 +30,13 @@ const (
 // HolderKey is the key of the entries about a holder.
 func HolderKey(codeType, code string) Key { return Key{KeyHolder, codeType + "\x00" + code} }
 
+// HolderOf is whom an opening says that its entry is about; false when it does not say.
+func HolderOf(encoded []byte) (Key, bool) {
+	o, err := parseOpening(encoded)
+	code := o.Personal[PersonalHolderCode]
+	return HolderKey(o.Personal[PersonalHolderCodeType], code), err == nil && code != ""
+}
+
 // keys are what e is found by.
 func (e *Entry) keys() (keys []Key) {
 	for _, k := range []Key{

@@ -1,8 +1,10 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"elicence/audit"
@@ -82,6 +84,25 @@ func (r reader) Opening(ctx context.Context, logID string, index uint64) ([]byte
 		return nil, nil
 	}
 	return r.row(logID, logRow{index: position(index), opening: sealed}).Opening, doing("reading log opening", err)
+}
+
+// Openings implements registry.Store.
+func (r reader) Openings(ctx context.Context, logID string, from, to uint64, n int) (found []audit.Row, err error) {
+	for _, table := range []string{"log_entry", "log_opening"} {
+		err := r.query(ctx, func(scan scan) error {
+			var e logRow
+			err := scan(&e.index, &e.opening)
+			found = append(found, r.row(logID, e))
+			return err
+		}, `SELECT "index", opening FROM `+table+` WHERE log_id = $1 AND "index" >= $2 AND "index" < $3 AND opening IS NOT NULL
+			ORDER BY "index" LIMIT $4`, logID, position(from), position(to), int64(limit(n)))
+		if err != nil {
+			return nil, doing("reading log openings", err)
+		}
+	}
+	slices.SortFunc(found, func(a, b audit.Row) int { return cmp.Compare(a.Index, b.Index) })
+	found = slices.CompactFunc(found, func(a, b audit.Row) bool { return a.Index == b.Index })
+	return found[:min(len(found), limit(n))], nil
 }
 
 // PutSegment implements registry.Tx.

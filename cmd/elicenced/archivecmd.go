@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"elicence/audit"
 	"elicence/internal/durable"
@@ -208,4 +209,59 @@ func (r *logRestoreCmd) Run(ctx context.Context) error {
 		fmt.Printf("%s: its entries are in the database again, until 'log archive' is run\n", r.File)
 		return nil
 	})
+}
+
+// logRetainCmd applies the rules of the instance's settings.
+type logRetainCmd struct {
+	onRegister
+	Reason string `required:"" help:"The regulation behind the rules; it stands in the log."`
+}
+
+// Run erases, in the log and those that it succeeds, and names what files may be destroyed:
+// they lie where no program of ours reaches. Killed in between, it may be given again.
+func (r *logRetainCmd) Run(ctx context.Context) error {
+	return r.with(ctx, func(in *instance) error {
+		rule := in.settings.Retention
+		if rule.Openings <= 0 && rule.Segments <= 0 {
+			return fmt.Errorf("%w: keys/instance.json has no rule: \"retention\": {\"openings_days\": N, \"segments_days\": N}", errUsage)
+		}
+		now := time.Now()
+		for _, logID := range append([]string{in.settings.LogID}, in.settings.succeeded()...) {
+			if rule.Openings > 0 {
+				if err := r.expire(ctx, in, logID, now.AddDate(0, 0, -rule.Openings)); err != nil {
+					return err
+				}
+			}
+			if rule.Segments > 0 {
+				if err := pastTime(ctx, in, logID, now.AddDate(0, 0, -rule.Segments)); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+func (r *logRetainCmd) expire(ctx context.Context, in *instance, logID string, before time.Time) error {
+	q, all := registry.ExpireRequest{LogID: logID, Before: before, Reason: r.Reason}, 0
+	for more := true; more; more = q.From > 0 {
+		n, next, _, err := in.registry.ExpirePersonal(ctx, registry.System("command-line"), q)
+		if err != nil {
+			return err
+		}
+		all, q.From = all+n, next
+	}
+	fmt.Printf("%s: the personal values of %d entries from before %s are erased, and that is logged\n", logID, all, before.UTC().Format(time.DateOnly))
+	return nil
+}
+
+// pastTime names the segments whose last entry is older than an instant.
+func pastTime(ctx context.Context, in *instance, logID string, before time.Time) error {
+	archived, err := in.database.Archived(ctx, logID)
+	for _, s := range archived.Segments {
+		if s.Last.Before(before) {
+			fmt.Printf("%s: past its time, and may be destroyed: %s\n", logID, s)
+		}
+	}
+	return err
 }

@@ -27,7 +27,9 @@ func TestLogArchive(t *testing.T) {
 	}
 	dir := t.TempDir()
 	at := func(name string) string { return filepath.Join(dir, name) }
-	archive := func(more ...string) []string { return append([]string{"log", "archive", "--reason", "归档"}, more...) }
+	archive := func(more ...string) []string {
+		return append([]string{"log", "archive", "--reason", "归档"}, more...)
+	}
 
 	// What is not done.
 	s.wantRefused(t, exitUsage, "--before", archive("-o", at("x"))...)

@@ -16,6 +16,7 @@ type logCmd struct {
 	Export   exportCmd     `cmd:"" help:"Write the access log as one file, as it is stored, without start-up checks."`
 	Archive  logArchiveCmd `cmd:"" help:"Move the oldest entries from the database into a file with their proofs (归档)."`
 	Restore  logRestoreCmd `cmd:"" help:"Put the entries of an archive file back into the database, checked against the log."`
+	Retain   logRetainCmd  `cmd:"" help:"Apply the instance's rules on retention: erase personal values, name archive files, that are past their time."`
 	Hold     logHoldCmd    `cmd:"" help:"Keep what a client does under a case number from holders until a day (依法暂缓告知), or longer."`
 	Lift     logLiftCmd    `cmd:"" help:"End a hold before its day."`
 	Erase    logEraseCmd   `cmd:"" help:"Erase the personal values of a holder's entries; the code is read from standard input."`

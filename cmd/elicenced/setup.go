@@ -32,6 +32,14 @@ type settings struct {
 	// Platform is the code of the one among them that seals verification reports. Empty:
 	// nobody does.
 	Platform string `json:"platform,omitempty"`
+	// Retention says how long is kept what 'log retain' looks after.
+	Retention retention `json:"retention,omitzero"`
+}
+
+// retention is in days since an entry was logged; 0 keeps for ever.
+type retention struct {
+	Openings int `json:"openings_days,omitempty"` // salts and personal values
+	Segments int `json:"segments_days,omitempty"` // archive files
 }
 
 // authority is an issuing authority with the text of its seal.

@@ -71,6 +71,10 @@ type Store interface {
 	Counts(ctx context.Context, q CountQuery) ([]Count, error)
 	// History returns the statuses of a licence, newest first, at most limit.
 	History(ctx context.Context, id licence.Identifier, limit int) ([]Past, error)
+	// Openings returns at most limit entries of a log, archived ones too, with their openings
+	// and without their records: those from from on and below to whose opening is there, in
+	// ascending order.
+	Openings(ctx context.Context, logID string, from, to uint64, limit int) ([]audit.Row, error)
 	// HeldSince returns when the oldest of the holds that are in force at an instant was
 	// placed; zero when there is none.
 	HeldSince(ctx context.Context, now time.Time) (time.Time, error)

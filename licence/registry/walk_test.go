@@ -413,6 +413,13 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.LiftHold(ctx, walkSystem, h.Principal, h.Case, "r")
 		})
 	},
+	"Registry.ExpirePersonal": func(w *walker, ctx context.Context) call {
+		q := registry.ExpireRequest{LogID: registrytest.LogID, Before: w.Now().Add(time.Hour), Reason: "r"}
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, _, receipt, err := r.ExpirePersonal(ctx, walkSystem, q)
+			return receipt, err
+		})
+	},
 	"Registry.ArchiveLog": func(w *walker, ctx context.Context) call {
 		archived, err := w.Backend.Archived(ctx, registrytest.LogID)
 		must(w.t, err)
