@@ -62,6 +62,10 @@ def verify(policy, answer):
         index = entry(e, size, root)
         need(index < last, "entries are not in descending order", index)
         last = index
+    for e in answer.get("archived", []):
+        need(isinstance(e, dict) and isinstance(e.get("proof"), list) and all(isinstance(h, str) for h in e["proof"]), "archived entry: proof")
+        need(isinstance(e.get("leaf_hash"), str), "archived entry: leaf_hash")
+        inclusion(unhex(e["leaf_hash"]), whole(e.get("index")), size, [unhex(h) for h in e["proof"]], root)
     return f"good: {len(answer['entries'])} entries of {size}"
 
 
