@@ -133,7 +133,7 @@ func BenchmarkRead(b *testing.B) {
 			})
 			b.Run("gate", func(b *testing.B) {
 				atOnce(b, 1, func(int64) error {
-					_, err := r.Verify(b.Context(), registry.Anonymous("request"), digest, func(l registry.Lookup) registry.Verdict {
+					_, err := r.Verify(b.Context(), registry.Anonymous("request"), func() [32]byte { return digest }, func(l registry.Lookup) registry.Verdict {
 						if _, err := l.ByFile(b.Context(), digest); err != nil {
 							b.Error(err)
 						}

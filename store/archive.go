@@ -48,29 +48,29 @@ func (r reader) floor(ctx context.Context, logID string) (uint64, error) {
 	return uint64(index) + uint64(len(leaves)/32), err
 }
 
-// keptLeaves calls fn for the leaves of archived entries, and returns where they end.
-func (r reader) keptLeaves(ctx context.Context, logID string, from, to uint64, fn func(uint64, [32]byte) error) (uint64, error) {
+// keptLeaves calls fn for the leaves of archived entries.
+func (r reader) keptLeaves(ctx context.Context, logID string, from, to uint64, fn func(uint64, [32]byte) error) error {
 	floor, err := r.floor(ctx, logID)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	for next := from; next < min(to, floor); {
 		var index int64
 		var leaves []byte
 		err := one(ctx, r, `SELECT "index", leaves FROM log_leaves WHERE log_id = $1 AND "index" = $2`, []any{logID, position(next / block * block)}, &index, &leaves)
 		if notFound(err) {
-			return next, nil // a row that was deleted by hand: the others do not join
+			return nil // it was deleted by hand: the others do not join
 		}
 		if err != nil {
-			return 0, err
+			return err
 		}
 		for end := uint64(index) + uint64(len(leaves)/32); next < min(to, end); next++ {
 			if err := fn(next, [32]byte(leaves[(next-uint64(index))*32:])); err != nil {
-				return 0, err
+				return err
 			}
 		}
 	}
-	return max(from, floor), nil
+	return nil
 }
 
 // Opening implements audit.Storage. One that does not open comes as it is stored.

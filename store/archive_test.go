@@ -299,3 +299,51 @@ func TestArchiveGuards(t *testing.T) {
 		})
 	}
 }
+
+// TestArchiveRole: the archive's role detaches what is archived, and can do nothing else to
+// the log; the server's role cannot even do that.
+func TestArchiveRole(t *testing.T) {
+	e := rawEngines(t)[1]
+	for _, role := range []string{"elicence_server", "elicence_archive"} {
+		if _, err := e.raw.Exec(`CREATE ROLE ` + role + ` NOLOGIN`); err != nil && !strings.Contains(err.Error(), "exist") {
+			t.Fatal(err)
+		}
+	}
+	a := openArchived(t, e.engine)
+	ctx := t.Context()
+	conn, err := e.raw.Conn(ctx)
+	must(t, err)
+	defer conn.Close()
+	do := func(statement string) error {
+		_, err := conn.ExecContext(ctx, statement)
+		return err
+	}
+	must(t, do(`DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO elicence_server, elicence_archive', current_schema()); END $$`))
+	a.grow(64)
+	a.file("one", 64)
+	tables, err := a.RemoveArchived(ctx, "log", 64) // keeps leaves and openings; the partition is open yet
+	if err != nil || len(tables) > 0 {
+		t.Fatal(tables, err)
+	}
+	must(t, do(`SET ROLE elicence_server`))
+	for _, statement := range []string{`SELECT log_cut(64)`, `SELECT log_detach()`, `SELECT log_make_room(0, 64)`, `INSERT INTO log_segment VALUES ('log', 0, 1, '', '', 0, '')`} {
+		if err := do(statement); err == nil || !strings.Contains(err.Error(), "permission denied") {
+			t.Errorf("the server: %s: %v", statement, err)
+		}
+	}
+	must(t, do(`SET ROLE elicence_archive`))
+	must(t, do(`SELECT log_cut(64)`))
+	a.grow(10)
+	must(t, do(`SELECT log_detach()`))
+	if low, _, err := a.Lowest(ctx, "log"); low != 64 || err != nil {
+		t.Errorf("after the role detached the first row is %d, %v", low, err)
+	}
+	for _, statement := range []string{
+		`DELETE FROM log_entry`, `UPDATE log_entry SET opening = NULL`, `TRUNCATE log_entry`, `ALTER TABLE log_entry DETACH PARTITION log_entry_2`,
+		`DROP TABLE log_entry_1`, `DELETE FROM log_partition`, `DELETE FROM log_leaves`, `SELECT log_make_room(0, 64)`, `SELECT log_partition_add(0, 1)`,
+	} {
+		if err := do(statement); err == nil {
+			t.Errorf("the archive: %s passed", statement)
+		}
+	}
+}

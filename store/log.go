@@ -38,13 +38,22 @@ func (r reader) Rows(ctx context.Context, logID string, from, to uint64, fn func
 
 // Leaves implements audit.Storage.
 func (r reader) Leaves(ctx context.Context, logID string, from, to uint64, fn func(uint64, [32]byte) error) error {
-	from, err := r.keptLeaves(ctx, logID, from, to, fn)
-	if err != nil {
+	next := from // rows come first: most questions are about what is not archived
+	err := r.pages(ctx, `SELECT "index", leaf`+inRange, logID, from, to,
+		func(scan scan, e *logRow) error { return scan(&e.index, &e.leaf) },
+		func(e logRow) error {
+			if index := uint64(e.index); next < index {
+				if err := r.keptLeaves(ctx, logID, next, index, fn); err != nil {
+					return err
+				}
+			}
+			next = uint64(e.index) + 1
+			return fn(uint64(e.index), r.row(logID, e).Leaf)
+		})
+	if err != nil || next >= to {
 		return err
 	}
-	return r.pages(ctx, `SELECT "index", leaf`+inRange, logID, from, to,
-		func(scan scan, e *logRow) error { return scan(&e.index, &e.leaf) },
-		func(e logRow) error { return fn(uint64(e.index), r.row(logID, e).Leaf) })
+	return r.keptLeaves(ctx, logID, next, to, fn)
 }
 
 const inRange = ` FROM log_entry WHERE log_id = $1 AND "index" >= $2 AND "index" < $3 ORDER BY "index" LIMIT $4`

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -50,16 +52,24 @@ func TestLogArchive(t *testing.T) {
 		}
 	}
 
+	s.wantRefused(t, exitUsage, "retention", "log", "retain", "--reason", "r")
+
 	// What is.
 	s.mustRun(t, "archived: one", archive("-o", at("one"), "--before", "70")...)
-	s.mustRun(t, "archived: two", archive("-o", at("two"), "--before", "75")...)
+	end := func(name string) uint64 { // of a file's range, which is where a batch ended
+		to, err := strconv.ParseUint(regexp.MustCompile(`range \d+ (\d+)`).FindStringSubmatch(read(t, at(name)))[1], 10, 63)
+		must(t, err)
+		return to
+	}
+	s.mustRun(t, "archived: two", archive("-o", at("two"), "--before", strconv.FormatUint(end("one")+5, 10))...)
 	s.mustRun(t, "", archive()...)
 	s.wantRefused(t, exitInternal, "is archived in one", "log", "export", "-o", at("all"))
-	two := regexp.MustCompile(`range \d+ (\d+)`).FindStringSubmatch(read(t, at("two")))
-	s.mustRun(t, "", "log", "export", "-o", at("live"), "--from", two[1])
+	s.mustRun(t, "", "log", "export", "-o", at("live"), "--from", strconv.FormatUint(end("two"), 10))
 	s.verified(t, at("one"), at("two"), at("live"))
 	_, err = s.issueOne(t, r, "log-archive-after")
 	must(t, err)
+
+	checkAskedFor(t, s, r)
 
 	other := strings.Replace(read(t, at("one")), "\n1 ", "\n1  ", 1)
 	must(t, os.WriteFile(at("other"), []byte(other), 0o600))
@@ -72,10 +82,36 @@ func TestLogArchive(t *testing.T) {
 		t.Error("the export of all has other rows than the file had")
 	}
 	s.mustRun(t, "", archive()...)
-	for action, want := range map[audit.Action]int{"archive_log": 2, "remove_archived": 2, "restore_log": 1} {
+	rules := filepath.Join(s.Dir, "keys", "instance.json")
+	must(t, os.WriteFile(rules, []byte(strings.Replace(read(t, rules), "{", `{"retention": {"openings_days": 1, "segments_days": 1},`, 1)), 0o600))
+	s.mustRun(t, "the personal values of 0 entries", "log", "retain", "--reason", "规定")
+	for action, want := range map[audit.Action]int{"archive_log": 2, "remove_archived": 2, "restore_log": 1, "erase_personal": 1} {
 		if got := s.actions(t)[action]; got != want {
 			t.Errorf("%d entries %s, want %d", got, action, want)
 		}
+	}
+}
+
+// checkAskedFor: the service names what lies in files, with proofs that the second
+// implementation accepts, and refuses what it does not have any more.
+func checkAskedFor(t *testing.T, s *site, r *running) {
+	t.Helper()
+	c := s.as(t, r, "auditor-demo")
+	var answer json.RawMessage
+	must(t, c.post(t.Context(), "/log/search", "", []byte(`{"action": "configure", "limit": 100}`), &answer))
+	if !strings.Contains(string(answer), `"file":"one"`) {
+		t.Errorf("no entry is said to be archived: %s", answer)
+	}
+	file := filepath.Join(t.TempDir(), "answer")
+	for name, says := range map[string]string{string(answer): "good: ", strings.Replace(string(answer), `"archived":[{"index":`, `"archived":[{"index":1`, 1): "bad"} {
+		must(t, os.WriteFile(file, []byte(name), 0o600))
+		out, err := exec.Command("python3", "../../testdata/audit/verify_entries.py", filepath.Join(s.Dir, "log-policy.txt"), file).CombinedOutput()
+		if !strings.HasPrefix(string(out), says) || (err == nil) != (says == "good: ") {
+			t.Errorf("verify_entries.py: %v: %s, want %q", err, out, says)
+		}
+	}
+	if _, err := c.get(t.Context(), "/log/export?from=0"); err == nil || !strings.Contains(err.Error(), "entry_archived") || !strings.Contains(err.Error(), "one (entries 0 to") {
+		t.Errorf("an export of all: %v", err)
 	}
 }
 
