@@ -190,18 +190,22 @@ func (s *SQLite) RemoveArchived(ctx context.Context, logID string, to uint64) ([
 	}
 }
 
-// partitionSpan is how many entries a partition holds before Migrate begins another.
-const partitionSpan = 1 << 22
+// partitionSpan is how many entries a partition holds; a constant, but for tests.
+var partitionSpan int64 = 1 << 22
 
-// Cut ends the newest partition above its last entry, if it spans so many entries. Appends
-// wait while it is read.
-func (p *Postgres) Cut(ctx context.Context, span int64) error {
-	var done bool
-	return doing("cutting log_entry", one(ctx, p.reader, `SELECT log_cut($1)`, []any{span}, &done))
+// partitionsAhead is how many partitions are made before they are needed: for two months of
+// a city that logs three entries a second.
+const partitionsAhead = 4
+
+// Cut makes partitions ahead of the log's end. Entries that come before it does go into one
+// that is open to above, which Cut then reads while appends wait.
+func (p *Postgres) Cut(ctx context.Context) error {
+	_, err := p.exec(ctx, `SELECT log_cut($1, $2::int)`, partitionSpan, int64(partitionsAhead))
+	return doing("making partitions of log_entry", err)
 }
 
 // Cut does nothing: rows of SQLite are removed one by one.
-func (s *SQLite) Cut(context.Context, int64) error { return nil }
+func (s *SQLite) Cut(context.Context) error { return nil }
 
 // RemoveArchived keeps the leaves and openings of a log's rows below to, which segments
 // hold, and detaches the partitions of which all rows, whatever their log, are kept so. It

@@ -35,10 +35,10 @@ func (p *Postgres) Migrate(ctx context.Context) (err error) {
 		return err
 	}
 	var may bool // the server's role may not, and need not
-	if err := one(ctx, p, `SELECT has_function_privilege('log_cut(bigint)', 'EXECUTE')`, nil, &may); err != nil || !may {
+	if err := one(ctx, p, `SELECT has_function_privilege('log_cut(bigint, int)', 'EXECUTE')`, nil, &may); err != nil || !may {
 		return doing("looking for log_cut", err)
 	}
-	return p.Cut(ctx, partitionSpan)
+	return p.Cut(ctx)
 }
 
 // Migrate brings the tables up to date.

@@ -158,9 +158,6 @@ func (l *bigLog) export(b *testing.B) {
 		}
 		b.ReportMetric(float64(l.size)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 	})
-	began := time.Now()
-	must(b, l.db.(archiver).Cut(b.Context(), 64))
-	shown(b, "cut", time.Since(began).Seconds()*1e3, "ms")
 }
 
 // shown reports what was measured once, in a line like the others.

@@ -76,6 +76,7 @@ func TestLogArchive(t *testing.T) {
 	s.wantRefused(t, exitInternal, "entry 1", "log", "restore", "--reason", "r", at("other"))
 	s.wantRefused(t, exitInternal, "no segment", "log", "restore", "--reason", "r", at("live"))
 	s.mustRun(t, "in the database again", "log", "restore", "--reason", "核查", at("one"))
+	s.mustRun(t, "in the database again", "log", "restore", "--reason", "核查", at("two"))
 	s.mustRun(t, "", "log", "export", "-o", at("again"))
 	s.verified(t, at("again"))
 	if !strings.Contains(read(t, at("again")), strings.SplitAfterN(read(t, at("one")), "\n\n", 3)[1][:5000]) {
@@ -85,7 +86,7 @@ func TestLogArchive(t *testing.T) {
 	rules := filepath.Join(s.Dir, "keys", "instance.json")
 	must(t, os.WriteFile(rules, []byte(strings.Replace(read(t, rules), "{", `{"retention": {"openings_days": 1, "segments_days": 1},`, 1)), 0o600))
 	s.mustRun(t, "the personal values of 0 entries", "log", "retain", "--reason", "规定")
-	for action, want := range map[audit.Action]int{"archive_log": 2, "remove_archived": 2, "restore_log": 1, "erase_personal": 1} {
+	for action, want := range map[audit.Action]int{"archive_log": 2, "remove_archived": 2, "restore_log": 2, "erase_personal": 1} {
 		if got := s.actions(t)[action]; got != want {
 			t.Errorf("%d entries %s, want %d", got, action, want)
 		}

@@ -40,7 +40,7 @@ type database interface {
 	Lowest(ctx context.Context, logID string) (uint64, bool, error)
 	RemoveArchived(ctx context.Context, logID string, to uint64) ([]string, error)
 	PutBack(ctx context.Context, logID string, rows []audit.Row) error
-	Cut(ctx context.Context, span int64) error
+	Cut(ctx context.Context) error
 }
 
 // openDatabase opens PostgreSQL when a DSN is given, else SQLite in the folder.

@@ -1,5 +1,5 @@
 -- +goose Up
--- log_entry in partitions by index range. The newest is open to above; log_cut closes it.
+-- log_entry in partitions by index range. The newest is open to above; log_cut makes others below it.
 -- What is there already becomes the first.
 DROP TRIGGER log_entry_update ON log_entry;
 DROP TRIGGER log_entry_delete ON log_entry;
@@ -102,25 +102,37 @@ END
 $$;
 -- +goose StatementEnd
 
--- log_cut closes the newest partition above its last entry, if it spans so many entries, and
--- begins another. Nobody appends meanwhile: the partition is read once to see that it fits.
+-- log_cut begins partitions of so many entries each, until as many as asked for are empty
+-- below the newest, which is open to above so that nothing is ever refused. It closes the
+-- newest while that is empty; only one that was reached is read, to see that it fits, and
+-- nobody appends meanwhile.
 -- +goose StatementBegin
-CREATE FUNCTION log_cut(span bigint) RETURNS boolean LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+CREATE FUNCTION log_cut(span bigint, ahead int) RETURNS void LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
-    newest log_partition;
-    bound  bigint;
+    p       log_partition;
+    newest  log_partition;
+    bound   bigint;
+    present boolean;
+    empty   int;
 BEGIN
     PERFORM pg_advisory_xact_lock(1701603683, 'log_checkpoint'::regclass::oid::int);
-    SELECT * INTO newest FROM log_partition WHERE to_index IS NULL;
-    EXECUTE format('SELECT (max("index") / 64 + 1) * 64 FROM log_entry_%s', newest.number) INTO bound;
-    IF bound IS NULL OR bound - newest.from_index < span THEN
-        RETURN false;
-    END IF;
-    EXECUTE format('ALTER TABLE log_entry DETACH PARTITION log_entry_%s', newest.number);
-    EXECUTE format('ALTER TABLE log_entry ATTACH PARTITION log_entry_%s FOR VALUES FROM (%s) TO (%s)', newest.number, newest.from_index, bound);
-    UPDATE log_partition SET to_index = bound WHERE number = newest.number;
-    PERFORM log_partition_add(bound, NULL);
-    RETURN true;
+    LOOP
+        SELECT * INTO newest FROM log_partition WHERE to_index IS NULL;
+        EXECUTE format('SELECT (max("index") / 64 + 1) * 64 FROM log_entry_%s', newest.number) INTO bound;
+        empty := 0;
+        FOR p IN SELECT * FROM log_partition WHERE to_index IS NOT NULL ORDER BY from_index DESC LOOP
+            EXIT WHEN bound IS NOT NULL OR empty >= ahead;
+            EXECUTE format('SELECT EXISTS (SELECT FROM log_entry_%s)', p.number) INTO present;
+            EXIT WHEN present;
+            empty := empty + 1;
+        END LOOP;
+        EXIT WHEN bound IS NULL AND empty >= ahead;
+        bound := greatest(bound, newest.from_index + span);
+        EXECUTE format('ALTER TABLE log_entry DETACH PARTITION log_entry_%s', newest.number);
+        EXECUTE format('ALTER TABLE log_entry ATTACH PARTITION log_entry_%s FOR VALUES FROM (%s) TO (%s)', newest.number, newest.from_index, bound);
+        UPDATE log_partition SET to_index = bound WHERE number = newest.number;
+        PERFORM log_partition_add(bound, NULL);
+    END LOOP;
 END
 $$;
 -- +goose StatementEnd
@@ -131,9 +143,12 @@ $$;
 CREATE FUNCTION log_detach() RETURNS SETOF text LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
 DECLARE
     p      log_partition;
+    present boolean;
     needed boolean;
 BEGIN
     FOR p IN SELECT * FROM log_partition WHERE to_index IS NOT NULL ORDER BY from_index LOOP
+        EXECUTE format('SELECT EXISTS (SELECT FROM log_entry_%s)', p.number) INTO present;
+        EXIT WHEN NOT present; -- those that are empty are for entries to come
         EXECUTE format('SELECT EXISTS (SELECT FROM log_entry_%s e
             LEFT JOIN log_leaves b ON b.log_id = e.log_id AND b."index" = e."index" / 64 * 64
             LEFT JOIN log_opening o ON o.log_id = e.log_id AND o."index" = e."index"
@@ -166,7 +181,7 @@ END
 $$;
 -- +goose StatementEnd
 
-REVOKE ALL ON FUNCTION log_cut(bigint), log_detach(), log_make_room(bigint, bigint), log_partition_add(bigint, bigint) FROM PUBLIC;
+REVOKE ALL ON FUNCTION log_cut(bigint, int), log_detach(), log_make_room(bigint, bigint), log_partition_add(bigint, bigint) FROM PUBLIC;
 
 -- The server's role and the archive's, where there are such.
 -- +goose StatementBegin
@@ -180,7 +195,7 @@ BEGIN
     IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'elicence_archive') THEN
         GRANT SELECT ON log_entry, log_checkpoint, log_cosigned, log_node, log_partition TO elicence_archive;
         GRANT SELECT, INSERT ON log_segment, log_leaves, log_opening TO elicence_archive;
-        GRANT EXECUTE ON FUNCTION log_cut(bigint), log_detach() TO elicence_archive;
+        GRANT EXECUTE ON FUNCTION log_cut(bigint, int), log_detach() TO elicence_archive;
     END IF;
 END
 $$;
