@@ -115,6 +115,13 @@ func (t *transaction) PutSegment(ctx context.Context, logID string, s audit.Segm
 // keepArchived copies the leaves and openings of entries below to that are in segments
 // to where they stay. A page is one transaction; after a crash the next call goes on.
 func keepArchived(ctx context.Context, r reader, w writer, logID string, to uint64) error {
+	archived, err := r.Archived(ctx, logID)
+	if err == nil && archived.To() < to {
+		err = fmt.Errorf("log entries from %d on are in no segment", archived.To())
+	}
+	if err != nil {
+		return doing("keeping leaves", err)
+	}
 	for {
 		from, err := r.floor(ctx, logID)
 		if err != nil || from >= to {
