@@ -56,13 +56,6 @@ func openArchived(t *testing.T, e engine) *archived {
 	return a
 }
 
-func must(t testing.TB, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
-}
-
 // grow appends n entries, each in a batch of its own.
 func (a *archived) grow(n int) {
 	a.t.Helper()
