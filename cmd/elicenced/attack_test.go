@@ -293,7 +293,7 @@ func insert(t *testing.T, db *sql.DB, after int) []string {
 // attackTail cuts the log to an older checkpoint, as the restore of an old backup does.
 func attackTail(t *testing.T, a *attacked) {
 	db := a.disarmed(t)
-	cut(t, db, a.firstCosigned(t))
+	cutTail(t, db, a.firstCosigned(t))
 	must(t, db.Close())
 	export := a.export(t)
 	saysGood(t, auditor(t, "verify", "--policy", a.policy, export))
@@ -320,8 +320,8 @@ func attackTail(t *testing.T, a *attacked) {
 	saysGood(t, auditor(t, "verify", "--policy", a.logOnly, a.export(t)))
 }
 
-// cut deletes all that a log got after it had a size.
-func cut(t *testing.T, db *sql.DB, size int) {
+// cutTail deletes all that a log got after it had a size.
+func cutTail(t *testing.T, db *sql.DB, size int) {
 	t.Helper()
 	for table, column := range map[string]string{"entry": `"index" >= `, "checkpoint": "size > ", "cosigned": "size > ", "node": `(("index" + 1) << CAST(level AS integer)) > `} {
 		do(t, db, fmt.Sprintf(`DELETE FROM log_%s WHERE %s %d`, table, column, size))

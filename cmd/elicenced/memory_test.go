@@ -92,7 +92,7 @@ func TestLossWhileServing(t *testing.T) {
 		c, err := audit.ParseCheckpoint(kept)
 		return err == nil && c.Size == size
 	})
-	cut(t, s.disarmed(t), int(before))
+	cutTail(t, s.disarmed(t), int(before))
 	select {
 	case <-r.exited:
 		says(t, "the service", r.faults.String(), "the log went backwards: N entries, a checkpoint covers N")
