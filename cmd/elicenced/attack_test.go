@@ -220,7 +220,10 @@ func saysGood(t *testing.T, printed string) {
 }
 
 // TestAttacks does to a log what docs/log-format.md says that is noticed, and by whom.
-func TestAttacks(t *testing.T) { attack(t, newAttacked(t, newSite(t, ""))) }
+func TestAttacks(t *testing.T) {
+	t.Parallel()
+	attack(t, newAttacked(t, newSite(t, "")))
+}
 
 func attack(t *testing.T, a *attacked) {
 	saysGood(t, auditor(t, "verify", "--policy", a.policy, a.export(t)))

@@ -76,6 +76,7 @@ func TestBackup(t *testing.T) {
 
 // TestRestoredAlone: the keys are enough for an instance without a past.
 func TestRestoredAlone(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	archive, shares := s.backUp(t)
 	restored := s.restore(t, archive, shares)
@@ -120,6 +121,7 @@ func (s *site) wantRefusedRestore(t *testing.T, says, archive string, shares []s
 
 // TestBadRestores is a table of what is not restored.
 func TestBadRestores(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	archive, shares := s.backUp(t)
 	_, others := s.backUp(t)
@@ -195,6 +197,7 @@ func flipped(b []byte, i int) []byte {
 // TestBadContents is a table of backups that are properly sealed, and whose content
 // makes no keyring.
 func TestBadContents(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	keys, err := s.keys("")
 	must(t, err)
@@ -237,6 +240,7 @@ func TestBadContents(t *testing.T) {
 
 // TestRefusedBackups: nothing is overwritten, and nothing half written is left.
 func TestRefusedBackups(t *testing.T) {
+	t.Parallel()
 	s, dir := newSite(t, ""), t.TempDir()
 	there := filepath.Join(dir, "there")
 	must(t, os.WriteFile(there, []byte("precious"), 0o600))

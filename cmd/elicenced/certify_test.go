@@ -87,6 +87,7 @@ func (o *outsideCA) trusted(t testing.TB, s *site, withList bool) {
 // TestOutsideCA has an outside CA certify a seal signer, and seals with it: with its list,
 // then by OCSP alone, until it revokes.
 func TestOutsideCA(t *testing.T) {
+	t.Parallel()
 	s, o := newSite(t, ""), newOutsideCA(t)
 	samples, err := loadSamples()
 	must(t, err)
@@ -211,6 +212,7 @@ func (s *site) wantIndications(t testing.TB, r *running) {
 
 // TestOwnCertificates renews certificates of the instance's own keys, and issues to others.
 func TestOwnCertificates(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	dir := t.TempDir()
 	request, file := filepath.Join(dir, "a.csr"), filepath.Join(dir, "a.pem")
@@ -254,6 +256,7 @@ func TestOwnCertificates(t *testing.T) {
 
 // TestStatusService asks a running server for lists and by OCSP, as anybody may.
 func TestStatusService(t *testing.T) {
+	t.Parallel()
 	s := &site{location: location{Dir: t.TempDir()}}
 	s.wantRefused(t, exitUsage, "--pki-url", "demo", "--once", "--pki-url", "http://a/b")
 	s.mustRun(t, "", "demo", "--once", "--listen", "127.0.0.1:0", "--pki-url", "http://pki.example.org")
@@ -364,6 +367,7 @@ func TestStatusServiceLimit(t *testing.T) {
 // TestCertificatesSession runs the session of docs/certificates.md as it stands there,
 // twice, and backs the keys up after it.
 func TestCertificatesSession(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../../docs/certificates.md")
 	must(t, err)
 	_, session, found := strings.Cut(string(page), "<!-- session -->\n```sh\n")

@@ -15,6 +15,7 @@ import (
 // TestLogCommands places and lifts a hold, and erases a holder's personal values, beside
 // the running service. The holder's code goes by standard input, the log verifies as before.
 func TestLogCommands(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	r := s.serve(t)
 	defer r.stop(t)

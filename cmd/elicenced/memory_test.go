@@ -35,6 +35,7 @@ func (s *site) openedLog(t *testing.T, now func() time.Time) (*audit.Log, databa
 // TestClockSetBack: beside a log whose newest entry is of an hour later the service says so,
 // and its entries carry that time; the log is good all the while.
 func TestClockSetBack(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	log, db := s.openedLog(t, func() time.Time { return time.Now().Add(time.Hour) })
 	e := &audit.Entry{Principal: "somebody", Action: registry.ActionRead, Result: audit.ResultRefused}
@@ -75,6 +76,7 @@ func (s *site) logID(t *testing.T) string {
 // TestLossWhileServing: when the database loses entries under a running service, the service
 // ends and says so, and what it keeps outside goes on covering them.
 func TestLossWhileServing(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	must(t, os.RemoveAll(filepath.Join(s.Dir, "witness"))) // the demo's own would notice, too
 	r := s.serve(t)

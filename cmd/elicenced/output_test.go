@@ -12,6 +12,7 @@ import (
 // TestOutputOutsideInstances: no -o replaces a key, a certificate or the database of an
 // instance, whatever way its name takes there; files elsewhere are replaced.
 func TestOutputOutsideInstances(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	outside := t.TempDir()
 	keys := filepath.Join(s.Dir, "keys")

@@ -220,6 +220,7 @@ func TestKeyInDevice(t *testing.T) {
 // service, and some of them twice. It is on PostgreSQL; TestBackup works beside a
 // service on SQLite.
 func TestRotation(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, backends["PostgreSQL"](t))
 	r := s.serve(t)
 	files := map[string][]byte{"before all": s.issueFile(t, r, "before")}
@@ -394,6 +395,7 @@ func copyTree(t *testing.T, to, from string) {
 // TestRotationCrash cuts a rotation of the maker, which replaces the most files, after
 // every step: the old set or the new one is found whole.
 func TestRotationCrash(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	set, err := s.settings()
 	must(t, err)

@@ -53,6 +53,7 @@ func TestSealCommands(t *testing.T) {
 // TestConsentCommands takes a consent back beside the running service, which then refuses
 // joint licences, and goes on when it is given again.
 func TestConsentCommands(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	r := s.serve(t)
 	defer r.stop(t)

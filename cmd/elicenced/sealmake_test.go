@@ -47,6 +47,7 @@ func drawSeal(t *testing.T, look ...string) []byte {
 // TestSealsMadeToOrder takes seals of every look from their application into licences: the
 // licence shows just the picture that was drawn, in its true size, and is genuine.
 func TestSealsMadeToOrder(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	samples, err := loadSamples()
 	must(t, err)
@@ -117,6 +118,7 @@ func wantSize(t *testing.T, name string, file []byte, width, height int) {
 // TestSealFromElsewhere takes in a seal that another maker made: refused while its maker
 // is not trusted or is for something else, then used.
 func TestSealFromElsewhere(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	samples, err := loadSamples()
 	must(t, err)
@@ -269,6 +271,7 @@ func TestDrawnSeals(t *testing.T) {
 // TestSealMakeRefusals is a table of seals that are not made or used: they stay as they
 // were.
 func TestSealMakeRefusals(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	samples, err := loadSamples()
 	must(t, err)
