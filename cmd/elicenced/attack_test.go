@@ -287,8 +287,8 @@ func insert(t *testing.T, db *sql.DB, after int) []string {
 	must(t, err)
 	forged := audit.LeafHash(record)
 	return []string{
-		fmt.Sprintf(`UPDATE log_entry SET "index" = -"index" WHERE "index" > %d`, after),
-		`UPDATE log_entry SET "index" = 1 - "index" WHERE "index" < 0`,
+		fmt.Sprintf(`UPDATE log_entry SET "index" = "index" + 1000000000 WHERE "index" > %d`, after), // no partition takes what is below 0
+		`UPDATE log_entry SET "index" = "index" - 999999999 WHERE "index" >= 1000000000`,
 		fmt.Sprintf(`INSERT INTO log_entry (log_id, "index", record, leaf) VALUES ((SELECT min(log_id) FROM log_entry), %d, %s, %s)`, after+1, hexOf(db, record), hexOf(db, forged[:])),
 	}
 }

@@ -72,9 +72,11 @@ func diskFull(t *testing.T, s *site, disk string, worse, repair func()) {
 			before, makeRoom := k.refused(), fill(t, disk, 100<<10)
 			then()
 			within(t, "the disk is full", func() bool { return k.refused() > before+50 })
-			if _, err := (&apiClient{base: k.server.baseURL}).get(t.Context(), "/readyz"); err == nil {
-				t.Error("the service calls itself ready while its disk is full")
-			}
+			// Here and there a small batch still finds room, and the service is ready until the next.
+			within(t, "the service calls itself unready", func() bool {
+				_, err := (&apiClient{base: k.server.baseURL}).get(t.Context(), "/readyz")
+				return err != nil
+			})
 			makeRoom()
 			repair()
 			k.served(t)
