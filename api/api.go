@@ -137,7 +137,18 @@ func (s *Server) Close() {
 // routes is the whole interface: what is served where, and as which action a
 // refusal is logged.
 func (s *Server) routes() {
-	v1 := s.engine.Group("/api/v1")
+	s.apiRoutes(s.engine.Group("/api/v1"))
+	s.pageRoutes()
+	s.engine.GET("/openapi.yaml", s.handle("", (*exchange).openAPI))
+	s.engine.GET("/healthz", s.handle("", (*exchange).health))
+	s.engine.GET("/readyz", s.handle("", (*exchange).ready))
+	s.engine.GET("/metrics", s.handle("", (*exchange).showMetrics))
+	s.engine.NoRoute(s.handle("", func(x *exchange) { x.nowhere(errNoRoute) }))
+	s.engine.NoMethod(s.handle("", func(x *exchange) { x.nowhere(errNoMethod) }))
+}
+
+// apiRoutes are those of machines.
+func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/oauth/token", s.handle(registry.ActionAuthenticate, (*exchange).token))
 	v1.POST("/licences", serveJSON(s, registry.ActionIssue, http.StatusCreated, parseIssue, (*exchange).issue))
 	v1.POST("/licences/search", serveJSON(s, registry.ActionSearch, http.StatusOK, s.parseSearch, (*exchange).search))
@@ -168,12 +179,10 @@ func (s *Server) routes() {
 	v1.POST("/log/search", serveJSON(s, registry.ActionLogSearch, http.StatusOK, parseEntries, (*exchange).searchLog))
 	v1.GET("/log/own", serveGet(s, registry.ActionOwnLog, (*exchange).ownLog))
 	v1.GET("/log/export", serveGet(s, registry.ActionLogRead, (*exchange).export))
+}
 
-	s.engine.GET("/openapi.yaml", s.handle("", (*exchange).openAPI))
-	s.engine.GET("/healthz", s.handle("", (*exchange).health))
-	s.engine.GET("/readyz", s.handle("", (*exchange).ready))
-	s.engine.GET("/metrics", s.handle("", (*exchange).showMetrics))
-
+// pageRoutes are those of people.
+func (s *Server) pageRoutes() {
 	s.engine.GET("/", s.handle("", (*exchange).landingPage))
 	for _, path := range []string{"/V", "/v"} { // QR codes print capitals, people type small letters
 		s.engine.GET(path, s.handle("", (*exchange).verificationPage))
@@ -194,9 +203,6 @@ func (s *Server) routes() {
 	for name := range assetTypes {
 		s.engine.GET("/pages/"+name, s.handle("", func(x *exchange) { x.asset(name) }))
 	}
-
-	s.engine.NoRoute(s.handle("", func(x *exchange) { x.nowhere(errNoRoute) }))
-	s.engine.NoMethod(s.handle("", func(x *exchange) { x.nowhere(errNoMethod) }))
 }
 
 // HTTPServer returns an http.Server for s with limits fit for the open network:

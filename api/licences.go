@@ -244,7 +244,7 @@ func (x *exchange) asOf() (time.Time, error) {
 }
 
 // parseAsOf reads an instant (RFC 3339) or a day, which stands for its last instant in
-// Asia/Shanghai, and today for now. Whether it is to come is for the register to say.
+// Asia/Shanghai, and today for the present one. Whether it is to come is for the register to say.
 func parseAsOf(s string, now time.Time) (time.Time, bool) {
 	if at, err := time.Parse(time.RFC3339, s); err == nil {
 		return at, at.Year() >= 1970

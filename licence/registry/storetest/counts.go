@@ -10,10 +10,9 @@ import (
 	"elicence/licence/registry"
 )
 
-// testCounts counts licences of two types and three divisions, on and around the days
-// that decide.
-func testCounts(t *testing.T, b Backend) {
-	var records []registry.Record
+// counted are licences of two types and three divisions, on and around the days that
+// decide.
+func counted() (records []registry.Record) {
 	add := func(status licence.Status, issued, effective, expires string, change func(r *registry.Record)) {
 		r := record(len(records))
 		r.Status, r.IssuedOn, r.EffectiveOn, r.ExpiresOn = status, day(issued), day(effective), licence.Date{}
@@ -43,9 +42,13 @@ func testCounts(t *testing.T, b Backend) {
 	add("superseded", "2026-02-10", "2026-02-10", "", nil)
 	add("valid", "2026-02-10", "2026-02-10", "", func(r *registry.Record) { r.TypeCode = "another" })
 	add("valid", "2026-02-10", "2026-02-10", "", func(r *registry.Record) { r.Division = "440100" })
+	return records
+}
+
+func testCounts(t *testing.T, b Backend) {
 	renewed := version(12, 2)
 	renewed.Operation, renewed.Status, renewed.IssuedOn, renewed.EffectiveOn, renewed.ExpiresOn = licence.OpRenew, licence.StatusValid, day("2026-02-20"), day("2026-02-20"), licence.Date{}
-	insert(t, b, records...)
+	insert(t, b, counted()...)
 	change(t, b, func(tx Tx) error { return tx.InsertVersion(t.Context(), renewed) })
 
 	q := registry.CountQuery{Types: []string{typeCode}, Division: "440300", From: day("2026-02-01"), To: day("2026-03-01"), Today: day("2026-03-01"), Soon: day("2026-03-31")}

@@ -22,98 +22,117 @@ func version(n, v int) registry.Record {
 	return r
 }
 
+// chain moves the versions of one licence and looks at them.
+type chain struct {
+	*testing.T
+	Backend
+}
+
+func (c chain) move(r registry.Record, to licence.Status, at time.Duration) {
+	c.Helper()
+	change(c.T, c.Backend, func(tx Tx) error {
+		rec, err := tx.Licence(c.Context(), r.Identifier)
+		if err != nil {
+			return err
+		}
+		return tx.SetStatus(c.Context(), r.Identifier, []licence.Status{rec.Status}, to, registry.Change{Reason: "r", CaseNumber: "c", At: after(at)})
+	})
+}
+
+func (c chain) last(id licence.Identifier, want registry.Version) {
+	c.Helper()
+	change(c.T, c.Backend, func(tx Tx) error {
+		got, err := tx.LastVersion(c.Context(), id)
+		if diff := cmp.Diff(got, want); diff != "" {
+			c.Errorf("last version of %s (got, want):\n%s", id, diff)
+		}
+		return err
+	})
+}
+
+func (c chain) links(id licence.Identifier, supersedes, by licence.Identifier) {
+	c.Helper()
+	got, err := c.Licence(c.Context(), id)
+	if err != nil || got.Supersedes != supersedes || got.SupersededBy != by {
+		c.Errorf("%s supersedes %q and is superseded by %q, want %q and %q: %v", id, got.Supersedes, got.SupersededBy, supersedes, by, err)
+	}
+}
+
+// testVersions supersedes a licence by its third version, after the second was given up.
 func testVersions(t *testing.T, b Backend) {
 	first, second, third := record(1), version(1, 2), version(1, 3)
-	third.Supersedes = first.Identifier // the second is given up
+	third.Supersedes = first.Identifier
 	insert(t, b, first, record(2), record(11))
-	move := func(r registry.Record, to licence.Status, at time.Duration) {
-		t.Helper()
-		change(t, b, func(tx Tx) error {
-			rec, err := tx.Licence(t.Context(), r.Identifier)
-			if err != nil {
-				return err
-			}
-			return tx.SetStatus(t.Context(), r.Identifier, []licence.Status{rec.Status}, to, registry.Change{Reason: "r", CaseNumber: "c", At: after(at)})
-		})
-	}
-	last := func(id licence.Identifier, want registry.Version) {
-		t.Helper()
-		change(t, b, func(tx Tx) error {
-			got, err := tx.LastVersion(t.Context(), id)
-			if diff := cmp.Diff(got, want); diff != "" {
-				t.Errorf("last version of %s (got, want):\n%s", id, diff)
-			}
-			return err
-		})
-	}
-	links := func(id licence.Identifier, supersedes, by licence.Identifier) {
-		t.Helper()
-		got, err := b.Licence(t.Context(), id)
-		if err != nil || got.Supersedes != supersedes || got.SupersededBy != by {
-			t.Errorf("%s supersedes %q and is superseded by %q, want %q and %q: %v", id, got.Supersedes, got.SupersededBy, supersedes, by, err)
-		}
-	}
+	c := chain{t, b}
 	insertVersion := func(r registry.Record) error {
 		return rerun(t.Context(), b, func(tx Tx) error { return tx.InsertVersion(t.Context(), r) })
 	}
-	move(first, licence.StatusValid, time.Second)
-	last(first.Identifier, registry.Version{Identifier: first.Identifier, Status: licence.StatusValid})
+	c.move(first, licence.StatusValid, time.Second)
+	c.last(first.Identifier, registry.Version{Identifier: first.Identifier, Status: licence.StatusValid})
 	wantError(t, "second version, its number made anew", rerun(t.Context(), b, func(tx Tx) error { return tx.InsertLicence(t.Context(), second) }), licence.ErrNumberTaken)
 	wantError(t, "second version", insertVersion(second), nil)
 	wantError(t, "second version again", insertVersion(second), licence.ErrNumberTaken)
 	wantError(t, "another in place of the same", insertVersion(third), licence.ErrNumberTaken)
-	last(first.Identifier, registry.Version{Identifier: second.Identifier, Status: licence.StatusPending})
-	links(first.Identifier, "", "")
-	links(second.Identifier, first.Identifier, "")
+	c.last(first.Identifier, registry.Version{Identifier: second.Identifier, Status: licence.StatusPending})
+	c.links(first.Identifier, "", "")
+	c.links(second.Identifier, first.Identifier, "")
 	if got, err := b.Licence(t.Context(), second.Identifier); err != nil || cmp.Diff(got, second) != "" {
 		t.Errorf("second version (got, want): %v\n%s", err, cmp.Diff(got, second))
 	}
 
-	move(second, licence.StatusVoided, time.Minute)
-	links(first.Identifier, "", "")
+	c.move(second, licence.StatusVoided, time.Minute)
+	c.links(first.Identifier, "", "")
 	wantError(t, "third version, the second voided", insertVersion(third), nil)
-	move(first, licence.StatusSuperseded, time.Hour)
-	move(third, licence.StatusValid, time.Hour)
-	links(first.Identifier, "", third.Identifier)
-	links(third.Identifier, first.Identifier, "")
-	move(third, licence.StatusRevoked, 2*time.Hour)
-	links(first.Identifier, "", third.Identifier)
+	c.move(first, licence.StatusSuperseded, time.Hour)
+	c.move(third, licence.StatusValid, time.Hour)
+	c.links(first.Identifier, "", third.Identifier)
+	c.links(third.Identifier, first.Identifier, "")
+	c.move(third, licence.StatusRevoked, 2*time.Hour)
+	c.links(first.Identifier, "", third.Identifier)
+	testChain(c, first, second, third)
+	testPast(c, first, third)
+}
 
+// testChain reads the versions of a licence from each of them.
+func testChain(c chain, first, second, third registry.Record) {
 	want := []registry.Version{{Identifier: first.Identifier, Status: licence.StatusSuperseded},
 		{Identifier: second.Identifier, Status: licence.StatusVoided}, {Identifier: third.Identifier, Status: licence.StatusRevoked}}
 	for _, id := range []licence.Identifier{first.Identifier, second.Identifier, third.Identifier} {
-		got, err := b.Versions(t.Context(), id)
+		got, err := c.Versions(c.Context(), id)
 		if diff := cmp.Diff(got, want); err != nil || diff != "" {
-			t.Errorf("versions (got, want): %v\n%s", err, diff)
+			c.Errorf("versions (got, want): %v\n%s", err, diff)
 		}
-		last(id, want[2])
+		c.last(id, want[2])
 	}
-	if got, err := b.Versions(t.Context(), identifier(3)); err != nil || len(got) != 0 {
-		t.Errorf("versions of an unknown licence: %v, %v", got, err)
+	if got, err := c.Versions(c.Context(), identifier(3)); err != nil || len(got) != 0 {
+		c.Errorf("versions of an unknown licence: %v, %v", got, err)
 	}
-	wantError(t, "last version of an unknown licence", rerun(t.Context(), b, func(tx Tx) error { _, err := tx.LastVersion(t.Context(), identifier(3)); return err }), licence.ErrNotFound)
+	wantError(c.T, "last version of an unknown licence", rerun(c.Context(), c.Backend, func(tx Tx) error { _, err := tx.LastVersion(c.Context(), identifier(3)); return err }), licence.ErrNotFound)
+}
 
+// testPast reads what the third version was before, and what a holder had when.
+func testPast(c chain, first, third registry.Record) {
 	past := []registry.Past{
 		{Status: licence.StatusRevoked, Change: registry.Change{Reason: "r", CaseNumber: "c", At: after(2 * time.Hour)}},
 		{Status: licence.StatusValid, Change: registry.Change{Reason: "r", CaseNumber: "c", At: after(time.Hour)}},
 		{Status: licence.StatusPending, Change: registry.Change{Reason: "reserved", CaseNumber: "2026-0301", At: base}},
 	}
 	for _, n := range []int{2, 3, 100} {
-		got, err := b.History(t.Context(), third.Identifier, n)
+		got, err := c.History(c.Context(), third.Identifier, n)
 		if diff := cmp.Diff(got, past[:min(n, 3)]); err != nil || diff != "" {
-			t.Errorf("history of %d (got, want): %v\n%s", n, err, diff)
+			c.Errorf("history of %d (got, want): %v\n%s", n, err, diff)
 		}
 	}
-	if got, err := b.StatusAsOf(t.Context(), third.Identifier, after(90*time.Minute)); err != nil || cmp.Diff(got, past[1]) != "" {
-		t.Errorf("status as of: %+v, %v", got, err)
+	if got, err := c.StatusAsOf(c.Context(), third.Identifier, after(90*time.Minute)); err != nil || cmp.Diff(got, past[1]) != "" {
+		c.Errorf("status as of: %+v, %v", got, err)
 	}
 	query := registry.Query{Holder: first.Holder, Issued: true, AsOf: after(time.Minute)}
-	if got, err := b.Search(t.Context(), query); err != nil || cmp.Diff(identifiers(got), []licence.Identifier{first.Identifier}) != "" {
-		t.Errorf("issued after a minute: %v, %v", identifiers(got), err)
+	if got, err := c.Search(c.Context(), query); err != nil || cmp.Diff(identifiers(got), []licence.Identifier{first.Identifier}) != "" {
+		c.Errorf("issued after a minute: %v, %v", identifiers(got), err)
 	}
 	query.AsOf = after(time.Hour)
-	if got, err := b.Search(t.Context(), query); err != nil || cmp.Diff(identifiers(got), []licence.Identifier{third.Identifier, first.Identifier}) != "" {
-		t.Errorf("issued after an hour: %v, %v", identifiers(got), err)
+	if got, err := c.Search(c.Context(), query); err != nil || cmp.Diff(identifiers(got), []licence.Identifier{third.Identifier, first.Identifier}) != "" {
+		c.Errorf("issued after an hour: %v, %v", identifiers(got), err)
 	}
 }
 
