@@ -101,8 +101,8 @@ type Storage interface {
 type Tx interface {
 	// Head is Storage.Head, as this transaction sees it.
 	Head(ctx context.Context, logID string) (Head, error)
-	// Leaf returns the leaf of a stored entry, as this transaction sees it; zeros when
-	// there is none.
+	// Leaf returns the leaf of an entry, archived or not, as this transaction sees it;
+	// zeros when there is none.
 	Leaf(ctx context.Context, logID string, index uint64) ([32]byte, error)
 	// Savepoint runs fn. When fn fails, everything done in the transaction
 	// since is undone and fn's error is returned unchanged; any other error

@@ -8,13 +8,15 @@ import (
 	"strings"
 
 	"elicence/audit"
+	"elicence/licence"
 )
 
-// block is how many leaves a row of log_leaves holds.
-const block = 64
+// LeafBlock is how many leaves of archived entries a row of log_leaves holds. Rows of a log
+// that goes on are removed in whole blocks.
+const LeafBlock = 64
 
 // archivePage is how many archived rows one transaction takes.
-const archivePage = 64 * block
+const archivePage = 64 * LeafBlock
 
 // Archived implements audit.Storage.
 func (r reader) Archived(ctx context.Context, logID string) (audit.Archive, error) {
@@ -55,22 +57,34 @@ func (r reader) keptLeaves(ctx context.Context, logID string, from, to uint64, f
 		return err
 	}
 	for next := from; next < min(to, floor); {
-		var index int64
-		var leaves []byte
-		err := one(ctx, r, `SELECT "index", leaves FROM log_leaves WHERE log_id = $1 AND "index" = $2`, []any{logID, position(next / block * block)}, &index, &leaves)
+		leaves, err := keptFrom(ctx, r, logID, next)
 		if notFound(err) {
 			return nil // it was deleted by hand: the others do not join
 		}
 		if err != nil {
 			return err
 		}
-		for end := uint64(index) + uint64(len(leaves)/32); next < min(to, end); next++ {
-			if err := fn(next, [32]byte(leaves[(next-uint64(index))*32:])); err != nil {
+		for ; len(leaves) >= 32 && next < to; next, leaves = next+1, leaves[32:] {
+			if err := fn(next, [32]byte(leaves)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// keptFrom returns the kept leaf of an entry and those after it in the same row;
+// licence.ErrNotFound when it is not there.
+func keptFrom(ctx context.Context, s session, logID string, index uint64) (leaves []byte, err error) {
+	err = one(ctx, s, `SELECT leaves FROM log_leaves WHERE log_id = $1 AND "index" = $2`, []any{logID, position(index / LeafBlock * LeafBlock)}, &leaves)
+	at := int(index%LeafBlock) * 32
+	if err == nil && len(leaves) < at+32 {
+		err = licence.ErrNotFound
+	}
+	if err != nil {
+		return nil, err
+	}
+	return leaves[at:], nil
 }
 
 // Opening implements audit.Storage. One that does not open comes as it is stored.
@@ -154,8 +168,8 @@ func keepArchived(ctx context.Context, r reader, w writer, logID string, to uint
 // keep stores leaves from an index on, and the openings of their entries.
 func (t *transaction) keep(ctx context.Context, logID string, from uint64, leaves []byte) error {
 	end := from + uint64(len(leaves)/32)
-	for at := from; at < end; at += block {
-		row := leaves[(at-from)*32 : (min(at+block, end)-from)*32]
+	for at := from; at < end; at += LeafBlock {
+		row := leaves[(at-from)*32 : (min(at+LeafBlock, end)-from)*32]
 		if err := t.later(ctx, `INSERT INTO log_leaves (log_id, "index", leaves) VALUES ($1, $2, $3)`, logID, position(at), row); err != nil {
 			return err
 		}

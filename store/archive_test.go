@@ -341,3 +341,29 @@ func TestArchiveRole(t *testing.T) {
 		}
 	}
 }
+
+// TestArchiveBehind archives past the last entry that a process knows of, which another
+// process did not: the one that was behind goes on, and is not told that the log forked.
+func TestArchiveBehind(t *testing.T) {
+	for _, open := range engines {
+		e := open(t)
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			a := openArchived(t, e)
+			a.grow(100)
+			behind := a.log
+			var err error
+			a.log, err = audit.Open(t.Context(), a.config)
+			must(t, err)
+			a.grow(110)
+			a.file("first", 200)
+			_, err = a.RemoveArchived(t.Context(), "log", 192)
+			must(t, err)
+			receipt, err := behind.Append(t.Context(), used(1), nil)
+			if err != nil || receipt.Index != 210 {
+				t.Errorf("the process that was behind: entry %d, %v", receipt.Index, err)
+			}
+			a.grow(1)
+		})
+	}
+}

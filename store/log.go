@@ -158,10 +158,13 @@ func (t *transaction) Head(ctx context.Context, logID string) (audit.Head, error
 	return newest(ctx, t, logID)
 }
 
-// Leaf implements audit.Tx.
+// Leaf implements audit.Tx. That of an archived entry is found where it is kept.
 func (t *transaction) Leaf(ctx context.Context, logID string, index uint64) (leaf [32]byte, err error) {
 	var stored []byte
 	err = one(ctx, t, `SELECT leaf FROM log_entry WHERE log_id = $1 AND "index" = $2`, []any{logID, position(index)}, &stored)
+	if notFound(err) {
+		stored, err = keptFrom(ctx, t, logID, index)
+	}
 	copy(leaf[:], stored)
 	if notFound(err) {
 		err = nil

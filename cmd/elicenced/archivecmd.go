@@ -14,6 +14,7 @@ import (
 	"elicence/internal/durable"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/store"
 )
 
 // logArchiveCmd moves the oldest entries of the log from the database into a file.
@@ -128,9 +129,6 @@ func (in *instance) ownPolicy() (*audit.Policy, error) {
 	return audit.ParsePolicy([]byte("log " + strings.Join(keys, "\nlog ") + "\nquorum 0\n"))
 }
 
-// leaves is how many leaves the database keeps together.
-const leaves = 64
-
 // remove removes the rows that segments hold, but for the last ones of the present log.
 func (a *logArchiveCmd) remove(ctx context.Context, in *instance, logID string) error {
 	archived, err := in.database.Archived(ctx, logID)
@@ -143,7 +141,7 @@ func (a *logArchiveCmd) remove(ctx context.Context, in *instance, logID string) 
 	}
 	to := archived.To()
 	if logID == in.settings.LogID {
-		to = min(to, head.Size-min(head.Size, 1)) / leaves * leaves
+		to = min(to, head.Size-min(head.Size, 1)) / store.LeafBlock * store.LeafBlock
 	}
 	low, some, err := in.database.Lowest(ctx, logID)
 	if err == nil && some && low < to {
