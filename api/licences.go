@@ -286,7 +286,7 @@ type changeJSON struct {
 	At         time.Time      `json:"at"`
 }
 
-// historyAnswer are the versions of one licence, oldest first.
+// historyAnswer are the versions of one licence, newest first.
 type historyAnswer struct {
 	Versions []historyJSON `json:"versions"`
 }

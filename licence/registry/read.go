@@ -91,9 +91,11 @@ func (r *Registry) GetAsOf(ctx context.Context, c Caller, id licence.Identifier,
 	if rec, err = r.asOf(ctx, rec, asOf); err != nil {
 		return View{}, receipt, err
 	}
-	newest, err := r.newest(ctx, id, at)
-	if err != nil {
-		return View{}, receipt, err
+	newest := id // what was issued and not superseded has none after it
+	if !issued(rec.Status) || rec.Status == licence.StatusSuperseded {
+		if newest, err = r.newest(ctx, id, at); err != nil {
+			return View{}, receipt, err
+		}
 	}
 	v, err := r.view(rec, at)
 	v.Newest = newest
