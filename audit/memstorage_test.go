@@ -56,16 +56,16 @@ type synced struct {
 
 func newMemStorage() *memStorage { return &memStorage{state: map[string]int{}} }
 
-// crash loses what was never on the disk, and says how many rows are left, and how many are not.
-func (s *memStorage) crash() (left, lost int) {
+// crash loses what was never on the disk. It tells how many rows are left and how many are
+// not before anybody can see it.
+func (s *memStorage) crash(tell func(left, lost int)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	left, lost = s.synced.rows, len(s.rows)-s.synced.rows
+	tell(s.synced.rows, len(s.rows)-s.synced.rows)
 	s.rows, s.nodes, s.heads = s.rows[:s.synced.rows:s.synced.rows], s.nodes[:s.synced.nodes:s.synced.nodes], s.heads[:s.synced.heads:s.synced.heads]
 	if s.state = maps.Clone(s.synced.state); s.state == nil {
 		s.state = map[string]int{}
 	}
-	return left, lost
 }
 
 func (s *memStorage) step(name string) error {

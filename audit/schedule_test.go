@@ -172,12 +172,14 @@ func (s *schedule) live(t *testing.T, life int) bool {
 
 // crash has the storage lose what it lied about.
 func (s *schedule) crash() {
-	s.counts["storage crashed"]++
-	if left, lost := s.storage.crash(); lost > 0 {
+	s.storage.crash(func(left, lost int) {
 		s.mu.Lock()
-		s.lost, s.cut = true, left
-		s.mu.Unlock()
-	}
+		defer s.mu.Unlock()
+		s.counts["storage crashed"]++
+		if lost > 0 {
+			s.lost, s.cut = true, left
+		}
+	})
 }
 
 // call appends an entry with a change of the storage's state, or fails to on purpose.
