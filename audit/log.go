@@ -123,6 +123,7 @@ func newLog(cfg Config) (*Log, error) {
 	if err != nil {
 		return nil, err
 	}
+	cfg.Rand = &lockedReader{r: cfg.Rand}
 	l := &Log{
 		cfg:    cfg,
 		signer: noteSigner{verifier: v, rand: cfg.Rand, key: cfg.Signer.Key},

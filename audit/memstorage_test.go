@@ -160,7 +160,7 @@ func (tx *memTx) Savepoint(_ context.Context, fn func() error) error {
 }
 
 func (tx *memTx) Append(_ context.Context, _ string, rows []audit.Row, nodes []audit.Node, head audit.Head) error {
-	if len(rows) == 0 || rows[0].Index != uint64(tx.size) || head.Size != uint64(tx.size+len(rows)) {
+	if end := uint64(tx.size + len(tx.rows) + len(rows)); len(rows) == 0 || rows[0].Index != end-uint64(len(rows)) || head.Size != 0 && head.Size != end {
 		panic("memStorage: rows do not continue the log")
 	}
 	for _, row := range rows {
@@ -172,7 +172,9 @@ func (tx *memTx) Append(_ context.Context, _ string, rows []audit.Row, nodes []a
 		head.Range[i] = slices.Clone(head.Range[i])
 	}
 	tx.nodes = append(tx.nodes, nodes...)
-	tx.heads = append(tx.heads, head)
+	if head.Size > 0 {
+		tx.heads = append(tx.heads, head)
+	}
 	return tx.s.step("append")
 }
 

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"sync"
 	"time"
 
 	"github.com/transparency-dev/merkle/compact"
@@ -23,7 +25,7 @@ var errAbandoned = errors.New("audit: the batch was abandoned")
 // call is one caller of Append, waiting.
 type call struct {
 	lines []line
-	apply func(Tx) error
+	apply func(Tx) error // nil: then the lines were prepared by the caller
 
 	// Of the current attempt, owned by the batch.
 	dropped error // why this call is not in the batch
@@ -42,6 +44,18 @@ type line struct {
 	// Of the current attempt, owned by the batch.
 	row    Row
 	commit []byte // the record's commitment
+}
+
+// lockedReader lets several callers draw from one source.
+type lockedReader struct {
+	mu sync.Mutex
+	r  io.Reader
+}
+
+func (r *lockedReader) Read(b []byte) (int, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.r.Read(b)
 }
 
 // Append logs one entry and returns when it is durable. The entries of
@@ -71,6 +85,13 @@ func (l *Log) AppendAll(ctx context.Context, entries []*Entry, apply func(Tx) er
 	c := &call{lines: make([]line, len(entries)), apply: apply, done: make(chan struct{})}
 	for i, e := range entries {
 		c.lines[i] = line{entry: e, original: e.clone()}
+	}
+	// What nothing in the transaction completes is prepared here, while another batch is
+	// on its way: the sequencer is alone, its callers are many.
+	if apply == nil {
+		if err := l.prepare(c); err != nil {
+			return Receipt{}, err
+		}
 	}
 	if err := l.enqueue(c); err != nil {
 		return Receipt{}, err
@@ -247,12 +268,11 @@ func (l *Log) fill(ctx context.Context, tx Tx, batch []*call, last bool) (tip, e
 // run runs one caller's function under a savepoint and checks the entry. An
 // error is the whole batch's; the caller's own goes to c.dropped.
 func (l *Log) run(ctx context.Context, tx Tx, c *call, last bool) error {
-	c.restore()
 	c.dropped = nil
 	if c.apply == nil {
-		c.dropped = l.prepare(c)
 		return nil
 	}
+	c.restore()
 	var own *ownError
 	err := tx.Savepoint(ctx, func() error {
 		err := contained(c.apply, tx)
@@ -297,7 +317,8 @@ func contained(apply func(Tx) error, tx Tx) (err error) {
 	return apply(tx)
 }
 
-// prepare checks the entries and draws the salts of their commitments.
+// prepare checks the entries, draws the salts of their commitments and notes what they
+// are found by.
 func (l *Log) prepare(c *call) (err error) {
 	for i := range c.lines {
 		n := &c.lines[i]
@@ -307,6 +328,7 @@ func (l *Log) prepare(c *call) (err error) {
 		if n.row.Opening, n.commit, err = newOpening(l.cfg.Rand, n.entry.Personal); err != nil {
 			return err
 		}
+		n.row.Keys = n.entry.keys()
 	}
 	return nil
 }
@@ -341,13 +363,17 @@ func (l *Log) head(ctx context.Context, tx Tx) (tip, error) {
 	return found, doing("comparing the log with what was committed", err)
 }
 
+// linkedAtOnce is how many rows of a large batch are handed to storage together, so that it
+// inserts some while the next are hashed.
+const linkedAtOnce = 32
+
 // link gives the entries their places after at, and appends them with the
 // checkpoint that covers them.
 func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error) {
 	r := at.compact()
 	// A clock that was set back must not make the log look reordered.
 	at.time = max(at.time, l.cfg.Now().UnixMicro())
-	rows := make([]Row, 0, len(kept))
+	var rows []Row
 	var nodes []Node
 	store := func(id compact.NodeID, hash []byte) {
 		if id.Level >= lowestStored {
@@ -355,6 +381,12 @@ func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error
 		}
 	}
 	for _, c := range kept {
+		if len(rows) >= linkedAtOnce {
+			if err := tx.Append(ctx, l.cfg.LogID, rows, nodes, Head{}); err != nil {
+				return tip{}, err
+			}
+			rows, nodes = nil, nil
+		}
 		for i := range c.lines {
 			if err := c.lines[i].link(&at); err != nil {
 				return tip{}, err
@@ -383,7 +415,6 @@ func (l *Log) link(ctx context.Context, tx Tx, at tip, kept []*call) (tip, error
 func (n *line) link(at *tip) error {
 	n.entry.Time = time.UnixMicro(at.time).UTC()
 	e := *n.entry
-	n.row.Keys = e.keys()
 	e.Personal = nil
 	record := Record{Prev: at.leaf, Index: at.size, Entry: e, Commitment: n.commit}
 	encoded, err := record.Marshal()

@@ -109,8 +109,9 @@ type Tx interface {
 	// means that the transaction as a whole is lost.
 	Savepoint(ctx context.Context, fn func() error) error
 	// Append inserts rows, so that Keyed finds them by their Keys, the nodes that they
-	// complete and the head that they lead to. An index that is taken is ErrConflict, here
-	// or at the commit.
+	// complete and the head that they lead to. With the zero Head more rows follow in this
+	// transaction, and the last of them bring the head: a storage may begin with what it has. An
+	// index that is taken is ErrConflict, here or at the commit.
 	Append(ctx context.Context, logID string, rows []Row, nodes []Node, head Head) error
 	// PutCosigned keeps a cosigned checkpoint. One of that size that is there stays.
 	PutCosigned(ctx context.Context, logID string, c Cosigned) error

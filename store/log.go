@@ -252,10 +252,6 @@ func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row
 			keys = append(keys, t.secrets.logKeys(logID, r.Index, r.Keys))
 		}
 	}
-	compact := []byte{}
-	for _, hash := range h.Range {
-		compact = append(compact, hash...)
-	}
 	if err := t.insertRows(ctx, logID, stored); err != nil {
 		return fmt.Errorf("appending log entries: %w", err)
 	}
@@ -268,6 +264,13 @@ func (t *transaction) Append(ctx context.Context, logID string, rows []audit.Row
 		if err != nil {
 			return fmt.Errorf("appending log nodes: %w", err)
 		}
+	}
+	if h.Size == 0 {
+		return doing("appending log entries", t.start())
+	}
+	compact := []byte{}
+	for _, hash := range h.Range {
+		compact = append(compact, hash...)
 	}
 	err := t.later(ctx, `INSERT INTO log_checkpoint (log_id, size, last_leaf, compact_range, note)
 		VALUES ($1, $2, $3, $4, $5)`, logID, position(h.Size), h.LastLeaf[:], compact, h.Checkpoint)

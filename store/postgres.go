@@ -187,6 +187,8 @@ type pgTx struct {
 	ctx     context.Context // of the batch: its end, and no caller's, ends the transaction
 	conn    *pgx.Conn
 	waiting []statement
+	// started gives the error of the statements that are under way; nil when none are.
+	started chan error
 	// depth is the number of open savepoints, sent that of round trips.
 	depth, sent int
 	// conflict is the first serialization failure or deadlock: from then on the
@@ -198,20 +200,58 @@ func (s *pgTx) lock() string { return " FOR UPDATE OF l" }
 
 // send runs the waiting statements and then query, and hands the results of query to read.
 func (s *pgTx) send(read func(pgx.BatchResults) error, query string, args ...any) error {
-	batch := &pgx.Batch{}
-	for _, w := range s.waiting {
-		batch.Queue(w.query, w.args...)
+	if err := s.finish(); err != nil {
+		return err
 	}
-	batch.Queue(query, args...)
-	before := len(s.waiting)
+	all := append(s.waiting, statement{query, args})
 	s.waiting = nil
 	s.sent++
+	return s.note(s.run(all, read))
+}
+
+// start has the waiting statements run while their user goes on, unless others are under way.
+// Nothing else may use the connection until finish.
+func (s *pgTx) start() error {
+	if s.started != nil && len(s.started) == 0 {
+		return nil
+	}
+	if err := s.finish(); err != nil {
+		return err
+	}
+	all, done := s.waiting, make(chan error, 1)
+	s.waiting, s.started = nil, done
+	s.sent++
+	go func() {
+		done <- s.run(all, func(results pgx.BatchResults) error {
+			_, err := results.Exec()
+			return err
+		})
+	}()
+	return nil
+}
+
+// finish waits for the statements that were started.
+func (s *pgTx) finish() error {
+	if s.started == nil {
+		return nil
+	}
+	err := <-s.started
+	s.started = nil
+	return s.note(err)
+}
+
+// run runs statements in one round trip, and hands the results of the last to read.
+func (s *pgTx) run(all []statement, read func(pgx.BatchResults) error) error {
+	batch := &pgx.Batch{}
+	for _, w := range all {
+		batch.Queue(w.query, w.args...)
+	}
 	results := s.conn.SendBatch(s.ctx, batch)
-	err := receive(results, before, read)
+	err := receive(results, len(all)-1, read)
 	if closing := results.Close(); err == nil {
 		err = closing
 	}
-	return s.note(err)
+	return err
 }
 
 // receive passes over the results of the first statements and reads the last.
@@ -364,6 +404,7 @@ func (s *pgTx) commit() error {
 // rollback is bounded and does not depend on the context of the batch, which may
 // be over. When it fails the connection is dropped, which has the same effect.
 func (s *pgTx) rollback() {
+	_ = s.finish() // whatever it came to
 	if s.conn.IsClosed() || s.conn.PgConn().TxStatus() == 'I' {
 		return
 	}
@@ -374,6 +415,7 @@ func (s *pgTx) rollback() {
 
 // simple runs statements that cannot be prepared in a failed transaction.
 func (s *pgTx) simple(ctx context.Context, statements string) error {
+	_ = s.finish() // it is undone with the rest
 	_, err := s.conn.PgConn().Exec(ctx, statements).ReadAll()
 	return err
 }

@@ -28,6 +28,8 @@ type txSession interface {
 	// later runs a statement of which only success matters: at once, or together
 	// with a following one, but before the savepoint it belongs to is released.
 	later(ctx context.Context, query string, args ...any) error
+	// start begins with the statements given to later, and does not wait for them.
+	start() error
 	// savepoint runs fn and undoes what it did when it fails.
 	savepoint(fn func() error) error
 	// insertRows stores log entries in one go.

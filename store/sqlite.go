@@ -307,6 +307,8 @@ func (s *sqliteTx) later(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
+func (s *sqliteTx) start() error { return nil } // later waits for nothing
+
 func (s *sqliteTx) savepoint(fn func() error) error {
 	s.depth++
 	defer func() { s.depth-- }()

@@ -117,7 +117,10 @@ func (s *Storage) Savepoint(_ context.Context, fn func() error) error { return f
 
 // Append implements audit.Tx.
 func (s *Storage) Append(_ context.Context, _ string, rows []audit.Row, _ []audit.Node, head audit.Head) error {
-	s.Stored, s.Heads = append(s.Stored, rows...), append(s.Heads, head)
+	s.Stored = append(s.Stored, rows...)
+	if head.Size > 0 {
+		s.Heads = append(s.Heads, head)
+	}
 	return nil
 }
 

@@ -38,11 +38,18 @@ func head(n uint64) audit.Head {
 	return h
 }
 
-// appendTo appends rows from index from to index to.
+// appendTo appends rows from index from to index to, the first on its own when there are
+// more.
 func appendTo(ctx context.Context, tx Tx, logID string, from, to uint64) error {
 	var rows []audit.Row
 	for n := from; n < to; n++ {
 		rows = append(rows, row(n))
+	}
+	if len(rows) > 1 {
+		if err := tx.Append(ctx, logID, rows[:1], nodes(from, from+1), audit.Head{}); err != nil {
+			return err
+		}
+		from, rows = from+1, rows[1:]
 	}
 	return tx.Append(ctx, logID, rows, nodes(from, to), head(to))
 }
