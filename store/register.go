@@ -3,6 +3,8 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,6 +77,39 @@ func (r reader) Grant(ctx context.Context, client, typeCode string) (registry.Gr
 func (r reader) Licence(ctx context.Context, id licence.Identifier) (registry.Record, error) {
 	rec, err := r.secrets.record(ctx, r, selectLicence+`WHERE l.identifier = $1`, string(id))
 	return rec, doing("reading licence", err)
+}
+
+// licencePage is how many licences one statement looks up; fewer are filled up with the
+// first, so that there is one statement.
+const licencePage = 16
+
+var selectLicences = selectLicence + `WHERE l.identifier IN ($1` + morePlaceholders(2, licencePage) + `)`
+
+func morePlaceholders(from, to int) string {
+	var b strings.Builder
+	for i := from; i <= to; i++ {
+		fmt.Fprintf(&b, ", $%d", i)
+	}
+	return b.String()
+}
+
+// Licences implements registry.Store.
+func (r reader) Licences(ctx context.Context, ids []string) (all []registry.Record, err error) {
+	for page := range slices.Chunk(ids, licencePage) {
+		args := make([]any, licencePage)
+		for i := range args {
+			args[i] = page[0]
+			if i < len(page) {
+				args[i] = page[i]
+			}
+		}
+		records, err := r.secrets.records(ctx, r, selectLicences, args...)
+		if err != nil {
+			return nil, doing("reading licences", err)
+		}
+		all = append(all, records...)
+	}
+	return all, nil
 }
 
 // LicenceByFile implements registry.Store.

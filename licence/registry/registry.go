@@ -138,6 +138,8 @@ type Registry struct {
 	compared sync.Map // *SealKey to time.Time
 	// clients is who is asked for at once: a partner's programs call side by side as one client.
 	clients together[Client]
+	// licences is what verifications ask of the register at once.
+	licences together[Record]
 }
 
 // New returns a Registry over c. It is an error when a catalogue item names a

@@ -23,6 +23,8 @@ type Store interface {
 	Grant(ctx context.Context, client, typeCode string) (Grant, error)
 	// Licence returns one licence with its current file, in any status.
 	Licence(ctx context.Context, id licence.Identifier) (Record, error)
+	// Licences is Licence for several, in any order; those that there are none of are left out.
+	Licences(ctx context.Context, ids []string) ([]Record, error)
 	// LicenceByFile returns the licence one of whose files, current or earlier,
 	// has the whole-file digest, and that file.
 	LicenceByFile(ctx context.Context, digest [32]byte) (Record, File, error)

@@ -41,8 +41,18 @@ func (l Lookup) ByFile(ctx context.Context, digest [32]byte) (Known, error) {
 
 // ByIdentifier looks up an identifier. Pending and voided licences are not found.
 func (l Lookup) ByIdentifier(ctx context.Context, id licence.Identifier) (Known, error) {
-	rec, err := l.r.cfg.Store.Licence(ctx, id)
+	rec, err := l.r.licences.ask(ctx, string(id), l.r.licencesOf)
 	return l.known(ctx, rec, rec.File, err)
+}
+
+// licencesOf reads licences by their identifiers.
+func (r *Registry) licencesOf(ctx context.Context, ids []string) (map[string]Record, error) {
+	records, err := r.cfg.Store.Licences(ctx, ids)
+	found := make(map[string]Record, len(records))
+	for _, rec := range records {
+		found[string(rec.Identifier)] = rec
+	}
+	return found, err
 }
 
 // StatusAsOf is the stored status at an instant; licence.ErrNotFound before the licence
@@ -148,11 +158,26 @@ func (r *Registry) become(ctx context.Context, c Caller, a *access) (Caller, aud
 // CallerFor is the caller behind a token that was checked already. A client
 // disabled since then is ErrUnauthenticated.
 func (r *Registry) CallerFor(ctx context.Context, clientID, requestID string) (Caller, error) {
-	client, err := r.clients.ask(ctx, clientID, func(ctx context.Context) (Client, error) { return r.cfg.Store.Client(ctx, clientID) })
+	client, err := r.clients.ask(ctx, clientID, r.clientsOf)
 	if errors.Is(err, licence.ErrNotFound) || err == nil && client.Disabled {
 		return Caller{}, ErrUnauthenticated
 	}
 	return client.caller(requestID), err
+}
+
+// clientsOf reads clients.
+func (r *Registry) clientsOf(ctx context.Context, ids []string) (map[string]Client, error) {
+	found := make(map[string]Client, len(ids))
+	for _, id := range ids {
+		client, err := r.cfg.Store.Client(ctx, id)
+		switch {
+		case err == nil:
+			found[id] = client
+		case !errors.Is(err, licence.ErrNotFound):
+			return nil, err
+		}
+	}
+	return found, nil
 }
 
 // PutClient registers or replaces a machine client; for the system alone.

@@ -81,6 +81,31 @@ func testLicence(t *testing.T, b Backend) {
 	wantError(t, "unknown licence in a transaction", err, licence.ErrNotFound)
 }
 
+// testLicences reads more licences than a store may look up at a time.
+func testLicences(t *testing.T, b Backend) {
+	want := map[licence.Identifier]registry.Record{}
+	var ids []string
+	for i := range 40 {
+		rec := record(i)
+		if i%2 == 0 {
+			insert(t, b, rec)
+			want[rec.Identifier] = rec
+		}
+		ids = append(ids, string(rec.Identifier))
+	}
+	for _, n := range []int{0, 1, 2, 40} {
+		found, err := b.Licences(t.Context(), ids[:n])
+		if err != nil || len(found) != (n+1)/2 {
+			t.Fatalf("%d licences, %d of which are there: %d, %v", n, (n+1)/2, len(found), err)
+		}
+		for _, got := range found {
+			if diff := cmp.Diff(got, want[got.Identifier]); diff != "" {
+				t.Errorf("licence differs (got, want):\n%s", diff)
+			}
+		}
+	}
+}
+
 func testNumberTaken(t *testing.T, b Backend) {
 	insert(t, b, record(1))
 	sameIdentifier, sameNumber, otherType, otherAuthority := record(2), record(3), record(4), record(5)

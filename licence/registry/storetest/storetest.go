@@ -43,6 +43,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"seals", testSeals},
 		{"consents", testConsents},
 		{"licence", testLicence},
+		{"licences", testLicences},
 		{"number taken", testNumberTaken},
 		{"status", testStatus},
 		{"status history", testHistory},
