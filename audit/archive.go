@@ -122,6 +122,36 @@ func WriteSegment(ctx context.Context, s Storage, policy *Policy, logID string, 
 	return segment, err
 }
 
+// ReadSegment is WriteSegment of a file that is there already, for whoever was stopped after
+// it was written: f must be a segment of the log that is on record, which it says, or the
+// one that would be next.
+func ReadSegment(ctx context.Context, s Storage, policy *Policy, logID string, f io.ReadSeeker, name string) (segment Segment, recorded bool, err error) {
+	if segment, err = readSegment(policy, f, name); err != nil {
+		return Segment{}, false, err
+	}
+	archived, err := s.Archived(ctx, logID)
+	if err != nil {
+		return Segment{}, false, fmt.Errorf("reading what is archived: %w", err)
+	}
+	if archived.find(segment) >= 0 {
+		return segment, true, nil
+	}
+	if segment.From != archived.To() {
+		return Segment{}, false, fmt.Errorf("%w: it begins with entry %d, and entries below %d are archived", ErrOutOfRange, segment.From, archived.To())
+	}
+	if err := eachPage(f, func(rows []Row) error { return compareLeaves(ctx, s, logID, rows) }); err != nil {
+		return Segment{}, false, err
+	}
+	approvers, err := ReadApprovers(ctx, s, logID, segment.To)
+	segment.Approvers = approvers.Keys()
+	return segment, false, err
+}
+
+// find returns which segment is that of a file; -1 when none is.
+func (a Archive) find(read Segment) int {
+	return slices.IndexFunc(a.Segments, func(own Segment) bool { return own.Digest == read.Digest && own.From == read.From && own.To == read.To })
+}
+
 // readSegment verifies an export from its beginning.
 func readSegment(policy *Policy, f io.ReadSeeker, name string) (Segment, error) {
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
@@ -152,7 +182,7 @@ func ReadBack(ctx context.Context, s Storage, policy *Policy, logID string, f io
 	if err != nil {
 		return fmt.Errorf("reading what is archived: %w", err)
 	}
-	i := slices.IndexFunc(archived.Segments, func(own Segment) bool { return own.Digest == read.Digest && own.From == read.From && own.To == read.To })
+	i := archived.find(read)
 	if i < 0 {
 		return fmt.Errorf("%w: no segment of log %s has SM3 %x", ErrNoEntry, logID, read.Digest)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -20,7 +21,7 @@ import (
 // logArchiveCmd moves the oldest entries of the log from the database into a file.
 type logArchiveCmd struct {
 	onRegister
-	Output string `short:"o" help:"File to write; it must not be there yet. Without it only rows that are archived already are removed." type:"path"`
+	Output string `short:"o" help:"File to write. One that this command left when it was stopped is verified and put on record. Without it only rows that are archived already are removed." type:"path"`
 	Before string `placeholder:"INDEX|YYYY-MM-DD" help:"Archive the entries below this index, or logged before this day, and the few more up to the next checkpoint."`
 	Origin string `help:"Name of a log that the present one succeeds, which is archived whole."`
 	Reason string `required:"" help:"Why, such as the rule on retention; it stands in the log."`
@@ -28,8 +29,8 @@ type logArchiveCmd struct {
 
 // Run archives. The order is: the file is durable and verified; the segment is on record and
 // logged; the removal is logged; rows are removed. Killed in between, the command may be
-// given again: a file without a record is of no use and may be deleted, and rows that a
-// recorded segment holds are removed the next time.
+// given again, word for word: a file that is whole is verified and goes on record unless it is
+// there, and rows that a recorded segment holds are removed the next time.
 func (a *logArchiveCmd) Run(ctx context.Context) error {
 	if a.Output != "" && a.Before == "" && a.Origin == "" {
 		return fmt.Errorf("%w: -o needs --before or --origin", errUsage)
@@ -50,28 +51,58 @@ func (a *logArchiveCmd) Run(ctx context.Context) error {
 
 // write makes the file and records it.
 func (a *logArchiveCmd) write(ctx context.Context, in *instance, logID string) error {
-	head, err := in.database.Head(ctx, logID)
+	policy, err := in.ownPolicy()
 	if err != nil {
 		return err
+	}
+	segment, recorded, err := a.there(ctx, in, logID, policy)
+	if errors.Is(err, fs.ErrNotExist) {
+		segment, err = a.made(ctx, in, logID, policy)
+	}
+	if err == nil && !recorded {
+		_, err = in.registry.ArchiveLog(ctx, registry.System("command-line"), logID, segment, a.Reason)
+	}
+	if err != nil {
+		return err
+	}
+	fmt.Printf("archived: %s\n", segment)
+	return nil
+}
+
+// there is the segment of a file that is there already, whole and durable as the name
+// says; recorded says that it is on record too.
+func (a *logArchiveCmd) there(ctx context.Context, in *instance, logID string, policy *audit.Policy) (s audit.Segment, recorded bool, err error) {
+	f, err := os.Open(a.Output)
+	if err != nil {
+		return s, false, err
+	}
+	defer f.Close()
+	if s, recorded, err = audit.ReadSegment(ctx, in.database, policy, logID, f, filepath.Base(a.Output)); err != nil {
+		err = fmt.Errorf("%w: -o %s is there already, and is not what this command left: %w", errUsage, a.Output, err)
+	}
+	return s, recorded, err
+}
+
+// made is the segment of a new file.
+func (a *logArchiveCmd) made(ctx context.Context, in *instance, logID string, policy *audit.Policy) (audit.Segment, error) {
+	head, err := in.database.Head(ctx, logID)
+	if err != nil {
+		return audit.Segment{}, err
 	}
 	to := head.Size
 	if a.Origin == "" {
 		if to, err = a.bound(ctx, in, head.Size); err != nil {
-			return err
+			return audit.Segment{}, err
 		}
 	}
-	segment, err := a.file(ctx, in, logID, to)
+	segment, err := a.file(ctx, in, logID, policy, to)
 	if errors.Is(err, audit.ErrOutOfRange) {
-		return fmt.Errorf("%w: nothing to archive below entry %d: %w", errUsage, to, err)
-	}
-	if err == nil {
-		_, err = in.registry.ArchiveLog(ctx, registry.System("command-line"), logID, segment, a.Reason)
+		err = fmt.Errorf("%w: nothing to archive below entry %d: %w", errUsage, to, err)
 	}
 	if err != nil {
-		return errors.Join(err, os.Remove(a.Output+".new"))
+		err = errors.Join(err, os.Remove(a.Output+".new"))
 	}
-	fmt.Printf("archived: %s\n", segment)
-	return nil
+	return segment, err
 }
 
 // bound is where the entries to archive end.
@@ -91,14 +122,7 @@ func (a *logArchiveCmd) bound(ctx context.Context, in *instance, size uint64) (u
 
 // file writes the segment beside its name, verifies it, and gives it the name once it is
 // durable and no hold is in its way.
-func (a *logArchiveCmd) file(ctx context.Context, in *instance, logID string, to uint64) (s audit.Segment, err error) {
-	if _, err := os.Lstat(a.Output); err == nil {
-		return s, fmt.Errorf("%w: -o %s is there already", errUsage, a.Output)
-	}
-	policy, err := in.ownPolicy()
-	if err != nil {
-		return s, err
-	}
+func (a *logArchiveCmd) file(ctx context.Context, in *instance, logID string, policy *audit.Policy, to uint64) (s audit.Segment, err error) {
 	f, err := os.OpenFile(a.Output+".new", os.O_RDWR|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return s, err

@@ -11,8 +11,17 @@ import (
 )
 
 // Replace writes a file beside the old one and renames it into place: after a crash
-// there is the old file or the new one. One caller at a time may replace a file.
-func Replace(file string, content []byte) error {
+// there is the old file or the new one. Those who replace files of one folder at once, in
+// other processes too, wait for each other, for they write beside under one name.
+func Replace(file string, content []byte) (err error) {
+	folder, err := os.Open(filepath.Dir(file))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, folder.Close()) }()
+	if err := Lock(folder); err != nil {
+		return err
+	}
 	f, err := os.Create(file + ".new")
 	if err != nil {
 		return err
@@ -24,7 +33,7 @@ func Replace(file string, content []byte) error {
 	if err := os.Rename(file+".new", file); err != nil {
 		return err
 	}
-	return Sync(filepath.Dir(file))
+	return folder.Sync()
 }
 
 // WriteNew writes a file that must not be there yet, for its owner alone. A crash
