@@ -54,9 +54,12 @@ generate: ## remake what is generated
 verify-generated: generate ## fail when something generated is not current
 	@test -z "$$(git status --porcelain -- $(GENERATED))" || { git --no-pager diff --stat -- $(GENERATED); git status --short -- $(GENERATED); echo 'these are not what make generate makes'; exit 1; }
 
+characters: tools fonts ## every character judged by FreeType and poppler, and docs/characters.md remade; some minutes
+	$(GO) test -count=1 -timeout 60m -run '^TestCharacters$$' ./licence/render/typeface -characters
+
 pdfsig: tools ## ask poppler's pdfsig about new cases of the corpus, then remake what is generated
 	$(GO) test -count=1 -run '^TestCorpus$$' ./verify -update
 	$(GO) test -count=1 -run '^TestPDFSig$$' ./verify -pdfsig
 	$(MAKE) generate
 
-.PHONY: help run build test wasm check bench faults interop fuzz fonts tools generate verify-generated pdfsig
+.PHONY: help run build test wasm check bench faults interop fuzz fonts tools generate verify-generated characters pdfsig

@@ -20,7 +20,9 @@ func badRune(r rune) (code, name string) {
 		return CodeControlCharacter, "control character"
 	case unicode.Is(unicode.Bidi_Control, r):
 		return CodeBidiControl, "bidirectional control"
-	case unicode.Is(unicode.Cf, r), unicode.Is(unicode.Variation_Selector, r), r == 0x034F, r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0:
+	case unicode.Is(unicode.Variation_Selector, r):
+		return CodeZeroWidth, "variation selector"
+	case unicode.Is(unicode.Cf, r), r == 0x034F, r == 0x115F, r == 0x1160, r == 0x3164, r == 0xFFA0:
 		return CodeZeroWidth, "invisible character"
 	case unicode.Is(unicode.Co, r):
 		return CodePrivateUse, "private-use character"

@@ -15,6 +15,7 @@ done
 if ! command -v postgres >/dev/null && ! compgen -G '/usr/lib/postgresql/*/bin/postgres' >/dev/null && [ -z "${ELICENCE_TEST_POSTGRES:-}" ]; then
 	missing+=(postgresql)
 fi
+[ -e /usr/include/freetype2/ft2build.h ] || missing+=(libfreetype-dev)
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)

@@ -114,14 +114,14 @@ func (c *Cut) Bytes() ([]byte, error) {
 
 // outline is the glyph's data in a glyf table of our em, without instructions.
 // Plain glyphs of fonts that share our em are copied; composite ones are drawn
-// out and others scaled.
+// out and others moved or scaled.
 func (g Glyph) outline() ([]byte, error) {
 	data := g.src.sfnt.Glyf.Get(g.id)
 	if len(data) < 12 {
 		return nil, nil
 	}
 	contours := int16(binary.BigEndian.Uint16(data))
-	if contours <= 0 || g.src.upem != Em {
+	if contours <= 0 || g.src.upem != Em || g.shift(data) != 0 {
 		return g.redrawn()
 	}
 	body := 10 + 2*int(contours)
@@ -148,10 +148,11 @@ func (g Glyph) redrawn() ([]byte, error) {
 	if len(c.EndPoints) == 0 {
 		return nil, nil
 	}
-	scale := func(v int16) int { return roundDiv(int(v)*Em, g.src.upem) }
+	scale := func(v, shift int) int { return roundDiv((v+shift)*Em, g.src.upem) }
+	shifts := [2]int{g.shift(g.src.sfnt.Glyf.Get(g.id)), 0} // along x, along y
 	out := binary.BigEndian.AppendUint16(nil, uint16(len(c.EndPoints)))
-	for _, v := range []int16{c.XMin, c.YMin, c.XMax, c.YMax} {
-		out = binary.BigEndian.AppendUint16(out, uint16(scale(v)))
+	for i, v := range []int16{c.XMin, c.YMin, c.XMax, c.YMax} {
+		out = binary.BigEndian.AppendUint16(out, uint16(scale(int(v), shifts[i%2])))
 	}
 	for _, end := range c.EndPoints {
 		out = binary.BigEndian.AppendUint16(out, end)
@@ -164,11 +165,12 @@ func (g Glyph) redrawn() ([]byte, error) {
 		}
 		out = append(out, flag)
 	}
-	for _, axis := range [][]int16{c.XCoordinates, c.YCoordinates} {
+	for i, axis := range [][]int16{c.XCoordinates, c.YCoordinates} {
 		last := 0
 		for _, v := range axis {
-			out = binary.BigEndian.AppendUint16(out, uint16(scale(v)-last))
-			last = scale(v)
+			at := scale(int(v), shifts[i])
+			out = binary.BigEndian.AppendUint16(out, uint16(at-last))
+			last = at
 		}
 	}
 	return out, nil

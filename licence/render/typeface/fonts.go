@@ -187,7 +187,19 @@ type Pather interface {
 
 // Outline gives the glyph's outline to p, in 1/1000 of the font size.
 func (g Glyph) Outline(p Pather) error {
-	return g.src.sfnt.Glyf.ToPath(p, g.id, 0, 0, 0, Em/float64(g.src.upem), font.NoHinting)
+	scale := Em / float64(g.src.upem)
+	x := float64(g.shift(g.src.sfnt.Glyf.Get(g.id))) * scale
+	return g.src.sfnt.Glyf.ToPath(p, g.id, 0, x, 0, scale, font.NoHinting)
+}
+
+// shift is how far to the right the outline, of these bytes, stands of where its
+// coordinates say: a glyph's left edge is at its left side bearing (ISO/IEC 14496-22,
+// hmtx), which a few glyphs have elsewhere.
+func (g Glyph) shift(outline []byte) int {
+	if len(outline) < 12 {
+		return 0
+	}
+	return int(g.src.sfnt.Hmtx.LeftSideBearing(g.id)) - int(int16(binary.BigEndian.Uint16(outline[2:])))
 }
 
 // Advance is the glyph's width in 1/1000 of the font size.

@@ -53,7 +53,9 @@ func badRune(r rune) (code, fault string) {
 		return licence.CodeControlCharacter, "control character"
 	case unicode.Is(unicode.Bidi_Control, r):
 		return licence.CodeBidiControl, "bidirectional control"
-	case unicode.In(r, unicode.Cf, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point):
+	case unicode.Is(unicode.Variation_Selector, r):
+		return licence.CodeZeroWidth, "variation selector"
+	case unicode.In(r, unicode.Cf, unicode.Other_Default_Ignorable_Code_Point):
 		return licence.CodeZeroWidth, "invisible character"
 	case unicode.Is(unicode.Co, r):
 		return licence.CodePrivateUse, "private-use character"
@@ -61,12 +63,22 @@ func badRune(r rune) (code, fault string) {
 		return licence.CodeBadCharacter, "unassigned character"
 	case unicode.Is(unicode.M, r):
 		return CodeUndrawable, "combining mark"
+	case unicode.Is(rightToLeft, r):
+		return CodeUndrawable, "right-to-left character"
 	case r >= 0x2600 && r <= 0x27BF, r >= 0x1F000 && r <= 0x1FAFF:
 		return licence.CodeBadCharacter, "pictograph"
 	case unicode.Is(unicode.Zs, r) && !IsSpace(r):
 		return licence.CodeBadCharacter, "special space"
 	}
 	return "", ""
+}
+
+// rightToLeft are the blocks of characters that are written to the left (UAX #9, class R
+// or AL unless it says otherwise). Nothing here orders or shapes them, and the Hebrew
+// letter in one of the fonts would come out of the page with controls around it.
+var rightToLeft = &unicode.RangeTable{
+	R16: []unicode.Range16{{Lo: 0x0590, Hi: 0x08FF, Stride: 1}, {Lo: 0xFB1D, Hi: 0xFDFF, Stride: 1}, {Lo: 0xFE70, Hi: 0xFEFF, Stride: 1}},
+	R32: []unicode.Range32{{Lo: 0x10800, Hi: 0x10FFF, Stride: 1}, {Lo: 0x1E800, Hi: 0x1EFFF, Stride: 1}},
 }
 
 // IsSpace reports whether r is one of the two spaces that are drawn as nothing.
