@@ -124,6 +124,11 @@ func (d *document) walkRendered(trailer value, signed int) (catalogue *object, e
 	if err := d.walkPages(catalogue.body.entry("Pages"), signed); err != nil {
 		return nil, err
 	}
+	if catalogue.body.has("Outlines") {
+		if err := d.walkOutline(catalogue.body.entry("Outlines")); err != nil {
+			return nil, err
+		}
+	}
 	return catalogue, d.walkAttachments(catalogue.body.entry("Names"))
 }
 

@@ -42,7 +42,7 @@ var (
 	trailerShape       = shapeOf(need(kindInteger, "Size"), need(kindReference, "Root", "Info"))
 	updateTrailerShape = shapeOf(trailerShape, need(kindInteger, "Prev"))
 	infoShape          = need(kindString, "Producer", "Title", "CreationDate", "ModDate")
-	catalogueShape     = shapeOf(is("Type", "Catalog"), need(kindReference, "Pages", "Metadata"), need(kindDictionary, "Names"), need(kindString, "Lang"))
+	catalogueShape     = shapeOf(is("Type", "Catalog"), need(kindReference, "Pages", "Metadata"), need(kindDictionary, "Names"), need(kindString, "Lang"), may(kindReference, "Outlines"))
 
 	signedCatalogueShape = shapeOf(catalogueShape, need(kindReference, "AcroForm"), need(kindDictionary, "Perms"))
 	pageTreeShape        = shapeOf(is("Type", "Pages"), need(kindArray, "Kids", "MediaBox"), need(kindInteger, "Count"))
@@ -60,6 +60,12 @@ var (
 	embeddedShape     = need(kindReference, "F")
 	embeddedFileShape = shapeOf(streamShape, is("Type", "EmbeddedFile"), need(kindDictionary, "Params"))
 	fileParamsShape   = need(kindInteger, "Size")
+)
+
+// Bookmarks: one level, one for each page (12.3.3).
+var (
+	outlineShape  = shapeOf(is("Type", "Outlines"), need(kindReference, "First", "Last"), need(kindInteger, "Count"))
+	bookmarkShape = shapeOf(need(kindString, "Title"), need(kindReference, "Parent"), need(kindArray, "Dest"), may(kindReference, "Prev", "Next"))
 )
 
 // Resources of the pages: one font and nothing else.

@@ -38,6 +38,30 @@ func replaceRendered(old, new string) func(*testing.T, []byte) []byte {
 	return editRendered(func(t *testing.T, e *pdftest.File) { e.Replace(t, 0, old, new) })
 }
 
+// marked edits the sample with bookmarks.
+func marked(old, new string) func(*testing.T, []byte) []byte {
+	return func(t *testing.T, _ []byte) []byte {
+		return replaceRendered(old, new)(t, render(t, func(d *pdf.Document) { d.Bookmarks = []string{"第1页", "第2页"} }))
+	}
+}
+
+// TestBookmarks: those that licence/render/pdf writes are read, signed and unsigned.
+func TestBookmarks(t *testing.T) {
+	rendered := render(t, func(d *pdf.Document) { d.Bookmarks = []string{"第1页", "第2页"} })
+	file, err := prepare(t, rendered, sampleOptions()).Finish(sampleDER)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := pdfsig.Read(file); err != nil {
+		t.Error(err)
+	}
+	edited := pdftest.Split(t, file) // the catalogue as the seal repeats it
+	edited.Replace(t, 1, "/Outlines 22 0 R", "/Outlines 23 0 R")
+	if _, err := pdfsig.Read(edited.Bytes()); err == nil {
+		t.Error("other bookmarks after the seal were accepted")
+	}
+}
+
 // renderingAttacks are renderings that are not ours: what PDF can do and we do not
 // use, and what somebody could plant for later.
 var renderingAttacks = []struct {
@@ -91,6 +115,19 @@ var renderingAttacks = []struct {
 	{"file longer than it says", replaceRendered("/Size 31>", "/Size 30>"), pdfsig.CodeStream},
 	{"second file name", replaceRendered("/F (licence.json)", "/F (licence.jsom)"), pdfsig.CodeAttachment},
 	{"second file name, empty", replaceRendered("/F (licence.json)", "/F ()"), pdfsig.CodeAttachment},
+	{"bookmarks for fewer pages", draw(func(d *pdf.Document) { d.Bookmarks = []string{"1"} }), pdfsig.CodeProfile},
+	{"bookmarks miscounted", marked("/Last 24 0 R /Count 2", "/Last 24 0 R /Count -2"), pdfsig.CodeProfile},
+	{"bookmark to another page", marked("[15 0 R /Fit]", "[13 0 R /Fit]"), pdfsig.CodeProfile},
+	{"bookmark to nowhere", marked("[15 0 R /Fit]", "[]"), pdfsig.CodeProfile},
+	{"bookmark to a spot", marked("[15 0 R /Fit]", "[15 0 R /FitH 9]"), pdfsig.CodeProfile},
+	{"bookmark by name", marked("[15 0 R /Fit]", "(here)"), pdfsig.CodeProfile},
+	{"bookmark with an action", marked("/Dest [15 0 R /Fit]", "/A <</S /URI /URI (x)>>"), pdfsig.CodeActiveContent},
+	{"bookmarks in a circle", marked("/Prev 23 0 R", "/Prev 23 0 R /Next 23 0 R"), pdfsig.CodeProfile},
+	{"bookmarks in a circle at once", marked("/Next 24 0 R", "/Next 23 0 R"), pdfsig.CodeObject},
+	{"bookmark of another parent", marked("/Parent 22 0 R /Prev", "/Parent 2 0 R /Prev"), pdfsig.CodeProfile},
+	{"bookmark before the first", marked("/Parent 22 0 R /Next", "/Parent 22 0 R /Prev 24 0 R /Next"), pdfsig.CodeProfile},
+	{"bookmarks that end early", marked("/Last 24 0 R", "/Last 23 0 R"), pdfsig.CodeProfile},
+	{"bookmarks below a bookmark", marked("/Prev 23 0 R", "/Prev 23 0 R /First 23 0 R /Last 23 0 R /Count 1"), pdfsig.CodeProfile},
 	{"name tree of one", replaceRendered("(0000) ", ""), pdfsig.CodeProfile},
 }
 

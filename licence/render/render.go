@@ -203,7 +203,15 @@ func (l *Layout) file(in Input, d *drawer, pages [][]byte) ([]byte, error) {
 		return nil, err
 	}
 	return pdf.Write(pdf.Document{Width: l.page.W * pt, Height: l.page.H * pt, Title: in.Licence.TypeName, CreatedAt: in.CreatedAt,
-		Metadata: metadata(in.Licence), Font: font, Backdrop: l.backdrop, Pages: pages, Attachments: in.Attachments}), nil
+		Metadata: metadata(in.Licence), Font: font, Backdrop: l.backdrop, Pages: pages, Bookmarks: bookmarks(len(pages)), Attachments: in.Attachments}), nil
+}
+
+// bookmarks are one for each of several pages.
+func bookmarks(pages int) (titles []string) {
+	for n := 1; n <= pages && pages > 1; n++ {
+		titles = append(titles, fmt.Sprintf("第%d页", n))
+	}
+	return titles
 }
 
 // slice draws the riding seal's slice on page i of n, counted from 0: at the right
@@ -238,15 +246,18 @@ func isPlain(s string) bool {
 	return true
 }
 
-// metadata is the XMP packet: identifier and type, no personal data.
+// metadata is the XMP packet: identifier, type and kind of holder, no personal data. The
+// last is of no known vocabulary; its namespace is the arc of object identifiers that
+// crypto/pki uses.
 func metadata(lic *licence.Licence) []byte {
 	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace
 	return []byte(`<?xpacket begin="` + "\ufeff" + `" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
-<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/">
+<rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:elicence="urn:oid:2.25.561737094#">
 <dc:identifier>` + escape(string(lic.Identifier)) + `</dc:identifier>
 <dc:type><rdf:Bag><rdf:li>` + escape(lic.TypeCode) + `</rdf:li></rdf:Bag></dc:type>
 <dc:title><rdf:Alt><rdf:li xml:lang="x-default">` + escape(lic.TypeName) + `</rdf:li></rdf:Alt></dc:title>
+<elicence:holderKind>` + string(lic.Holder.Kind()) + `</elicence:holderKind>
 </rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>`)
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -84,13 +85,42 @@ func TestText(t *testing.T) {
 // TestPlanes extracts a character of every kind that needs another font or a
 // private code point, alone and between others, in plain and bold faces.
 func TestPlanes(t *testing.T) {
-	for _, s := range []string{"䶮", "㛃", "𬭼", "𠅤", "𪚥", "𰻝", "𠮷野", "一𠅤二𪚥三𰻝𬭼", "﨎﨑", "〇々〆", "é·Ñ–Ω", "①㎡№", "‘单’“双”…—", "阿卜杜拉·买买提"} {
+	for _, s := range []string{"䶮", "㛃", "𬭼", "𠅤", "𪚥", "𰻝", "𠮷野", "一𠅤二𪚥三𰻝𬭼", "﨎﨑", "〇々〆", "é·Ñ–Ω", "①㎡№", "‘单’“双”…—", "阿卜杜拉·买买提", "阿卜杜拉・买买提", "阿卜杜拉‧买买提",
+		"Āzād Ömerǵülşen", "Lǚ Ǹg Ḿ Ẑhū ǎěǐǒǔǚ", "Nguyễn Thị Ệ", "臺灣體國龍龜黃邨峯", "喆堃瑠镕㑇囍𱁬"} {
 		lic := sample(t, "work-safety")
 		lic.Holder.Name = s
 		lic.Fields["principal"] = s + "甲" + s
 		out := mustRender(t, "work-safety", lic)
 		if text := extracted(t, out.PDF, "-raw"); strings.Count(text, s) < 3 {
 			t.Errorf("%q is not three times in %q", s, text)
+		}
+	}
+}
+
+// TestLongNames: holders' names of 50 characters are drawn whole on every layout, but on
+// one of A5 with half a line for the name, which says so.
+func TestLongNames(t *testing.T) {
+	for name := range layouts(t) {
+		for _, s := range []string{strings.Repeat("䶮𠅤𪚥𰻝𬭼", 10), strings.Repeat("阿卜杜拉·买买提伊力", 5), "Gulnar Ömerǵülşen Äzizova-Qurbanǵali of Ürümqi Şäh"} {
+			if n := utf8.RuneCountInString(s); n != 50 {
+				t.Fatalf("%q has %d characters", s, n)
+			}
+			lic := sample(t, name)
+			lic.Holder.Name = s
+			out, err := layouts(t)[name].Render(fonts(t), input(lic))
+			if name == "road-transport" {
+				if err == nil || !strings.Contains(err.Error(), "holder.name is too long") {
+					t.Errorf("%s, half a line: %v", name, err)
+				}
+				continue
+			}
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, s, err)
+				continue
+			}
+			if text := extracted(t, out.PDF, "-raw"); !strings.Contains(text, s) {
+				t.Errorf("%s: %q is not in %q", name, s, text)
+			}
 		}
 	}
 }
@@ -117,7 +147,11 @@ func TestFile(t *testing.T) {
 					t.Errorf("the file has %s", banned)
 				}
 			}
-			for _, want := range []string{"%PDF-1.7", "/Lang (zh-CN)", "<dc:identifier>1.2.156.3005.2."} {
+			kind := "<elicence:holderKind>" + string(sample(t, name).Holder.Kind()) + "</elicence:holderKind>"
+			if out.Pages > 1 != bytes.Contains(out.PDF, []byte("/Outlines ")) {
+				t.Errorf("bookmarks of %d pages: %t", out.Pages, out.Pages == 1)
+			}
+			for _, want := range []string{"%PDF-1.7", "/Lang (zh-CN)", "<dc:identifier>1.2.156.3005.2.", kind} {
 				if !bytes.Contains(out.PDF, []byte(want)) {
 					t.Errorf("the file lacks %s", want)
 				}
@@ -237,7 +271,12 @@ func TestRefused(t *testing.T) {
 		{"bidi isolate", holder, "\u2066张", "holder.name", licence.CodeBidiControl, "U+2066"},
 		{"zero width space", holder, "张\u200b三", "holder.name", licence.CodeZeroWidth, "U+200B"},
 		{"byte order mark", holder, "\ufeff张三", "holder.name", licence.CodeZeroWidth, "U+FEFF"},
-		{"variation selector", holder, "葛\U000E0100", "holder.name", licence.CodeZeroWidth, "U+E0100"},
+		{"ideographic variation", holder, "葛\U000E0100", "holder.name", licence.CodeZeroWidth, "variation selector U+E0100"},
+		{"standardised variation", holder, "㐂\uFE00", "holder.name", licence.CodeZeroWidth, "variation selector U+FE00"},
+		{"zero width joiner", holder, "张\u200d三", "holder.name", licence.CodeZeroWidth, "U+200D"},
+		{"soft hyphen", holder, "张\u00ad三", "holder.name", licence.CodeZeroWidth, "U+00AD"},
+		{"Hebrew", holder, "א", "holder.name", render.CodeUndrawable, "right-to-left"},
+		{"Uyghur", holder, "ئۇ", "holder.name", render.CodeUndrawable, "U+0626"},
 		{"hangul filler", holder, "张\u3164", "holder.name", licence.CodeZeroWidth, "U+3164"},
 		{"private use", holder, "\ue000", "holder.name", licence.CodePrivateUse, "U+E000"},
 		{"private use plane", holder, "\U000F0000", "holder.name", licence.CodePrivateUse, "U+F0000"},

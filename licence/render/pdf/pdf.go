@@ -43,6 +43,9 @@ type Document struct {
 	Backdrop Stream
 	// Pages holds the operators of each page, at least one.
 	Pages [][]byte
+	// Bookmarks are titles that lead to the pages, in their order (12.3.3): none, or one
+	// for each page.
+	Bookmarks []string
 	// Attachments are embedded in this order.
 	Attachments []Attachment
 }
@@ -84,8 +87,8 @@ func Deflate(data []byte) Stream {
 	return Stream{out.Bytes()}
 }
 
-// The first objects have fixed numbers; pages, each behind its content, and
-// attachments, each behind its data, follow.
+// The first objects have fixed numbers; pages, each behind its content, attachments,
+// each behind its data, and the bookmarks behind their root follow.
 const (
 	catalogue = 1 + iota
 	pageTree
@@ -119,13 +122,40 @@ func Write(d Document) []byte {
 		name := text(a.Name)
 		w.object("<</Type /Filespec /F %s /UF %s /Desc %s /EF <</F %d 0 R>>>>", name, name, text(a.Description), len(w.offsets)-1)
 	}
+	w.bookmarks(d)
 	return w.end()
+}
+
+// outline is the number of the root of the bookmarks.
+func (d Document) outline() int { return firstPage + 2*(len(d.Pages)+len(d.Attachments)) }
+
+// bookmarks writes the outline, one level of it.
+func (w *writer) bookmarks(d Document) {
+	root, n := d.outline(), len(d.Bookmarks)
+	if n == 0 {
+		return
+	}
+	w.object("<</Type /Outlines /First %d 0 R /Last %d 0 R /Count %d>>", root+1, root+n, n)
+	for i, title := range d.Bookmarks {
+		around := ""
+		if i > 0 {
+			around = fmt.Sprintf(" /Prev %d 0 R", root+i)
+		}
+		if i+1 < n {
+			around += fmt.Sprintf(" /Next %d 0 R", root+i+2)
+		}
+		w.object("<</Title %s /Parent %d 0 R%s /Dest [%d 0 R /Fit]>>", text(title), root, around, firstPage+2*i+1)
+	}
 }
 
 // front writes what stands before the font.
 func (w *writer) front(d Document) {
-	w.object("<</Type /Catalog /Pages %d 0 R /Lang (zh-CN) /Metadata %d 0 R /Names <</EmbeddedFiles <</Names [%s]>>>>>>",
-		pageTree, metadata, d.names())
+	outlines := ""
+	if len(d.Bookmarks) > 0 {
+		outlines = fmt.Sprintf(" /Outlines %d 0 R", d.outline())
+	}
+	w.object("<</Type /Catalog /Pages %d 0 R /Lang (zh-CN) /Metadata %d 0 R%s /Names <</EmbeddedFiles <</Names [%s]>>>>>>",
+		pageTree, metadata, outlines, d.names())
 	var kids []byte
 	for i := range d.Pages {
 		kids = fmt.Appendf(kids, "%d 0 R ", firstPage+2*i+1)

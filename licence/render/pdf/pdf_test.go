@@ -33,6 +33,7 @@ func document() pdf.Document {
 			[]byte("BT /F1 4 Tf 1 0 0 1 9 99 Tm <" + hex.String() + "> Tj ET\n"),
 			append(append(pdf.Span("甲𠮷"), "BT /F1 9 Tf 9 99 Td <0001> Tj ET\n"...), "EMC\n"...),
 		},
+		Bookmarks:   []string{"副本 (1)", "2"},
 		Attachments: []pdf.Attachment{{Name: "a (b).json", Description: `c\`, Data: []byte("{}")}, {Name: "e", Data: nil}},
 	}
 }
@@ -63,6 +64,9 @@ func TestWriteIsPDF(t *testing.T) {
 		if !strings.Contains(info, want) {
 			t.Errorf("pdfinfo does not say %q:\n%s", want, info)
 		}
+	}
+	if outline := judge(t, "mupdf-tools", "mutool", "show", "FILE", "outline"); outline != "|\t\"副本 (1)\"\t#page=1&view=Fit\n|\t\"2\"\t#page=2&view=Fit\n" {
+		t.Errorf("bookmarks: %q", outline)
 	}
 	if list := judge(t, "poppler-utils", "pdfdetach", "-list", "FILE"); !strings.Contains(list, "1: a (b).json\n2: e\n") {
 		t.Errorf("attachments: %s", list)
