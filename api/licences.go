@@ -157,6 +157,8 @@ type licenceJSON struct {
 	File          *fileJSON          `json:"file,omitempty"`
 	Metadata      json.RawMessage    `json:"metadata"`
 	Fields        json.RawMessage    `json:"fields"`
+	// MetadataPinyin is metadata-pinyin.json, as attached to the file.
+	MetadataPinyin json.RawMessage `json:"metadata_pinyin"`
 }
 
 // linksJSON are a version's links to its neighbours; absent where there is none.
@@ -184,10 +186,14 @@ func newLicenceJSON(v registry.View) (licenceJSON, error) {
 	if err != nil {
 		return licenceJSON{}, fmt.Errorf("writing licence data: %w", err)
 	}
+	pinyin, err := v.PinyinData()
+	if err != nil {
+		return licenceJSON{}, fmt.Errorf("writing the metadata in pinyin initials: %w", err)
+	}
 	l := licenceJSON{
 		Identifier: v.Identifier, Number: v.Number, TypeCode: v.TypeCode, TypeName: v.TypeName, Version: v.Version,
 		AsOf: v.AsOf.UTC(), Status: v.Status, TypeStatusCode: v.StatusCode, StatusReason: v.StatusReason, StatusAt: v.StatusAt.UTC(), linksJSON: newLinks(v), NewestVersion: v.Newest,
-		DataDigest: hex.EncodeToString(v.DataDigest[:]), File: newFileJSON(v.File),
+		DataDigest: hex.EncodeToString(v.DataDigest[:]), File: newFileJSON(v.File), MetadataPinyin: pinyin,
 	}
 	parts := struct {
 		Metadata *json.RawMessage `json:"metadata"`

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"net/http"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"elicence/audit"
+	"elicence/crypto/pdfsig"
 	"elicence/licence"
 	"elicence/licence/bundle"
 
@@ -27,6 +29,7 @@ func TestMainJob(t *testing.T) {
 		Status   string          `json:"status"`
 		Metadata json.RawMessage `json:"metadata"`
 		Fields   json.RawMessage `json:"fields"`
+		Pinyin   json.RawMessage `json:"metadata_pinyin"`
 		File     struct {
 			Digest string `json:"digest"`
 			Size   int    `json:"size"`
@@ -46,6 +49,9 @@ func TestMainJob(t *testing.T) {
 	}
 
 	a = w.do(ask{method: "GET", path: path + "/file", as: approval})
+	if f, err := pdfsig.Read(a.body); err != nil || !bytes.Equal(f.Attachments[licence.PinyinFile], l.Pinyin) {
+		t.Errorf("metadata_pinyin is not what is attached: %s, %v", l.Pinyin, err)
+	}
 	if digest := sm3.Sum(a.body); a.Header.Get("ETag") != `"`+hex.EncodeToString(digest[:])+`"` || a.Header.Get("ETag") != `"`+issued.FileDigest+`"` {
 		t.Errorf("ETag %s of a file with digest %x", a.Header.Get("ETag"), digest)
 	}

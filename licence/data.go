@@ -36,6 +36,18 @@ func (l *Licence) Data() ([]byte, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
+	b, err := MarshalCanonical(map[string]any{"fields": l.Fields, "format": dataFormat, "metadata": l.metadata()})
+	if err == nil && len(b) > maxDataBytes {
+		err = fmt.Errorf("licence: data larger than %d bytes", maxDataBytes)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+// metadata are the elements by their English names.
+func (l *Licence) metadata() map[string]any {
 	metadata := map[string]any{
 		"certificateName":                 l.TypeName,
 		"certificateTypeName":             l.TypeName,
@@ -65,14 +77,7 @@ func (l *Licence) Data() ([]byte, error) {
 	if coSealers != nil {
 		metadata[coSealersMember] = coSealers
 	}
-	b, err := MarshalCanonical(map[string]any{"fields": l.Fields, "format": dataFormat, "metadata": metadata})
-	if err == nil && len(b) > maxDataBytes {
-		err = fmt.Errorf("licence: data larger than %d bytes", maxDataBytes)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return b, nil
+	return metadata
 }
 
 // check reports the first thing in which the licence contradicts itself.

@@ -3,6 +3,7 @@ package licence_test
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -40,6 +41,34 @@ func TestDataGolden(t *testing.T) {
 	}
 	if l, err := licence.ParseData([]byte(want)); err != nil || l.Holder.Name != "杭州市云栖样例实验小学" {
 		t.Errorf("%v, %v", l, err)
+	}
+}
+
+// TestPinyinDataGolden holds the other form still, and to the first one.
+func TestPinyinDataGolden(t *testing.T) {
+	l := issue(t, "food-canteen")
+	got, err := l.PinyinData()
+	if want := readFile(t, "testdata/example/metadata-pinyin.json"); err != nil || string(got) != want {
+		t.Errorf("%v\n%s", err, cmp.Diff(string(got), want))
+	}
+	l.ExpiresOn = licence.Date{}
+	if got, err = l.PinyinData(); err != nil || bytes.Contains(got, []byte("ZZYXQJZRQ")) {
+		t.Errorf("without a last day: %s, %v", got, err)
+	}
+}
+
+// TestPinyinDataOfFullLicence: what Data accepts has a pinyin form, at the limit too.
+func TestPinyinDataOfFullLicence(t *testing.T) {
+	l := issue(t, "food-canteen")
+	l.Fields = map[string]any{}
+	for i := range 1000 {
+		l.Fields[fmt.Sprintf("a%d", i)] = strings.Repeat("y", 128)
+	}
+	if _, err := l.Data(); err != nil {
+		t.Fatal(err)
+	}
+	if b, err := l.PinyinData(); err != nil || bytes.Count(b, []byte(`"KZ_a`)) != 1000 {
+		t.Errorf("%d bytes, %v", len(b), err)
 	}
 }
 

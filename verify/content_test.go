@@ -36,7 +36,7 @@ func contentCases() []fileCase {
 		differs("signer's name", "as readers show it", replace("/Name <feff6d4b", "/Name <feff6d4c")),
 		differs("page drawn anew", "", redrawn(0, "12 0 obj\n", "", "0 0 300 300 re f\n")),
 		differs("backdrop drawn anew", "", redrawn(0, "11 0 obj\n", "", "0.9 g 0 0 595 842 re f\n")),
-		differs("seal drawn anew", "another picture on the page, the sealed one untouched", redrawn(1, "22 0 obj\n", drawing, "0 1 0 RG 5 5 100 100 re S\n")),
+		differs("seal drawn anew", "another picture on the page, the sealed one untouched", redrawn(1, "24 0 obj\n", drawing, "0 1 0 RG 5 5 100 100 re S\n")),
 		differs("seal moved", "to another place on the page, with the tables put right", edit(in(1, "[300 100 413.386 213.386]", "[100 100 213.386 213.386]"))),
 		on(twoSeals, differs("number in the title under two seals", "", number)),
 		{name: "number in the title under PAdES and seal", base: padesAndSeal, tamper: number, want: verify.TotalFailed, sub: verify.SigCryptoFailure,

@@ -42,6 +42,22 @@ func dataCases() []fileCase {
 	half := now.Add(-30 * time.Minute)
 	return []fileCase{
 		failed("no licence data", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "licence.json") })),
+		failed("no pinyin form", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "metadata-pinyin.json") })),
+		failed("another file for the pinyin form", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) {
+			f["extra.txt"] = f["metadata-pinyin.json"]
+			delete(f, "metadata-pinyin.json")
+		})),
+		failed("name in the pinyin form altered", verify.SigConstraintsFailure, attached, "pinyin_differs", attach(func(f map[string][]byte) {
+			f["metadata-pinyin.json"] = replaceOnce(f["metadata-pinyin.json"], "䶮记", "龙记")
+		})),
+		failed("pinyin form with an element more", verify.SigConstraintsFailure, attached, "pinyin_differs", attach(func(f map[string][]byte) {
+			f["metadata-pinyin.json"] = replaceOnce(f["metadata-pinyin.json"], `{"CZZT"`, `{"AAA":"","CZZT"`)
+		})),
+		failed("pinyin form without a field", verify.SigConstraintsFailure, attached, "pinyin_differs", attach(func(f map[string][]byte) {
+			f["metadata-pinyin.json"] = replaceOnce(f["metadata-pinyin.json"], `"KZ_address":"测试市测试路1号",`, "")
+		})),
+		failed("pinyin form not canonical", verify.SigConstraintsFailure, attached, "pinyin_differs",
+			attach(func(f map[string][]byte) { f["metadata-pinyin.json"] = append(f["metadata-pinyin.json"], '\n') })),
 		failed("no QR message", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "qr.cbor") })),
 		failed("no certificate", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { delete(f, "qr-signer.cer") })),
 		failed("one file more", verify.FormatFailure, attached, "attachments_wrong", attach(func(f map[string][]byte) { f["extra.txt"] = []byte("x") })),

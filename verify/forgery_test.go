@@ -202,9 +202,9 @@ func isaCases() []fileCase {
 		}, revisions),
 		forgery("body without table", "", add("1 0 obj\n<</Type /Catalog>>\nendobj\n"), revisions),
 		forgery("body and trailer without table", "", add("1 0 obj\n<</Type /Catalog>>\nendobj\ntrailer\n<</Root 1 0 R>>\n"), revisions),
-		forgery("trailer alone", "", add("trailer\n<</Size 24 /Root 1 0 R>>\nstartxref\n0\n%%EOF\n"), revisions),
+		forgery("trailer alone", "", add("trailer\n<</Size 26 /Root 1 0 R>>\nstartxref\n0\n%%EOF\n"), revisions),
 		forgery("cross-reference stream", "an update with a table of the other kind",
-			add("24 0 obj\n<</Type /XRef /Size 25 /W [1 2 1] /Root 1 0 R /Length 0>>\nstream\n\nendstream\nendobj\nstartxref\n9\n%%EOF\n"), revisions),
+			add("26 0 obj\n<</Type /XRef /Size 27 /W [1 2 1] /Root 1 0 R /Length 0>>\nstream\n\nendstream\nendobj\nstartxref\n9\n%%EOF\n"), revisions),
 		forgery("one byte", "", add("\n"), revisions),
 		forgery("end of file marker", "", add("%%EOF\n"), revisions),
 		forgery("comment", "", add("% 已年检\n"), revisions),
@@ -249,7 +249,7 @@ func moveRange(signature int) tampering {
 func wrap(signature int) tampering {
 	return func(b *bench, file []byte) []byte {
 		start, end := gap(b, file, signature)
-		evil := "12 0 obj\n<</Length 0>>\nstream\n\nendstream\nendobj\nxref\n0 1\n0000000000 65535 f \ntrailer\n<</Root 1 0 R /Size 25>>\nstartxref\n9\n%%EOF\n"
+		evil := "12 0 obj\n<</Length 0>>\nstream\n\nendstream\nendobj\nxref\n0 1\n0000000000 65535 f \ntrailer\n<</Root 1 0 R /Size 27>>\nstartxref\n9\n%%EOF\n"
 		ranges := fmt.Sprintf("\n/ByteRange [0 %d %d %-10d]>>\nendobj\n", start, end+len(evil)+60, len(file)-end)
 		between := ranges + evil
 		between += string(bytes.Repeat([]byte(" "), len(evil)+60-len(between)))

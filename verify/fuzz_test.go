@@ -91,13 +91,14 @@ func FuzzVerifyAttached(f *testing.F) {
 	r.token = nil
 	good := r.attachments(f)
 	v := &verify.Verifier{Anchors: p.Anchors}
-	f.Add(good["licence.json"], good["qr.cbor"], good["qr-signer.cer"])
-	f.Add([]byte("{}"), []byte{0xd2, 0x84}, p.SealSigner.Certificate.Raw)
-	f.Fuzz(func(t *testing.T, data, message, cert []byte) {
+	f.Add(good["licence.json"], good["metadata-pinyin.json"], good["qr.cbor"], good["qr-signer.cer"])
+	f.Add([]byte("{}"), []byte("{}"), []byte{0xd2, 0x84}, p.SealSigner.Certificate.Raw)
+	f.Fuzz(func(t *testing.T, data, pinyin, message, cert []byte) {
 		file := r.sealOn(t, pdf.Write(pdf.Document{Width: 595, Height: 842, CreatedAt: sealedAt, Pages: [][]byte{[]byte("0 0 9 9 re f\n")},
-			Attachments: []pdf.Attachment{{Name: "licence.json", Data: data}, {Name: "qr.cbor", Data: message}, {Name: "qr-signer.cer", Data: cert}}}),
+			Attachments: []pdf.Attachment{{Name: "licence.json", Data: data}, {Name: "metadata-pinyin.json", Data: pinyin},
+				{Name: "qr.cbor", Data: message}, {Name: "qr-signer.cer", Data: cert}}}),
 			pdfsig.Options{Page: 1, X: 300, Y: 100})
-		same := bytes.Equal(data, good["licence.json"]) && bytes.Equal(message, good["qr.cbor"]) && bytes.Equal(cert, good["qr-signer.cer"])
+		same := bytes.Equal(data, good["licence.json"]) && bytes.Equal(pinyin, good["metadata-pinyin.json"]) && bytes.Equal(message, good["qr.cbor"]) && bytes.Equal(cert, good["qr-signer.cer"])
 		if r := judge(t, v, file); (r.Indication == verify.TotalPassed) != same {
 			t.Errorf("attached files are the good ones: %t, and the file is %s", same, r.Indication)
 		}

@@ -11,10 +11,11 @@ import (
 
 // The files attached to every licence file, and no others.
 const (
-	attachedData      = "licence.json"  // the licence data
-	attachedQR        = "qr.cbor"       // the QR message, as drawn
-	attachedQRSigner  = "qr-signer.cer" // the QR signer's certificate, DER
-	attachedFileCount = 3
+	attachedData      = "licence.json"     // the licence data
+	attachedPinyin    = licence.PinyinFile // the same under other names
+	attachedQR        = "qr.cbor"          // the QR message, as drawn
+	attachedQRSigner  = "qr-signer.cer"    // the QR signer's certificate, DER
+	attachedFileCount = 4
 )
 
 // checkAttachedData reads the attached files and compares QR payload and licence
@@ -22,9 +23,9 @@ const (
 func (s *session) checkAttachedData() {
 	files := s.file.Attachments
 	data, message := files[attachedData], files[attachedQR]
-	if len(files) != attachedFileCount || data == nil || message == nil || files[attachedQRSigner] == nil {
-		s.set(CheckAttachedData, "attachments_wrong", fmt.Sprintf("%d attached files; want %s, %s, %s",
-			len(files), attachedData, attachedQR, attachedQRSigner))
+	if len(files) != attachedFileCount || data == nil || message == nil || files[attachedQRSigner] == nil || files[attachedPinyin] == nil {
+		s.set(CheckAttachedData, "attachments_wrong", fmt.Sprintf("%d attached files; want %s, %s, %s, %s",
+			len(files), attachedData, attachedPinyin, attachedQR, attachedQRSigner))
 		return
 	}
 	s.dataDigest = digest(data)
@@ -41,7 +42,8 @@ func (s *session) checkAttachedData() {
 	}
 }
 
-// compareWithQR compares the QR payload with the one that the licence data gives.
+// compareWithQR compares the QR payload with the one that the licence data gives, and
+// then the data's other form.
 func (s *session) compareWithQR(want licence.QRPayload) {
 	got := s.qr.Payload
 	evidence := fmt.Sprintf("SM3 of %s %x; digest in the QR code %x", attachedData, want.DataDigest, got.DataDigest)
@@ -57,6 +59,11 @@ func (s *session) compareWithQR(want licence.QRPayload) {
 	}
 	if got != want {
 		s.set(CheckAttachedData, "qr_data_differ", evidence+"; the identifier, type, number, name or a date differs")
+		return
+	}
+	// Programs may read the pinyin form alone: it has to say the same.
+	if pinyin, err := s.licence.PinyinData(); err != nil || !bytes.Equal(pinyin, s.file.Attachments[attachedPinyin]) {
+		s.set(CheckAttachedData, "pinyin_differs", evidence+fmt.Sprintf("; %s is not what %s gives", attachedPinyin, attachedData))
 		return
 	}
 	s.set(CheckAttachedData, "attached_data_ok", evidence+"; identifier, type, number, name and dates are equal")

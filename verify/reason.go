@@ -212,6 +212,8 @@ func dataReason(code string) (r reason, ok bool) {
 		r = failed(FormatFailure, "文件所附的证照数据残缺或被改动，无法读取。"+askZH, "The attached licence data is damaged or was altered, and cannot be read. "+askEN)
 	case "data_digest_differs":
 		r = failed(HashFailure, "二维码属于另一份证照，与文件所附数据对不上。"+askZH, "The QR code belongs to other data than the file carries. "+askEN)
+	case "pinyin_differs":
+		r = failed(SigConstraintsFailure, "文件所附的两份证照数据互相矛盾。"+askZH, "The two forms of the licence data in the file contradict each other. "+askEN)
 	case "qr_data_differ":
 		r = failed(SigConstraintsFailure, "二维码里的内容与文件所附的证照数据不同。"+askZH, "What the QR code says differs from the attached licence data. "+askEN)
 	}

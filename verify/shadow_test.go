@@ -79,7 +79,7 @@ func shadowCases() []fileCase {
 		forgery("hide, done", "an update empties the content of the page", update("12 0 obj\n"+hiddenStream("")+"\nendobj\n"), revisions),
 		forgery("hide and replace, prepared", "a second page tree lies in the sealed file", plant(otherPages), object),
 		forgery("hide and replace, done", "an update makes the second page tree the document's",
-			then(plant(otherPages), update("1 0 obj\n<</Type /Catalog /Pages 20 0 R>>\nendobj\n")), object),
+			then(plant(otherPages), update("1 0 obj\n<</Type /Catalog /Pages 22 0 R>>\nendobj\n")), object),
 		forgery("second catalogue prepared", "", plant("<</Type /Catalog /Pages 2 0 R>>"), object),
 		forgery("layer", "optional content, which a reader may hide", planted("<</Type /OCG /Name (hidden)>>", catalogueStart, "/OCProperties <</OCGs [%d 0 R]>> "), pdfsig.CodeOptionalContent),
 		forgery("layer in the resources", "", planted("<</Type /OCG /Name (hidden)>>", "<</Font <</F1 6 0 R>>", " /Properties <</L1 %d 0 R>>"), pdfsig.CodeOptionalContent),
@@ -186,7 +186,7 @@ func annotationCases() []fileCase {
 			n := f.Add(1, "<</Type /Annot /Subtype /Widget /FT /Sig /T (Seal2) /F 132 /P 13 0 R /Rect [0 0 0 0]>>")
 			f.Replace(b.t, 1, "/Fields [", fmt.Sprintf("/Fields [%d 0 R ", n))
 		}), field),
-		forgery("certification removed", "", resealed(in(1, "/Perms <</DocMDP 23 0 R>>", "")), profile),
+		forgery("certification removed", "", resealed(in(1, "/Perms <</DocMDP 25 0 R>>", "")), profile),
 		forgery("certification allows forms", "", resealed(in(1, "/P 1 /V", "/P 2 /V")), update),
 		forgery("certification of nobody", "", resealed(in(1, "/Perms <<", "/Other <<")), profile),
 		on(twoSeals, forgery("annotation after two seals", "", annotated, pdfsig.CodeRevisions)),

@@ -212,7 +212,9 @@ func attachments(t testing.TB, p *cryptotest.PKI, l *licence.Licence) []pdf.Atta
 	must(t, err)
 	message, err := payload.Message(id, raw)
 	must(t, err)
-	return []pdf.Attachment{{Name: "licence.json", Data: data}, {Name: "qr.cbor", Data: message},
+	pinyin, err := l.PinyinData()
+	must(t, err)
+	return []pdf.Attachment{{Name: "licence.json", Data: data}, {Name: licence.PinyinFile, Data: pinyin}, {Name: "qr.cbor", Data: message},
 		{Name: "qr-signer.cer", Data: p.QR.Certificate.Raw}}
 }
 

@@ -98,10 +98,15 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 	if s.qr, err = licence.NewQRText(r.cfg.PublicURL, message); err != nil {
 		return err
 	}
+	pinyin, err := s.lic.PinyinData()
+	if err != nil {
+		return err
+	}
 	s.out, err = r.cfg.Layouts[s.item.Layout].Render(r.cfg.Fonts, render.Input{
 		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.own().key.Picture,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
+			{Name: licence.PinyinFile, Description: "Metadata in pinyin initials", Data: pinyin},
 			{Name: "qr.cbor", Description: "Signed QR message", Data: message},
 			{Name: attachedQRSigner, Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
 		},

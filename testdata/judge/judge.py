@@ -253,6 +253,20 @@ def check_text(path, licence, entry):
             need(any(f in text for f in forms(s)), "pdftotext lacks %s: %s" % (key, s))
 
 
+# GB/T 36903: elements by their pinyin initials.
+PINYIN = {"ZZMC": "Name", "ZZLXDM": "TypeCode", "ZZBH": "Number", "ZZBS": "Identifier", "ZZBFJG": "IssuingAuthorityName",
+          "ZZBFJGDM": "IssuingAuthorityCode", "ZZBFRQ": "IssuedDate", "CZZT": "HolderName", "CZZTDM": "HolderCode", "CZZTDMLX": "HolderTypeName",
+          "CZZTDMLXDM": "HolderTypeCode", "ZZYXQQSRQ": "EffectiveDate", "ZZYXQJZRQ": "ExpiringDate"}
+
+
+def check_pinyin(licence, pinyin):
+    """The metadata in pinyin initials say what the licence data says, and no more."""
+    meta = licence["metadata"]
+    want = {code: meta["certificate" + name] for code, name in PINYIN.items() if "certificate" + name in meta}
+    want.update(("KZ_" + key, value) for key, value in licence["fields"].items())
+    need(pinyin == want, "metadata-pinyin.json differs from licence.json")
+
+
 def judge(path, entry, binary):
     """Judges a licence, and returns how many signatures it bears."""
     with tempfile.TemporaryDirectory() as tmp:
@@ -269,8 +283,9 @@ def judge(path, entry, binary):
         check_signature("QR", os.path.join(cut, "qr-signer.pem"), parts["qr-tbs.der"], parts["qr-signature.der"], tmp)
         code, _, err = run("pdfdetach", "-saveall", "-o", tmp, path)
         need(code == 0, "pdfdetach: " + err)
-        for name in ("licence.json", "qr.cbor"):
+        for name in ("licence.json", "metadata-pinyin.json", "qr.cbor"):
             need(read(os.path.join(tmp, name)) == parts[name], "pdfdetach finds another " + name)
+        check_pinyin(licence, json.loads(parts["metadata-pinyin.json"]))
         check_qr(path, licence, entry, parts, tmp)
         check_text(path, licence, entry)
     code, out, err = run("qpdf", "--check", path)
