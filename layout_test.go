@@ -80,6 +80,7 @@ var confined = map[string]string{
 // confinedToTests names outside modules that no program links, and the only packages
 // whose tests may import them.
 var confinedToTests = map[string]string{
+	"codeberg.org/go-pdf":  "licence/render", // whose benchmark it stands beside
 	"github.com/digitorus": "crypto/pdfsig/pades",
 	"github.com/pdfcpu":    "", // of nobody
 }
