@@ -194,7 +194,10 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 			if err := tx.SetFile(ctx, s.rec.Identifier, file); err != nil {
 				return err
 			}
-			return tx.AnswerKey(ctx, s.rec.Client, s.rec.IdempotencyKey, answer)
+			if err := tx.AnswerKey(ctx, s.rec.Client, s.rec.IdempotencyKey, answer); err != nil {
+				return err
+			}
+			return s.rec.settle(ctx, tx, answer)
 		},
 	})
 	return issued, receipt, err

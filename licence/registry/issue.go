@@ -25,6 +25,8 @@ type IssueRequest struct {
 	Key string
 	// Body is the request as it was received, JSON; its issuing authority is the caller's.
 	Body []byte
+	// item says that it is an item of a batch, whose key has a form of its own.
+	item bool
 }
 
 // asked is a checked request.
@@ -33,6 +35,8 @@ type asked struct {
 	body [32]byte // SM3 of the body
 	licence.Request
 	use Use
+	// item says that it is an item of a batch.
+	item bool
 	// op makes a new version of the licence id; empty for a new licence.
 	op licence.Operation
 	id licence.Identifier
@@ -61,7 +65,7 @@ var errClaimed = errors.New("idempotency key is already claimed")
 // same key. Errors: *licence.RequestError, ErrForbidden, ErrKeyReused, ErrRunning,
 // *SealFault, licence.ErrNumberTaken, ErrUnfinished, ErrTimestampAwaited, ErrLog.
 func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued, audit.Receipt, error) {
-	a := asked{key: q.Key, body: sm3.Sum(q.Body)}
+	a := asked{key: q.Key, body: sm3.Sum(q.Body), item: q.item}
 	attempt := access{action: ActionIssue, digest: a.body[:]}
 	attempt.check = func() error {
 		defer func() { attempt.object, attempt.use, attempt.holder = a.TypeCode, a.use, a.Holder }()
@@ -72,6 +76,10 @@ func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued,
 
 // carryOut takes an attempt through the order of issue, its step 1 being the gate.
 func (r *Registry) carryOut(ctx context.Context, c Caller, attempt *access, a *asked) (Issued, audit.Receipt, error) {
+	if !a.item {
+		r.interactive.Add(1)
+		defer r.interactive.Add(-1)
+	}
 	receipt, err := r.gate(ctx, c, attempt)
 	if err != nil {
 		return Issued{}, receipt, err
@@ -99,7 +107,7 @@ func (r *Registry) carryOut(ctx context.Context, c Caller, attempt *access, a *a
 // checkIssue is step 1's check: the request itself, seal, characters, boxes and
 // QR symbol, with the widest number and identifier the reservation could give.
 func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *asked) error {
-	if err := checkKey(q.Key); err != nil {
+	if err := a.checkKey(); err != nil {
 		return err
 	}
 	request, aCase, err := licence.ParseRequest(q.Body, r.cfg.Catalogue, c.Authority, r.today())
@@ -179,6 +187,14 @@ func (r *Registry) checkDrawable(item *licence.CatalogueItem, a *asked) error {
 	}
 	_, err = licence.FitQRPayload(licence.NewQRPayload(widest, nil), r.cfg.PublicURL)
 	return err
+}
+
+// checkKey bounds the idempotency key, unless it is the register's own.
+func (a *asked) checkKey() error {
+	if a.item {
+		return nil
+	}
+	return checkKey(a.key)
 }
 
 // checkKey bounds an idempotency key: 1 to 128 printable ASCII characters.

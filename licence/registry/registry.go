@@ -33,6 +33,11 @@
 // are used again, each behind a log entry of its own. A file stored before step 6 committed is garbage that nothing refers
 // to. A crash after 6 leaves a valid licence; the retry gets its answer.
 //
+// A batch is many of these, each with a key of the register's own, which no request from outside
+// can have. The item is settled in the transaction of step 6, so that it is either to be done or
+// done; a crash before that leaves it claimed, and it is claimed again when its lease has lapsed.
+// A crash while a batch comes in leaves items that nobody works on, and that are forgotten.
+//
 // # Invariants
 //
 //   - every identifier ever reserved is pending, voided, or was issued; none is used twice
@@ -53,6 +58,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"elicence/audit"
@@ -140,6 +146,8 @@ type Registry struct {
 	clients together[Client]
 	// licences is what verifications ask of the register at once.
 	licences together[Record]
+	// interactive is how many callers wait for a licence, items of batches not counted.
+	interactive atomic.Int32
 }
 
 // New returns a Registry over c. It is an error when a catalogue item names a

@@ -75,8 +75,11 @@ func (r *Registry) change(ctx context.Context, c Caller, op licence.Operation, i
 		},
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			var err error
-			if first, err = r.takeStatusKey(ctx, tx, c, id, q); err != nil || first != nil {
+			if first, err = r.takeOnce(ctx, tx, c, q.Key, q.Body); err != nil || first != nil {
 				e.Code = "repeated"
+				return err
+			}
+			if err := tx.BindKey(ctx, c.Principal, q.Key, id); err != nil {
 				return err
 			}
 			return r.applyChange(ctx, tx, c, changed, q, op)
@@ -103,20 +106,17 @@ func mayChange(c Caller, rec *Record, found error) error {
 	return nil
 }
 
-// takeStatusKey claims the key of a change, or returns the first answer to it.
-// Claim, change and answer are one transaction, so a key is never half done.
-func (r *Registry) takeStatusKey(ctx context.Context, tx Tx, c Caller, id licence.Identifier, q StatusRequest) ([]byte, error) {
-	claim, err := r.takeKey(ctx, tx, c, q.Key, q.Body)
+// takeOnce claims the key of a change, or returns the first answer to it. Claim, change
+// and answer are one transaction, so a key is never half done.
+func (r *Registry) takeOnce(ctx context.Context, tx Tx, c Caller, key string, body [32]byte) ([]byte, error) {
+	claim, err := r.takeKey(ctx, tx, c, key, body)
 	if errors.Is(err, errClaimed) && claim.Answer != nil {
 		return claim.Answer, nil
 	}
 	if errors.Is(err, errClaimed) {
 		return nil, ErrRunning
 	}
-	if err != nil {
-		return nil, err
-	}
-	return nil, tx.BindKey(ctx, c.Principal, q.Key, id)
+	return nil, err
 }
 
 // applyChange is the change itself.

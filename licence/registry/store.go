@@ -17,6 +17,7 @@ import (
 // Implementations encrypt Record.Data and holder codes at rest and look holders
 // up by a keyed index. Methods return licence.ErrNotFound when there is no such row.
 type Store interface {
+	BatchStore
 	// Client returns a registered machine client.
 	Client(ctx context.Context, id string) (Client, error)
 	// Grant returns what client may reuse of licences of typeCode.
@@ -86,6 +87,7 @@ type Store interface {
 // operation or not at all. No method has an effect outside the transaction,
 // because a batch is run again whole after a serialization failure.
 type Tx interface {
+	BatchTx
 	// PutClient registers a client, or replaces it.
 	PutClient(ctx context.Context, c Client) error
 	// PutGrant registers a grant, or replaces the one for the same client and type.

@@ -19,6 +19,8 @@ type VersionRequest struct {
 	Key string
 	// Body is the request as it was received, JSON; see licence.ParseVersionRequest.
 	Body []byte
+	// item says that it is an item of a batch, whose key has a form of its own.
+	item bool
 }
 
 // Amend issues a licence anew with what it states changed (变更).
@@ -53,13 +55,13 @@ func (r *Registry) Transfer(ctx context.Context, c Caller, id licence.Identifier
 func (r *Registry) replace(ctx context.Context, c Caller, op licence.Operation, id licence.Identifier, q VersionRequest) (Issued, audit.Receipt, error) {
 	rec, found := r.cfg.Store.Licence(ctx, id)
 	body := sm3.Sum(q.Body)
-	a := asked{key: q.Key, op: op, id: id,
+	a := asked{key: q.Key, op: op, id: id, item: q.item,
 		// The same words about another licence, or to another end, are another request.
 		body: sm3.Sum(fmt.Appendf(nil, "%s\n%s\n%s", op, id, body[:]))}
 	attempt := access{action: audit.Action(op), object: string(id), holder: rec.Holder, digest: a.body[:], purposeField: "reason"}
 	attempt.check = func() error {
 		defer func() { attempt.use = a.use }()
-		if err := errors.Join(mayChange(c, &rec, found), checkKey(q.Key)); err != nil {
+		if err := errors.Join(mayChange(c, &rec, found), a.checkKey()); err != nil {
 			return err
 		}
 		return r.checkReplace(ctx, c, &rec, q.Body, &a)

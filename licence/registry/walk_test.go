@@ -35,18 +35,20 @@ import (
 // noAccess are the exported functions of the package that are no access to the register,
 // with the reason of each. What is neither here nor in operations fails the walk.
 var noAccess = map[string]string{
-	"Registry.CallerFor":  "says who a token is of that was checked; the request that it came with is the access",
-	"Registry.MayArchive": "tells whoever archives whether a hold is in force; shows nothing of a licence",
-	"Registry.Reporter":   "tells who seals reports: the configuration",
-	"Registry.Seal":       "seals are on public record",
-	"Registry.Seals":      "seals are on public record",
-	"Registry.SealStates": "tells whether seals can be used, for those who watch; shows nothing of a licence",
-	"Registry.Share":      "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
-	"Registry.Shared":     "the same",
-	"Registry.Consents":   "consents are on public record, like the seals",
-	"Lookup.ByFile":       "exists only inside Verify, whose entry covers it",
-	"Lookup.ByIdentifier": "exists only inside Verify, whose entry covers it",
-	"Lookup.StatusAsOf":   "exists only inside Verify, whose entry covers it",
+	"Registry.CallerFor":   "says who a token is of that was checked; the request that it came with is the access",
+	"Registry.MayArchive":  "tells whoever archives whether a hold is in force; shows nothing of a licence",
+	"Registry.Reporter":    "tells who seals reports: the configuration",
+	"Registry.Seal":        "seals are on public record",
+	"Registry.Seals":       "seals are on public record",
+	"Registry.SealStates":  "tells whether seals can be used, for those who watch; shows nothing of a licence",
+	"Registry.WorkBatches": "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
+	"Registry.TidyBatches": "forgets batches whose time is over; nothing of a licence",
+	"Registry.Share":       "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
+	"Registry.Shared":      "the same",
+	"Registry.Consents":    "consents are on public record, like the seals",
+	"Lookup.ByFile":        "exists only inside Verify, whose entry covers it",
+	"Lookup.ByIdentifier":  "exists only inside Verify, whose entry covers it",
+	"Lookup.StatusAsOf":    "exists only inside Verify, whose entry covers it",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their
@@ -200,6 +202,39 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		_, _, err = r.Issue(ctx, w.approval, registry.IssueRequest{Key: w.next(), Body: w.body})
 		must(w.t, err)
 		return silent(func(r *registry.Registry) error { _, err := r.Upgrade(ctx); return err })
+	},
+	"Registry.SubmitBatch": func(w *walker, ctx context.Context) call {
+		q := registry.BatchRequest{Key: w.next(), Items: those([][]byte{[]byte("{}")}, nil)}
+		return answering(func(r *registry.Registry) (any, audit.Receipt, error) {
+			b, receipt, err := r.SubmitBatch(ctx, w.approval, q)
+			if b.ID == "" {
+				return nil, receipt, err
+			}
+			return b, receipt, err
+		})
+	},
+	"Registry.ReadBatch": func(w *walker, ctx context.Context) call {
+		id := w.batch(ctx)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			b, receipt, err := r.ReadBatch(ctx, w.approval, id)
+			if (err == nil) != (b.ID != "") {
+				w.t.Errorf("%+v, %v", b, err)
+			}
+			return receipt, err
+		})
+	},
+	"Registry.BatchItems": func(w *walker, ctx context.Context) call {
+		id := w.batch(ctx)
+		return answering(func(r *registry.Registry) ([]registry.ItemOutcome, audit.Receipt, error) {
+			return r.BatchItems(ctx, w.approval, id, 0, 1)
+		})
+	},
+	"Registry.CancelBatch": func(w *walker, ctx context.Context) call {
+		id, key := w.batch(ctx), w.next()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.CancelBatch(ctx, w.approval, id, key)
+			return receipt, err
+		})
 	},
 	"Registry.Suspend":  changing(licence.OpSuspend),
 	"Registry.Resume":   changing(licence.OpResume),
@@ -438,6 +473,13 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.RestoreLog(ctx, walkSystem, registrytest.LogID, audit.Segment{To: 1}, "r")
 		})
 	},
+}
+
+// batch submits one.
+func (w *walker) batch(ctx context.Context) string {
+	b, _, err := w.SubmitBatch(ctx, w.approval, registry.BatchRequest{Key: w.next(), Items: those([][]byte{[]byte("{}")}, nil)})
+	must(w.t, err)
+	return b.ID
 }
 
 func (w *walker) hold() registry.Hold {

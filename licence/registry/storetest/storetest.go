@@ -75,6 +75,9 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"erasure", testErasure},
 		{"holds", testHolds},
 		{"shared state", testShared},
+		{"licence batch", testBatches},
+		{"licence batch cancelled", testBatchCancelled},
+		{"claims in parallel", testClaimsInParallel},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}

@@ -1,0 +1,265 @@
+package registry
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+
+	"github.com/emmansun/gmsm/sm3"
+)
+
+// batchWorkers is how many items a server works on at once, and claims together. While
+// somebody waits for a licence of his own it works on one.
+const batchWorkers = 8
+
+// item is what one item of a batch asks for.
+type item struct {
+	key  string
+	op   licence.Operation // empty: a new licence
+	id   licence.Identifier
+	body []byte // the request, canonical JSON
+}
+
+// parseItem reads an item: an object with operation (issue or renew), request, which is the
+// body that the operation has by itself, identifier (of a renewal) and, if the client likes,
+// key. The error is a *licence.RequestError.
+func parseItem(raw []byte) (item, error) {
+	v, err := licence.ParseJSON(raw)
+	if err != nil {
+		return item{}, err
+	}
+	var wrong []licence.FieldError
+	fault := func(field, code, detail string) {
+		wrong = append(wrong, licence.FieldError{Field: field, Code: code, Detail: detail})
+	}
+	members, ok := v.(map[string]any)
+	if !ok {
+		fault("", licence.CodeWrongType, "must be an object")
+	}
+	text := func(name string) string {
+		s, isText := members[name].(string)
+		if _, there := members[name]; there && !isText {
+			fault(name, licence.CodeWrongType, "must be a text")
+		}
+		return s
+	}
+	it := item{key: text("key")}
+	if it.key != "" && checkKey(it.key) != nil {
+		fault("key", licence.CodeBadFormat, "is not 1 to 128 printable ASCII characters")
+	}
+	switch op := text("operation"); op {
+	case "issue":
+	case string(licence.OpRenew):
+		it.op = licence.OpRenew
+		if it.id, err = licence.ParseIdentifier(text("identifier")); err != nil {
+			fault("identifier", licence.CodeBadFormat, "is not a licence identifier")
+		}
+	default:
+		fault("operation", licence.CodeNotAllowed, "is neither issue nor renew")
+	}
+	for name := range members {
+		if name != "key" && name != "operation" && name != "request" && (name != "identifier" || it.op == "") {
+			fault("", licence.CodeUnknownField, "has a member that does not belong to the operation")
+			break
+		}
+	}
+	request, ok := members["request"].(map[string]any)
+	if !ok {
+		fault("request", licence.CodeMissing, "is required: an object")
+	}
+	if wrong != nil {
+		return item{}, &licence.RequestError{Fields: wrong}
+	}
+	it.body, err = licence.MarshalCanonical(request)
+	return it, err
+}
+
+// content is the same for items that ask for the same.
+func (it item) content() [32]byte {
+	body := sm3.Sum(it.body)
+	return sm3.Sum(fmt.Appendf(nil, "%s\n%s\n%s", it.op, it.id, body[:]))
+}
+
+// WorkBatches works on all batches that are open until nothing can be claimed, or ctx ends;
+// what is at work by then is finished. Several servers share the batches: what each claims it
+// has for a Lease. When an item has to be left, for storage is away, say, it claims no more
+// and returns why: the next would meet the same. What was left is claimed again, before what
+// waits, when its lease has lapsed. The server runs it every second.
+func (r *Registry) WorkBatches(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	queue := make(chan BatchItem)
+	var workers sync.WaitGroup
+	for n := range batchWorkers {
+		workers.Go(func() {
+			for i := range queue {
+				if n > 0 {
+					r.giveWay(ctx)
+				}
+				if err := r.workOn(context.WithoutCancel(ctx), i); err != nil {
+					stop(fmt.Errorf("item %d of batch %s: %w", i.Position, i.Batch, err))
+				}
+			}
+		})
+	}
+	var err error
+	for err == nil && ctx.Err() == nil {
+		var claimed []BatchItem
+		if claimed, err = r.claim(ctx); len(claimed) == 0 {
+			break
+		}
+		for _, i := range claimed {
+			select {
+			case queue <- i:
+			case <-ctx.Done():
+			}
+		}
+	}
+	close(queue)
+	workers.Wait()
+	return errors.Join(err, context.Cause(ctx))
+}
+
+// giveWay waits while somebody waits for a licence of his own, but not so long that the lease
+// of what is claimed comes to its end.
+func (r *Registry) giveWay(ctx context.Context) {
+	for range Lease / 3 / giveWayStep {
+		if r.interactive.Load() == 0 || ctx.Err() != nil {
+			return
+		}
+		time.Sleep(giveWayStep)
+	}
+}
+
+const giveWayStep = 5 * time.Millisecond
+
+// claim claims items of all open batches alike, and ends batches of which nothing is left.
+func (r *Registry) claim(ctx context.Context) (claimed []BatchItem, err error) {
+	open, err := r.cfg.Store.OpenBatches(ctx, "")
+	open = slices.DeleteFunc(open, func(b Batch) bool { return b.SubmittedAt.IsZero() })
+	if err != nil || len(open) == 0 {
+		return nil, err
+	}
+	share := max(1, batchWorkers/len(open))
+	err = r.unlogged(ctx, func(ctx context.Context, tx Tx) error {
+		claimed = claimed[:0]
+		now := r.now()
+		for _, b := range open {
+			items, err := tx.ClaimItems(ctx, b, now, now.Add(Lease), share)
+			if err != nil {
+				return err
+			}
+			if len(items) == 0 {
+				if err := tx.EndBatch(ctx, b.ID, now); err != nil {
+					return err
+				}
+			}
+			claimed = append(claimed, items...)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("claiming items of batches: %w", err)
+	}
+	return claimed, nil
+}
+
+// workOn does one item, as its client. What was issued is settled in the transaction that
+// makes it valid, so that a kill at any moment leaves it either to be done or done; the key
+// of the item keeps it from being done twice. A refusal settles it too; what may go better
+// later leaves it, and is returned.
+func (r *Registry) workOn(ctx context.Context, i BatchItem) (err error) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			err = errors.Join(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()), r.failItem(ctx, i, ItemProblem{Code: "internal"}))
+		}
+	}()
+	if err = r.doItem(ctx, i); err == nil {
+		return nil
+	}
+	for _, passing := range []error{ErrUnfinished, ErrRunning, ErrVersionPending, ErrLog, ErrFiles, ErrUnreachable, ErrTimestampAwaited,
+		audit.ErrOutcomeUnknown, context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, passing) && !errors.Is(err, audit.ErrInvalidEntry) {
+			return err
+		}
+	}
+	problem := ItemProblem{Code: Code(err)}
+	var invalid *licence.RequestError
+	if errors.As(err, &invalid) {
+		problem.Fields = invalid.Fields
+	}
+	var fault *SealFault
+	if errors.As(err, &fault) {
+		problem.Detail = fault.Error()
+	}
+	if problem.Code == "internal" {
+		return errors.Join(err, r.failItem(ctx, i, problem))
+	}
+	return r.failItem(ctx, i, problem)
+}
+
+// doItem issues or renews.
+func (r *Registry) doItem(ctx context.Context, i BatchItem) error {
+	c, err := r.CallerFor(ctx, i.Client, "batch-"+i.Batch)
+	var it item
+	if err == nil {
+		it, err = parseItem(i.Body)
+	} else if errors.Is(err, ErrUnauthenticated) {
+		c = Caller{Principal: i.Client, RequestID: "batch-" + i.Batch}
+	} else {
+		return err
+	}
+	switch {
+	case err != nil: // nothing is asked for that could be refused at its own gate
+		_, err = r.refuse(ctx, c, &access{action: ActionIssue, object: itemKey(i)}, err)
+		return err
+	case it.op == "":
+		_, _, err = r.Issue(ctx, c, IssueRequest{Key: itemKey(i), Body: it.body, item: true})
+	default:
+		_, _, err = r.replace(ctx, c, it.op, it.id, VersionRequest{Key: itemKey(i), Body: it.body, item: true})
+	}
+	return inRequest(err)
+}
+
+// inRequest says of faults of a request that they are inside the item.
+func inRequest(err error) error {
+	var invalid *licence.RequestError
+	if !errors.As(err, &invalid) {
+		return err
+	}
+	inside := &licence.RequestError{Fields: append([]licence.FieldError{}, invalid.Fields...)}
+	for n := range inside.Fields {
+		f := &inside.Fields[n]
+		if f.Field = "request." + f.Field; f.Field == "request." {
+			f.Field = "request"
+		}
+	}
+	return inside
+}
+
+// failItem notes why an item failed.
+func (r *Registry) failItem(ctx context.Context, i BatchItem, problem ItemProblem) (err error) {
+	i.State = ItemFailed
+	if i.Result, err = json.Marshal(problem); err != nil {
+		return err
+	}
+	return r.unlogged(ctx, func(ctx context.Context, tx Tx) error { return tx.SettleItem(ctx, i) })
+}
+
+// settle notes, in the transaction that makes a licence valid, that it was an item of a batch.
+func (rec Record) settle(ctx context.Context, tx Tx, answer []byte) error {
+	i, ok := itemOf(rec.IdempotencyKey)
+	if !ok {
+		return nil
+	}
+	i.Client, i.State, i.Result = rec.Client, ItemIssued, answer
+	return tx.SettleItem(ctx, i)
+}
