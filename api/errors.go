@@ -74,6 +74,9 @@ var statuses = map[string]struct {
 	"forbidden":                 {403, "Not permitted"},
 	"not_found":                 {404, "Not found"},
 	"no_such_batch":             {404, "Not found"},
+	"batch_size":                {422, "Batch too large or empty"},
+	"too_many_batches":          {429, "Too many batches"},
+	"duplicate_item":            {409, "Duplicate item"},
 	"no_such_report":            {404, "Not found"},
 	"idempotency_key_missing":   {400, "Idempotency-Key missing"},
 	"idempotency_key_malformed": {400, "Idempotency-Key malformed"},
@@ -116,7 +119,7 @@ var statuses = map[string]struct {
 
 // retryAfter says when to come back for the register's own errors that pass.
 var retryAfter = map[string]time.Duration{
-	"request_running": time.Second, "version_pending": time.Second, "log_unavailable": 5 * time.Second, "outcome_unknown": 5 * time.Second, "storage_unavailable": 5 * time.Second,
+	"too_many_batches": time.Minute, "request_running": time.Second, "version_pending": time.Second, "log_unavailable": 5 * time.Second, "outcome_unknown": 5 * time.Second, "storage_unavailable": 5 * time.Second,
 	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "evidence_unavailable": time.Minute, "files_unavailable": 5 * time.Second, "timeout": 5 * time.Second, "cancelled": time.Second,
 }
 
@@ -182,6 +185,11 @@ var details = map[string]string{
 	"not_applicable":            "the operation does not apply to this licence: it has no last day to renew, or its type allows no transfer",
 	"version_pending":           registry.ErrVersionPending.Error(),
 	"versions_exhausted":        registry.ErrVersionsExhausted.Error(),
+	"batch_size":                registry.ErrBatchSize.Error(),
+	"too_many_batches":          registry.ErrTooManyBatches.Error(),
+	"no_such_batch":             registry.ErrNoBatch.Error() + "; what came of one is kept for a week after its end",
+	"duplicate_item":            "the batch has the same item before it",
+	"unauthenticated":           registry.ErrUnauthenticated.Error(),
 	"no_seal":                   registry.ErrNoSeal.Error(),
 	"signer_not_usable":         registry.ErrSigner.Error(),
 	"co_seal_not_usable":        registry.ErrCoSeal.Error(),

@@ -55,6 +55,14 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/licences/search": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: holder, body: []byte(`{}`)})
 	},
+	"POST /api/v1/licences/batch": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: approval, key: w.next(), mediaType: "application/x-ndjson", body: []byte("{}")})
+	},
+	"GET /api/v1/licences/batch/:batch":       func(w *routeWalk) walkStep { return w.ofBatch(ask{as: approval}) },
+	"GET /api/v1/licences/batch/:batch/items": func(w *routeWalk) walkStep { return w.ofBatch(ask{as: approval}) },
+	"POST /api/v1/licences/batch/:batch/cancel": func(w *routeWalk) walkStep {
+		return w.ofBatch(ask{as: approval, key: w.next(), body: []byte("{}")})
+	},
 	"GET /api/v1/licences/:identifier":          (*routeWalk).reads,
 	"GET /api/v1/licences/:identifier/file":     (*routeWalk).reads,
 	"GET /api/v1/licences/:identifier/bundle":   (*routeWalk).reads,
@@ -138,6 +146,12 @@ func (w *routeWalk) withToken(q ask) walkStep {
 func (w *routeWalk) reads() walkStep {
 	w.id = string(w.issue(food, w.next()).Identifier)
 	return w.withToken(ask{as: approval})
+}
+
+// ofBatch asks about a batch of licences.
+func (w *routeWalk) ofBatch(q ask) walkStep {
+	w.name = w.submitBatch(ask{as: approval, key: w.next(), mediaType: "application/x-ndjson", body: []byte("{}")}).ID
+	return w.withToken(q)
 }
 
 func (w *routeWalk) changes() walkStep {
