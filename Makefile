@@ -32,7 +32,7 @@ check: tools fonts ## gofmt, vet, staticcheck, race tests
 bench: tools fonts build ## the figures of docs/benchmarks.md
 	scripts/bench.sh
 
-faults: tools fonts build ## 200 times kill -9 of server, witness and PostgreSQL under load, and of one server of three with the file storage, a full disk, attacks on the log, a timestamp authority that goes away, a fail-over, the drill of a disaster, on both stores, the system-call traces, and random lives of licences; as root
+faults: tools fonts build ## 200 times kill -9 of server, witness and PostgreSQL under load, and of one server of three with the file storage, a batch of licences at work, a full disk, attacks on the log, a timestamp authority that goes away, a fail-over, the drill of a disaster, on both stores, the system-call traces, and random lives of licences; as root
 	TMPDIR=/dev/shm ELICENCE_LIVES=2000 $(GO) test -run '^TestLives$$' -count=1 -v -timeout 60m ./licence/registry
 	$(GO) test -tags faults -run Fault -count=1 -v -timeout 60m ./audit/witness ./cmd/elicenced
 

@@ -328,6 +328,12 @@ func (in *instance) startUpkeep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	in.stop = cancel
 	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
+	in.every(ctx, time.Second, func() { in.workBatches(ctx) })
+	in.every(ctx, registry.Lease, func() {
+		if err := in.registry.TidyBatches(ctx); err != nil && ctx.Err() == nil {
+			slog.Info("batches", "fault", err)
+		}
+	})
 	in.every(ctx, trustInterval, in.watchTrust)
 	in.every(ctx, revocationInterval, func() { in.keepRevocations(ctx) })
 	in.every(ctx, evidenceInterval, func() { in.refreshEvidence(ctx) })
@@ -353,6 +359,13 @@ func (in *instance) every(ctx context.Context, interval time.Duration, do func()
 			}
 		}
 	})
+}
+
+// workBatches works on batches of licences. What it had to leave it tries again.
+func (in *instance) workBatches(ctx context.Context) {
+	if err := in.registry.WorkBatches(ctx); err != nil && ctx.Err() == nil {
+		slog.Info("batches", "fault", err)
+	}
 }
 
 func (in *instance) upkeep(ctx context.Context) {

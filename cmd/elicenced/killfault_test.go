@@ -11,7 +11,6 @@ import (
 	"maps"
 	mathrand "math/rand/v2"
 	"net/http"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -32,14 +31,6 @@ const (
 	thePostmaster = "postmaster"
 	aBackend      = "PostgreSQL backend"
 )
-
-// numberFrom reads a number from the environment.
-func numberFrom(variable string, otherwise int) int {
-	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
-		return n
-	}
-	return otherwise
-}
 
 // TestFaultKill kills server, witness, the postmaster of PostgreSQL and its backends with
 // SIGKILL, at random moments under load, ELICENCE_KILLS times in all, half of them on each

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -13,4 +15,12 @@ func waitFor(t *testing.T, what string, so func() bool) {
 			t.Fatalf("gave up waiting until %s", what)
 		}
 	}
+}
+
+// numberFrom reads a number from the environment.
+func numberFrom(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil {
+		return n
+	}
+	return otherwise
 }
