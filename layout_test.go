@@ -32,6 +32,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"crypto/pki/csr", "crypto/pki"},
 	{"crypto/pki/ocsp", "crypto/pki"},
 	{"crypto/sdf", "crypto/pki"},
+	{"crypto/httpsig", "crypto/pki"},
 	{"crypto/pdfsig", ""},
 	{"crypto/pdfsig/pades", ""},
 	{"crypto/pdfsig/pdftest", ""},
@@ -52,7 +53,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/render/qr", "licence"},
 	{"licence/render/sealpicture", "licence licence/render/typeface"},
 	{"licence/render", "licence licence/render/pdf licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
-	{"licence/registry", "licence licence/bundle licence/render audit crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
+	{"licence/registry", "licence licence/bundle licence/render audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"licence/registry/storetest", "licence licence/registry audit crypto/pki"},
 	{"licence/registry/registrytest", "licence licence/bundle licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
 	{"verify", "licence licence/bundle audit crypto/pki crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
@@ -60,15 +61,16 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store", "internal/durable licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"store/s3test", ""},
-	{"api", "licence licence/registry verify audit audit/witness templates"},
+	{"api", "crypto/httpsig crypto/pki licence licence/registry verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
-	{"cmd/elicenced", "audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.
 var confined = map[string]string{
 	"github.com/emmansun/gmsm":      "crypto/pki crypto/seal crypto/tsa crypto/cryptotest",
+	"github.com/dunglas/httpsfv":    "crypto/httpsig",
 	"github.com/gin-gonic/gin":      "api",
 	"github.com/jackc/pgx":          "store store/pgtest",
 	"github.com/klauspost/compress": "licence/render/pdf",
