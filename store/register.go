@@ -27,9 +27,9 @@ func (r reader) Client(ctx context.Context, id string) (registry.Client, error) 
 		code                   []byte
 	)
 	err := one(ctx, r, `SELECT secret_hash, salt, roles, authority_name, authority_code, division,
-		holder_code, holder_code_type, disabled, types FROM client WHERE id = $1`, []any{id},
+		holder_code, holder_code_type, disabled, types, authentication FROM client WHERE id = $1`, []any{id},
 		&c.SecretHash, &c.Salt, &roles, &c.Authority.Name, &c.Authority.Code, &c.Authority.Division,
-		&code, &codeType, &c.Disabled, &types)
+		&code, &codeType, &c.Disabled, &types, (*string)(&c.Authentication))
 	if err != nil {
 		return registry.Client{}, doing("reading client", err)
 	}

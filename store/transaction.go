@@ -35,15 +35,15 @@ func (t *transaction) PutClient(ctx context.Context, c registry.Client) error {
 		return err
 	}
 	_, err = t.exec(ctx, `INSERT INTO client (id, secret_hash, salt, roles, authority_name, authority_code,
-			division, holder_code, holder_code_type, disabled, types)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)
+			division, holder_code, holder_code_type, disabled, types, authentication)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 		ON CONFLICT (id) DO UPDATE SET secret_hash = excluded.secret_hash, salt = excluded.salt,
 			roles = excluded.roles, authority_name = excluded.authority_name,
 			authority_code = excluded.authority_code, division = excluded.division,
 			holder_code = excluded.holder_code, holder_code_type = excluded.holder_code_type,
-			disabled = excluded.disabled, types = excluded.types`,
+			disabled = excluded.disabled, types = excluded.types, authentication = excluded.authentication`,
 		c.ID, c.SecretHash, c.Salt, string(roles), c.Authority.Name, c.Authority.Code,
-		c.Authority.Division, code, string(c.HolderCodeType), c.Disabled, string(types))
+		c.Authority.Division, code, string(c.HolderCodeType), c.Disabled, string(types), string(c.Authentication))
 	return doing("storing client", err)
 }
 

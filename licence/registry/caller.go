@@ -54,6 +54,8 @@ type Caller struct {
 	Holder licence.Holder
 	// RequestID is carried into every log entry of the request.
 	RequestID string
+	// Signed is the signature of the request, verified; nil of one that has none.
+	Signed *Signed
 }
 
 // Anonymous is the caller of the open verification page.
@@ -170,6 +172,8 @@ var permitted = map[audit.Action][]Role{
 	ActionLogRead:     {RoleAuditor},
 	ActionLogSearch:   {RoleAuditor},
 	ActionOwnLog:      {RoleHolder},
+	// Shown to whoever is to be convinced; the whole opening goes with it.
+	ActionReadRequest: {RoleSystem},
 	// Ordered by others, entered by whoever runs the instance.
 	ActionHold: {RoleSystem}, ActionHoldLift: {RoleSystem}, ActionErase: {RoleSystem},
 	ActionArchive: {RoleSystem}, ActionRemove: {RoleSystem}, ActionRestore: {RoleSystem},

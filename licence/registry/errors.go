@@ -53,6 +53,14 @@ var (
 	ErrVersionPending = errors.New("a new version of this licence is being made")
 	// ErrVersionsExhausted: the identifier has no room for another version.
 	ErrVersionsExhausted = errors.New("the licence has as many versions as its identifier has numbers for")
+	// ErrSignatureRequired: the client must sign its requests.
+	ErrSignatureRequired = errors.New("this client must sign its requests")
+	// ErrSignatureUnwanted: the client is registered for tokens alone.
+	ErrSignatureUnwanted = errors.New("this client is registered for tokens, not for signatures")
+	// ErrReplayed: the nonce of the request's signature was used by another request.
+	ErrReplayed = errors.New("a request with this signature's nonce came before")
+	// ErrKeyTaken: the key is registered already.
+	ErrKeyTaken = errors.New("the key is registered already, perhaps for another client")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )
@@ -67,6 +75,10 @@ var codes = []struct {
 }{
 	{ErrForbidden, "forbidden"},
 	{ErrUnauthenticated, "unauthenticated"},
+	{ErrSignatureRequired, "signature_required"},
+	{ErrSignatureUnwanted, "signature_unwanted"},
+	{ErrReplayed, "signature_replayed"},
+	{ErrKeyTaken, "key_taken"},
 	{ErrKeyReused, "idempotency_key_reused"},
 	{ErrKeyMissing, "idempotency_key_missing"},
 	{ErrKeyMalformed, "idempotency_key_malformed"},

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
 	"time"
 	"unicode"
@@ -25,6 +26,8 @@ type access struct {
 	// operator. It is set whenever object is a licence of the register.
 	holder licence.Holder
 	digest []byte
+	// code is what came of an operation that was allowed; empty for nearly all.
+	code string
 	// check decides what the role alone cannot: reach, grant, validity of the
 	// request. It runs only for callers whose role permits the action.
 	check func() error
@@ -42,8 +45,13 @@ func (r *Registry) gate(ctx context.Context, c Caller, a *access) (audit.Receipt
 	if err := a.decide(c); err != nil {
 		return r.refuse(ctx, c, a, err)
 	}
+	return r.pass(ctx, c, a)
+}
+
+// pass is what the gate does once it has decided for the caller.
+func (r *Registry) pass(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
 	receipt, err := r.append(ctx, c, a)
-	if err != nil && a.apply != nil && !errors.Is(err, ErrLog) {
+	if err != nil && !errors.Is(err, ErrLog) {
 		return r.refuse(ctx, c, a, err)
 	}
 	return receipt, err
@@ -62,11 +70,11 @@ func (a *access) decide(c Caller) error {
 	return a.use.check(cmp.Or(a.purposeField, "purpose"))
 }
 
-// append logs an allowed operation and applies it in the same transaction. An
-// error of apply comes back as it is; any other is the log's.
+// append logs an allowed operation and applies it in the same transaction, which spends
+// the caller's signature too. An error of either comes back as it is; any other is the log's.
 func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
 	e := a.entry(c)
-	if a.apply == nil {
+	if a.apply == nil && c.Signed == nil {
 		receipt, err := r.cfg.Log.Append(ctx, e, nil)
 		return receipt, logError(err)
 	}
@@ -77,7 +85,10 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 	var applied error
 	receipt, err := r.cfg.Log.AppendAll(ctx, all, func(tx audit.Tx) error {
 		// A caller who goes away must not break the batch of the others.
-		applied = a.apply(context.WithoutCancel(ctx), tx.(Tx), e)
+		ctx := context.WithoutCancel(ctx)
+		if applied = c.Signed.spend(ctx, tx.(Tx), r.now()); applied == nil && a.apply != nil {
+			applied = a.apply(ctx, tx.(Tx), e)
+		}
 		return applied
 	})
 	if err != nil && applied != nil && errors.Is(err, applied) {
@@ -92,6 +103,9 @@ func (r *Registry) refuse(ctx context.Context, c Caller, a *access, cause error)
 	if errors.Is(cause, errOutOfReach) {
 		code = "out_of_reach" // for the log alone
 	}
+	if errors.Is(cause, ErrReplayed) {
+		c.Signed = c.Signed.spent()
+	}
 	receipt, err := r.refused(ctx, c, a, code)
 	if err != nil {
 		return receipt, err
@@ -104,19 +118,27 @@ const refusalTime = 10 * time.Second
 
 // refused logs a refusal, even of a caller who has hung up: else probing could be
 // hidden. What was refused may be anything, so its texts are made what an entry holds.
+// ErrReplayed comes with a receipt: what was refused before is refused for that alone now.
 func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string) (audit.Receipt, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refusalTime)
 	defer cancel()
 	r.findHolder(ctx, a)
 	e := a.entry(c)
-	e.Result, e.Code = audit.ResultRefused, code
+	e.Result, e.Code, e.Personal = audit.ResultRefused, code, a.personal()
 	for text, most := range map[*string]int{&e.Object: 256, &e.Purpose: 512, &e.Case: 128, &e.Matter: 256} {
 		*text = clip(*text, most)
 	}
 	for name, value := range e.Personal {
 		e.Personal[name] = clip(value, 512)
 	}
-	receipt, err := r.cfg.Log.Append(ctx, e, nil)
+	maps.Copy(e.Personal, c.Signed.personal())
+	receipt, err := r.cfg.Log.Append(ctx, e, c.Signed.spending(ctx, r.now()))
+	if errors.Is(err, ErrReplayed) {
+		e.Code = Code(ErrReplayed)
+		if receipt, err = r.cfg.Log.Append(ctx, e, nil); err == nil {
+			return receipt, ErrReplayed
+		}
+	}
 	return receipt, logError(err)
 }
 
@@ -146,10 +168,12 @@ func clip(text string, most int) string {
 
 // entry is the log entry of an allowed operation.
 func (a *access) entry(c Caller) *audit.Entry {
+	personal := a.personal()
+	maps.Copy(personal, c.Signed.personal())
 	return &audit.Entry{
 		Principal: c.Principal, Authority: c.Authority.Code, RequestID: c.RequestID,
 		Action: a.action, Object: a.object, Result: audit.ResultAllowed, Digest: a.digest,
-		Purpose: a.use.Purpose, Case: a.use.Case, Matter: a.use.Matter, Personal: a.personal(),
+		Purpose: a.use.Purpose, Case: a.use.Case, Matter: a.use.Matter, Code: a.code, Personal: personal,
 	}
 }
 
@@ -167,8 +191,9 @@ func (a *access) personal() map[string]string {
 }
 
 // step logs a step that an earlier, authorised entry permits: the service goes
-// on with what the caller began.
+// on with what the caller began. That entry holds the caller's signature.
 func (r *Registry) step(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
+	c.Signed = nil
 	return r.append(ctx, c, a)
 }
 

@@ -20,6 +20,11 @@ type Store interface {
 	BatchStore
 	// Client returns a registered machine client.
 	Client(ctx context.Context, id string) (Client, error)
+	// ClientKey returns a registered key, ended or not, by its KeyID.
+	ClientKey(ctx context.Context, keyID string) (ClientKey, error)
+	// ClientKeys returns the keys of a client, in the order of ValidFrom and KeyID; with an
+	// empty client those of all, by client.
+	ClientKeys(ctx context.Context, client string) ([]ClientKey, error)
 	// Grant returns what client may reuse of licences of typeCode.
 	Grant(ctx context.Context, client, typeCode string) (Grant, error)
 	// Licence returns one licence with its current file, in any status.
@@ -90,6 +95,17 @@ type Tx interface {
 	BatchTx
 	// PutClient registers a client, or replaces it.
 	PutClient(ctx context.Context, c Client) error
+	// SetAuthentication changes what a client must use; licence.ErrNotFound when there is none.
+	SetAuthentication(ctx context.Context, client string, a Authentication) error
+	// InsertClientKey registers a key; ErrKeyTaken when it is registered already.
+	InsertClientKey(ctx context.Context, k ClientKey) error
+	// EndClientKey ends a key at an instant; licence.ErrNotFound when there is none, or it
+	// ended already.
+	EndClientKey(ctx context.Context, keyID string, at time.Time) error
+	// TakeNonce keeps a digest until an instant, for one owner; ErrReplayed when another
+	// took it. The same owner may take it again. What lasted until now or less is forgotten
+	// by and by.
+	TakeNonce(ctx context.Context, digest [32]byte, owner [16]byte, now, until time.Time) error
 	// PutGrant registers a grant, or replaces the one for the same client and type.
 	PutGrant(ctx context.Context, g Grant) error
 	// TakeKey claims an idempotency key for k.Client until k.LeaseUntil. When
@@ -185,6 +201,8 @@ type Client struct {
 	HolderCodeType licence.HolderCodeType
 	// Disabled clients get no token and no answer.
 	Disabled bool
+	// Authentication is what the client must use.
+	Authentication Authentication
 }
 
 // Grant says which fields of licences of one type a client may reuse (用证授权).

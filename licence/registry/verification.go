@@ -102,10 +102,8 @@ func (r *Registry) Verify(ctx context.Context, c Caller, digest func() [32]byte,
 	sum := digest()
 	a.digest = sum[:]
 	a.object, a.holder = clip(v.Object, 256), l.seen[licence.Identifier(v.Object)]
-	e := a.entry(c)
-	e.Code = clip(v.Code, 64)
-	receipt, err := r.cfg.Log.Append(ctx, e, nil)
-	return receipt, logError(err)
+	a.code = clip(v.Code, 64)
+	return r.pass(ctx, c, a)
 }
 
 // Authenticate checks a client's secret and logs the attempt.
@@ -119,6 +117,10 @@ func (r *Registry) Authenticate(ctx context.Context, clientID, secret, requestID
 	if err != nil || client.Disabled || !client.holds(secret) {
 		c = Anonymous(requestID)
 		receipt, err := r.refuse(ctx, c, a, ErrUnauthenticated)
+		return Caller{}, receipt, err
+	}
+	if client.Authentication == BySignature {
+		receipt, err := r.refuse(ctx, c, a, ErrSignatureRequired)
 		return Caller{}, receipt, err
 	}
 	return r.become(ctx, c, a)
@@ -156,28 +158,40 @@ func (r *Registry) become(ctx context.Context, c Caller, a *access) (Caller, aud
 }
 
 // CallerFor is the caller behind a token that was checked already. A client
-// disabled since then is ErrUnauthenticated.
+// disabled since then is ErrUnauthenticated, one that must sign its requests
+// ErrSignatureRequired.
 func (r *Registry) CallerFor(ctx context.Context, clientID, requestID string) (Caller, error) {
-	client, err := r.clients.ask(ctx, clientID, r.clientsOf)
-	if errors.Is(err, licence.ErrNotFound) || err == nil && client.Disabled {
-		return Caller{}, ErrUnauthenticated
+	client, err := r.client(ctx, clientID)
+	if err == nil && client.Authentication == BySignature {
+		return Caller{}, ErrSignatureRequired
 	}
 	return client.caller(requestID), err
 }
 
-// clientsOf reads clients.
-func (r *Registry) clientsOf(ctx context.Context, ids []string) (map[string]Client, error) {
-	found := make(map[string]Client, len(ids))
-	for _, id := range ids {
-		client, err := r.cfg.Store.Client(ctx, id)
-		switch {
-		case err == nil:
-			found[id] = client
-		case !errors.Is(err, licence.ErrNotFound):
-			return nil, err
-		}
+// client is a client that is not disabled; else ErrUnauthenticated.
+func (r *Registry) client(ctx context.Context, id string) (Client, error) {
+	client, err := r.clients.ask(ctx, id, one(r.cfg.Store.Client))
+	if errors.Is(err, licence.ErrNotFound) || err == nil && client.Disabled {
+		return Client{}, ErrUnauthenticated
 	}
-	return found, nil
+	return client, err
+}
+
+// one makes of what reads one thing what reads several; those that are not there are left out.
+func one[T any](read func(context.Context, string) (T, error)) func(context.Context, []string) (map[string]T, error) {
+	return func(ctx context.Context, names []string) (map[string]T, error) {
+		found := make(map[string]T, len(names))
+		for _, name := range names {
+			value, err := read(ctx, name)
+			switch {
+			case err == nil:
+				found[name] = value
+			case !errors.Is(err, licence.ErrNotFound):
+				return nil, err
+			}
+		}
+		return found, nil
+	}
 }
 
 // PutClient registers or replaces a machine client; for the system alone.

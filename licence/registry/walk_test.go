@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"database/sql"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"go/ast"
@@ -35,20 +36,22 @@ import (
 // noAccess are the exported functions of the package that are no access to the register,
 // with the reason of each. What is neither here nor in operations fails the walk.
 var noAccess = map[string]string{
-	"Registry.CallerFor":   "says who a token is of that was checked; the request that it came with is the access",
-	"Registry.MayArchive":  "tells whoever archives whether a hold is in force; shows nothing of a licence",
-	"Registry.Reporter":    "tells who seals reports: the configuration",
-	"Registry.Seal":        "seals are on public record",
-	"Registry.Seals":       "seals are on public record",
-	"Registry.SealStates":  "tells whether seals can be used, for those who watch; shows nothing of a licence",
-	"Registry.WorkBatches": "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
-	"Registry.TidyBatches": "forgets batches whose time is over; nothing of a licence",
-	"Registry.Share":       "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
-	"Registry.Shared":      "the same",
-	"Registry.Consents":    "consents are on public record, like the seals",
-	"Lookup.ByFile":        "exists only inside Verify, whose entry covers it",
-	"Lookup.ByIdentifier":  "exists only inside Verify, whose entry covers it",
-	"Lookup.StatusAsOf":    "exists only inside Verify, whose entry covers it",
+	"Registry.CallerFor":    "says who a token is of that was checked; the request that it came with is the access",
+	"Registry.MayArchive":   "tells whoever archives whether a hold is in force; shows nothing of a licence",
+	"Registry.Reporter":     "tells who seals reports: the configuration",
+	"Registry.Seal":         "seals are on public record",
+	"Registry.Seals":        "seals are on public record",
+	"Registry.SealStates":   "tells whether seals can be used, for those who watch; shows nothing of a licence",
+	"Registry.WorkBatches":  "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
+	"Registry.TidyBatches":  "forgets batches whose time is over; nothing of a licence",
+	"Registry.Share":        "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
+	"Registry.Shared":       "the same",
+	"Registry.Consents":     "consents are on public record, like the seals",
+	"Lookup.ByFile":         "exists only inside Verify, whose entry covers it",
+	"Lookup.ByIdentifier":   "exists only inside Verify, whose entry covers it",
+	"Lookup.StatusAsOf":     "exists only inside Verify, whose entry covers it",
+	"Registry.CallerSigned": "says who a signature is of that was verified; the request that it came with is the access",
+	"Registry.ClientKey":    "public keys, by which signatures are verified",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their
@@ -340,6 +343,35 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.PutClient(ctx, walkSystem, registry.Client{ID: id, Salt: []byte("s"), SecretHash: []byte("h")})
 		})
 	},
+	"Registry.SetAuthentication": func(w *walker, ctx context.Context) call {
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.SetAuthentication(ctx, walkSystem, "partner", registry.BySignature)
+		})
+	},
+	"Registry.PutClientKey": func(w *walker, ctx context.Context) call {
+		k := w.key()
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PutClientKey(ctx, walkSystem, k) })
+	},
+	"Registry.EndClientKey": func(w *walker, ctx context.Context) call {
+		k := w.key()
+		_, err := w.PutClientKey(ctx, walkSystem, k)
+		must(w.t, err)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.EndClientKey(ctx, walkSystem, k.KeyID, "r")
+		})
+	},
+	"Registry.SignedRequest": func(w *walker, ctx context.Context) call {
+		k := w.key()
+		_, err := w.PutClientKey(ctx, walkSystem, k)
+		must(w.t, err)
+		c := w.approval
+		c.Signed = &registry.Signed{KeyID: k.KeyID, Input: `s=("@method");created=1;nonce="0123456789abcdef";keyid="` + k.KeyID + `";alg="sm2-sm3"`, Field: "f", Base: "b"}
+		_, receipt, err := w.Get(ctx, c, w.issued.Identifier, registry.Use{})
+		must(w.t, err)
+		return answering(func(r *registry.Registry) (registry.SignedRequest, audit.Receipt, error) {
+			return r.SignedRequest(ctx, walkSystem, receipt.Index, "r")
+		})
+	},
 	"Registry.PutGrant": func(w *walker, ctx context.Context) call {
 		g := registry.Grant{Client: "client", TypeCode: w.next(), ValidFrom: licence.DateOf(w.Now())}
 		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PutGrant(ctx, walkSystem, g) })
@@ -480,6 +512,14 @@ func (w *walker) batch(ctx context.Context) string {
 	b, _, err := w.SubmitBatch(ctx, w.approval, registry.BatchRequest{Key: w.next(), Items: those([][]byte{[]byte("{}")}, nil)})
 	must(w.t, err)
 	return b.ID
+}
+
+// key is a key that is registered nowhere yet.
+func (w *walker) key() registry.ClientKey {
+	k := registry.ClientKey{Client: "partner", PublicKey: []byte(w.next())}
+	sum := sm3.Sum(k.PublicKey)
+	k.KeyID = hex.EncodeToString(sum[:])
+	return k
 }
 
 func (w *walker) hold() registry.Hold {

@@ -16,6 +16,7 @@ func testClients(t *testing.T, b Backend) {
 		ID: "holder-1", SecretHash: []byte{1, 2, 0}, Salt: []byte{0, 3}, Roles: []registry.Role{registry.RoleHolder, registry.RolePartner},
 		Authority: licence.IssuingAuthority{Name: "市场监督管理局", Code: authority, Division: "440300"},
 		Types:     []string{typeCode, "another type"}, HolderCode: "11010519491231002X", HolderCodeType: licence.CodeTypeCitizenNumber,
+		Authentication: registry.ByEither,
 	}
 	_, err := b.Client(t.Context(), c.ID)
 	wantError(t, "unknown client", err, licence.ErrNotFound)

@@ -39,6 +39,9 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		test func(*testing.T, Backend)
 	}{
 		{"clients", testClients},
+		{"client keys", testClientKeys},
+		{"authentication", testAuthentication},
+		{"nonces", testNonces},
 		{"grants", testGrants},
 		{"seals", testSeals},
 		{"consents", testConsents},
