@@ -327,6 +327,9 @@ func (x *exchange) readBatch() (*batch, error) {
 			return nil, err
 		}
 	}
+	if err := x.drained(); err != nil {
+		return nil, err
+	}
 	if len(one.items) == 0 {
 		return nil, errBadBatch
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/crypto/httpsig"
 	"elicence/licence"
 	"elicence/licence/registry"
 
@@ -66,6 +67,9 @@ func (x *exchange) settle(receipt audit.Receipt, err error) bool {
 	if x.receipt(receipt); err == nil {
 		return true
 	}
+	if errors.Is(err, registry.ErrReplayed) {
+		x.strangers.take(x.replayer(x.caller.Signed.KeyID), x.now())
+	}
 	if len(receipt.Checkpoint) == 0 {
 		x.refuse(err)
 	} else {
@@ -74,9 +78,12 @@ func (x *exchange) settle(receipt audit.Receipt, err error) bool {
 	return false
 }
 
-// authenticate sets the caller from the bearer token. Failures of one address
-// are limited, so that nobody without a token can fill the log.
+// authenticate sets the caller from the request's signature or its bearer token. Failures
+// of one address are limited, so that nobody without either can fill the log.
 func (x *exchange) authenticate() error {
+	if httpsig.Present(x.r.Header) {
+		return x.authenticateSigned()
+	}
 	given := x.r.Header.Values("Authorization")
 	if len(given) == 0 {
 		return x.stranger(errNoToken)
@@ -99,11 +106,14 @@ func (x *exchange) authenticate() error {
 // become sets the caller to a client whose token is good.
 func (x *exchange) become(client string) error {
 	c, err := x.cfg.Registry.CallerFor(x.r.Context(), client, x.requestID)
-	if errors.Is(err, registry.ErrUnauthenticated) {
+	switch {
+	case errors.Is(err, registry.ErrUnauthenticated):
 		x.caller.Principal = client
 		return errNoClient
-	}
-	if err != nil {
+	case errors.Is(err, registry.ErrSignatureRequired):
+		x.caller.Principal = client
+		return err
+	case err != nil:
 		return err
 	}
 	x.caller = c
@@ -153,6 +163,8 @@ func bodyFault(err error, otherwise *refusal) error {
 		return errTooLarge
 	case errors.As(err, &met):
 		return met
+	case errors.Is(err, httpsig.ErrDigest):
+		return errDigest
 	}
 	return otherwise
 }

@@ -28,7 +28,7 @@ func (r *refusal) Error() string { return r.detail }
 var (
 	errNoRoute      = &refusal{code: "no_such_route", detail: "there is nothing at this address"}
 	errNoMethod     = &refusal{code: "no_such_method", detail: "the method is not offered at this address"}
-	errNoToken      = &refusal{code: "unauthenticated", detail: "an Authorization header with a bearer token is needed"}
+	errNoToken      = &refusal{code: "unauthenticated", detail: "an Authorization header with a bearer token, or a signature, is needed"}
 	errBadToken     = &refusal{code: "token_malformed", detail: "the bearer token is not one of this server"}
 	errOldToken     = &refusal{code: "token_expired", detail: "the bearer token has expired; fetch a new one"}
 	errNoClient     = &refusal{code: "token_client_gone", detail: "the client of the bearer token is not registered or was disabled"}
@@ -69,6 +69,18 @@ var statuses = map[string]struct {
 	"token_malformed":           {401, "Not authenticated"},
 	"token_expired":             {401, "Not authenticated"},
 	"token_client_gone":         {401, "Not authenticated"},
+	"signature_required":        {401, "Not authenticated"},
+	"signature_unwanted":        {401, "Not authenticated"},
+	"signature_malformed":       {401, "Not authenticated"},
+	"signature_incomplete":      {401, "Not authenticated"},
+	"signature_not_current":     {401, "Not authenticated"},
+	"signature_key_unknown":     {401, "Not authenticated"},
+	"signature_key_ended":       {401, "Not authenticated"},
+	"signature_invalid":         {401, "Not authenticated"},
+	"signature_client_gone":     {401, "Not authenticated"},
+	"signature_replayed":        {401, "Not authenticated"},
+	"credentials_twice":         {400, "Two credentials"},
+	"content_digest_mismatch":   {400, "Body is another"},
 	"link_spent":                {401, "Not authenticated"},
 	"not_signed_in":             {401, "Not authenticated"},
 	"forbidden":                 {403, "Not permitted"},
@@ -176,6 +188,8 @@ func problemOf(err error, requestID string) problem {
 var details = map[string]string{
 	"forbidden":                 "your role, division or grant does not permit this",
 	"not_found":                 "there is no such licence within your reach",
+	"signature_required":        registry.ErrSignatureRequired.Error() + "; it gets no answer for a token",
+	"signature_replayed":        registry.ErrReplayed.Error() + "; sign every request anew, with another nonce",
 	"idempotency_key_missing":   registry.ErrKeyMissing.Error(),
 	"idempotency_key_malformed": registry.ErrKeyMalformed.Error(),
 	"idempotency_key_reused":    registry.ErrKeyReused.Error(),
@@ -293,7 +307,7 @@ func (x *exchange) announce(err error, p problem) {
 	}
 	switch {
 	case p.Status != http.StatusUnauthorized || x.page:
-	case p.Code == errNoToken.code:
+	case p.Code == errNoToken.code, strings.HasPrefix(p.Code, "signature_"):
 		x.w.Header().Set("WWW-Authenticate", `Bearer realm="elicence"`)
 	default:
 		x.w.Header().Set("WWW-Authenticate", `Bearer realm="elicence", error="invalid_token"`)

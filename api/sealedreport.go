@@ -37,7 +37,7 @@ type partyJSON struct {
 
 // sealedReport verifies, and answers with the report as a sealed file to keep.
 func (x *exchange) sealedReport() {
-	if x.r.Header.Get("Authorization") != "" {
+	if x.identified() {
 		if err := x.authenticate(); err != nil {
 			x.refuse(err)
 			return

@@ -132,6 +132,10 @@ func (x *exchange) token() {
 		x.tokenFail("invalid_client", nil)
 		return
 	}
+	if errors.Is(err, registry.ErrSignatureRequired) {
+		x.tokenFail("unauthorized_client", nil)
+		return
+	}
 	if err != nil {
 		x.tokenFail("", err)
 		return
@@ -149,6 +153,9 @@ func (x *exchange) guesser(client string) (string, error) {
 	_, err := x.cfg.Registry.CallerFor(x.r.Context(), client, x.requestID)
 	if errors.Is(err, registry.ErrUnauthenticated) {
 		return x.remote(), nil
+	}
+	if errors.Is(err, registry.ErrSignatureRequired) {
+		err = nil
 	}
 	return x.remote() + " " + client, err
 }
@@ -178,6 +185,7 @@ func (x *exchange) tokenFail(code string, err error) {
 var tokenErrors = map[string]string{
 	"invalid_request":         "the request is not a form with grant_type and, in the form or by HTTP Basic, client_id and client_secret, each once",
 	"invalid_client":          "unknown client or wrong secret",
+	"unauthorized_client":     "this client must sign its requests; it gets no tokens",
 	"unsupported_grant_type":  "only client_credentials is offered",
 	"invalid_scope":           "no scopes are offered",
 	"temporarily_unavailable": "the request cannot be recorded now, so it was refused; try again",

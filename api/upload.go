@@ -60,6 +60,9 @@ func (x *exchange) upload() (in verify.Input, err error) {
 			return in, err
 		}
 	}
+	if err := x.drained(); err != nil {
+		return in, err
+	}
 	delete(parts, "file")
 	return x.uploaded(in, parts)
 }

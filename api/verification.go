@@ -40,7 +40,7 @@ func registerEntry(k registry.Known, err error) (verify.RegisterEntry, error) {
 
 // verification verifies for a machine, or for the page's script.
 func (x *exchange) verification() {
-	if x.r.Header.Get("Authorization") != "" {
+	if x.identified() {
 		if err := x.authenticate(); err != nil {
 			x.refuse(err)
 			return

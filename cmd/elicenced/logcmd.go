@@ -20,6 +20,7 @@ type logCmd struct {
 	Hold     logHoldCmd    `cmd:"" help:"Keep what a client does under a case number from holders until a day (依法暂缓告知), or longer."`
 	Lift     logLiftCmd    `cmd:"" help:"End a hold before its day."`
 	Erase    logEraseCmd   `cmd:"" help:"Erase the personal values of a holder's entries; the code is read from standard input."`
+	Request  logRequestCmd `cmd:"" help:"Write the signed request of an entry as a file that convinces a stranger."`
 	Approver approverCmd   `cmd:"" help:"The persons who may approve that the log is succeeded: new, appoint, dismiss, list."`
 	Approve  approveCmd    `cmd:"" help:"Sign, as an approver, the declaration that the log is succeeded (依法接续)."`
 	Succeed  succeedCmd    `cmd:"" help:"After a disaster: begin a new log that declares what the present one has lost."`

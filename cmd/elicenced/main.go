@@ -44,8 +44,9 @@ type commands struct {
 	Database struct {
 		Backup databaseBackupCmd `cmd:"" help:"Copy the SQLite database, beside the service."`
 	} `cmd:"" help:"The database of an instance."`
-	CA   caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
-	Keys struct {
+	Signer signerCmd  `cmd:"" help:"The keys that clients sign their requests with: add, list, end; and what a client must use: require."`
+	CA     caCommands `cmd:"" name:"ca" help:"Certificates: ask for one, issue, revoke, take in an outside CA's."`
+	Keys   struct {
 		Rotate  rotateCmd  `cmd:"" help:"Give a certificate a new key, in a file or in a device."`
 		Backup  backupCmd  `cmd:"" help:"Write an encrypted backup of all keys, whose secret is split among several persons."`
 		Restore restoreCmd `cmd:"" help:"Make the keys of a new instance folder from a backup."`
