@@ -61,21 +61,24 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store", "internal/durable licence licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"store/s3test", ""},
-	{"api", "crypto/httpsig crypto/pki licence licence/registry verify audit audit/witness templates"},
+	{"api/identity", ""},
+	{"api", "api/identity crypto/httpsig crypto/pki licence licence/registry verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
-	{"cmd/elicenced", "crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.
 var confined = map[string]string{
 	"github.com/emmansun/gmsm":      "crypto/pki crypto/seal crypto/tsa crypto/cryptotest",
+	"github.com/coreos/go-oidc":     "api/identity",
 	"github.com/dunglas/httpsfv":    "crypto/httpsig",
 	"github.com/gin-gonic/gin":      "api",
 	"github.com/jackc/pgx":          "store store/pgtest",
 	"github.com/klauspost/compress": "licence/render/pdf",
 	"github.com/minio/minio-go":     "store",
 	"github.com/tdewolff":           "licence/render/typeface",
+	"golang.org/x/oauth2":           "api/identity",
 	"modernc.org/sqlite":            "store",
 }
 
@@ -85,6 +88,7 @@ var confinedToTests = map[string]string{
 	"codeberg.org/go-pdf":  "licence/render", // whose benchmark it stands beside
 	"github.com/digitorus": "crypto/pdfsig/pades",
 	"github.com/pdfcpu":    "", // of nobody
+	"github.com/zitadel":   "api",
 }
 
 // free lists packages of confined modules that anyone may import.

@@ -35,6 +35,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"elicence/api/identity"
 	"elicence/audit"
 	"elicence/audit/witness"
 	"elicence/licence/registry"
@@ -51,6 +52,9 @@ type Config struct {
 	// TokenKey authenticates tokens and sessions: 32 random bytes or more, the
 	// same on every replica. Whoever holds it can be any client.
 	TokenKey []byte
+	// Identity is the provider that people sign in at; nil when there is none, and holders
+	// come by one-time links alone. Its RedirectURL is the public URL with SignInReturn.
+	Identity *identity.Provider
 	// PublicURL is the scheme and host people reach the server by, without a path.
 	PublicURL string
 	// Ready says whether storage and log can be reached; nil is always ready.
@@ -202,7 +206,9 @@ func (s *Server) pageRoutes() {
 	s.engine.GET("/holder/log.json", s.handle(registry.ActionOwnLog, (*exchange).holderLogFile))
 	s.engine.GET("/holder/sign-in", s.handle("", (*exchange).signInPage))
 	s.engine.POST("/holder/sign-in", s.handle(registry.ActionAuthenticate, (*exchange).signIn))
-	s.engine.POST("/holder/sign-out", s.handle("", (*exchange).signOut))
+	s.engine.POST("/holder/sign-out", s.handle(registry.ActionSignOut, (*exchange).signOut))
+	s.engine.GET("/sign-in/holder", s.handle("", (*exchange).signInAtProvider))
+	s.engine.GET(SignInReturn, s.handle(registry.ActionAuthenticate, (*exchange).signedInAtProvider))
 	s.engine.GET("/holder/licences/:identifier/file", s.handle(registry.ActionDownload, (*exchange).holderFile))
 	for name := range assetTypes {
 		s.engine.GET("/pages/"+name, s.handle("", func(x *exchange) { x.asset(name) }))

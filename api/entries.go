@@ -210,7 +210,7 @@ func (x *exchange) holderLogFile() {
 
 func (x *exchange) holderEntries(write func(entriesAnswer)) {
 	x.page = true
-	if err := x.session(); err != nil {
+	if _, err := x.session(); err != nil {
 		x.failSession(err)
 		return
 	}

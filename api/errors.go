@@ -33,6 +33,10 @@ var (
 	errOldToken     = &refusal{code: "token_expired", detail: "the bearer token has expired; fetch a new one"}
 	errNoClient     = &refusal{code: "token_client_gone", detail: "the client of the bearer token is not registered or was disabled"}
 	errBadLink      = &refusal{code: "link_spent", detail: "the sign-in link was used already, or has expired"}
+	errSignIn       = &refusal{code: "sign_in_failed", detail: "the identity provider did not vouch for this sign-in, or it was begun elsewhere, or more than a quarter of an hour ago"}
+	errUnknown      = &refusal{code: "sign_in_unknown", detail: "the identity provider names no citizen number for this person"}
+	errNoProvider   = &refusal{code: "no_such_route", detail: "no identity provider is configured"}
+	errIdentity     = &refusal{code: "identity_unavailable", detail: "the identity provider does not answer", after: 30 * time.Second}
 	errNoSession    = &refusal{code: "not_signed_in", detail: "sign in first"}
 	errTooLarge     = &refusal{code: "too_large", detail: "the body is larger than is accepted here"}
 	errUnreadable   = &refusal{code: "body_unreadable", detail: "the body ended early, came too slowly or could not be read"}
@@ -82,6 +86,9 @@ var statuses = map[string]struct {
 	"credentials_twice":         {400, "Two credentials"},
 	"content_digest_mismatch":   {400, "Body is another"},
 	"link_spent":                {401, "Not authenticated"},
+	"sign_in_failed":            {401, "Not authenticated"},
+	"sign_in_unknown":           {403, "Not known here"},
+	"identity_unavailable":      {503, "Identity provider unavailable"},
 	"not_signed_in":             {401, "Not authenticated"},
 	"forbidden":                 {403, "Not permitted"},
 	"not_found":                 {404, "Not found"},

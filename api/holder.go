@@ -11,9 +11,6 @@ import (
 	"elicence/licence/registry"
 )
 
-// sharedEnded is the kind under which servers share the sessions that were signed out of.
-const sharedEnded = "ended_session"
-
 // HolderLink makes a path that signs whoever opens it first in as a client of
 // role holder, once and within 15 minutes. Whoever has it can read the holder's
 // licences. Any server of the register takes it.
@@ -92,16 +89,20 @@ func (x *exchange) signOut() {
 		x.refuse(errCrossOrigin)
 		return
 	}
-	session, _, err := x.cookie()
-	if err == nil {
-		err = x.cfg.Registry.Share(x.r.Context(), sharedEnded, session, nil, x.now().Add(useSession.life()))
-	}
-	if err != nil && !errors.Is(err, errNoSession) {
-		x.fail(err)
+	token, err := x.session()
+	if errors.Is(err, errNoSession) { // it ended by itself
+		x.redirect(http.StatusSeeOther, "/holder")
 		return
 	}
-	x.setSession("")
-	x.redirect(http.StatusSeeOther, "/holder")
+	if err != nil {
+		x.refuse(err)
+		return
+	}
+	receipt, err := x.cfg.Registry.SignOut(x.r.Context(), x.caller, token, x.now().Add(useSession.life()))
+	if x.settle(receipt, err) {
+		x.setSession("")
+		x.redirect(http.StatusSeeOther, "/holder")
+	}
 }
 
 // cookie is the session of the cookie and its client, if it still lasts.
@@ -114,7 +115,7 @@ func (x *exchange) cookie() (session, client string, err error) {
 	if err != nil {
 		return "", "", errNoSession
 	}
-	switch _, err = x.cfg.Registry.Shared(x.r.Context(), sharedEnded, cookie.Value); {
+	switch _, err = x.cfg.Registry.Shared(x.r.Context(), registry.SharedEnded, cookie.Value); {
 	case err == nil:
 		return "", "", errNoSession
 	case !errors.Is(err, licence.ErrNotFound):
@@ -123,16 +124,20 @@ func (x *exchange) cookie() (session, client string, err error) {
 	return cookie.Value, client, nil
 }
 
-// session sets the caller from the session cookie.
-func (x *exchange) session() error {
-	_, client, err := x.cookie()
+// session sets the caller from the session cookie, which it returns.
+func (x *exchange) session() (token string, err error) {
+	token, client, err := x.cookie()
+	if err == nil {
+		if name, signedIn := strings.CutPrefix(client, personSession); signedIn {
+			err = x.becomePerson(name)
+		} else {
+			err = x.become(client)
+		}
+	}
 	if errors.Is(err, errNoSession) {
 		x.setSession("")
 	}
-	if err != nil {
-		return err
-	}
-	return x.become(client)
+	return token, err
 }
 
 // selfService is what a holder's own reads are for.
@@ -142,7 +147,7 @@ var selfService = registry.Use{Purpose: "持证主体本人查询"}
 // get one; nothing was asked of the register then, so nothing is logged.
 func (x *exchange) holderPage() {
 	x.page = true
-	if err := x.session(); err != nil {
+	if _, err := x.session(); err != nil {
 		x.failSession(err)
 		return
 	}
@@ -178,7 +183,7 @@ func (x *exchange) failSession(err error) {
 // holderFile downloads one of the holder's own licences.
 func (x *exchange) holderFile() {
 	x.page = true
-	if err := x.session(); err != nil {
+	if _, err := x.session(); err != nil {
 		x.failSession(err)
 		return
 	}

@@ -200,7 +200,10 @@ func (x *exchange) nowhere(err *refusal) {
 var problemWords = map[string]struct{ Title, Next string }{
 	"no_such_route":          {"没有这个页面", "网址可能不完整，或者已经失效。请从下面的链接重新进入。"},
 	"no_such_method":         {"不能这样打开这个网址", "请从下面的链接重新进入。"},
-	"not_signed_in":          {"请先登录", "请使用发给您的一次性登录链接进入本页。"},
+	"not_signed_in":          {"请先登录", "请用统一身份认证登录，或使用发给您的一次性登录链接进入本页。"},
+	"sign_in_failed":         {"登录没有成功", "统一身份认证没有确认本次登录，或登录超时。请重新登录。"},
+	"sign_in_unknown":        {"无法确认您的身份信息", "统一身份认证没有提供有效的公民身份号码。请先在统一身份认证平台完成实名认证。"},
+	"identity_unavailable":   {"统一身份认证暂时不可用", "请稍后再试，或使用发给您的一次性登录链接。"},
 	"link_spent":             {"登录链接已失效", "一次性登录链接只能使用一次，且有时间限制。请索取新的链接。"},
 	"no_seal":                {"这里不能出具核验报告", "本平台没有用于核验报告的电子印章。请直接打印查验结果页面。"},
 	"no_such_report":         {"没有这份核验报告", "访问日志里没有这份核验报告的记录，它不是本平台出具的。请勿采信，并与提交报告的人核实。"},
@@ -225,7 +228,8 @@ func (x *exchange) problemPage(p problem) {
 	}
 	x.show(p.Status, "problem", struct {
 		Title, Next, Code, RequestID string
-	}{words.Title, words.Next, p.Code, p.RequestID})
+		SignIn                       bool
+	}{words.Title, words.Next, p.Code, p.RequestID, p.Status == http.StatusUnauthorized && x.cfg.Identity != nil})
 }
 
 // assetTypes lists what pages load.

@@ -37,6 +37,7 @@ const (
 	useBearer  tokenUse = 1 // machine client, ten minutes
 	useSession tokenUse = 2 // holder's page
 	useLink    tokenUse = 3 // one-time sign-in link
+	useAttempt tokenUse = 4 // an attempt to sign in at the identity provider
 )
 
 // tokenLife is how long each kind of token lasts.

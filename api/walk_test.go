@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"elicence/api"
+	"elicence/api/identity"
 	"elicence/audit"
 	"elicence/licence/registry"
 )
@@ -21,20 +22,20 @@ import (
 // noAccess are the routes that are no access to the register, with the reason of each.
 // What is neither here nor in walked fails the walk.
 var noAccess = map[string]string{
-	"GET /openapi.yaml":     "the description of the interface",
-	"GET /healthz":          "says that the process answers",
-	"GET /readyz":           "says whether storage and log can be reached; shows nothing of a licence",
-	"GET /metrics":          "counts, for those who watch",
-	"GET /":                 "a page without data",
-	"GET /V":                "a page without data: what is verified comes by another request",
-	"GET /v":                "a page without data: what is verified comes by another request",
-	"GET /V/":               "leads to /V",
-	"GET /v/":               "leads to /V",
-	"GET /pages/style.css":  "a static file",
-	"GET /pages/verify.js":  "a static file",
-	"GET /pages/icon.svg":   "a static file",
-	"GET /holder/sign-in":   "a page without data: the link is spent by another request",
-	"POST /holder/sign-out": "ends a session and shows nothing",
+	"GET /openapi.yaml":    "the description of the interface",
+	"GET /healthz":         "says that the process answers",
+	"GET /readyz":          "says whether storage and log can be reached; shows nothing of a licence",
+	"GET /metrics":         "counts, for those who watch",
+	"GET /":                "a page without data",
+	"GET /V":               "a page without data: what is verified comes by another request",
+	"GET /v":               "a page without data: what is verified comes by another request",
+	"GET /V/":              "leads to /V",
+	"GET /v/":              "leads to /V",
+	"GET /pages/style.css": "a static file",
+	"GET /pages/verify.js": "a static file",
+	"GET /pages/icon.svg":  "a static file",
+	"GET /holder/sign-in":  "a page without data: the link is spent by another request",
+	"GET /sign-in/holder":  "leads to the identity provider",
 }
 
 // walkStep is how a route is walked: a request that is allowed and one that is refused.
@@ -113,6 +114,23 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"GET /holder/log":                       (*routeWalk).own,
 	"GET /holder/log.json":                  (*routeWalk).own,
 	"GET /holder/licences/:identifier/file": (*routeWalk).own,
+	"POST /holder/sign-out": func(w *routeWalk) walkStep {
+		step := w.own()
+		foreign := step.allowed
+		foreign.header = maps.Clone(foreign.header)
+		foreign.header["Sec-Fetch-Site"] = "cross-site"
+		step.refused = foreign
+		return step
+	},
+	"GET /sign-in/return": func(w *routeWalk) walkStep {
+		// Allowed once for each server: a code is good once.
+		p, _ := provider(w.t, citizen)
+		v := &visitor{w.world, w.serve(func(c *api.Config) { c.Identity = p }), map[string]string{}}
+		_, query, _ := strings.Cut(v.signsIn(citizen), "?")
+		cookie := map[string]string{"Cookie": "elicence_sign_in=" + v.cookies["elicence_sign_in"]}
+		w.identity = p
+		return walkStep{ask{query: "?" + query, header: cookie, handler: v.handler}, ask{query: "?code=x&state=x", header: cookie, handler: v.handler}}
+	},
 	"POST /holder/sign-in": func(w *routeWalk) walkStep {
 		q := ask{mediaType: "application/x-www-form-urlencoded", body: []byte(strings.TrimPrefix(linkOf(w.t, w.server, holder), "/holder/sign-in?"))}
 		spent := q
@@ -132,6 +150,7 @@ type routeWalk struct {
 	id, name string // of the path
 	file     []byte
 	n        int
+	identity *identity.Provider // of the step
 }
 
 func (w *routeWalk) next() string { w.n++; return fmt.Sprint("walk-", w.n) }
@@ -289,12 +308,17 @@ func (w *routeWalk) unlogged(route string, q ask) {
 		return
 	}
 	before := w.size()
-	q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(*api.Config) {})
+	q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(c *api.Config) { c.Identity = w.identity })
+	if route == "GET /sign-in/return" { // with a code of its own
+		own := walked[route](w).allowed
+		q.query, q.header = own.query, own.header
+		q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(c *api.Config) { c.Identity = w.identity })
+	}
 	if route == "POST /holder/sign-in" {
 		q.body = []byte(strings.TrimPrefix(linkOf(w.t, w.server, holder), "/holder/sign-in?"))
 	}
 	a := w.along(route, q)
-	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Elicence-Log-Index") != "" || len(a.Cookies()) > 0 {
+	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Elicence-Log-Index") != "" || strings.Contains(strings.Join(a.Header.Values("Set-Cookie"), "\n"), "elicence_session=") {
 		w.t.Errorf("unlogged: %d %v", a.StatusCode, a.Header)
 	}
 	if w.size() != before {

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"elicence/api"
+	"elicence/api/identity"
 	"elicence/audit"
 	"elicence/crypto/pki"
 	"elicence/crypto/pki/ocsp"
@@ -116,8 +117,9 @@ type options struct {
 	sealMargin                        time.Duration
 	witnesses                         witnessFlags
 	files                             fileFlags
-	registerOnly                      bool          // for a command beside the service: no upkeep, no server, nothing entered
-	fonts                             *render.Fonts // nil with registerOnly
+	identity                          *identity.Provider // nil: nobody signs in at one
+	registerOnly                      bool               // for a command beside the service: no upkeep, no server, nothing entered
+	fonts                             *render.Fonts      // nil with registerOnly
 }
 
 // open starts everything but the listener of the API.
@@ -267,7 +269,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 	}
 	config := api.Config{
 		Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
-		Ready: in.database.Ready, BehindProxy: o.behindProxy,
+		Ready: in.database.Ready, BehindProxy: o.behindProxy, Identity: o.identity,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}

@@ -172,6 +172,7 @@ var permitted = map[audit.Action][]Role{
 	ActionLogRead:     {RoleAuditor},
 	ActionLogSearch:   {RoleAuditor},
 	ActionOwnLog:      {RoleHolder},
+	ActionSignOut:     {RoleHolder},
 	// Shown to whoever is to be convinced; the whole opening goes with it.
 	ActionReadRequest: {RoleSystem},
 	// Ordered by others, entered by whoever runs the instance.

@@ -36,22 +36,23 @@ import (
 // noAccess are the exported functions of the package that are no access to the register,
 // with the reason of each. What is neither here nor in operations fails the walk.
 var noAccess = map[string]string{
-	"Registry.CallerFor":    "says who a token is of that was checked; the request that it came with is the access",
-	"Registry.MayArchive":   "tells whoever archives whether a hold is in force; shows nothing of a licence",
-	"Registry.Reporter":     "tells who seals reports: the configuration",
-	"Registry.Seal":         "seals are on public record",
-	"Registry.Seals":        "seals are on public record",
-	"Registry.SealStates":   "tells whether seals can be used, for those who watch; shows nothing of a licence",
-	"Registry.WorkBatches":  "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
-	"Registry.TidyBatches":  "forgets batches whose time is over; nothing of a licence",
-	"Registry.Share":        "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
-	"Registry.Shared":       "the same",
-	"Registry.Consents":     "consents are on public record, like the seals",
-	"Lookup.ByFile":         "exists only inside Verify, whose entry covers it",
-	"Lookup.ByIdentifier":   "exists only inside Verify, whose entry covers it",
-	"Lookup.StatusAsOf":     "exists only inside Verify, whose entry covers it",
-	"Registry.CallerSigned": "says who a signature is of that was verified; the request that it came with is the access",
-	"Registry.ClientKey":    "public keys, by which signatures are verified",
+	"Registry.CallerFor":       "says who a token is of that was checked; the request that it came with is the access",
+	"Registry.MayArchive":      "tells whoever archives whether a hold is in force; shows nothing of a licence",
+	"Registry.Reporter":        "tells who seals reports: the configuration",
+	"Registry.Seal":            "seals are on public record",
+	"Registry.Seals":           "seals are on public record",
+	"Registry.SealStates":      "tells whether seals can be used, for those who watch; shows nothing of a licence",
+	"Registry.WorkBatches":     "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
+	"Registry.TidyBatches":     "forgets batches whose time is over; nothing of a licence",
+	"Registry.Share":           "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
+	"Registry.Shared":          "the same",
+	"Registry.Consents":        "consents are on public record, like the seals",
+	"Lookup.ByFile":            "exists only inside Verify, whose entry covers it",
+	"Lookup.ByIdentifier":      "exists only inside Verify, whose entry covers it",
+	"Lookup.StatusAsOf":        "exists only inside Verify, whose entry covers it",
+	"Registry.CallerSigned":    "says who a signature is of that was verified; the request that it came with is the access",
+	"Registry.ClientKey":       "public keys, by which signatures are verified",
+	"Registry.CallerInSession": "says who a session is of; the request that it came with is the access",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their
@@ -62,6 +63,7 @@ var composed = map[string]string{
 	"Registry.Upgrade":       "takes no caller: the service itself goes on with what an allowed issue began",
 	"Registry.Refused":       "logs a refusal and allows nothing",
 	"Registry.Authenticate":  "takes no caller but a secret: its refusal is among the operations",
+	"Registry.SignInHolder":  "takes no caller but whom a provider vouched for: its refusal is among TestWalkRefusals",
 	"Registry.SignIn":        "takes no caller but a client: its refusal is among the operations",
 }
 
@@ -370,6 +372,17 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		must(w.t, err)
 		return answering(func(r *registry.Registry) (registry.SignedRequest, audit.Receipt, error) {
 			return r.SignedRequest(ctx, walkSystem, receipt.Index, "r")
+		})
+	},
+	"Registry.SignInHolder": func(w *walker, ctx context.Context) call {
+		name := w.next()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.SignInHolder(ctx, "holder.x", w.holder.Holder, name, w.Now().Add(time.Hour), "walk")
+		})
+	},
+	"Registry.SignOut": func(w *walker, ctx context.Context) call {
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.SignOut(ctx, w.holder, w.next(), w.Now().Add(time.Hour))
 		})
 	},
 	"Registry.PutGrant": func(w *walker, ctx context.Context) call {
@@ -779,5 +792,14 @@ func TestWalkRefusals(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		wantTrail(t, s, from, "authenticate refused unauthenticated")
+	}
+	from := size(t, s)
+	no := licence.Holder{Code: "110105194912310021", CodeType: licence.CodeTypeCitizenNumber}
+	if _, err := s.SignInHolder(t.Context(), "holder.x", no, "n", s.Now().Add(time.Hour), "r"); registry.Code(err) != "invalid_request" {
+		t.Errorf("a number that is none: %v", err)
+	}
+	wantTrail(t, s, from, "authenticate refused invalid_request")
+	if _, err := s.CallerInSession(t.Context(), "n", "r"); !errors.Is(err, registry.ErrUnauthenticated) {
+		t.Errorf("its session: %v", err)
 	}
 }

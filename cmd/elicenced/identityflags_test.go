@@ -1,0 +1,41 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestIdentityFlags has providers that can be meant, and cannot.
+func TestIdentityFlags(t *testing.T) {
+	t.Parallel()
+	secret := filepath.Join(t.TempDir(), "secret")
+	must(t, os.WriteFile(secret, []byte("s\n"), 0o600))
+	for _, c := range []struct {
+		issuer, client, secret string
+		good                   bool
+	}{
+		{"https://id.example.gov.cn/oidc", "c", secret, true},
+		{"http://127.0.0.1:9998", "c", secret, true},
+		{"http://localhost:9998", "c", secret, true},
+		{"http://id.example.gov.cn", "c", secret, false},
+		{"id.example.gov.cn", "c", secret, false},
+		{"https://", "c", secret, false},
+		{"https://id.example.gov.cn", "", secret, false},
+		{"https://id.example.gov.cn", "c", "", false},
+		{"https://id.example.gov.cn", "c", secret + "x", false},
+	} {
+		f := identityFlags{IdentityIssuer: c.issuer, IdentityClient: c.client, IdentitySecretFile: c.secret}
+		p, err := f.provider("https://zz.example.gov.cn")
+		if (err == nil) != c.good || !c.good && !errors.Is(err, errUsage) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		if c.good && (p.ClientSecret != "s" || p.RedirectURL != "https://zz.example.gov.cn/sign-in/return") {
+			t.Errorf("%+v: %+v", c, p.Config)
+		}
+	}
+	if p, err := (&identityFlags{}).provider("https://zz.example.gov.cn"); p != nil || err != nil {
+		t.Errorf("none: %v, %v", p, err)
+	}
+}
