@@ -140,18 +140,31 @@ func single(h http.Header, name string, most int) (string, error) {
 
 // member is the one member of a dictionary that is in its canonical form.
 func member(name, value string) (httpsfv.Member, string, error) {
-	d, err := httpsfv.UnmarshalDictionary([]string{value})
+	d, err := dictionary(name, value)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %s is no dictionary", ErrMalformed, name)
+		return nil, "", err
 	}
 	if len(d.Names()) != 1 || len(d.Names()[0]) > maxLabel {
 		return nil, "", fmt.Errorf("%w: %s has %d labels, or a long one; want one signature", ErrMalformed, name, len(d.Names()))
 	}
-	if again, err := httpsfv.Marshal(d); err != nil || again != value {
-		return nil, "", fmt.Errorf("%w: %s is not in canonical form", ErrMalformed, name)
-	}
 	m, _ := d.Get(d.Names()[0])
 	return m, d.Names()[0], nil
+}
+
+// dictionary parses a dictionary that is in its canonical form and has no %: httpsfv v1.1.0
+// panics at a display string (RFC 9651 §3.3.8) that ends early, and nothing here needs one.
+func dictionary(name, value string) (*httpsfv.Dictionary, error) {
+	if strings.Contains(value, "%") {
+		return nil, fmt.Errorf("%w: %s has a %%", ErrMalformed, name)
+	}
+	d, err := httpsfv.UnmarshalDictionary([]string{value})
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s is no dictionary", ErrMalformed, name)
+	}
+	if again, err := httpsfv.Marshal(d); err != nil || again != value {
+		return nil, fmt.Errorf("%w: %s is not in canonical form", ErrMalformed, name)
+	}
+	return d, nil
 }
 
 // ParseInput parses the value of a Signature-Input field, and returns the label too. The

@@ -174,6 +174,7 @@ func TestParse(t *testing.T) {
 		{"capitals", `s=("Content-Type")` + params, value, httpsig.ErrMalformed},
 		{"no name", `s=("")` + params, value, httpsig.ErrMalformed},
 		{"line feed", "s=(\"a\nb\")" + params, value, httpsig.ErrMalformed},
+		{"a display string that ends early", `a=(%0`, value, httpsig.ErrMalformed},
 		{"a token", `s=(method)` + params, value, httpsig.ErrMalformed},
 		{"many components", `s=("a` + strings.Join(strings.Split(strings.Repeat("x", 25), ""), `" "b`) + `")` + params, value, httpsig.ErrMalformed},
 		{"no created", `s=("@method");nonce="NONCE";keyid="KEY";alg="sm2-sm3"`, value, httpsig.ErrMalformed},
@@ -276,6 +277,7 @@ func TestBody(t *testing.T) {
 		{"nonsense", "=", body, httpsig.ErrMalformed},
 		{"twice", good + ", " + good, body, httpsig.ErrMalformed},
 		{"five", "a=:AAAA:, b=:AAAA:, c=:AAAA:, d=:AAAA:, " + good, body, httpsig.ErrMalformed},
+		{"a display string that ends early", "sm3=%0", body, httpsig.ErrMalformed},
 		{"long", good + strings.Repeat(" ", 512), body, httpsig.ErrMalformed},
 	} {
 		r, err := httpsig.Body(http.Header{"Content-Digest": {c.field}}, io.NopCloser(strings.NewReader(c.body)))
@@ -298,7 +300,8 @@ func FuzzParse(f *testing.F) {
 	f.Add(m.Header.Get("Signature-Input"), m.Header.Get("Signature"), "application/json")
 	f.Add(`a=("@query-param";name="x" "b";bs;sf;key="y");created=@1;expires=1.5;nonce=:AA==:`, `a=?1`, "")
 	f.Fuzz(func(t *testing.T, input, value, field string) {
-		h := http.Header{"Signature-Input": {input}, "Signature": {value}, "Content-Type": {field}}
+		h := http.Header{"Signature-Input": {input}, "Signature": {value}, "Content-Type": {field}, "Content-Digest": {field}}
+		_, _ = httpsig.Body(h, http.NoBody)
 		s, err := httpsig.Parse(h)
 		if err != nil {
 			return

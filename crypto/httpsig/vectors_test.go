@@ -67,10 +67,10 @@ func TestVectors(t *testing.T) {
 func TestVectorsByOpenSSL(t *testing.T) {
 	wire := string(vector(t, "request.http"))
 	for name, c := range map[string]struct{ old, new, verdict string }{
-		"as it is":       {"", "", ""},
-		"path":           {"/revoke ", "/resume ", "bad: the signature does not verify"},
-		"body":           {"CF-2026-3\"}", "CF-2026-4\"}", "bad: the body is not the one"},
-		"signature":      {"elicence=:ayW3", "elicence=:ayW4", "bad: the signature does not verify"},
+		"as it is":  {"", "", ""},
+		"path":      {"/revoke ", "/resume ", "bad: the signature does not verify"},
+		"body":      {"CF-2026-3\"}", "CF-2026-4\"}", "bad: the body is not the one"},
+		"signature": {"elicence=:ayW3", "elicence=:ayW4", "bad: the signature does not verify"},
 	} {
 		file := filepath.Join(t.TempDir(), "request.http")
 		must(t, os.WriteFile(file, []byte(strings.Replace(wire, c.old, c.new, 1)), 0o600))
