@@ -113,7 +113,7 @@ func New(c Config) (*Server, error) {
 	if c.Witnesses == nil {
 		c.Witnesses = func() ([]witness.State, time.Time) { return nil, time.Time{} }
 	}
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches()}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches()}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
@@ -178,6 +178,14 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	}
 	v1.GET("/statistics", serveGet(s, registry.ActionStatistics, (*exchange).statistics))
 	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, s.parseReuse, (*exchange).reuse))
+	v1.POST("/grants", serveJSON(s, registry.ActionGrantRequest, http.StatusCreated, parseGrant, (*exchange).requestGrant))
+	v1.GET("/grants", serveGet(s, registry.ActionGrantRead, (*exchange).grants))
+	v1.POST("/grants/:grant/approve", serveDecision(s, registry.ActionGrantApprove, s.cfg.Registry.ApproveGrant, newGrant))
+	v1.POST("/grants/:grant/withdraw", serveDecision(s, registry.ActionGrantWithdraw, s.cfg.Registry.WithdrawGrant, newGrant))
+	v1.POST("/cases", serveJSON(s, registry.ActionCaseOpen, http.StatusCreated, parseCase, (*exchange).openCase))
+	v1.POST("/cases/:case/close", serveDecision(s, registry.ActionCaseClose, s.cfg.Registry.CloseCase, func(k registry.CaseState) registry.CaseState { return k }))
+	v1.GET("/brakes", serveGet(s, registry.ActionBrakeRead, (*exchange).brakes))
+	v1.POST("/brakes/:brake/lift", serveDecision(s, registry.ActionBrakeLift, s.cfg.Registry.LiftBrake, newBrake))
 	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
 	v1.POST("/verifications/report", s.handle(registry.ActionVerify, (*exchange).sealedReport))
 	v1.POST("/verifications/batch", s.handle(registry.ActionVerify, (*exchange).verificationBatch))

@@ -131,6 +131,9 @@ func TestBadRequest(t *testing.T) {
 	w.token(holder)
 	w.token(partner)
 	w.token(auditor)
+	w.token(requester)
+	w.token(approver)
+	w.token(elsewhere)
 	path := "/api/v1/licences/" + string(issued.Identifier)
 	reason := []byte(`{"reason":"r"}`)
 	key := []byte(bytes.Repeat([]byte{7}, 32))
@@ -164,7 +167,28 @@ func TestBadRequest(t *testing.T) {
 		{"a page of 101", ask{method: "POST", path: "/api/v1/licences/search", as: holder, body: []byte(`{"limit":101}`)}, 422, "invalid_request", "limit", "search"},
 		{"reuse without purpose", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"purpose": nil})}, 422, "invalid_request", "purpose", "reuse"},
 		{"reuse without case", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"case_number": ""})}, 422, "invalid_request", "case_number", "reuse"},
-		{"reuse for another matter", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"matter_code": "000000000000"})}, 403, "forbidden", "", "reuse"},
+		{"reuse for another matter", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"matter_code": "000000000000"})}, 403, "case_mismatch", "", "reuse"},
+		{"reuse in a case that nobody registered", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"case_number": "C-9"})}, 403, "case_unknown", "", "reuse"},
+		{"reuse for a phrase", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"purpose": "证照 查询。"})}, 422, "invalid_request", "purpose", "reuse"},
+		{"reuse of a wrong code", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"holder": map[string]any{"code": "91330106MA2H41QX6B", "code_type": "001"}})}, 422, "invalid_request", "holder.code", "reuse"},
+		{"reuse as somebody else", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"client": "other"})}, 422, "invalid_request", "client", "reuse"},
+		{"a grant that is approved from the start", ask{method: "POST", path: "/api/v1/grants", as: requester, key: "r", body: grantBody(t, map[string]any{"status": "approved"})}, 422, "invalid_request", "status", "grant_request"},
+		{"a grant for another department", ask{method: "POST", path: "/api/v1/grants", as: requester, key: "r", body: grantBody(t, map[string]any{"authority_code": "11330100MB1K0321XR"})}, 422, "invalid_request", "authority_code", "grant_request"},
+		{"a grant of a field that there is not", ask{method: "POST", path: "/api/v1/grants", as: requester, key: "r", body: grantBody(t, map[string]any{"fields": []string{"fields.colour"}})}, 422, "invalid_request", "fields[0]", "grant_request"},
+		{"a grant without a key", ask{method: "POST", path: "/api/v1/grants", as: requester, body: grantBody(t, nil)}, 400, "idempotency_key_missing", "Idempotency-Key", "grant_request"},
+		{"a grant asked for by a machine", ask{method: "POST", path: "/api/v1/grants", as: partner, key: "r", body: grantBody(t, nil)}, 403, "forbidden", "", "grant_request"},
+		{"no such grant", ask{method: "POST", path: "/api/v1/grants/" + strings.Repeat("0", 32) + "/approve", as: approver, key: "r", body: []byte(`{}`)}, 404, "not_found", "", "grant_approve"},
+		{"a name like no grant's", ask{method: "POST", path: "/api/v1/grants/1%27%20OR%201/approve", as: approver, key: "r", body: []byte(`{}`)}, 404, "not_found", "", "grant_approve"},
+		{"grants of a type that is none", ask{method: "GET", path: "/api/v1/grants?type_code=x", as: approver}, 400, "malformed_parameter", "", "read_grants"},
+		{"grants past a cursor that is none", ask{method: "GET", path: "/api/v1/grants?cursor=MQ", as: partner}, 400, "malformed_parameter", "", "read_grants"},
+		{"a page of grants of 101", ask{method: "GET", path: "/api/v1/grants?limit=101", as: partner}, 400, "malformed_parameter", "", "read_grants"},
+		{"a case with its department", ask{method: "POST", path: "/api/v1/cases", as: elsewhere, key: "r", body: caseBody(t, map[string]any{"authority_code": "x"})}, 422, "invalid_request", "authority_code", "case_open"},
+		{"a case of a wrong code", ask{method: "POST", path: "/api/v1/cases", as: elsewhere, key: "r", body: caseBody(t, map[string]any{"holder": map[string]any{"code": "91330106MA2H41QX6B", "code_type": "001"}})}, 422, "invalid_request", "holder.code", "case_open"},
+		{"a case number again", ask{method: "POST", path: "/api/v1/cases", as: elsewhere, key: "r", body: caseBody(t, map[string]any{"case_number": "C-2"})}, 409, "case_taken", "", "case_open"},
+		{"another department's case", ask{method: "POST", path: "/api/v1/cases/" + registry.CaseID(registrytest.Authorities["11100000000013338W901"].Code, "C-2") + "/close", as: approval, key: "r", body: reason}, 404, "not_found", "", "case_close"},
+		{"a case closed without a reason", ask{method: "POST", path: "/api/v1/cases/" + registry.CaseID(registrytest.Authorities["11100000000013338W901"].Code, "C-2") + "/close", as: elsewhere, key: "r", body: []byte(`{}`)}, 422, "reason_missing", "", "case_close"},
+		{"brakes that stand perhaps", ask{method: "GET", path: "/api/v1/brakes?standing=maybe", as: auditor}, 400, "malformed_parameter", "", "read_brakes"},
+		{"no such brake", ask{method: "POST", path: "/api/v1/brakes/" + strings.Repeat("0", 28) + "/lift", as: auditor, key: "r", body: reason}, 404, "not_found", "", "brake_lift"},
 		{"reuse of a field not granted", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"fields": []string{"holder.code"}})}, 403, "forbidden", "", "reuse"},
 		{"reuse of too many", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"limit": 101})}, 422, "invalid_request", "limit", "reuse"},
 		{"reuse of fields that are no texts", ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, map[string]any{"fields": []int{1}})}, 422, "invalid_request", "fields[0]", "reuse"},
@@ -343,9 +367,9 @@ func TestRefusalsSayWhy(t *testing.T) {
 		{ask{path: issue, as: approval, key: "k", mediaType: "text/plain", body: sample(t, food)}, 415, "must be application/json,"},
 		{ask{path: issue, as: approval, key: "k", body: []byte(`{"type_code":"` + birthType + `"}`)}, 403, "does not issue licences of type " + birthType},
 		{ask{path: issue, as: partner, key: "k", body: sample(t, food)}, 403, "your role may not issue"},
-		{ask{path: reuse, as: partner, body: reuseBody(t, map[string]any{"matter_code": "000000000000"})}, 403, "does not cover matter 000000000000"},
+		{ask{path: reuse, as: partner, body: reuseBody(t, map[string]any{"matter_code": "000000000000"})}, 403, "it is of another matter"},
 		{ask{path: reuse, as: partner, body: reuseBody(t, map[string]any{"fields": []string{"holder.code"}})}, 403, "field holder.code is not granted"},
-		{ask{path: reuse, as: partner, body: reuseBody(t, map[string]any{"type_code": birthType})}, 403, "no grant for this type"},
+		{ask{path: reuse, as: partner, body: reuseBody(t, map[string]any{"type_code": birthType})}, 403, "does not need licences of this type"},
 	} {
 		c.method = "POST"
 		if p := problemIn(t, w.do(c.ask)); p.Status != c.status || !strings.Contains(p.Detail, c.want) || len(p.Errors) != 0 {

@@ -115,8 +115,9 @@ func TestOwnLog(t *testing.T) {
 	}
 	must(t, json.Unmarshal(sample(t, food), &sampled))
 	want := []string{
+		"case_open|allowed|||C-2",
 		"issue|allowed|" + market + "||" + sampled.Case, "reserved|allowed|" + market + "||" + sampled.Case, "sealing|allowed|" + market + "|seal/" + w.Config.Seals["11330106002504122C"].Seal.ID + "|" + sampled.Case, "issued|allowed|" + market + "||" + sampled.Case,
-		"read|allowed|" + market + "|现场核查|C-1", "read|allowed|" + market + "|现场核查|C-1", "reuse|allowed|" + city + "|核验经营许可|C-2", "read|refused|" + city + "|现场核查|C-1",
+		"read|allowed|" + market + "|现场核查|C-1", "read|allowed|" + market + "|现场核查|C-1", "reuse|allowed|" + city + "|核验建设工程项目部食堂的经营许可|C-2", "read|refused|" + city + "|现场核查|C-1",
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Errorf("told (-got +want):\n%s", diff)
@@ -202,7 +203,7 @@ func TestHolderLogPage(t *testing.T) {
 	signedIn := session()
 	w.do(ask{method: "GET", path: "/holder", header: signedIn})
 	a := w.do(ask{method: "GET", path: "/holder/log", header: signedIn})
-	for _, want := range []string{"杭州市城乡建设委员会", "核验经营许可", "C-2", "用证", "现场核查", "C-1", "已拒绝", "本人", string(issued.Identifier), "签发完成"} {
+	for _, want := range []string{"杭州市城乡建设委员会", "核验建设工程项目部食堂的经营许可", "C-2", "用证", "现场核查", "C-1", "已拒绝", "本人", string(issued.Identifier), "签发完成"} {
 		if a.StatusCode != 200 || !strings.Contains(string(a.body), want) {
 			t.Errorf("the page lacks %s: %d", want, a.StatusCode)
 		}

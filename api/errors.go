@@ -119,6 +119,12 @@ var statuses = map[string]struct {
 	"malformed_parameter":       {400, "Parameter malformed"},
 	"invalid_request":           {422, "Invalid request"},
 	"purpose_missing":           {422, "Purpose missing"},
+	"case_unknown":              {403, "No such case"},
+	"case_closed":               {403, "Case closed"},
+	"case_mismatch":             {403, "Case is about something else"},
+	"case_taken":                {409, "Case number taken"},
+	"consent_required":          {403, "Holder's consent required"},
+	"braked":                    {403, "Braked"},
 	"reason_missing":            {422, "Reason missing"},
 	"out_of_range":              {404, "Not in the log"},
 	"rate_limited":              {429, "Too many requests"},
@@ -194,7 +200,7 @@ func problemOf(err error, requestID string) problem {
 // hold more than the client may know.
 var details = map[string]string{
 	"forbidden":                 "your role, division or grant does not permit this",
-	"not_found":                 "there is no such licence within your reach",
+	"not_found":                 "there is nothing of this name within your reach",
 	"signature_required":        registry.ErrSignatureRequired.Error() + "; it gets no answer for a token",
 	"signature_replayed":        registry.ErrReplayed.Error() + "; sign every request anew, with another nonce",
 	"idempotency_key_missing":   registry.ErrKeyMissing.Error(),
@@ -202,7 +208,7 @@ var details = map[string]string{
 	"idempotency_key_reused":    registry.ErrKeyReused.Error(),
 	"request_running":           registry.ErrRunning.Error(),
 	"number_taken":              "another licence of this type and authority has this number",
-	"wrong_status":              "the licence's status does not permit this change",
+	"wrong_status":              "its status does not permit this change",
 	"not_applicable":            "the operation does not apply to this licence: it has no last day to renew, or its type allows no transfer",
 	"version_pending":           registry.ErrVersionPending.Error(),
 	"versions_exhausted":        registry.ErrVersionsExhausted.Error(),
@@ -218,6 +224,11 @@ var details = map[string]string{
 	"invalid_request":           "fields of the request are wrong; errors names each",
 	"malformed_json":            errMalformed.detail,
 	"purpose_missing":           registry.ErrPurposeMissing.Error(),
+	"case_unknown":              registry.ErrCaseUnknown.Error(),
+	"case_closed":               registry.ErrCaseClosed.Error(),
+	"case_taken":                registry.ErrCaseTaken.Error(),
+	"consent_required":          registry.ErrConsentRequired.Error(),
+	"braked":                    registry.ErrBraked.Error(),
 	"reason_missing":            registry.ErrReasonMissing.Error(),
 	"log_unavailable":           "the access log cannot record this request, so nothing was done",
 	"storage_unavailable":       registry.ErrUnreachable.Error() + " now",
@@ -244,6 +255,9 @@ func detailOf(err error, code string) string {
 	}
 	if archived := (*audit.ArchivedError)(nil); errors.As(err, &archived) {
 		return fmt.Sprintf("entry %d of the access log lies in an archive file, %s: ask the operator for it, or to restore it", archived.Index, archived.Segment)
+	}
+	if slowed := (*registry.SlowedError)(nil); errors.As(err, &slowed) || code == "case_mismatch" {
+		return err.Error() // of the caller's own reuses and cases
 	}
 	if code == "forbidden" && strings.HasPrefix(err.Error(), registry.ErrForbidden.Error()) {
 		return err.Error() // names the caller's own role, types or grant
@@ -308,6 +322,9 @@ func (x *exchange) announce(err error, p problem) {
 	var r *refusal
 	if errors.As(err, &r) && r.after > 0 {
 		after = r.after
+	}
+	if slowed := (*registry.SlowedError)(nil); errors.As(err, &slowed) {
+		after = slowed.After
 	}
 	if after > 0 {
 		x.w.Header().Set("Retry-After", strconv.Itoa(int((after+time.Second-1)/time.Second)))

@@ -117,7 +117,7 @@ func reuseBody(t testing.TB, members map[string]any) []byte {
 	must(t, json.Unmarshal(sample(t, food), &asks))
 	q := map[string]any{
 		"holder": map[string]any{"code": asks.Holder.Code, "code_type": asks.Holder.CodeType}, "type_code": foodType,
-		"purpose": "核验经营许可", "case_number": "C-2", "matter_code": matter, "operator": "王五",
+		"purpose": "核验建设工程项目部食堂的经营许可", "case_number": "C-2", "matter_code": matter, "operator": "王五",
 	}
 	for name, value := range members {
 		if q[name] = value; value == nil {

@@ -18,13 +18,14 @@ type metrics struct {
 	logSize   atomic.Uint64
 }
 
-func newMetrics(seals sealGauges, witnesses witnessGauges) *metrics {
+func newMetrics(gauges ...prometheus.Collector) *metrics {
 	m := &metrics{durations: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 		Name: "elicence_http_request_duration_seconds", Help: "Time to answer, by route, method and status.",
 		Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10},
 	}, []string{"route", "method", "status"})}
 	r := prometheus.NewRegistry()
-	r.MustRegister(m.durations, seals, witnesses, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	r.MustRegister(gauges...)
+	r.MustRegister(m.durations, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		prometheus.NewGaugeFunc(prometheus.GaugeOpts{
 			Name: "elicence_log_size", Help: "Entries of the access log, by the newest receipt this process gave; 0 before the first.",
 		}, func() float64 { return float64(m.logSize.Load()) }))

@@ -41,6 +41,8 @@ const (
 	verifier  = "verifier"
 	holder    = "holder"
 	auditor   = "auditor"
+	requester = "authority-construction"
+	approver  = "authority-data"
 )
 
 const (
@@ -152,18 +154,16 @@ func (w *world) register() {
 		{ID: verifier, Roles: []registry.Role{registry.RoleVerifier}, Authority: construction},
 		{ID: holder, Roles: []registry.Role{registry.RoleHolder}, HolderCode: code.Holder.Code, HolderCodeType: code.Holder.CodeType},
 		{ID: auditor, Roles: []registry.Role{registry.RoleAuditor}},
+		{ID: requester, Roles: []registry.Role{registry.RoleAuthority}, Authority: construction},
+		{ID: approver, Roles: []registry.Role{registry.RoleAuthority}, Authority: registrytest.Platform, Types: []string{foodType}},
 	} {
 		c.Salt = []byte("salt of " + c.ID)
 		c.SecretHash = registry.HashSecret(c.Salt, c.ID)
 		_, err := w.PutClient(w.t.Context(), registry.System("test"), c)
 		must(w.t, err)
 	}
-	_, err := w.PutGrant(w.t.Context(), registry.System("test"), registry.Grant{
-		Client: partner, TypeCode: foodType, MatterCodes: []string{matter}, LegalBasis: "test",
-		Fields:    []string{"number", "status", "holder.name", "fields.business_items"},
-		ValidFrom: licence.DateOf(w.Now()),
-	})
-	must(w.t, err)
+	w.Grant(w.t, registry.Grant{Authority: construction, TypeCode: foodType, MatterCode: matter, Fields: []string{"number", "status", "holder.name", "fields.business_items"}})
+	w.Case(w.t, construction, registry.Case{Number: "C-2", MatterCode: matter, Holder: licence.Holder{Code: code.Holder.Code, CodeType: code.Holder.CodeType}, Types: []string{foodType}})
 }
 
 // sample reads a sample request.

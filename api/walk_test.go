@@ -86,6 +86,24 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/reuse": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: partner, body: reuseBody(w.t, nil)})
 	},
+	"POST /api/v1/grants": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: requester, key: w.next(), body: grantBody(w.t, nil)})
+	},
+	"GET /api/v1/grants":                  func(w *routeWalk) walkStep { return w.withToken(ask{as: partner}) },
+	"POST /api/v1/grants/:grant/approve":  (*routeWalk).decidesGrant,
+	"POST /api/v1/grants/:grant/withdraw": (*routeWalk).decidesGrant,
+	"POST /api/v1/cases": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: elsewhere, key: w.next(), body: caseBody(w.t, map[string]any{"case_number": w.next()})})
+	},
+	"POST /api/v1/cases/:case/close": func(w *routeWalk) walkStep {
+		w.name = w.newCase(w.next())
+		return w.withToken(ask{as: elsewhere, key: w.next(), body: []byte(`{"reason":"办结"}`)})
+	},
+	"GET /api/v1/brakes": func(w *routeWalk) walkStep { return w.withToken(ask{as: auditor}) },
+	"POST /api/v1/brakes/:brake/lift": func(w *routeWalk) walkStep {
+		w.name = w.brake(partner)
+		return w.withToken(ask{as: auditor, key: w.next(), body: []byte(`{"reason":"核实无误"}`)})
+	},
 	"POST /api/v1/verifications":        (*routeWalk).verifies,
 	"POST /api/v1/verifications/report": (*routeWalk).verifies,
 	"POST /V":                           (*routeWalk).sends,
@@ -226,7 +244,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }
@@ -239,7 +257,7 @@ func TestWalkRoutes(t *testing.T) {
 	_, err := w.PutClient(t.Context(), registry.System("test"), registry.Client{ID: "gone", Disabled: true, Salt: []byte("s"), SecretHash: []byte("h")})
 	must(t, err)
 	w.file = w.download(w.issue(food, "walk").Identifier)
-	for _, client := range []string{approval, partner, verifier, holder, auditor} {
+	for _, client := range []string{approval, elsewhere, partner, verifier, holder, auditor, requester, approver} {
 		w.token(client)
 	}
 	var routes []string

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -19,23 +20,33 @@ type reader struct {
 	secrets Secrets
 }
 
+// standing is what a brake that stands has for the time it was lifted.
+const standing = `9223372036854775807`
+
 // Client implements registry.Store.
 func (r reader) Client(ctx context.Context, id string) (registry.Client, error) {
 	c := registry.Client{ID: id}
 	var (
 		roles, types, codeType string
 		code                   []byte
+		oldUntil, braked       int64
 	)
 	err := one(ctx, r, `SELECT secret_hash, salt, roles, authority_name, authority_code, division,
-		holder_code, holder_code_type, disabled, types, authentication FROM client WHERE id = $1`, []any{id},
+		holder_code, holder_code_type, disabled, types, daily_reuses, old_secret_hash, old_salt, old_until, authentication,
+		(SELECT coalesce(max(CASE WHEN lifted_at = 0 THEN `+standing+` ELSE lifted_at END), 0) FROM reuse_brake WHERE client = $1)
+		FROM client WHERE id = $1`, []any{id},
 		&c.SecretHash, &c.Salt, &roles, &c.Authority.Name, &c.Authority.Code, &c.Authority.Division,
-		&code, &codeType, &c.Disabled, &types, (*string)(&c.Authentication))
+		&code, &codeType, &c.Disabled, &types, &c.DailyReuses, &c.OldSecretHash, &c.OldSalt, &oldUntil, (*string)(&c.Authentication), &braked)
 	if err != nil {
 		return registry.Client{}, doing("reading client", err)
 	}
 	value, err := r.secrets.open(place{"client.holder_code", id}, code)
 	if err != nil {
 		return registry.Client{}, err
+	}
+	c.OldUntil = instant(oldUntil)
+	if c.Brake.Standing = braked == math.MaxInt64; !c.Brake.Standing {
+		c.Brake.LiftedAt = instant(braked)
 	}
 	c.HolderCode, c.HolderCodeType = string(value), licence.HolderCodeType(codeType)
 	if err := json.Unmarshal([]byte(roles), &c.Roles); err != nil {
@@ -45,32 +56,6 @@ func (r reader) Client(ctx context.Context, id string) (registry.Client, error) 
 		return registry.Client{}, doing("reading client.types", err)
 	}
 	return c, nil
-}
-
-// Grant implements registry.Store.
-func (r reader) Grant(ctx context.Context, client, typeCode string) (registry.Grant, error) {
-	g := registry.Grant{Client: client, TypeCode: typeCode}
-	var fields, matters, from, to string
-	err := one(ctx, r, `SELECT fields, matter_codes, legal_basis, valid_from, valid_to
-		FROM reuse_grant WHERE client = $1 AND type_code = $2`, []any{client, typeCode},
-		&fields, &matters, &g.LegalBasis, &from, &to)
-	if err != nil {
-		return registry.Grant{}, doing("reading grant", err)
-	}
-	for _, c := range []struct {
-		name string
-		read func() error
-	}{
-		{"fields", func() error { return json.Unmarshal([]byte(fields), &g.Fields) }},
-		{"matter_codes", func() error { return json.Unmarshal([]byte(matters), &g.MatterCodes) }},
-		{"valid_from", func() error { return g.ValidFrom.UnmarshalText([]byte(from)) }},
-		{"valid_to", func() error { return g.ValidTo.UnmarshalText([]byte(to)) }},
-	} {
-		if err := c.read(); err != nil {
-			return registry.Grant{}, doing("reading reuse_grant."+c.name, err)
-		}
-	}
-	return g, nil
 }
 
 // Licence implements registry.Store.

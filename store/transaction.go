@@ -35,35 +35,19 @@ func (t *transaction) PutClient(ctx context.Context, c registry.Client) error {
 		return err
 	}
 	_, err = t.exec(ctx, `INSERT INTO client (id, secret_hash, salt, roles, authority_name, authority_code,
-			division, holder_code, holder_code_type, disabled, types, authentication)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+			division, holder_code, holder_code_type, disabled, types, daily_reuses, old_secret_hash, old_salt, old_until, authentication)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
 		ON CONFLICT (id) DO UPDATE SET secret_hash = excluded.secret_hash, salt = excluded.salt,
 			roles = excluded.roles, authority_name = excluded.authority_name,
 			authority_code = excluded.authority_code, division = excluded.division,
 			holder_code = excluded.holder_code, holder_code_type = excluded.holder_code_type,
-			disabled = excluded.disabled, types = excluded.types, authentication = excluded.authentication`,
+			disabled = excluded.disabled, types = excluded.types, daily_reuses = excluded.daily_reuses,
+			old_secret_hash = excluded.old_secret_hash, old_salt = excluded.old_salt, old_until = excluded.old_until,
+			authentication = excluded.authentication`,
 		c.ID, c.SecretHash, c.Salt, string(roles), c.Authority.Name, c.Authority.Code,
-		c.Authority.Division, code, string(c.HolderCodeType), c.Disabled, string(types), string(c.Authentication))
+		c.Authority.Division, code, string(c.HolderCodeType), c.Disabled, string(types),
+		c.DailyReuses, c.OldSecretHash, c.OldSalt, nanos(c.OldUntil), string(c.Authentication))
 	return doing("storing client", err)
-}
-
-// PutGrant implements registry.Tx.
-func (t *transaction) PutGrant(ctx context.Context, g registry.Grant) error {
-	fields, err := json.Marshal(g.Fields)
-	if err != nil {
-		return fmt.Errorf("storing reuse_grant.fields: %w", err)
-	}
-	matters, err := json.Marshal(g.MatterCodes)
-	if err != nil {
-		return fmt.Errorf("storing reuse_grant.matter_codes: %w", err)
-	}
-	_, err = t.exec(ctx, `INSERT INTO reuse_grant (client, type_code, fields, matter_codes, legal_basis, valid_from, valid_to)
-		VALUES ($1, $2, $3, $4, $5, $6, $7)
-		ON CONFLICT (client, type_code) DO UPDATE SET fields = excluded.fields,
-			matter_codes = excluded.matter_codes, legal_basis = excluded.legal_basis,
-			valid_from = excluded.valid_from, valid_to = excluded.valid_to`,
-		g.Client, g.TypeCode, string(fields), string(matters), g.LegalBasis, g.ValidFrom.String(), g.ValidTo.String())
-	return doing("storing grant", err)
 }
 
 // TakeKey implements registry.Tx. A key that lapsed keeps the digest it was first

@@ -36,6 +36,10 @@ const (
 	demoPartner = "partner-social-security"
 	demoMatter  = "330114007000"
 	demoType    = "11100000MB0143028R901"
+	// Its approval system, and the two whom a grant takes.
+	demoRegistrar = "approval-social-security"
+	demoRequester = "authority-social-security"
+	demoApprover  = "authority-data"
 )
 
 // demoFile is demo.json.
@@ -137,7 +141,7 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	samples = w.sealable(samples)
 	for _, step := range []func(context.Context, []sample) error{
-		w.register, w.issueAll, w.verifyOne, w.reuseOne, w.revokeOne, w.download, w.bundleOne, w.exports,
+		w.register, w.issueAll, w.verifyOne, w.grantOne, w.reuseOne, w.revokeOne, w.download, w.bundleOne, w.exports,
 	} {
 		if err := step(ctx, samples); err != nil {
 			return err
@@ -166,8 +170,8 @@ func loadSamples() ([]sample, error) {
 	return samples, nil
 }
 
-// register makes the clients and the partner's grant, unless an earlier run did;
-// their secrets are then those of demo.json.
+// register makes the clients, unless an earlier run did; their secrets are then those
+// of demo.json.
 func (w *walk) register(ctx context.Context, samples []sample) error {
 	var last demoFile
 	if b, err := os.ReadFile(filepath.Join(w.dir, "demo.json")); err == nil {
@@ -187,23 +191,23 @@ func (w *walk) register(ctx context.Context, samples []sample) error {
 		}
 		w.file.Clients = append(w.file.Clients, demoClient{c.ID, secret, c.Roles})
 	}
-	_, err := w.in.registry.PutGrant(ctx, registry.System("demo"), registry.Grant{
-		Client: demoPartner, TypeCode: demoType, MatterCodes: []string{demoMatter},
-		Fields:     []string{"number", "status", "expires_on", "holder.name", "authority.name", "fields.business_items"},
-		LegalBasis: "演示：社会保险登记核验经营许可", ValidFrom: licence.DateOf(time.Now()),
-	})
-	return errors.Join(err, w.consent(ctx), w.save())
+	return errors.Join(w.consent(ctx), w.save())
 }
 
 // demoClients are the machine clients of the demo, one of each role at least.
 func demoClients(samples []sample) []registry.Client {
 	var clients []registry.Client
+	var types []string
 	for _, a := range demoAuthorities {
+		types = append(types, a.types...)
 		clients = append(clients, registry.Client{ID: a.client, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: a.issuing(), Types: a.types})
 	}
-	city := licence.IssuingAuthority{Name: "杭州市人力资源和社会保障局", Code: "11330100002490082H", Division: "330100"}
+	city := licence.IssuingAuthority{Name: "杭州市人力资源和社会保障局", Code: "11330100002490082C", Division: "330100"}
 	holder := samples[slices.IndexFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoType })].asks.Holder
 	return append(clients,
+		registry.Client{ID: demoRegistrar, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: city},
+		registry.Client{ID: demoRequester, Roles: []registry.Role{registry.RoleAuthority}, Authority: city},
+		registry.Client{ID: demoApprover, Roles: []registry.Role{registry.RoleAuthority}, Authority: demoPlatform.issuing(), Types: types},
 		registry.Client{ID: demoPartner, Roles: []registry.Role{registry.RolePartner}, Authority: city},
 		registry.Client{ID: "verifier-counter", Roles: []registry.Role{registry.RoleVerifier}, Authority: city},
 		registry.Client{ID: "holder-demo", Roles: []registry.Role{registry.RoleHolder},
@@ -285,6 +289,52 @@ func (w *walk) indexOf(typeCode string) int {
 	return slices.IndexFunc(w.file.Licences, func(l demoLicence) bool { return l.TypeCode == typeCode })
 }
 
+// grantOne has the partner's department request a grant, and the platform approve it.
+func (w *walk) grantOne(ctx context.Context, _ []sample) error {
+	requester, err := w.as(ctx, demoRequester)
+	if err != nil {
+		return err
+	}
+	body := fmt.Appendf(nil, `{"type_code":%q,"matter_code":%q,"scenario":"演示：社会保险登记核验经营许可","how":"function",
+		"fields":["number","status","expires_on","holder.name","authority.name","fields.business_items"],"legal_basis":"演示：社会保险登记核验经营许可"}`, demoType, demoMatter)
+	var grant struct {
+		ID string `json:"id"`
+	}
+	if err := requester.post(ctx, "/grants", "demo-grant", body, &grant); err != nil {
+		return fmt.Errorf("requesting a grant: %w", err)
+	}
+	approver, err := w.as(ctx, demoApprover)
+	if err == nil {
+		err = approver.post(ctx, "/grants/"+grant.ID+"/approve", "demo-approve", []byte("{}"), nil)
+	}
+	if err != nil {
+		return fmt.Errorf("approving the grant: %w", err)
+	}
+	fmt.Printf("granted  %s, by %s\n", demoPartner, demoApprover)
+	return nil
+}
+
+// openCase registers a case of today, for the reuse of today.
+func (w *walk) openCase(ctx context.Context, holder, codeType string) (number string, err error) {
+	c, err := w.as(ctx, demoRegistrar)
+	if err != nil {
+		return "", err
+	}
+	today := licence.DateOf(time.Now())
+	number = "DEMO-" + today.String()
+	body, err := json.Marshal(map[string]any{
+		"case_number": number, "matter_code": demoMatter, "matter_name": "社会保险登记", "valid_to": today,
+		"holder": map[string]string{"code": holder, "code_type": codeType}, "types": []string{demoType},
+	})
+	if err != nil {
+		return "", err
+	}
+	if err := c.post(ctx, "/cases", "demo-case-"+today.String(), body, nil); err != nil {
+		return "", fmt.Errorf("registering a case: %w", err)
+	}
+	return number, nil
+}
+
 // reuseOne reads granted fields as the partner department.
 func (w *walk) reuseOne(ctx context.Context, samples []sample) error {
 	c, err := w.as(ctx, demoPartner)
@@ -292,9 +342,13 @@ func (w *walk) reuseOne(ctx context.Context, samples []sample) error {
 		return err
 	}
 	holder := samples[slices.IndexFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoType })].asks.Holder
+	aCase, err := w.openCase(ctx, holder.Code, holder.CodeType)
+	if err != nil {
+		return err
+	}
 	body, err := json.Marshal(map[string]any{
 		"holder": map[string]string{"code": holder.Code, "code_type": holder.CodeType}, "type_code": demoType,
-		"purpose": "社会保险登记核验经营许可", "case_number": "DEMO-2026-0001", "matter_code": demoMatter, "operator": "demo",
+		"purpose": "演示：为经营者办理社会保险登记", "case_number": aCase, "matter_code": demoMatter, "operator": "demo",
 	})
 	if err != nil {
 		return err

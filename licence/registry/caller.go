@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -28,8 +29,11 @@ const (
 	RoleVerifier Role = "verifier"
 	// RoleHolder reads the licences of one holder (持证主体).
 	RoleHolder Role = "holder"
-	// RoleAuditor reads the access log, and nothing else (电子监察).
+	// RoleAuditor reads the access log and the brakes, and lifts these (电子监察).
 	RoleAuditor Role = "auditor"
+	// RoleAuthority is somebody who decides for an authority: requests grants for it, and
+	// approves grants on licences of its types.
+	RoleAuthority Role = "authority"
 	// RoleSystem is the service itself: recovery, set-up, trust lists.
 	RoleSystem Role = "system"
 	// RoleAnonymous is anybody: the verification page.
@@ -37,7 +41,7 @@ const (
 )
 
 // Registrable lists the roles a machine client may have.
-var Registrable = []Role{RoleApprovalSystem, RolePartner, RoleVerifier, RoleHolder, RoleAuditor}
+var Registrable = []Role{RoleApprovalSystem, RolePartner, RoleVerifier, RoleHolder, RoleAuditor, RoleAuthority}
 
 // Caller is who asks. It is always an argument, never fished out of a context,
 // so that no operation can forget it.
@@ -48,10 +52,13 @@ type Caller struct {
 	// Authority is whom the caller acts for; its division bounds what is reached.
 	Authority licence.IssuingAuthority
 	// Types are the codes of the licence types that an approval system issues and
-	// reads; with none it reaches nothing.
+	// reads, or that somebody of role authority decides on; with none it reaches nothing.
 	Types []string
 	// Holder is whom a caller of role holder is; zero for others.
 	Holder licence.Holder
+	// DailyReuses and Brake are those of the client.
+	DailyReuses int64
+	Brake       BrakeState
 	// RequestID is carried into every log entry of the request.
 	RequestID string
 	// Signed is the signature of the request, verified; nil of one that has none.
@@ -150,6 +157,13 @@ var permitted = map[audit.Action][]Role{
 	ActionBundle:    {RoleApprovalSystem, RoleHolder},
 	ActionSearch:    {RoleApprovalSystem, RoleHolder},
 	ActionReuse:     {RolePartner},
+	// Who requests a grant and who approves it are two; see ApproveGrant.
+	ActionGrantRequest: {RoleAuthority}, ActionGrantApprove: {RoleAuthority}, ActionGrantWithdraw: {RoleAuthority},
+	ActionGrantRead: {RoleAuthority, RolePartner},
+	// Whoever registers cases does not reuse for them; see checkClient.
+	ActionCaseOpen: {RoleApprovalSystem}, ActionCaseClose: {RoleApprovalSystem},
+	ActionBrakeRead: {RoleAuditor, RoleAuthority, RolePartner, RoleSystem},
+	ActionBrakeLift: {RoleAuditor, RoleAuthority, RoleSystem},
 	ActionVerify:    {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	// Whoever verifies may have it in writing.
 	ActionReport:      {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
@@ -217,15 +231,19 @@ func HashSecret(salt []byte, secret string) []byte {
 	return sum[:]
 }
 
-// holds reports, in constant time, whether secret is the client's.
-func (c Client) holds(secret string) bool {
-	return subtle.ConstantTimeCompare(HashSecret(c.Salt, secret), c.SecretHash) == 1
+// holds reports, in constant time, whether secret is the client's: the present one, or the
+// one before while that is good.
+func (c Client) holds(secret string, now time.Time) bool {
+	present := subtle.ConstantTimeCompare(HashSecret(c.Salt, secret), c.SecretHash)
+	old := subtle.ConstantTimeCompare(HashSecret(c.OldSalt, secret), c.OldSecretHash)
+	return present == 1 || old == 1 && now.Before(c.OldUntil)
 }
 
 // caller is the client as a caller.
 func (c Client) caller(requestID string) Caller {
 	return Caller{
 		Principal: c.ID, Roles: c.Roles, Authority: c.Authority, Types: c.Types, RequestID: requestID,
+		DailyReuses: c.DailyReuses, Brake: c.Brake,
 		Holder: licence.Holder{Code: c.HolderCode, CodeType: c.HolderCodeType},
 	}
 }

@@ -98,9 +98,9 @@ func TestOwnLog(t *testing.T) {
 	must(t, err)
 	_, _, err = s.Suspend(ctx, w.approval, id, registry.StatusRequest{Key: "k", Reason: "r", CaseNumber: "c3"})
 	must(t, err)
-	partner := registry.Caller{Principal: "partner", Roles: []registry.Role{registry.RolePartner}}
-	q := registry.ReuseRequest{Holder: w.holder.Holder, TypeCode: w.issued.TypeCode, Use: registry.Use{Purpose: "p", Case: "c4", Matter: "m", Operator: "o"}}
-	_, _, err = s.Reuse(ctx, partner, q)
+	opened := "approval-" + registrytest.Department.Code
+	w.openCase("c4")
+	_, _, err = s.Reuse(ctx, registrytest.Partner(), w.reuse("c4"))
 	must(t, err)
 	issue(t, s, "birth-one-parent.json", "another") // of another holder
 	_, _, err = s.Search(ctx, w.approval, registry.Query{Holder: licence.Holder{Code: "91330106MA27XXXXXX"}}, useFor("c5"))
@@ -114,7 +114,7 @@ func TestOwnLog(t *testing.T) {
 		issuing + " sealing allowed  " + caseOf(t, w), issuing + " issued allowed  " + caseOf(t, w),
 		issuing + " read allowed  c1", stranger.Principal + " read refused out_of_reach c2",
 		"anonymous download refused token_malformed", "anonymous verify allowed TotalPassed",
-		issuing + " suspend allowed  c3", "partner reuse allowed  c4",
+		issuing + " suspend allowed  c3", opened + " case_open allowed  c4", "partner reuse allowed  c4",
 	}
 	if diff := cmp.Diff(told(t, s, w.holder), want); diff != "" {
 		t.Errorf("told (-got +want):\n%s", diff)

@@ -61,6 +61,18 @@ var (
 	ErrReplayed = errors.New("a request with this signature's nonce came before")
 	// ErrKeyTaken: the key is registered already.
 	ErrKeyTaken = errors.New("the key is registered already, perhaps for another client")
+	// ErrCaseUnknown: the caller's department has no case of that number.
+	ErrCaseUnknown = errors.New("the department has registered no case of this number")
+	// ErrCaseClosed: the case is closed, or its time is over.
+	ErrCaseClosed = errors.New("the case opens nothing any more")
+	// ErrCaseMismatch: the case concerns another holder, matter or type.
+	ErrCaseMismatch = errors.New("the case is about something else")
+	// ErrCaseTaken: the department has a case of that number already.
+	ErrCaseTaken = errors.New("the department has a case of this number already")
+	// ErrConsentRequired: the grant rests on the holder's consent, which cannot be given here yet.
+	ErrConsentRequired = errors.New("the grant needs the holder's consent, which cannot be given here yet")
+	// ErrBraked: the client was stopped for the way it reuses; a person lets it go.
+	ErrBraked = errors.New("the client is stopped for the way it reuses, until an auditor or a superior authority lifts the brake")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )
@@ -84,6 +96,13 @@ var codes = []struct {
 	{ErrKeyMalformed, "idempotency_key_malformed"},
 	{ErrRunning, "request_running"},
 	{ErrPurposeMissing, "purpose_missing"},
+	{ErrCaseUnknown, "case_unknown"},
+	{ErrCaseClosed, "case_closed"},
+	{ErrCaseMismatch, "case_mismatch"},
+	{ErrCaseTaken, "case_taken"},
+	{ErrConsentRequired, "consent_required"},
+	{ErrBraked, "braked"},
+	{errSlowed, "rate_limited"},
 	{ErrReasonMissing, "reason_missing"},
 	{ErrTimestampAwaited, "timestamp_awaited"},
 	{ErrUnfinished, "unfinished"}, // whatever the cause, the log's too: something is reserved

@@ -33,6 +33,11 @@ type access struct {
 	check func() error
 	// apply runs in the transaction of the log entry; nil for reads.
 	apply func(context.Context, Tx, *audit.Entry) error
+	// count notes the operation in the transaction of its entry, whether it is allowed or
+	// refused; nil when there is nothing to note.
+	count func(context.Context, Tx) error
+	// counted is told that the entry with count is committed; nil with count.
+	counted func()
 	// before is another operation that apply does too: its entry, made of all but check
 	// and apply, is committed with this one's and stands before it. It may be nil.
 	before *access
@@ -74,8 +79,11 @@ func (a *access) decide(c Caller) error {
 // the caller's signature too. An error of either comes back as it is; any other is the log's.
 func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
 	e := a.entry(c)
-	if a.apply == nil && c.Signed == nil {
-		receipt, err := r.cfg.Log.Append(ctx, e, nil)
+	if a.apply == nil {
+		receipt, err := r.note(ctx, c, a, e)
+		if errors.Is(err, ErrReplayed) {
+			return receipt, err
+		}
 		return receipt, logError(err)
 	}
 	all := []*audit.Entry{e}
@@ -86,7 +94,7 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 	receipt, err := r.cfg.Log.AppendAll(ctx, all, func(tx audit.Tx) error {
 		// A caller who goes away must not break the batch of the others.
 		ctx := context.WithoutCancel(ctx)
-		if applied = c.Signed.spend(ctx, tx.(Tx), r.now()); applied == nil && a.apply != nil {
+		if applied = c.Signed.spend(ctx, tx.(Tx), r.now()); applied == nil {
 			applied = a.apply(ctx, tx.(Tx), e)
 		}
 		return applied
@@ -132,7 +140,7 @@ func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string
 		e.Personal[name] = clip(value, 512)
 	}
 	maps.Copy(e.Personal, c.Signed.personal())
-	receipt, err := r.cfg.Log.Append(ctx, e, c.Signed.spending(ctx, r.now()))
+	receipt, err := r.note(ctx, c, a, e)
 	if errors.Is(err, ErrReplayed) {
 		e.Code = Code(ErrReplayed)
 		if receipt, err = r.cfg.Log.Append(ctx, e, nil); err == nil {
@@ -140,6 +148,24 @@ func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string
 		}
 	}
 	return receipt, logError(err)
+}
+
+// note logs an operation that changes nothing, but spends the caller's signature and counts.
+func (r *Registry) note(ctx context.Context, c Caller, a *access, e *audit.Entry) (audit.Receipt, error) {
+	if a.count == nil {
+		return r.cfg.Log.Append(ctx, e, c.Signed.spending(ctx, r.now()))
+	}
+	receipt, err := r.cfg.Log.Append(ctx, e, func(tx audit.Tx) error {
+		ctx := context.WithoutCancel(ctx)
+		if err := c.Signed.spend(ctx, tx.(Tx), r.now()); err != nil {
+			return err
+		}
+		return a.count(ctx, tx.(Tx))
+	})
+	if err == nil {
+		a.counted()
+	}
+	return receipt, err
 }
 
 // findHolder finds whom an operation is about that was refused before its licence was

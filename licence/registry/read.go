@@ -155,6 +155,7 @@ func (r *Registry) show(ctx context.Context, c Caller, a *access, records []Reco
 		if receipt, err = r.gate(ctx, c, a); err != nil {
 			return receipt, err
 		}
+		a.count = nil // with the first
 	}
 	return receipt, nil
 }
@@ -225,121 +226,6 @@ func (r *Registry) views(ctx context.Context, records []Record, asOf time.Time) 
 		views = append(views, v)
 	}
 	return views, nil
-}
-
-// ReuseRequest asks for granted fields of a holder's licences for one case (用证).
-type ReuseRequest struct {
-	Holder   licence.Holder // Code and CodeType
-	TypeCode string
-	// Fields are the fields asked for; empty asks for all that is granted.
-	Fields []string
-	// After and Limit (1 to MaxPage, 0 for MaxPage) choose a page, as of a Query.
-	After licence.Identifier
-	Limit int
-	// AsOf asks for the licences as they were at an instant, as of a Query.
-	AsOf time.Time
-	Use  Use
-}
-
-// Reused is what a reuse gives of one licence: the granted fields, by name.
-type Reused struct {
-	Identifier licence.Identifier
-	Status     licence.Status
-	Fields     map[string]any
-}
-
-// Reuse reads granted fields of a holder's licences of one type. It needs a
-// grant for the type, the matter and every field asked for, and all of purpose,
-// case, matter and operator. Every licence it shows is one log entry; a reuse
-// that finds nothing is one too. The receipt is that of the last entry.
-func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reused, audit.Receipt, error) {
-	a := &access{action: ActionReuse, object: q.TypeCode, use: q.Use, holder: q.Holder}
-	grant, records, err := r.reusable(ctx, c, q)
-	a.check = func() error { return err }
-	receipt, err := r.show(ctx, c, a, records)
-	if err != nil {
-		return nil, receipt, err
-	}
-	fields := q.Fields
-	if len(fields) == 0 {
-		fields = grant.Fields
-	}
-	views, err := r.views(ctx, records, q.AsOf)
-	answer := make([]Reused, 0, len(views))
-	for _, v := range views {
-		answer = append(answer, Reused{v.Identifier, v.Status, v.pick(fields)})
-	}
-	return answer, receipt, err
-}
-
-// reusable decides a reuse and finds its licences; nothing of them is shown
-// before the gate has logged it. A caller whose role does not permit a reuse is
-// left to the gate.
-func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest) (Grant, []Record, error) {
-	if !c.MayAct(ActionReuse) {
-		return Grant{}, nil, nil
-	}
-	if q.Use.Purpose == "" || q.Use.Case == "" || q.Use.Matter == "" || q.Use.Operator == "" {
-		return Grant{}, nil, ErrPurposeMissing
-	}
-	if _, err := r.instantOf(q.AsOf); err != nil {
-		return Grant{}, nil, err
-	}
-	if err := r.checkHolder(q.Holder); err != nil {
-		return Grant{}, nil, err
-	}
-	grant, err := r.cfg.Store.Grant(ctx, c.Principal, q.TypeCode)
-	if errors.Is(err, licence.ErrNotFound) {
-		return grant, nil, fmt.Errorf("%w: no grant for this type", ErrForbidden)
-	}
-	if err != nil {
-		return grant, nil, err
-	}
-	if err := grant.permits(q, r.today()); err != nil {
-		return grant, nil, err
-	}
-	limit := q.Limit
-	if limit < 1 || limit > MaxPage {
-		limit = MaxPage
-	}
-	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true, AsOf: q.AsOf})
-	return grant, records, err
-}
-
-// permits says whether a grant covers a request on a day.
-func (g Grant) permits(q ReuseRequest, day licence.Date) error {
-	if day.Compare(g.ValidFrom) < 0 || (g.ValidTo != licence.Date{} && day.Compare(g.ValidTo) > 0) {
-		return fmt.Errorf("%w: the grant is not in force", ErrForbidden)
-	}
-	if !slices.Contains(g.MatterCodes, q.Use.Matter) {
-		return fmt.Errorf("%w: the grant does not cover matter %s", ErrForbidden, q.Use.Matter)
-	}
-	for _, f := range q.Fields {
-		if !slices.Contains(g.Fields, f) {
-			return fmt.Errorf("%w: field %s is not granted", ErrForbidden, f)
-		}
-	}
-	return nil
-}
-
-// pick returns the named fields of a licence; one it lacks is left out.
-func (v View) pick(names []string) map[string]any {
-	own := map[string]any{
-		"number": v.Number, "type_name": v.TypeName, "status": string(v.Status),
-		"issued_on": v.IssuedOn.String(), "effective_on": v.EffectiveOn.String(), "expires_on": v.ExpiresOn.String(),
-		"holder.name": v.Holder.Name, "holder.code": v.Holder.Code, "authority.name": v.Authority.Name,
-	}
-	picked := map[string]any{}
-	for _, name := range names {
-		value, ok := own[name]
-		if key, field := strings.CutPrefix(name, "fields."); field {
-			value, ok = v.Fields[key]
-		}
-		if ok {
-			picked[name] = value
-		}
-	}
-	return picked
 }
 
 // Checkpoint returns the newest signed checkpoint of the access log, the newest one

@@ -149,7 +149,8 @@ type Registry struct {
 	// interactive is how many callers wait for a licence, items of batches not counted.
 	interactive atomic.Int32
 	// keys is the same, of the keys that requests are signed with.
-	keys together[ClientKey]
+	keys   together[ClientKey]
+	brakes brakes
 }
 
 // New returns a Registry over c. It is an error when a catalogue item names a

@@ -437,7 +437,7 @@ func TestReads(t *testing.T) {
 	holder := licence.Holder{Code: h["code"].(string), CodeType: licence.HolderCodeType(h["code_type"].(string))}
 	as := func(role registry.Role, division string, holder licence.Holder) registry.Caller {
 		return registry.Caller{Principal: string(role), Roles: []registry.Role{role}, Holder: holder, Types: own.Types,
-			Authority: licence.IssuingAuthority{Code: "11330100002490082H", Division: division}}
+			Authority: licence.IssuingAuthority{Code: "11330100002490082C", Division: division}}
 	}
 	other := licence.Holder{Code: "330102199504080020", CodeType: "111"}
 	for _, tt := range []struct {
@@ -494,57 +494,6 @@ func wantCode(t testing.TB, what string, err error, want string) {
 	if got != want {
 		t.Errorf("%s: got %q (%v), want %q", what, got, err, want)
 	}
-}
-
-func TestReuse(t *testing.T) {
-	s := open(t)
-	issued := issue(t, s, "food-retail.json", "k")
-	body, _ := sample(t, "food-retail.json")
-	doc, _ := licence.ParseJSON(body)
-	h := doc.(map[string]any)["holder"].(map[string]any)
-	holder := licence.Holder{Code: h["code"].(string), CodeType: licence.HolderCodeType(h["code_type"].(string))}
-	partner := registry.Caller{Principal: "p", Roles: []registry.Role{registry.RolePartner}}
-	today := licence.DateOf(s.Now())
-	_, err := s.PutGrant(t.Context(), registry.System("test"), registry.Grant{Client: "p", TypeCode: issued.TypeCode,
-		Fields: []string{"number", "holder.name", "fields.premises"}, MatterCodes: []string{"m1"}, ValidFrom: today, ValidTo: today, LegalBasis: "test"})
-	must(t, err)
-	use := registry.Use{Purpose: "登记", Case: "c", Matter: "m1", Operator: "o"}
-	for _, tt := range []struct {
-		name   string
-		c      registry.Caller
-		change func(*registry.ReuseRequest)
-		want   string
-		fields int
-	}{
-		{"all that is granted", partner, func(q *registry.ReuseRequest) {}, "", 3},
-		{"one field", partner, func(q *registry.ReuseRequest) { q.Fields = []string{"number"} }, "", 1},
-		{"a field not granted", partner, func(q *registry.ReuseRequest) { q.Fields = []string{"number", "holder.code"} }, "forbidden", 0},
-		{"another matter", partner, func(q *registry.ReuseRequest) { q.Use.Matter = "m2" }, "forbidden", 0},
-		{"no purpose", partner, func(q *registry.ReuseRequest) { q.Use.Purpose = "" }, "purpose_missing", 0},
-		{"no operator", partner, func(q *registry.ReuseRequest) { q.Use.Operator = "" }, "purpose_missing", 0},
-		{"no case", partner, func(q *registry.ReuseRequest) { q.Use.Case = "" }, "purpose_missing", 0},
-		{"another type", partner, func(q *registry.ReuseRequest) { q.TypeCode = "11100000MB19000005901" }, "forbidden", 0},
-		{"a holder's code that fails its check digit", partner, func(q *registry.ReuseRequest) { q.Holder.Code = "92330106MA0000A27H" }, "invalid_request", 0},
-		{"another partner", registry.Caller{Principal: "p2", Roles: partner.Roles}, func(q *registry.ReuseRequest) {}, "forbidden", 0},
-		{"no partner", registry.Anonymous("r"), func(q *registry.ReuseRequest) {}, "forbidden", 0},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			from := size(t, s)
-			q := registry.ReuseRequest{Holder: holder, TypeCode: issued.TypeCode, Use: use}
-			tt.change(&q)
-			got, _, err := s.Reuse(t.Context(), tt.c, q)
-			wantCode(t, "reuse", err, tt.want)
-			if n := size(t, s) - from; n != 1 {
-				t.Errorf("%d log entries", n)
-			}
-			if tt.want == "" && (len(got) != 1 || len(got[0].Fields) != tt.fields) {
-				t.Errorf("got %+v", got)
-			}
-		})
-	}
-	s.Move(48 * time.Hour)
-	_, _, err = s.Reuse(t.Context(), partner, registry.ReuseRequest{Holder: holder, TypeCode: issued.TypeCode, Use: use})
-	wantCode(t, "a grant that has ended", err, "forbidden")
 }
 
 // TestStoppedLog refuses every access when the log cannot commit.

@@ -62,7 +62,6 @@ func (r *Registry) Cancel(ctx context.Context, c Caller, id licence.Identifier, 
 func (r *Registry) change(ctx context.Context, c Caller, op licence.Operation, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
 	rec, found := r.cfg.Store.Licence(ctx, id)
 	changed := StatusChanged{Identifier: id, Status: op.To(), Reason: q.Reason, ChangedAt: r.now()}
-	var first []byte
 	receipt, err := r.gate(ctx, c, &access{
 		action: audit.Action(op), object: string(id), holder: rec.Holder, digest: q.Body[:],
 		purposeField: "reason",
@@ -74,20 +73,14 @@ func (r *Registry) change(ctx context.Context, c Caller, op licence.Operation, i
 			return ErrReasonMissing
 		},
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			var err error
-			if first, err = r.takeOnce(ctx, tx, c, q.Key, q.Body); err != nil || first != nil {
-				e.Code = "repeated"
-				return err
-			}
-			if err := tx.BindKey(ctx, c.Principal, q.Key, id); err != nil {
-				return err
-			}
-			return r.applyChange(ctx, tx, c, changed, q, op)
+			return r.once(ctx, tx, c, q.Key, q.Body, e, &changed, func() error {
+				if err := tx.BindKey(ctx, c.Principal, q.Key, id); err != nil {
+					return err
+				}
+				return r.applyChange(ctx, tx, changed, q, op)
+			})
 		},
 	})
-	if err == nil && first != nil {
-		err = json.Unmarshal(first, &changed)
-	}
 	return changed, receipt, err
 }
 
@@ -106,8 +99,8 @@ func mayChange(c Caller, rec *Record, found error) error {
 	return nil
 }
 
-// takeOnce claims the key of a change, or returns the first answer to it. Claim, change
-// and answer are one transaction, so a key is never half done.
+// takeOnce claims a key, or returns the first answer to it. Claim, change and answer are one
+// transaction, so a key is never half done.
 func (r *Registry) takeOnce(ctx context.Context, tx Tx, c Caller, key string, body [32]byte) ([]byte, error) {
 	claim, err := r.takeKey(ctx, tx, c, key, body)
 	if errors.Is(err, errClaimed) && claim.Answer != nil {
@@ -119,21 +112,35 @@ func (r *Registry) takeOnce(ctx context.Context, tx Tx, c Caller, key string, bo
 	return nil, err
 }
 
+// once makes a change that a key came with, or finds the answer that was given to the key
+// first. answer is what to answer once do has succeeded.
+func (r *Registry) once(ctx context.Context, tx Tx, c Caller, key string, body [32]byte, e *audit.Entry, answer any, do func() error) error {
+	first, err := r.takeOnce(ctx, tx, c, key, body)
+	if err != nil {
+		return err
+	}
+	if first != nil {
+		e.Code = "repeated"
+		return json.Unmarshal(first, answer)
+	}
+	if err := do(); err != nil {
+		return err
+	}
+	b, err := json.Marshal(answer)
+	if err != nil {
+		return err
+	}
+	return tx.AnswerKey(ctx, c.Principal, key, b)
+}
+
 // applyChange is the change itself.
-func (r *Registry) applyChange(ctx context.Context, tx Tx, c Caller, changed StatusChanged, q StatusRequest, op licence.Operation) error {
+func (r *Registry) applyChange(ctx context.Context, tx Tx, changed StatusChanged, q StatusRequest, op licence.Operation) error {
 	rec, err := r.standing(ctx, tx, changed.Identifier, op)
 	if err != nil {
 		return err
 	}
 	change := Change{Reason: q.Reason, CaseNumber: q.CaseNumber, At: changed.ChangedAt}
-	if err := tx.SetStatus(ctx, changed.Identifier, []licence.Status{rec.Status}, changed.Status, change); err != nil {
-		return err
-	}
-	answer, err := json.Marshal(changed)
-	if err != nil {
-		return err
-	}
-	return tx.AnswerKey(ctx, c.Principal, q.Key, answer)
+	return tx.SetStatus(ctx, changed.Identifier, []licence.Status{rec.Status}, changed.Status, change)
 }
 
 // standing reads a licence inside the transaction, and says with licence.ErrWrongStatus

@@ -25,8 +25,21 @@ type Store interface {
 	// ClientKeys returns the keys of a client, in the order of ValidFrom and KeyID; with an
 	// empty client those of all, by client.
 	ClientKeys(ctx context.Context, client string) ([]ClientKey, error)
-	// Grant returns what client may reuse of licences of typeCode.
-	Grant(ctx context.Context, client, typeCode string) (Grant, error)
+	// Grant returns a grant by its identifier, in any status.
+	Grant(ctx context.Context, id string) (Grant, error)
+	// GrantsFor returns the approved grants to a department for a type and matter, in the
+	// order of their identifiers.
+	GrantsFor(ctx context.Context, authority, typeCode, matter string) ([]Grant, error)
+	// Grants returns the grants that q asks for; see GrantQuery.
+	Grants(ctx context.Context, q GrantQuery) ([]Grant, error)
+	// Case returns a case by its identifier, closed ones too.
+	Case(ctx context.Context, id string) (Case, error)
+	// Brake returns a brake by its identifier, lifted ones too.
+	Brake(ctx context.Context, id string) (Brake, error)
+	// Brakes returns the brakes that q asks for, the newest first; see BrakeQuery.
+	Brakes(ctx context.Context, q BrakeQuery) ([]Brake, error)
+	// StandingBrakes counts the brakes that are not lifted, by alarm.
+	StandingBrakes(ctx context.Context) (map[string]int, error)
 	// Licence returns one licence with its current file, in any status.
 	Licence(ctx context.Context, id licence.Identifier) (Record, error)
 	// Licences is Licence for several, in any order; those that there are none of are left out.
@@ -93,7 +106,7 @@ type Store interface {
 // because a batch is run again whole after a serialization failure.
 type Tx interface {
 	BatchTx
-	// PutClient registers a client, or replaces it.
+	// PutClient registers a client, or replaces it. Of its Brake nothing is stored.
 	PutClient(ctx context.Context, c Client) error
 	// SetAuthentication changes what a client must use; licence.ErrNotFound when there is none.
 	SetAuthentication(ctx context.Context, client string, a Authentication) error
@@ -106,8 +119,24 @@ type Tx interface {
 	// took it. The same owner may take it again. What lasted until now or less is forgotten
 	// by and by.
 	TakeNonce(ctx context.Context, digest [32]byte, owner [16]byte, now, until time.Time) error
-	// PutGrant registers a grant, or replaces the one for the same client and type.
-	PutGrant(ctx context.Context, g Grant) error
+	// InsertGrant stores a grant that is new.
+	InsertGrant(ctx context.Context, g Grant) error
+	// Grant reads a grant inside the transaction.
+	Grant(ctx context.Context, id string) (Grant, error)
+	// UpdateGrant stores status, reason, and who approved and withdrew a grant when;
+	// licence.ErrWrongStatus when its status is not from.
+	UpdateGrant(ctx context.Context, g Grant, from GrantStatus) error
+	// InsertCase stores a case that is new; ErrCaseTaken when its department has one of that number.
+	InsertCase(ctx context.Context, k Case) error
+	// CloseCase closes a case; licence.ErrWrongStatus when it is none that is open.
+	CloseCase(ctx context.Context, id string, at time.Time) error
+	// CountReuses adds to what all servers have counted of a client since its last brake was
+	// lifted, forgets what was counted before a time, and returns the sums, in the same order.
+	CountReuses(ctx context.Context, client string, lifted time.Time, add []ReuseCount, before time.Time) ([]int64, error)
+	// InsertBrake stores a brake; ErrBraked when one of its client stands.
+	InsertBrake(ctx context.Context, b Brake) error
+	// LiftBrake stores who lifted a brake, when and why; licence.ErrWrongStatus when it is none that stands.
+	LiftBrake(ctx context.Context, b Brake) error
 	// TakeKey claims an idempotency key for k.Client until k.LeaseUntil. When
 	// the key is new, or its lease lapsed before now while unanswered, it is
 	// k's; the returned Claim says which, with the identifier the first attempt
@@ -203,21 +232,16 @@ type Client struct {
 	Disabled bool
 	// Authentication is what the client must use.
 	Authentication Authentication
-}
-
-// Grant says which fields of licences of one type a client may reuse (用证授权).
-type Grant struct {
-	Client   string
-	TypeCode string
-	// Fields are metadata names ("number", "status", "issued_on", "expires_on", "holder.name",
-	// "authority.name") and the type's own as "fields.<key>".
-	Fields []string
-	// MatterCodes are the matters the grant is for (事项编码).
-	MatterCodes []string
-	// LegalBasis is the sentence of law or agreement the grant rests on.
-	LegalBasis string
-	// ValidFrom and ValidTo bound the grant in days, both inclusive; a zero ValidTo is unbounded.
-	ValidFrom, ValidTo licence.Date
+	// DailyReuses is how many reuses a day are usual for the client, from which the brake
+	// takes its measure; 0 is DefaultReuses.
+	DailyReuses int64
+	// OldSecretHash and OldSalt are those of the secret before a rotation, which is good
+	// until OldUntil; empty and zero when there is none.
+	OldSecretHash, OldSalt []byte
+	OldUntil               time.Time
+	// Brake is whether the client is braked, and when it was last let go; read, never stored
+	// with the client.
+	Brake BrakeState
 }
 
 // Record is a licence as the register holds it.

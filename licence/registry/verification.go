@@ -114,7 +114,7 @@ func (r *Registry) Authenticate(ctx context.Context, clientID, secret, requestID
 	}
 	c := client.caller(requestID)
 	a := &access{action: ActionAuthenticate, object: clientID}
-	if err != nil || client.Disabled || !client.holds(secret) {
+	if err != nil || client.Disabled || !client.holds(secret, r.now()) {
 		c = Anonymous(requestID)
 		receipt, err := r.refuse(ctx, c, a, ErrUnauthenticated)
 		return Caller{}, receipt, err
@@ -198,13 +198,6 @@ func one[T any](read func(context.Context, string) (T, error)) func(context.Cont
 func (r *Registry) PutClient(ctx context.Context, c Caller, client Client) (audit.Receipt, error) {
 	return r.gate(ctx, c, &access{action: ActionConfigure, object: "client/" + client.ID,
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutClient(ctx, client) }})
-}
-
-// PutGrant registers or replaces a grant; for the system alone.
-func (r *Registry) PutGrant(ctx context.Context, c Caller, g Grant) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{action: ActionConfigure, object: "grant/" + g.Client + "/" + g.TypeCode,
-		use:   Use{Purpose: g.LegalBasis},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutGrant(ctx, g) }})
 }
 
 // States hands every licence that is not valid to each, then logs, with the digest that

@@ -53,6 +53,7 @@ var noAccess = map[string]string{
 	"Registry.CallerSigned":    "says who a signature is of that was verified; the request that it came with is the access",
 	"Registry.ClientKey":       "public keys, by which signatures are verified",
 	"Registry.CallerInSession": "says who a session is of; the request that it came with is the access",
+	"Registry.StandingBrakes":  "counts brakes for those who watch; shows nothing of a licence",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their
@@ -93,8 +94,7 @@ func newWalker(t *testing.T, s *registrytest.Service) *walker {
 		_, err = s.PutClient(t.Context(), walkSystem, registry.Client{ID: id, Salt: []byte("s"), SecretHash: registry.HashSecret([]byte("s"), "secret"), Roles: []registry.Role{registry.RolePartner}})
 		must(t, err)
 	}
-	_, err = s.PutGrant(t.Context(), walkSystem, registry.Grant{Client: "partner", TypeCode: request.TypeCode, Fields: []string{"number"}, MatterCodes: []string{"m"}, ValidFrom: licence.DateOf(s.Now())})
-	must(t, err)
+	s.Grant(t, registry.Grant{Authority: registrytest.Department, TypeCode: request.TypeCode, Fields: []string{"number"}, MatterCode: "m"})
 	w.issued = issue(t, s, "food-retail.json", "walk")
 	return w
 }
@@ -288,9 +288,49 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		})
 	},
 	"Registry.Reuse": func(w *walker, ctx context.Context) call {
-		partner := registry.Caller{Principal: "partner", Roles: []registry.Role{registry.RolePartner}, RequestID: "walk"}
-		q := registry.ReuseRequest{Holder: w.holder.Holder, TypeCode: w.issued.TypeCode, Use: registry.Use{Purpose: "p", Case: "c", Matter: "m", Operator: "o"}}
-		return answering(func(r *registry.Registry) ([]registry.Reused, audit.Receipt, error) { return r.Reuse(ctx, partner, q) })
+		w.openCase("walk")
+		return answering(func(r *registry.Registry) ([]registry.Reused, audit.Receipt, error) {
+			return r.Reuse(ctx, registrytest.Partner(), w.reuse("walk"))
+		})
+	},
+	"Registry.OpenCase": func(w *walker, ctx context.Context) call {
+		q := registry.CaseRequest{Key: w.next(), Case: w.newCase(w.next())}
+		return answering(func(r *registry.Registry) (registry.CaseState, audit.Receipt, error) {
+			return ifDone(r.OpenCase(ctx, w.registrar(), q))
+		})
+	},
+	"Registry.CloseCase": func(w *walker, ctx context.Context) call {
+		id, q := w.openCase(w.next()), w.status()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.CloseCase(ctx, w.registrar(), id, q)
+			return receipt, err
+		})
+	},
+	"Registry.RequestGrant": func(w *walker, ctx context.Context) call {
+		q := registry.GrantRequest{Key: w.next(), Grant: w.grant()}
+		return answering(func(r *registry.Registry) (registry.Grant, audit.Receipt, error) {
+			return ifDone(r.RequestGrant(ctx, registrytest.Requester(registrytest.Department), q))
+		})
+	},
+	"Registry.ApproveGrant":  changingGrant((*registry.Registry).ApproveGrant),
+	"Registry.WithdrawGrant": changingGrant((*registry.Registry).WithdrawGrant),
+	"Registry.Grants": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]registry.Grant, audit.Receipt, error) {
+			return r.Grants(ctx, registrytest.Partner(), registry.GrantQuery{})
+		})
+	},
+	"Registry.Brakes": func(w *walker, ctx context.Context) call {
+		w.braked("partner")
+		return answering(func(r *registry.Registry) ([]registry.Brake, audit.Receipt, error) {
+			return r.Brakes(ctx, walkAuditor, registry.BrakeQuery{})
+		})
+	},
+	"Registry.LiftBrake": func(w *walker, ctx context.Context) call {
+		id, q := w.braked("client"), w.status()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.LiftBrake(ctx, walkAuditor, id, q)
+			return receipt, err
+		})
 	},
 	"Registry.Verify": func(w *walker, ctx context.Context) call {
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
@@ -384,10 +424,6 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
 			return r.SignOut(ctx, w.holder, w.next(), w.Now().Add(time.Hour))
 		})
-	},
-	"Registry.PutGrant": func(w *walker, ctx context.Context) call {
-		g := registry.Grant{Client: "client", TypeCode: w.next(), ValidFrom: licence.DateOf(w.Now())}
-		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PutGrant(ctx, walkSystem, g) })
 	},
 	"Registry.ApplySeal": func(w *walker, ctx context.Context) call {
 		s := registry.SealRecord{ID: w.next(), Authority: w.approval.Authority.Code, Name: "章", Reason: "r"}

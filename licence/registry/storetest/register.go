@@ -17,6 +17,7 @@ func testClients(t *testing.T, b Backend) {
 		Authority: licence.IssuingAuthority{Name: "市场监督管理局", Code: authority, Division: "440300"},
 		Types:     []string{typeCode, "another type"}, HolderCode: "11010519491231002X", HolderCodeType: licence.CodeTypeCitizenNumber,
 		Authentication: registry.ByEither,
+		DailyReuses:    7, OldSecretHash: []byte{4, 0}, OldSalt: []byte{0, 5}, OldUntil: after(time.Hour),
 	}
 	_, err := b.Client(t.Context(), c.ID)
 	wantError(t, "unknown client", err, licence.ErrNotFound)
@@ -29,28 +30,6 @@ func testClients(t *testing.T, b Backend) {
 		got, err := b.Client(t.Context(), want.ID)
 		if diff := cmp.Diff(got, want); err != nil || diff != "" {
 			t.Errorf("client differs (got, want): %v\n%s", err, diff)
-		}
-	}
-}
-
-func testGrants(t *testing.T, b Backend) {
-	from, _ := licence.ParseDate("2026-01-01")
-	to, _ := licence.ParseDate("2026-12-31")
-	g := registry.Grant{
-		Client: "partner", TypeCode: typeCode, Fields: []string{"number", "fields.business_scope"},
-		MatterCodes: []string{"440300-001"}, LegalBasis: "《食品安全法》第一百一十条", ValidFrom: from, ValidTo: to,
-	}
-	_, err := b.Grant(t.Context(), g.Client, g.TypeCode)
-	wantError(t, "unknown grant", err, licence.ErrNotFound)
-
-	other := registry.Grant{Client: "partner", TypeCode: "another type"}
-	replaced := g
-	replaced.Fields, replaced.ValidTo = []string{"status"}, licence.Date{}
-	for _, want := range []registry.Grant{g, other, replaced} {
-		change(t, b, func(tx Tx) error { return tx.PutGrant(t.Context(), want) })
-		got, err := b.Grant(t.Context(), want.Client, want.TypeCode)
-		if diff := cmp.Diff(got, want); err != nil || diff != "" {
-			t.Errorf("grant differs (got, want): %v\n%s", err, diff)
 		}
 	}
 }

@@ -1,0 +1,273 @@
+package registry
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+)
+
+// How says on what ground a department reuses.
+type How string
+
+const (
+	// HowFunction is reuse by the department's function (依职能).
+	HowFunction How = "function"
+	// HowConsent is reuse by the holder's consent (依授权). A grant may say so; it opens
+	// nothing yet.
+	HowConsent How = "consent"
+)
+
+// GrantStatus is where a grant stands.
+type GrantStatus string
+
+// The statuses of a grant. Expired is derived from its last day, never stored.
+const (
+	GrantRequested GrantStatus = "requested"
+	GrantApproved  GrantStatus = "approved"
+	GrantWithdrawn GrantStatus = "withdrawn"
+	GrantExpired   GrantStatus = "expired"
+)
+
+// Grant says which fields of licences of one type a department may reuse for one matter
+// (用证授权). Somebody of the department requests it, and somebody else approves it, who
+// decides on licences of the type; until then it opens nothing.
+type Grant struct {
+	// ID is the register's, random.
+	ID string
+	// Authority is the department that may reuse.
+	Authority licence.IssuingAuthority
+	TypeCode  string
+	// MatterCode is the matter that the grant is for (事项编码), Scenario what the licence is
+	// needed for in it (用证场景).
+	MatterCode, Scenario string
+	// Fields are metadata names, as of ReusableFields, and the type's own as "fields.<key>".
+	Fields []string
+	How    How
+	// LegalBasis is the sentence of law or agreement the grant rests on.
+	LegalBasis string
+	// ValidFrom and ValidTo bound the grant in days, both inclusive; a zero ValidTo is unbounded.
+	ValidFrom, ValidTo licence.Date
+	Status             GrantStatus
+	// RequestedBy, ApprovedBy and WithdrawnBy are principals; the latter two are empty, and
+	// their instants zero, until that is done. Reason is why it was withdrawn.
+	RequestedBy, ApprovedBy, WithdrawnBy string
+	RequestedAt, ApprovedAt, WithdrawnAt time.Time
+	Reason                               string
+}
+
+// GrantRequest asks for a grant for the caller's own department.
+type GrantRequest struct {
+	// Key is the Idempotency-Key, Body SM3 of the request body it came with.
+	Key  string
+	Body [32]byte
+	// Grant needs all from TypeCode to ValidTo; a zero ValidFrom is today.
+	Grant Grant
+}
+
+// The actions on grants, as they stand in the access log.
+const (
+	ActionGrantRequest  audit.Action = "grant_request"
+	ActionGrantApprove  audit.Action = "grant_approve"
+	ActionGrantWithdraw audit.Action = "grant_withdraw"
+	ActionGrantRead     audit.Action = "read_grants"
+)
+
+// object names a grant in the log.
+func (g Grant) object() string { return "grant/" + g.ID + "/" + g.TypeCode }
+
+// at is the grant as it stands on a day.
+func (g Grant) at(day licence.Date) Grant {
+	if g.Status == GrantApproved && !g.ValidTo.IsZero() && day.Compare(g.ValidTo) > 0 {
+		g.Status = GrantExpired
+	}
+	return g
+}
+
+// newID is a random name of 128 bits for something of the register.
+func (r *Registry) newID() (string, error) {
+	var b [16]byte
+	_, err := io.ReadFull(r.cfg.Rand, b[:])
+	return hex.EncodeToString(b[:]), err
+}
+
+// RequestGrant asks for a grant for the caller's own department. It opens nothing until
+// somebody else approves it. Errors: ErrForbidden, *licence.RequestError, ErrKeyReused, ErrLog.
+func (r *Registry) RequestGrant(ctx context.Context, c Caller, q GrantRequest) (Grant, audit.Receipt, error) {
+	g := q.Grant
+	if g.ValidFrom.IsZero() {
+		g.ValidFrom = r.today()
+	}
+	id, noID := r.newID()
+	g.ID, g.Authority, g.Status, g.RequestedBy, g.RequestedAt = id, c.Authority, GrantRequested, c.Principal, r.now()
+	receipt, err := r.gate(ctx, c, &access{
+		action: ActionGrantRequest, object: g.object(), digest: q.Body[:], purposeField: "legal_basis",
+		use: Use{Purpose: g.LegalBasis, Matter: g.MatterCode},
+		check: func() error {
+			if err := errors.Join(checkKey(q.Key), noID); err != nil {
+				return err
+			}
+			return r.checkGrant(g)
+		},
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.once(ctx, tx, c, q.Key, q.Body, e, &g, func() error { return tx.InsertGrant(ctx, g) })
+		},
+	})
+	return g, receipt, err
+}
+
+// checkGrant names what is wrong with a grant that is asked for: a *licence.RequestError.
+func (r *Registry) checkGrant(g Grant) error {
+	item, err := r.cfg.Catalogue.Item(g.TypeCode)
+	if err != nil {
+		return sealFault("type_code", licence.CodeUnknownType, "is not in the catalogue")
+	}
+	for _, f := range []struct{ name, text string }{{"matter_code", g.MatterCode}, {"scenario", g.Scenario}, {"legal_basis", g.LegalBasis}} {
+		if strings.TrimSpace(f.text) == "" {
+			return sealFault(f.name, licence.CodeMissing, "is required")
+		}
+	}
+	switch {
+	case len(g.Scenario) > 512:
+		return sealFault("scenario", licence.CodeTooLong, "is longer than 512 bytes of UTF-8")
+	case g.How != HowFunction && g.How != HowConsent:
+		return sealFault("how", licence.CodeNotAllowed, "is neither function nor consent")
+	case len(g.Fields) == 0:
+		return sealFault("fields", licence.CodeTooFew, "names no field")
+	case !g.ValidTo.IsZero() && g.ValidTo.Compare(g.ValidFrom) < 0:
+		return sealFault("valid_to", licence.CodeDateOrder, "is before valid_from")
+	case !g.ValidTo.IsZero() && g.ValidTo.Compare(r.today()) < 0:
+		return sealFault("valid_to", licence.CodeOutOfRange, "has passed")
+	}
+	for i, name := range g.Fields {
+		at := fmt.Sprintf("fields[%d]", i)
+		key, own := strings.CutPrefix(name, "fields.")
+		switch {
+		case slices.Contains(g.Fields[:i], name):
+			return sealFault(at, licence.CodeRepeated, "stands there already")
+		case own && !slices.Contains(item.FieldOrder, key), !own && !slices.Contains(ReusableFields, name):
+			return sealFault(at, licence.CodeNotAllowed, "is no field of this type")
+		}
+	}
+	return nil
+}
+
+// decides reports whether a caller decides on grants of a licence type to a department of
+// a division: the type must be theirs, and the division in their subtree.
+func (c Caller) decides(g Grant) bool {
+	return c.has(RoleAuthority) && slices.Contains(c.Types, g.TypeCode) && Within(g.Authority.Division, c.Authority.Division)
+}
+
+// ApproveGrant approves a grant that somebody else requested. Errors: ErrForbidden,
+// licence.ErrNotFound out of the caller's reach, licence.ErrWrongStatus, ErrKeyReused, ErrLog.
+func (r *Registry) ApproveGrant(ctx context.Context, c Caller, id string, q StatusRequest) (Grant, audit.Receipt, error) {
+	return r.changeGrant(ctx, c, ActionGrantApprove, id, q, func(g *Grant) error {
+		switch {
+		case !c.decides(*g):
+			return errOutOfReach
+		case g.RequestedBy == c.Principal:
+			return fmt.Errorf("%w: whoever requested a grant does not approve it", ErrForbidden)
+		case g.at(r.today()).Status != GrantRequested:
+			return licence.ErrWrongStatus
+		}
+		g.Status, g.ApprovedBy, g.ApprovedAt = GrantApproved, c.Principal, r.now()
+		return nil
+	})
+}
+
+// WithdrawGrant takes a grant or a request for one back, for a reason: who decides on it,
+// or the department itself. Errors: as of ApproveGrant, ErrReasonMissing.
+func (r *Registry) WithdrawGrant(ctx context.Context, c Caller, id string, q StatusRequest) (Grant, audit.Receipt, error) {
+	return r.changeGrant(ctx, c, ActionGrantWithdraw, id, q, func(g *Grant) error {
+		switch {
+		case !c.decides(*g) && g.Authority.Code != c.Authority.Code:
+			return errOutOfReach
+		case q.Reason == "":
+			return ErrReasonMissing
+		case g.Status == GrantWithdrawn:
+			return licence.ErrWrongStatus
+		}
+		g.Status, g.WithdrawnBy, g.WithdrawnAt, g.Reason = GrantWithdrawn, c.Principal, r.now(), q.Reason
+		return nil
+	})
+}
+
+// changeGrant changes a grant in one transaction with its log entry and the answer of its
+// key. decide is asked again inside, of the grant as it stands there.
+func (r *Registry) changeGrant(ctx context.Context, c Caller, action audit.Action, id string, q StatusRequest, decide func(*Grant) error) (Grant, audit.Receipt, error) {
+	g, found := r.cfg.Store.Grant(ctx, id)
+	g.ID = id
+	receipt, err := r.gate(ctx, c, &access{
+		action: action, object: g.object(), digest: q.Body[:], purposeField: "reason",
+		use: Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: g.MatterCode, Operator: q.Operator},
+		check: func() error {
+			if found != nil {
+				return found
+			}
+			reached := g // a repeat finds it changed already; only its reach is asked here
+			if err := decide(&reached); err != nil && !errors.Is(err, licence.ErrWrongStatus) {
+				return err
+			}
+			return checkKey(q.Key)
+		},
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.once(ctx, tx, c, q.Key, q.Body, e, &g, func() (err error) {
+				if g, err = tx.Grant(ctx, id); err != nil {
+					return err
+				}
+				from := g.Status
+				if err := decide(&g); err != nil {
+					return err
+				}
+				return tx.UpdateGrant(ctx, g, from)
+			})
+		},
+	})
+	return g, receipt, err
+}
+
+// GrantQuery asks for grants, in the order of their identifiers.
+type GrantQuery struct {
+	// TypeCode asks for those of a type that the caller decides on; empty asks for those of
+	// the caller's own department.
+	TypeCode string
+	// Authority and Division are set by the register: the department, or the subtree of those of a type.
+	Authority, Division string
+	After               string
+	Limit               int // 1 to MaxPage
+}
+
+// Grants lists the grants of the caller's department, or those of a type it decides on.
+// They are no personal data; the reading is logged all the same.
+func (r *Registry) Grants(ctx context.Context, c Caller, q GrantQuery) ([]Grant, audit.Receipt, error) {
+	q.Authority, q.Division = c.Authority.Code, ""
+	if q.TypeCode != "" {
+		q.Authority, q.Division = "", c.Authority.Division
+	}
+	receipt, err := r.gate(ctx, c, &access{action: ActionGrantRead, object: strings.TrimSuffix("grants/"+q.TypeCode, "/"),
+		check: func() error {
+			if q.TypeCode != "" && !(c.has(RoleAuthority) && slices.Contains(c.Types, q.TypeCode)) {
+				return fmt.Errorf("%w: the caller does not decide on licences of this type", ErrForbidden)
+			}
+			if q.Authority == "" && q.Division == "" {
+				return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
+			}
+			return nil
+		}})
+	if err != nil {
+		return nil, receipt, err
+	}
+	q.Limit = min(max(q.Limit, 1), MaxPage)
+	grants, err := r.cfg.Store.Grants(ctx, q)
+	for i := range grants {
+		grants[i] = grants[i].at(r.today())
+	}
+	return grants, receipt, err
+}

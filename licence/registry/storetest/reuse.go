@@ -1,0 +1,187 @@
+package storetest
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+func testGrants(t *testing.T, b Backend) {
+	department := licence.IssuingAuthority{Name: "人力资源和社会保障局", Code: "11440300MB2C92008N", Division: "440300"}
+	g := registry.Grant{
+		ID: "g1", Authority: department, TypeCode: typeCode, MatterCode: "440300-001", Scenario: "社会保险登记", Fields: []string{"number", "fields.business_scope"},
+		How: registry.HowFunction, LegalBasis: "《食品安全法》第一百一十条", ValidFrom: day("2026-01-01"), ValidTo: day("2026-12-31"),
+		Status: registry.GrantRequested, RequestedBy: "r", RequestedAt: base,
+	}
+	_, err := b.Grant(t.Context(), g.ID)
+	wantError(t, "unknown grant", err, licence.ErrNotFound)
+	unbounded, otherMatter, otherType, elsewhere := g, g, g, g
+	unbounded.ID, unbounded.ValidTo = "g2", licence.Date{}
+	otherMatter.ID, otherMatter.MatterCode = "g3", "440300-002"
+	otherType.ID, otherType.TypeCode = "g4", "another type"
+	elsewhere.ID, elsewhere.Authority.Code, elsewhere.Authority.Division = "g5", "another", "330100"
+	for _, want := range []registry.Grant{g, unbounded, otherMatter, otherType, elsewhere} {
+		change(t, b, func(tx Tx) error { return tx.InsertGrant(t.Context(), want) })
+		got, err := b.Grant(t.Context(), want.ID)
+		if diff := cmp.Diff(got, want); err != nil || diff != "" {
+			t.Errorf("grant differs (got, want): %v\n%s", err, diff)
+		}
+	}
+	ids := func(grants []registry.Grant, err error) (ids string) {
+		t.Helper()
+		for _, g := range grants {
+			ids += g.ID + " "
+		}
+		if err != nil {
+			t.Error(err)
+		}
+		return ids
+	}
+	if got := ids(b.GrantsFor(t.Context(), department.Code, typeCode, g.MatterCode)); got != "" {
+		t.Errorf("not approved, and yet: %s", got)
+	}
+	g.Status, g.ApprovedBy, g.ApprovedAt = registry.GrantApproved, "a", after(time.Hour)
+	change(t, b, func(tx Tx) error { return tx.UpdateGrant(t.Context(), g, registry.GrantRequested) })
+	err = rerun(t.Context(), b, func(tx Tx) error { return tx.UpdateGrant(t.Context(), g, registry.GrantRequested) })
+	wantError(t, "approved twice", err, licence.ErrWrongStatus)
+	change(t, b, func(tx Tx) error {
+		got, err := tx.Grant(t.Context(), g.ID)
+		if diff := cmp.Diff(got, g); diff != "" {
+			t.Errorf("approved (got, want):\n%s", diff)
+		}
+		return err
+	})
+	for what, list := range map[string]struct{ got, want string }{
+		"approved":          {ids(b.GrantsFor(t.Context(), department.Code, typeCode, g.MatterCode)), "g1 "},
+		"of the department": {ids(b.Grants(t.Context(), registry.GrantQuery{Authority: department.Code, Limit: 10})), "g1 g2 g3 g4 "},
+		"its next page":     {ids(b.Grants(t.Context(), registry.GrantQuery{Authority: department.Code, After: "g2", Limit: 1})), "g3 "},
+		"of the type":       {ids(b.Grants(t.Context(), registry.GrantQuery{TypeCode: typeCode, Division: "440000", Limit: 10})), "g1 g2 g3 "},
+		"past the end":      {ids(b.Grants(t.Context(), registry.GrantQuery{TypeCode: typeCode, Division: "440000", After: "g9", Limit: 10})), ""},
+	} {
+		if list.got != list.want {
+			t.Errorf("%s: %s, want %s", what, list.got, list.want)
+		}
+	}
+}
+
+func testCases(t *testing.T, b Backend) {
+	k := registry.Case{
+		Authority: authority, Number: "2026-0301", MatterCode: "440300-001", MatterName: "社会保险登记",
+		Holder: licence.Holder{Code: "11010519491231002X", CodeType: licence.CodeTypeCitizenNumber},
+		Types:  []string{typeCode, "another type"}, OpenedAt: base, ValidTo: day("2026-04-01"),
+	}
+	id := registry.CaseID(k.Authority, k.Number)
+	_, err := b.Case(t.Context(), id)
+	wantError(t, "unknown case", err, licence.ErrNotFound)
+	change(t, b, func(tx Tx) error { return tx.InsertCase(t.Context(), k) })
+	change(t, b, func(tx Tx) error {
+		wantError(t, "the same again", tx.InsertCase(t.Context(), k), registry.ErrCaseTaken)
+		other := k
+		other.Authority = "another"
+		return tx.InsertCase(t.Context(), other) // which the transaction still takes
+	})
+	closed := k
+	closed.ClosedAt = after(time.Minute)
+	for _, want := range []registry.Case{k, closed} {
+		got, err := b.Case(t.Context(), id)
+		if diff := cmp.Diff(got, want); err != nil || diff != "" {
+			t.Errorf("case differs (got, want): %v\n%s", err, diff)
+		}
+		if want.ClosedAt.IsZero() {
+			change(t, b, func(tx Tx) error { return tx.CloseCase(t.Context(), id, closed.ClosedAt) })
+		}
+	}
+	for _, again := range []string{id, "no such case"} {
+		err := rerun(t.Context(), b, func(tx Tx) error { return tx.CloseCase(t.Context(), again, base) })
+		wantError(t, "closing "+again, err, licence.ErrWrongStatus)
+	}
+}
+
+func testBrakes(t *testing.T, b Backend) {
+	client := registry.Client{ID: "partner", SecretHash: []byte{1}, Salt: []byte{2}}
+	change(t, b, func(tx Tx) error { return tx.PutClient(t.Context(), client) })
+	first := registry.Brake{ID: "b1", Client: client.ID, Authority: licence.IssuingAuthority{Name: "局", Code: authority, Division: "440305"},
+		Alarm: registry.AlarmBurst, Detail: "121", BrakedAt: base}
+	other := first
+	other.ID, other.Client, other.Authority.Code, other.Authority.Division = "b2", "other", "another", "330100"
+	_, err := b.Brake(t.Context(), first.ID)
+	wantError(t, "unknown brake", err, licence.ErrNotFound)
+	change(t, b, func(tx Tx) error {
+		return errors.Join(tx.InsertBrake(t.Context(), first), tx.InsertBrake(t.Context(), other))
+	})
+	state := func(want registry.BrakeState) {
+		t.Helper()
+		got, err := b.Client(t.Context(), client.ID)
+		if diff := cmp.Diff(got.Brake, want); err != nil || diff != "" {
+			t.Errorf("the client's brake (got, want): %v\n%s", err, diff)
+		}
+	}
+	state(registry.BrakeState{Standing: true})
+	again := first
+	again.ID = "b3"
+	err = rerun(t.Context(), b, func(tx Tx) error { return tx.InsertBrake(t.Context(), again) })
+	wantError(t, "braked twice", err, registry.ErrBraked)
+	if counts, err := b.StandingBrakes(t.Context()); err != nil || cmp.Diff(counts, map[string]int{registry.AlarmBurst: 2}) != "" {
+		t.Errorf("standing: %v, %v", counts, err)
+	}
+
+	lifted := first
+	lifted.LiftedBy, lifted.LiftedAt, lifted.Reason = "auditor", after(time.Hour), "checked"
+	change(t, b, func(tx Tx) error { return tx.LiftBrake(t.Context(), lifted) })
+	err = rerun(t.Context(), b, func(tx Tx) error { return tx.LiftBrake(t.Context(), lifted) })
+	wantError(t, "lifted twice", err, licence.ErrWrongStatus)
+	state(registry.BrakeState{LiftedAt: lifted.LiftedAt})
+	got, err := b.Brake(t.Context(), first.ID)
+	if diff := cmp.Diff(got, lifted); err != nil || diff != "" {
+		t.Errorf("brake differs (got, want): %v\n%s", err, diff)
+	}
+	change(t, b, func(tx Tx) error { return tx.InsertBrake(t.Context(), again) })
+	state(registry.BrakeState{Standing: true})
+	for _, c := range []struct {
+		q    registry.BrakeQuery
+		want []registry.Brake
+	}{
+		{registry.BrakeQuery{Limit: 10}, []registry.Brake{again, other, lifted}},
+		{registry.BrakeQuery{Limit: 1, After: "b3"}, []registry.Brake{other}},
+		{registry.BrakeQuery{Standing: true, Division: "440000", Limit: 10}, []registry.Brake{again}},
+		{registry.BrakeQuery{Authority: "another", Limit: 10}, []registry.Brake{other}},
+		{registry.BrakeQuery{After: "b1", Limit: 10}, nil},
+	} {
+		got, err := b.Brakes(t.Context(), c.q)
+		if diff := cmp.Diff(got, c.want); err != nil || diff != "" {
+			t.Errorf("%+v (got, want): %v\n%s", c.q, err, diff)
+		}
+	}
+}
+
+func testReuseCounts(t *testing.T, b Backend) {
+	hour := registry.ReuseCount{Subject: "client", Window: time.Hour, Since: base, N: 2}
+	minute, operator := hour, hour
+	minute.Window, operator.Subject, operator.N = time.Minute, "operator/王五", 5
+	for _, c := range []struct {
+		name, client string
+		lifted       time.Time
+		before       time.Time
+		want         []int64
+	}{
+		{"first", "p", time.Time{}, base, []int64{2, 2, 5}},
+		{"again", "p", time.Time{}, base, []int64{4, 4, 10}},
+		{"another client", "q", time.Time{}, base, []int64{2, 2, 5}},
+		{"after a brake was lifted", "p", after(time.Second), base, []int64{2, 2, 5}},
+		{"and of the time before, nothing is lost", "p", time.Time{}, base, []int64{6, 6, 15}},
+		{"forgotten", "p", time.Time{}, after(time.Nanosecond), []int64{2, 2, 5}},
+	} {
+		change(t, b, func(tx Tx) error {
+			got, err := tx.CountReuses(t.Context(), c.client, c.lifted, []registry.ReuseCount{hour, minute, operator}, c.before)
+			if diff := cmp.Diff(got, c.want); diff != "" {
+				t.Errorf("%s (got, want):\n%s", c.name, diff)
+			}
+			return err
+		})
+	}
+}

@@ -1,0 +1,157 @@
+package store
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// selectGrant selects the columns that grants reads.
+const selectGrant = `SELECT id, authority_name, authority_code, division, type_code, matter_code, scenario, fields, how, legal_basis,
+	valid_from, valid_to, status, requested_by, requested_at, approved_by, approved_at, withdrawn_by, withdrawn_at, reason FROM reuse_grant `
+
+// grants reads a query that begins with selectGrant.
+func grants(ctx context.Context, from session, query string, args ...any) (found []registry.Grant, err error) {
+	err = from.query(ctx, func(scan scan) error {
+		var g registry.Grant
+		var fields, how, first, last, status string
+		var requested, approved, withdrawn int64
+		if err := scan(&g.ID, &g.Authority.Name, &g.Authority.Code, &g.Authority.Division, &g.TypeCode, &g.MatterCode, &g.Scenario, &fields, &how, &g.LegalBasis,
+			&first, &last, &status, &g.RequestedBy, &requested, &g.ApprovedBy, &approved, &g.WithdrawnBy, &withdrawn, &g.Reason); err != nil {
+			return err
+		}
+		g.How, g.Status = registry.How(how), registry.GrantStatus(status)
+		g.RequestedAt, g.ApprovedAt, g.WithdrawnAt = instant(requested), instant(approved), instant(withdrawn)
+		if err := json.Unmarshal([]byte(fields), &g.Fields); err != nil {
+			return doing("reading reuse_grant.fields", err)
+		}
+		if err := g.ValidFrom.UnmarshalText([]byte(first)); err != nil {
+			return doing("reading reuse_grant.valid_from", err)
+		}
+		if err := g.ValidTo.UnmarshalText([]byte(last)); err != nil {
+			return doing("reading reuse_grant.valid_to", err)
+		}
+		found = append(found, g)
+		return nil
+	}, query, args...)
+	return found, doing("reading grants", err)
+}
+
+// grant reads the one grant of an identifier.
+func grant(ctx context.Context, from session, id string) (registry.Grant, error) {
+	found, err := grants(ctx, from, selectGrant+`WHERE id = $1`, id)
+	if err == nil && len(found) == 0 {
+		err = licence.ErrNotFound
+	}
+	if err != nil {
+		return registry.Grant{}, err
+	}
+	return found[0], nil
+}
+
+// Grant implements registry.Store.
+func (r reader) Grant(ctx context.Context, id string) (registry.Grant, error) {
+	return grant(ctx, r, id)
+}
+
+// GrantsFor implements registry.Store. At most 1,000 grants are returned.
+func (r reader) GrantsFor(ctx context.Context, authority, typeCode, matter string) ([]registry.Grant, error) {
+	return grants(ctx, r, selectGrant+`WHERE authority_code = $1 AND type_code = $2 AND matter_code = $3 AND status = 'approved'
+		ORDER BY id LIMIT $4`, authority, typeCode, matter, int64(maxRows))
+}
+
+// Grants implements registry.Store.
+func (r reader) Grants(ctx context.Context, q registry.GrantQuery) ([]registry.Grant, error) {
+	if q.TypeCode != "" {
+		return grants(ctx, r, selectGrant+`WHERE type_code = $1 AND id > $2 AND substr(division, 1, length(CAST($3 AS text))) = $3
+			ORDER BY id LIMIT $4`, q.TypeCode, q.After, subtree(q.Division), int64(limit(q.Limit)))
+	}
+	return grants(ctx, r, selectGrant+`WHERE authority_code = $1 AND id > $2 ORDER BY id LIMIT $3`, q.Authority, q.After, int64(limit(q.Limit)))
+}
+
+// Grant implements registry.Tx.
+func (t *transaction) Grant(ctx context.Context, id string) (registry.Grant, error) {
+	return grant(ctx, t, id)
+}
+
+// InsertGrant implements registry.Tx.
+func (t *transaction) InsertGrant(ctx context.Context, g registry.Grant) error {
+	fields, err := json.Marshal(g.Fields)
+	if err != nil {
+		return fmt.Errorf("storing reuse_grant.fields: %w", err)
+	}
+	_, err = t.exec(ctx, `INSERT INTO reuse_grant (id, authority_name, authority_code, division, type_code, matter_code, scenario, fields, how, legal_basis,
+			valid_from, valid_to, status, requested_by, requested_at, approved_by, approved_at, withdrawn_by, withdrawn_at, reason)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+		g.ID, g.Authority.Name, g.Authority.Code, g.Authority.Division, g.TypeCode, g.MatterCode, g.Scenario, string(fields), string(g.How), g.LegalBasis,
+		g.ValidFrom.String(), g.ValidTo.String(), string(g.Status), g.RequestedBy, nanos(g.RequestedAt), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason)
+	return doing("storing grant", err)
+}
+
+// wrongStatus turns a statement that met no row into licence.ErrWrongStatus.
+func wrongStatus(n int64, err error) error {
+	if err == nil && n == 0 {
+		return licence.ErrWrongStatus
+	}
+	return err
+}
+
+// UpdateGrant implements registry.Tx.
+func (t *transaction) UpdateGrant(ctx context.Context, g registry.Grant, from registry.GrantStatus) error {
+	err := wrongStatus(t.exec(ctx, `UPDATE reuse_grant SET status = $3, approved_by = $4, approved_at = $5, withdrawn_by = $6, withdrawn_at = $7, reason = $8
+		WHERE id = $1 AND status = $2`, g.ID, string(from), string(g.Status), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason))
+	return doing("changing grant", err)
+}
+
+// Case implements registry.Store.
+func (r reader) Case(ctx context.Context, id string) (registry.Case, error) {
+	var k registry.Case
+	var code []byte
+	var codeType, types, last string
+	var opened, closed int64
+	err := one(ctx, r, `SELECT authority_code, case_number, matter_code, matter_name, holder_code, holder_code_type, types, opened_at, valid_to, closed_at
+		FROM reuse_case WHERE id = $1`, []any{id}, &k.Authority, &k.Number, &k.MatterCode, &k.MatterName, &code, &codeType, &types, &opened, &last, &closed)
+	if err != nil {
+		return registry.Case{}, doing("reading case", err)
+	}
+	value, err := r.secrets.open(place{"reuse_case.holder_code", id}, code)
+	if err != nil {
+		return registry.Case{}, err
+	}
+	k.Holder = licence.Holder{Code: string(value), CodeType: licence.HolderCodeType(codeType)}
+	k.OpenedAt, k.ClosedAt = instant(opened), instant(closed)
+	if err := json.Unmarshal([]byte(types), &k.Types); err != nil {
+		return registry.Case{}, doing("reading reuse_case.types", err)
+	}
+	return k, doing("reading reuse_case.valid_to", k.ValidTo.UnmarshalText([]byte(last)))
+}
+
+// InsertCase implements registry.Tx.
+func (t *transaction) InsertCase(ctx context.Context, k registry.Case) error {
+	id := registry.CaseID(k.Authority, k.Number)
+	code, err := t.secrets.seal(place{"reuse_case.holder_code", id}, []byte(k.Holder.Code))
+	if err != nil {
+		return err
+	}
+	types, err := json.Marshal(k.Types)
+	if err != nil {
+		return fmt.Errorf("storing reuse_case.types: %w", err)
+	}
+	n, err := t.exec(ctx, `INSERT INTO reuse_case (id, authority_code, case_number, matter_code, matter_name, holder_code, holder_code_type, types, opened_at, valid_to, closed_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`,
+		id, k.Authority, k.Number, k.MatterCode, k.MatterName, code, string(k.Holder.CodeType), string(types), nanos(k.OpenedAt), k.ValidTo.String(), nanos(k.ClosedAt))
+	if err == nil && n == 0 {
+		err = registry.ErrCaseTaken
+	}
+	return doing("storing case", err)
+}
+
+// CloseCase implements registry.Tx.
+func (t *transaction) CloseCase(ctx context.Context, id string, at time.Time) error {
+	err := wrongStatus(t.exec(ctx, `UPDATE reuse_case SET closed_at = $2 WHERE id = $1 AND closed_at = 0`, id, nanos(at)))
+	return doing("closing case", err)
+}
