@@ -187,65 +187,6 @@ func TestSearchPages(t *testing.T) {
 	}
 }
 
-// TestRoles asks every operation as every client: only those named may.
-func TestRoles(t *testing.T) {
-	w := open(t)
-	id := string(w.issue(food, "roles").Identifier)
-	file := w.download(licence.Identifier(id))
-	everybody := []string{"", approval, elsewhere, partner, verifier, holder, auditor}
-	change := []byte(`{"reason":"r"}`)
-	for _, c := range []struct {
-		ask
-		may     string // clients that may
-		refused map[string]int
-	}{
-		{ask{method: "POST", path: "/api/v1/licences", key: "roles", body: sample(t, food)}, approval, map[string]int{elsewhere: 201}},
-		{ask{method: "POST", path: "/api/v1/licences/search", body: []byte(`{"holder":` + holderCode(t) + `}`)}, approval + " " + elsewhere + " " + holder, nil},
-		{ask{method: "GET", path: "/api/v1/licences/" + id}, approval + " " + holder, map[string]int{elsewhere: 0}},
-		{ask{method: "GET", path: "/api/v1/licences/" + id + "/file"}, approval + " " + holder, map[string]int{elsewhere: 0}},
-		{ask{method: "GET", path: "/api/v1/licences/" + id + "/bundle"}, approval + " " + holder, map[string]int{elsewhere: 0}},
-		{ask{method: "POST", path: "/api/v1/licences/" + id + "/suspend", key: "r1", body: change}, approval, map[string]int{elsewhere: 403}},
-		{ask{method: "POST", path: "/api/v1/licences/" + id + "/resume", key: "r2", body: change}, approval, map[string]int{elsewhere: 403}},
-		{ask{method: "POST", path: "/api/v1/reuse", body: reuseBody(t, nil)}, partner, nil},
-		{ask{method: "POST", path: "/api/v1/verifications", mediaType: "application/pdf", body: file}, strings.Join(everybody[1:6], " ") + " anonymous", nil},
-		{ask{method: "GET", path: "/api/v1/log/checkpoint"}, auditor, nil},
-		{ask{method: "GET", path: "/api/v1/log/proof?index=0&size=1"}, auditor, nil},
-		{ask{method: "GET", path: "/api/v1/log/export"}, auditor, nil},
-		{ask{method: "POST", path: "/api/v1/licences/" + id + "/revoke", key: "r3", body: change}, approval, map[string]int{elsewhere: 403}},
-	} {
-		for _, client := range everybody {
-			want := http.StatusForbidden
-			name := client
-			if client == "" {
-				name, want = "anonymous", http.StatusUnauthorized
-			}
-			allowed := strings.Contains(" "+c.may+" ", " "+name+" ")
-			if special, ok := c.refused[client]; ok {
-				if allowed, want = special == 0 || special/100 == 2, special; special == 0 {
-					// The construction authority's division holds the market's: it reads, but does not change.
-					want = http.StatusOK
-				}
-			}
-			if client != "" {
-				w.token(client)
-			}
-			q, before := c.ask, w.size()
-			q.as = client
-			a := w.do(q)
-			if ok := a.StatusCode/100 == 2; ok != allowed || !ok && a.StatusCode != want {
-				t.Errorf("%s %s as %s: %d, allowed %v: %s", q.method, q.path, name, a.StatusCode, allowed, a.body)
-			}
-			entries := w.since(before)
-			if !allowed && (len(entries) != 1 || entries[0].Result != audit.ResultRefused) {
-				t.Errorf("%s %s as %s: the log holds %+v", q.method, q.path, name, entries)
-			}
-			if len(entries) == 0 || a.Header.Get("Elicence-Log-Checkpoint") == "" {
-				t.Errorf("%s %s as %s: %d entries, receipt %q", q.method, q.path, name, len(entries), a.Header.Get("Elicence-Log-Index"))
-			}
-		}
-	}
-}
-
 func holderCode(t testing.TB) string {
 	t.Helper()
 	var q struct {
