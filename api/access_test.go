@@ -114,6 +114,14 @@ func (w *accessWorld) newCaseOf() string {
 	return w.Case(w.t, w.own, registry.Case{Number: w.next(), MatterCode: matter, Holder: licence.Holder{Code: "91110000600037341L", CodeType: licence.CodeTypeUSCC}, Types: []string{foodType}})
 }
 
+// newClientOf is a partner of that department.
+func (w *accessWorld) newClientOf() string {
+	id := w.next()
+	_, err := w.PutClient(w.t.Context(), registry.System("test"), registry.Client{ID: id, Roles: []registry.Role{registry.RolePartner}, Authority: w.own, Salt: []byte("s"), SecretHash: []byte("h")})
+	must(w.t, err)
+	return id
+}
+
 // newBrakeOf brakes a client of that department.
 func (w *accessWorld) newBrakeOf() string {
 	w.n++
@@ -149,6 +157,10 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		q.body = []byte(`{"holder":` + holderCode(w.t) + `}`)
 	case path == "/api/v1/reuse":
 		q.body = reuseBody(w.t, map[string]any{"case_number": "C-own"})
+	case path == "/api/v1/clients" && q.method == "POST":
+		q.key, q.body = w.next(), clientBody(w.t, w.next())
+	case strings.Contains(path, ":client"):
+		q.key, q.body, name = w.next(), []byte(`{"reason":"r"}`), w.newClientOf()
 	case path == "/api/v1/grants" && q.method == "POST":
 		q.key, q.body = w.next(), grantBody(w.t, nil)
 	case strings.Contains(path, ":grant"):
@@ -182,7 +194,7 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/log/search":
 		q.body = []byte(`{}`)
 	}
-	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":batch", name).Replace(path)
+	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":batch", name, ":client", name).Replace(path)
 	q.remote = w.remote()
 	return q
 }

@@ -178,6 +178,10 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	}
 	v1.GET("/statistics", serveGet(s, registry.ActionStatistics, (*exchange).statistics))
 	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, s.parseReuse, (*exchange).reuse))
+	v1.POST("/clients", serveJSON(s, registry.ActionClientAdd, http.StatusCreated, parseClient, (*exchange).addClient))
+	v1.GET("/clients", serveGet(s, registry.ActionClientRead, (*exchange).clients))
+	v1.POST("/clients/:client/rotate", serveJSON(s, registry.ActionClientRotate, http.StatusOK, parseRotation, (*exchange).rotateClient))
+	v1.POST("/clients/:client/disable", serveJSON(s, registry.ActionClientDisable, http.StatusOK, parseDecision, (*exchange).disableClient))
 	v1.POST("/grants", serveJSON(s, registry.ActionGrantRequest, http.StatusCreated, parseGrant, (*exchange).requestGrant))
 	v1.GET("/grants", serveGet(s, registry.ActionGrantRead, (*exchange).grants))
 	v1.POST("/grants/:grant/approve", serveDecision(s, registry.ActionGrantApprove, s.cfg.Registry.ApproveGrant, newGrant))

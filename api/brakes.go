@@ -40,7 +40,7 @@ type brakesAnswer struct {
 // brakes lists brakes.
 func (x *exchange) brakes() (func(), audit.Receipt, error) {
 	q := registry.BrakeQuery{Limit: defaultPage}
-	err := x.listQuery(&q.After, &q.Limit, func(name, value string) bool {
+	err := x.listQuery(nameForm, &q.After, &q.Limit, func(name, value string) bool {
 		q.Standing = value == "true"
 		return name == "standing" && (q.Standing || value == "false")
 	})

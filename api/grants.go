@@ -102,23 +102,29 @@ func parseDecision(body []byte) (registry.StatusRequest, error) {
 func serveDecision[A, J any](s *Server, action audit.Action, do func(context.Context, registry.Caller, string, registry.StatusRequest) (A, audit.Receipt, error), show func(A) J) gin.HandlerFunc {
 	return serveJSON(s, action, http.StatusOK, parseDecision,
 		func(x *exchange, q registry.StatusRequest) (a J, receipt audit.Receipt, err error) {
-			if !nameForm.MatchString(x.name) {
-				return a, receipt, errNoIdentifier
-			}
-			if q.Key, err = x.idempotencyKey(); err != nil {
+			if err := x.decision(nameForm, &q); err != nil {
 				return a, receipt, err
 			}
-			// The same words about something else, or to another end, are another request.
-			q.Body = sm3.Sum(append([]byte(string(x.action)+"\n"+x.name+"\n"), q.Body[:]...))
 			done, receipt, err := do(x.r.Context(), x.caller, x.name, q)
 			return show(done), receipt, err
 		})
 }
 
+// decision completes a decision on what the path names.
+func (x *exchange) decision(form *regexp.Regexp, q *registry.StatusRequest) (err error) {
+	if !form.MatchString(x.name) {
+		return errNoIdentifier
+	}
+	// The same words about something else, or to another end, are another request.
+	q.Body = sm3.Sum(append([]byte(string(x.action)+"\n"+x.name+"\n"), q.Body[:]...))
+	q.Key, err = x.idempotencyKey()
+	return err
+}
+
 // grants lists grants.
 func (x *exchange) grants() (func(), audit.Receipt, error) {
 	q := registry.GrantQuery{Limit: defaultPage}
-	err := x.listQuery(&q.After, &q.Limit, func(name, value string) bool {
+	err := x.listQuery(nameForm, &q.After, &q.Limit, func(name, value string) bool {
 		q.TypeCode = value
 		return name == "type_code" && licence.CheckTypeCode(value) == nil
 	})
@@ -138,7 +144,7 @@ func (x *exchange) grants() (func(), audit.Receipt, error) {
 
 // listQuery reads the query parameters of a list, each at most once: cursor, limit, and
 // what other takes.
-func (x *exchange) listQuery(after *string, limit *int, other func(name, value string) bool) error {
+func (x *exchange) listQuery(form *regexp.Regexp, after *string, limit *int, other func(name, value string) bool) error {
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
 		return errBadParameter
@@ -149,7 +155,7 @@ func (x *exchange) listQuery(after *string, limit *int, other func(name, value s
 		case !ok:
 		case name == "cursor":
 			b, err := strictBase64.DecodeString(value[0])
-			*after, ok = string(b), value[0] == "" || err == nil && nameForm.Match(b)
+			*after, ok = string(b), value[0] == "" || err == nil && form.Match(b)
 		case name == "limit":
 			*limit, err = strconv.Atoi(value[0])
 			ok = err == nil && *limit >= 1 && *limit <= registry.MaxPage

@@ -35,6 +35,18 @@ func caseBody(t testing.TB, members map[string]any) []byte {
 		"types": []string{foodType}, "valid_to": "2026-12-31"}, members)
 }
 
+// clientBody registers a partner of the market's authority.
+func clientBody(t testing.TB, id string) []byte {
+	return with(t, map[string]any{"id": id, "roles": []string{"partner"},
+		"authority": map[string]string{"name": "杭州市西湖区市场监督管理局", "code": "11330106002504122C", "division": "330106"}}, nil)
+}
+
+// changesClient changes a client that was registered.
+func (w *routeWalk) changesClient() walkStep {
+	w.name = w.made("/api/v1/clients", approver, w.next(), clientBody(w.t, w.next()))
+	return w.withToken(ask{as: approver, key: w.next(), body: []byte(`{"reason":"r"}`)})
+}
+
 // decidesGrant decides on a grant that was requested.
 func (w *routeWalk) decidesGrant() walkStep {
 	w.name = w.newGrant(w.next())

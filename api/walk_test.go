@@ -86,6 +86,12 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/reuse": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: partner, body: reuseBody(w.t, nil)})
 	},
+	"POST /api/v1/clients": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: approver, key: w.next(), body: clientBody(w.t, w.next())})
+	},
+	"GET /api/v1/clients":                  func(w *routeWalk) walkStep { return w.withToken(ask{as: approver}) },
+	"POST /api/v1/clients/:client/rotate":  (*routeWalk).changesClient,
+	"POST /api/v1/clients/:client/disable": (*routeWalk).changesClient,
 	"POST /api/v1/grants": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: requester, key: w.next(), body: grantBody(w.t, nil)})
 	},
@@ -244,7 +250,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":client", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }

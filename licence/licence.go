@@ -118,6 +118,13 @@ type IssuingAuthority struct {
 	Division string
 }
 
+// Check names what is wrong with an authority: a *RequestError.
+func (a IssuingAuthority) Check() error {
+	var f faults
+	a.check(&f)
+	return f.err()
+}
+
 func (a IssuingAuthority) check(f *faults) {
 	f.text("authority.name", a.Name, maxNameRunes)
 	if err := CheckUSCC(a.Code); err != nil {

@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 	"time"
@@ -18,44 +16,6 @@ import (
 type reader struct {
 	session
 	secrets Secrets
-}
-
-// standing is what a brake that stands has for the time it was lifted.
-const standing = `9223372036854775807`
-
-// Client implements registry.Store.
-func (r reader) Client(ctx context.Context, id string) (registry.Client, error) {
-	c := registry.Client{ID: id}
-	var (
-		roles, types, codeType string
-		code                   []byte
-		oldUntil, braked       int64
-	)
-	err := one(ctx, r, `SELECT secret_hash, salt, roles, authority_name, authority_code, division,
-		holder_code, holder_code_type, disabled, types, daily_reuses, old_secret_hash, old_salt, old_until, authentication,
-		(SELECT coalesce(max(CASE WHEN lifted_at = 0 THEN `+standing+` ELSE lifted_at END), 0) FROM reuse_brake WHERE client = $1)
-		FROM client WHERE id = $1`, []any{id},
-		&c.SecretHash, &c.Salt, &roles, &c.Authority.Name, &c.Authority.Code, &c.Authority.Division,
-		&code, &codeType, &c.Disabled, &types, &c.DailyReuses, &c.OldSecretHash, &c.OldSalt, &oldUntil, (*string)(&c.Authentication), &braked)
-	if err != nil {
-		return registry.Client{}, doing("reading client", err)
-	}
-	value, err := r.secrets.open(place{"client.holder_code", id}, code)
-	if err != nil {
-		return registry.Client{}, err
-	}
-	c.OldUntil = instant(oldUntil)
-	if c.Brake.Standing = braked == math.MaxInt64; !c.Brake.Standing {
-		c.Brake.LiftedAt = instant(braked)
-	}
-	c.HolderCode, c.HolderCodeType = string(value), licence.HolderCodeType(codeType)
-	if err := json.Unmarshal([]byte(roles), &c.Roles); err != nil {
-		return registry.Client{}, doing("reading client.roles", err)
-	}
-	if err := json.Unmarshal([]byte(types), &c.Types); err != nil {
-		return registry.Client{}, doing("reading client.types", err)
-	}
-	return c, nil
 }
 
 // Licence implements registry.Store.

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"time"
 
 	"elicence/licence"
@@ -19,36 +17,6 @@ type transaction struct {
 
 // Savepoint implements audit.Tx.
 func (t *transaction) Savepoint(_ context.Context, fn func() error) error { return t.savepoint(fn) }
-
-// PutClient implements registry.Tx.
-func (t *transaction) PutClient(ctx context.Context, c registry.Client) error {
-	roles, err := json.Marshal(c.Roles)
-	if err != nil {
-		return fmt.Errorf("storing client.roles: %w", err)
-	}
-	types, err := json.Marshal(c.Types)
-	if err != nil {
-		return fmt.Errorf("storing client.types: %w", err)
-	}
-	code, err := t.secrets.seal(place{"client.holder_code", c.ID}, []byte(c.HolderCode))
-	if err != nil {
-		return err
-	}
-	_, err = t.exec(ctx, `INSERT INTO client (id, secret_hash, salt, roles, authority_name, authority_code,
-			division, holder_code, holder_code_type, disabled, types, daily_reuses, old_secret_hash, old_salt, old_until, authentication)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-		ON CONFLICT (id) DO UPDATE SET secret_hash = excluded.secret_hash, salt = excluded.salt,
-			roles = excluded.roles, authority_name = excluded.authority_name,
-			authority_code = excluded.authority_code, division = excluded.division,
-			holder_code = excluded.holder_code, holder_code_type = excluded.holder_code_type,
-			disabled = excluded.disabled, types = excluded.types, daily_reuses = excluded.daily_reuses,
-			old_secret_hash = excluded.old_secret_hash, old_salt = excluded.old_salt, old_until = excluded.old_until,
-			authentication = excluded.authentication`,
-		c.ID, c.SecretHash, c.Salt, string(roles), c.Authority.Name, c.Authority.Code,
-		c.Authority.Division, code, string(c.HolderCodeType), c.Disabled, string(types),
-		c.DailyReuses, c.OldSecretHash, c.OldSalt, nanos(c.OldUntil), string(c.Authentication))
-	return doing("storing client", err)
-}
 
 // TakeKey implements registry.Tx. A key that lapsed keeps the digest it was first
 // used with.

@@ -162,9 +162,11 @@ var permitted = map[audit.Action][]Role{
 	ActionGrantRead: {RoleAuthority, RolePartner},
 	// Whoever registers cases does not reuse for them; see checkClient.
 	ActionCaseOpen: {RoleApprovalSystem}, ActionCaseClose: {RoleApprovalSystem},
-	ActionBrakeRead: {RoleAuditor, RoleAuthority, RolePartner, RoleSystem},
-	ActionBrakeLift: {RoleAuditor, RoleAuthority, RoleSystem},
-	ActionVerify:    {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
+	ActionClientAdd: {RoleAuthority, RoleSystem}, ActionClientDisable: {RoleAuthority, RoleSystem}, ActionClientRead: {RoleAuthority, RoleSystem},
+	ActionClientRotate: append([]Role{RoleSystem}, Registrable...), // a client its own
+	ActionBrakeRead:    {RoleAuditor, RoleAuthority, RolePartner, RoleSystem},
+	ActionBrakeLift:    {RoleAuditor, RoleAuthority, RoleSystem},
+	ActionVerify:       {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	// Whoever verifies may have it in writing.
 	ActionReport:      {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	ActionReadReport:  {RoleAnonymous},

@@ -69,6 +69,8 @@ var (
 	ErrCaseMismatch = errors.New("the case is about something else")
 	// ErrCaseTaken: the department has a case of that number already.
 	ErrCaseTaken = errors.New("the department has a case of this number already")
+	// ErrClientTaken: there is a client of that identifier.
+	ErrClientTaken = errors.New("there is a client of this identifier already")
 	// ErrConsentRequired: the grant rests on the holder's consent, which cannot be given here yet.
 	ErrConsentRequired = errors.New("the grant needs the holder's consent, which cannot be given here yet")
 	// ErrBraked: the client was stopped for the way it reuses; a person lets it go.
@@ -100,6 +102,7 @@ var codes = []struct {
 	{ErrCaseClosed, "case_closed"},
 	{ErrCaseMismatch, "case_mismatch"},
 	{ErrCaseTaken, "case_taken"},
+	{ErrClientTaken, "client_taken"},
 	{ErrConsentRequired, "consent_required"},
 	{ErrBraked, "braked"},
 	{errSlowed, "rate_limited"},

@@ -25,6 +25,8 @@ type Store interface {
 	// ClientKeys returns the keys of a client, in the order of ValidFrom and KeyID; with an
 	// empty client those of all, by client.
 	ClientKeys(ctx context.Context, client string) ([]ClientKey, error)
+	// Clients returns the clients that q asks for; see ClientQuery.
+	Clients(ctx context.Context, q ClientQuery) ([]Client, error)
 	// Grant returns a grant by its identifier, in any status.
 	Grant(ctx context.Context, id string) (Grant, error)
 	// GrantsFor returns the approved grants to a department for a type and matter, in the
@@ -119,6 +121,13 @@ type Tx interface {
 	// took it. The same owner may take it again. What lasted until now or less is forgotten
 	// by and by.
 	TakeNonce(ctx context.Context, digest [32]byte, owner [16]byte, now, until time.Time) error
+	// InsertClient registers a client that is new; ErrClientTaken when its identifier exists.
+	InsertClient(ctx context.Context, c Client) error
+	// RotateClient gives a client a new secret; the present one becomes the old one, good
+	// until an instant. licence.ErrNotFound when there is no such client.
+	RotateClient(ctx context.Context, id string, salt, hash []byte, oldUntil time.Time) error
+	// DisableClient disables one; licence.ErrNotFound when there is none.
+	DisableClient(ctx context.Context, id string) error
 	// InsertGrant stores a grant that is new.
 	InsertGrant(ctx context.Context, g Grant) error
 	// Grant reads a grant inside the transaction.

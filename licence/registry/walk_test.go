@@ -293,6 +293,27 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.Reuse(ctx, registrytest.Partner(), w.reuse("walk"))
 		})
 	},
+	"Registry.AddClient": func(w *walker, ctx context.Context) call {
+		q := registry.ClientRequest{Key: w.next(), Client: registry.Client{ID: w.next(), Roles: []registry.Role{registry.RolePartner}, Authority: registrytest.Department}}
+		return answering(func(r *registry.Registry) (string, audit.Receipt, error) { return r.AddClient(ctx, walkSystem, q) })
+	},
+	"Registry.RotateClient": func(w *walker, ctx context.Context) call {
+		q := w.status()
+		return answering(func(r *registry.Registry) (string, audit.Receipt, error) {
+			return r.RotateClient(ctx, walkSystem, "partner", time.Time{}, q)
+		})
+	},
+	"Registry.DisableClient": func(w *walker, ctx context.Context) call {
+		_, err := w.PutClient(ctx, walkSystem, registry.Client{ID: "ended", Salt: []byte("s"), SecretHash: []byte("h"), Roles: []registry.Role{registry.RolePartner}})
+		must(w.t, err)
+		q := w.status()
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.DisableClient(ctx, walkSystem, "ended", q) })
+	},
+	"Registry.Clients": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]registry.Client, audit.Receipt, error) {
+			return r.Clients(ctx, walkSystem, registry.ClientQuery{Limit: 5})
+		})
+	},
 	"Registry.OpenCase": func(w *walker, ctx context.Context) call {
 		q := registry.CaseRequest{Key: w.next(), Case: w.newCase(w.next())}
 		return answering(func(r *registry.Registry) (registry.CaseState, audit.Receipt, error) {

@@ -34,6 +34,36 @@ func testClients(t *testing.T, b Backend) {
 	}
 }
 
+func testClientLife(t *testing.T, b Backend) {
+	c := registry.Client{ID: "c1", SecretHash: []byte{1}, Salt: []byte{2}, Authority: licence.IssuingAuthority{Division: "440305"}}
+	elsewhere := registry.Client{ID: "c2", SecretHash: []byte{1}, Salt: []byte{2}, Authority: licence.IssuingAuthority{Division: "330100"}}
+	change(t, b, func(tx Tx) error {
+		return errors.Join(tx.InsertClient(t.Context(), c), tx.InsertClient(t.Context(), elsewhere))
+	})
+	taken := c
+	taken.SecretHash = []byte{9}
+	err := rerun(t.Context(), b, func(tx Tx) error { return tx.InsertClient(t.Context(), taken) })
+	wantError(t, "the same identifier", err, registry.ErrClientTaken)
+	change(t, b, func(tx Tx) error { return tx.RotateClient(t.Context(), c.ID, []byte{3}, []byte{4}, after(time.Hour)) })
+	change(t, b, func(tx Tx) error { return tx.DisableClient(t.Context(), c.ID) })
+	want := c
+	want.Salt, want.SecretHash, want.OldSalt, want.OldSecretHash, want.OldUntil, want.Disabled = []byte{3}, []byte{4}, []byte{2}, []byte{1}, after(time.Hour), true
+	for division, all := range map[string][]registry.Client{"": {want, elsewhere}, "440300": {want}, "110000": nil} {
+		got, err := b.Clients(t.Context(), registry.ClientQuery{Division: division, Limit: 10})
+		if diff := cmp.Diff(got, all); err != nil || diff != "" {
+			t.Errorf("clients of %q (got, want): %v\n%s", division, err, diff)
+		}
+	}
+	if got, err := b.Clients(t.Context(), registry.ClientQuery{After: "c1", Limit: 1}); err != nil || len(got) != 1 || got[0].ID != "c2" {
+		t.Errorf("the next page: %+v, %v", got, err)
+	}
+	for what, do := range map[string]func(Tx) error{
+		"rotating": func(tx Tx) error { return tx.RotateClient(t.Context(), "none", nil, []byte{1}, base) }, "disabling": func(tx Tx) error { return tx.DisableClient(t.Context(), "none") },
+	} {
+		wantError(t, what+" nobody", rerun(t.Context(), b, do), licence.ErrNotFound)
+	}
+}
+
 func testLicence(t *testing.T, b Backend) {
 	full, bare := record(1), registry.Record{Identifier: identifier(2), Status: licence.StatusPending}
 	full.File = file(1)

@@ -42,6 +42,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"client keys", testClientKeys},
 		{"authentication", testAuthentication},
 		{"nonces", testNonces},
+		{"client life", testClientLife},
 		{"grants", testGrants},
 		{"cases", testCases},
 		{"brakes", testBrakes},

@@ -1,0 +1,238 @@
+package registry
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+)
+
+// The actions on clients, as they stand in the access log.
+const (
+	ActionClientAdd     audit.Action = "client_add"
+	ActionClientRotate  audit.Action = "client_rotate"
+	ActionClientDisable audit.Action = "client_disable"
+	ActionClientRead    audit.Action = "read_clients"
+)
+
+// MaxOverlap is how long a secret may stay good beside the one that takes its place.
+const MaxOverlap = 90 * 24 * time.Hour
+
+// maxDailyReuses bounds what may be called usual for a client.
+const maxDailyReuses = 1_000_000_000
+
+// clientForm is what a client may be called.
+var clientForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// ownPrincipals are the service's own, which no client is called.
+var ownPrincipals = []string{"anonymous", "system", "command-line", "demo"}
+
+// delegated are the roles that somebody of role authority gives to machines.
+var delegated = []Role{RoleApprovalSystem, RolePartner, RoleVerifier}
+
+// ClientRequest registers a client.
+type ClientRequest struct {
+	// Key is the Idempotency-Key, Body SM3 of the request body it came with.
+	Key  string
+	Body [32]byte
+	// Client needs ID, Roles and, for all roles but auditor, Authority.
+	Client Client
+}
+
+// newSecret is a secret of 256 bits, and how it is kept.
+func (r *Registry) newSecret() (secret string, salt, hash []byte, err error) {
+	var b [48]byte
+	_, err = io.ReadFull(r.cfg.Rand, b[:])
+	secret, salt = hex.EncodeToString(b[:32]), b[32:]
+	return secret, salt, HashSecret(salt, secret), err
+}
+
+// AddClient registers a client and returns its secret, which nobody is told again: a
+// repeat with the same key gets none. Whoever has role authority registers machines of
+// their own types in their own division and below; the system everybody but holders.
+// Errors: ErrForbidden, *licence.RequestError, ErrClientTaken, ErrKeyReused, ErrLog.
+func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (secret string, receipt audit.Receipt, err error) {
+	added := q.Client
+	made, salt, hash, noSecret := r.newSecret()
+	added.Salt, added.SecretHash = salt, hash
+	receipt, err = r.gate(ctx, c, &access{
+		action: ActionClientAdd, object: "client/" + added.ID, digest: q.Body[:],
+		use: Use{Purpose: fmt.Sprintf("roles %v, %s, %d types", added.Roles, added.Authority.Code, len(added.Types))},
+		check: func() error {
+			if err := errors.Join(checkKey(q.Key), noSecret); err != nil {
+				return err
+			}
+			if err := r.checkClient(added); err != nil {
+				return err
+			}
+			return mayAdd(c, added)
+		},
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			secret = "" // unless this is the first time
+			return r.once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error {
+				secret = made
+				return tx.InsertClient(ctx, added)
+			})
+		},
+	})
+	if err != nil {
+		secret = ""
+	}
+	return secret, receipt, err
+}
+
+// checkClient names what is wrong with a client that is to be registered.
+func (r *Registry) checkClient(n Client) error {
+	if !clientForm.MatchString(n.ID) || slices.Contains(ownPrincipals, n.ID) {
+		return sealFault("id", licence.CodeBadFormat, "is not 1 to 64 of letters, digits, dot, underscore and hyphen, or is the service's own")
+	}
+	if len(n.Roles) == 0 {
+		return sealFault("roles", licence.CodeMissing, "is required")
+	}
+	for i, role := range n.Roles {
+		switch {
+		case !slices.Contains(Registrable, role) || role == RoleHolder:
+			return sealFault(fmt.Sprintf("roles[%d]", i), licence.CodeNotAllowed, "is no role that can be registered")
+		case slices.Contains(n.Roles[:i], role):
+			return sealFault(fmt.Sprintf("roles[%d]", i), licence.CodeRepeated, "stands there already")
+		case role == RoleAuditor && len(n.Roles) > 1:
+			return sealFault("roles", licence.CodeNotAllowed, "joins auditor with another role: nobody acts and audits")
+		}
+	}
+	if slices.Contains(n.Roles, RolePartner) && slices.Contains(n.Roles, RoleApprovalSystem) {
+		return sealFault("roles", licence.CodeNotAllowed, "joins partner with approval_system: whoever registers cases does not reuse for them")
+	}
+	if !slices.Contains(n.Roles, RoleAuditor) {
+		if err := n.Authority.Check(); err != nil {
+			return err
+		}
+	}
+	for i, code := range n.Types {
+		if _, err := r.cfg.Catalogue.Item(code); err != nil || slices.Contains(n.Types[:i], code) {
+			return sealFault(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue, or stands there already")
+		}
+	}
+	if n.DailyReuses < 0 || n.DailyReuses > maxDailyReuses {
+		return sealFault("daily_reuses", licence.CodeOutOfRange, fmt.Sprintf("is not between 0 and %d", maxDailyReuses))
+	}
+	return nil
+}
+
+// manages reports whether a caller looks after a client.
+func (c Caller) manages(n Client) bool {
+	return c.has(RoleSystem) || c.has(RoleAuthority) && Within(n.Authority.Division, c.Authority.Division) &&
+		!slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(delegated, r) })
+}
+
+// mayAdd says whether the caller may register a client: nobody gives more than they have.
+func mayAdd(c Caller, n Client) error {
+	switch {
+	case c.has(RoleSystem):
+		return nil
+	case !c.manages(n):
+		return fmt.Errorf("%w: an authority registers approval systems, partners and verifiers in its own division and below", ErrForbidden)
+	case slices.ContainsFunc(n.Types, func(t string) bool { return !slices.Contains(c.Types, t) }):
+		return fmt.Errorf("%w: an authority gives no licence types that it has not", ErrForbidden)
+	case n.DailyReuses > DefaultReuses:
+		return fmt.Errorf("%w: more than %d reuses a day are the operator's to allow", ErrForbidden, DefaultReuses)
+	}
+	return nil
+}
+
+// RotateClient gives a client a new secret and returns it. The present one is good until
+// an instant, within MaxOverlap; the zero time ends it at once. A client may rotate its own.
+// Errors: ErrForbidden, licence.ErrNotFound, *licence.RequestError, ErrKeyReused, ErrLog.
+func (r *Registry) RotateClient(ctx context.Context, c Caller, id string, until time.Time, q StatusRequest) (string, audit.Receipt, error) {
+	n, found := r.cfg.Store.Client(ctx, id)
+	made, salt, hash, noSecret := r.newSecret()
+	first, receipt, err := r.changeClient(ctx, c, ActionClientRotate, id, found, q, func() error {
+		now := r.now()
+		switch {
+		case noSecret != nil:
+			return noSecret
+		case !c.manages(n) && c.Principal != id:
+			return errOutOfReach
+		case !until.IsZero() && (until.Before(now) || until.After(now.Add(MaxOverlap))):
+			return sealFault("old_until", licence.CodeOutOfRange, "is not within 90 days from now")
+		}
+		return nil
+	}, func(ctx context.Context, tx Tx) error { return tx.RotateClient(ctx, id, salt, hash, until) })
+	if err != nil || !first {
+		made = ""
+	}
+	return made, receipt, err
+}
+
+// DisableClient ends a client, for a reason: it gets no token, and its tokens no answer.
+// Errors: as of RotateClient, ErrReasonMissing.
+func (r *Registry) DisableClient(ctx context.Context, c Caller, id string, q StatusRequest) (audit.Receipt, error) {
+	n, found := r.cfg.Store.Client(ctx, id)
+	_, receipt, err := r.changeClient(ctx, c, ActionClientDisable, id, found, q, func() error {
+		switch {
+		case !c.manages(n):
+			return errOutOfReach
+		case q.Reason == "":
+			return ErrReasonMissing
+		}
+		return nil
+	}, func(ctx context.Context, tx Tx) error { return tx.DisableClient(ctx, id) })
+	return receipt, err
+}
+
+// changeClient changes a client that was found in one transaction with its entry, and
+// reports whether it did, which a repeat of the key does not.
+func (r *Registry) changeClient(ctx context.Context, c Caller, action audit.Action, id string, found error, q StatusRequest, check func() error, do func(context.Context, Tx) error) (first bool, receipt audit.Receipt, err error) {
+	receipt, err = r.gate(ctx, c, &access{
+		action: action, object: "client/" + id, digest: q.Body[:], purposeField: "reason", use: Use{Purpose: q.Reason, Operator: q.Operator},
+		check: func() error {
+			if found != nil {
+				return found
+			}
+			if err := check(); err != nil {
+				return err
+			}
+			return checkKey(q.Key)
+		},
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			first = false // of a batch that is run again
+			return r.once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error { first = true; return do(ctx, tx) })
+		},
+	})
+	return first, receipt, err
+}
+
+// ClientQuery asks for clients, in the order of their identifiers.
+type ClientQuery struct {
+	// Division is set by the register: the subtree the clients are in, empty for all.
+	Division string
+	After    string
+	Limit    int // 1 to MaxPage
+}
+
+// Clients lists the clients in the caller's division and below, without their secrets and
+// holders; the system sees those of no division too.
+func (r *Registry) Clients(ctx context.Context, c Caller, q ClientQuery) ([]Client, audit.Receipt, error) {
+	q.Division, q.Limit = c.Authority.Division, min(max(q.Limit, 1), MaxPage)
+	receipt, err := r.gate(ctx, c, &access{action: ActionClientRead, object: "clients", check: func() error {
+		if q.Division == "" && !c.has(RoleSystem) {
+			return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
+		}
+		return nil
+	}})
+	if err != nil {
+		return nil, receipt, err
+	}
+	clients, err := r.cfg.Store.Clients(ctx, q)
+	for i := range clients {
+		n := &clients[i]
+		n.Salt, n.SecretHash, n.OldSalt, n.OldSecretHash, n.HolderCode = nil, nil, nil, nil, ""
+	}
+	return clients, receipt, err
+}
