@@ -40,6 +40,9 @@ type commands struct {
 	Migrate  migrateCmd `cmd:"" help:"Bring the database's tables up to date."`
 	PAdES    padesCmd   `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
 	Seal     sealCmd    `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`
+	Client   clientCmd  `cmd:"" help:"The clients of the register: add, list, rotate, disable."`
+	Grant    grantCmd   `cmd:"" help:"Who may reuse what: request, approve, withdraw, list."`
+	Brake    brakeCmd   `cmd:"" help:"Clients that were stopped for the way they reuse: list, lift."`
 	Log      logCmd     `cmd:"" help:"The access log: export, hold, lift, erase; and who approves that it is succeeded, approve, succeed."`
 	Database struct {
 		Backup databaseBackupCmd `cmd:"" help:"Copy the SQLite database, beside the service."`
