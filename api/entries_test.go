@@ -148,7 +148,7 @@ func TestSearchLog(t *testing.T) {
 		`{"action":"read","principal":"` + approval + `"}`: 2,
 		`{"action":"read","from":"` + now + `"}`:           2,
 		`{"action":"read","to":"` + now + `"}`:             1,
-		`{"case_number":"C-2"}`:                            1,
+		`{"case_number":"C-2"}`:                            2, // registered, and reused for
 		`{"object":"` + string(issued.Identifier) + `","action":"read","case_number":"C-1","principal":"` + partner + `"}`: 1,
 		`{"principal":"nobody"}`: 0,
 	} {

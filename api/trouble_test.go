@@ -118,7 +118,8 @@ func TestLongTexts(t *testing.T) {
 			t.Errorf("a case number of %d characters: %+v", n, p)
 		}
 	}
-	members := map[string]any{"purpose": long(170), "case_number": long(42), "matter_code": matter, "operator": long(170)}
+	members := map[string]any{"purpose": "为某企业办" + long(165), "case_number": long(42), "matter_code": matter, "operator": long(170)}
+	w.made("/api/v1/cases", elsewhere, "long-case", caseBody(t, map[string]any{"case_number": long(42)}))
 	if a := w.do(ask{method: "POST", path: "/api/v1/reuse", as: partner, body: reuseBody(t, members)}); a.StatusCode != http.StatusOK {
 		t.Errorf("reuse: %d %s", a.StatusCode, a.body)
 	}
