@@ -86,7 +86,7 @@ func (x *exchange) redirect(status int, path string) {
 func (x *exchange) signOut() {
 	x.page = true
 	if crossOrigin.Check(x.r) != nil {
-		x.refuse(errCrossOrigin)
+		x.refuse(x.stranger(errCrossOrigin))
 		return
 	}
 	token, err := x.session()
