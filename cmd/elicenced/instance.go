@@ -97,6 +97,8 @@ type instance struct {
 	// for open, then for the goroutine of watchTrust alone.
 	trusted   anchorStamp
 	untrusted string
+	// uncatalogued is the fault of the catalogue reported last; for watchCatalogue alone.
+	uncatalogued string
 	authority *tsa.Authority // our own; nil when nobody asks it
 	tsaFaults rate.Sometimes
 	tsa       *http.Server // the authority's listener for ourselves; nil with an outside one
@@ -149,7 +151,7 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 		return in, err
 	}
 	if o.registerOnly {
-		return in, nil
+		return in, in.registry.RefreshCatalogue(ctx)
 	}
 	if err = in.warnOfOwner(ctx); err != nil {
 		return in, err
@@ -159,6 +161,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	}
 	if err = in.registry.RegisterSeals(ctx, registry.System("set-up")); err != nil {
 		return in, err
+	}
+	if err = in.enterCatalogue(ctx); err != nil {
+		return in, fmt.Errorf("entering the catalogue: %w", err)
 	}
 	if err = in.openServer(o, secrets); err != nil {
 		return in, err
@@ -322,13 +327,14 @@ func (in *instance) watchTrust() {
 }
 
 // startUpkeep runs what must happen again and again until the instance closes:
-// unfinished licences, missing timestamps, revocation lists, trust lists. A fault is logged
+// unfinished licences, missing timestamps, revocation lists, trust lists, the catalogue. A fault is logged
 // and tried again on the next round.
 func (in *instance) startUpkeep() {
 	ctx, cancel := context.WithCancel(context.Background())
 	in.stop = cancel
 	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
 	in.every(ctx, trustInterval, in.watchTrust)
+	in.every(ctx, catalogueInterval, func() { in.watchCatalogue(ctx) })
 	in.every(ctx, revocationInterval, func() { in.keepRevocations(ctx) })
 	in.every(ctx, evidenceInterval, func() { in.refreshEvidence(ctx) })
 	in.every(ctx, trustListInterval, func() { in.publishTrustList(ctx) })

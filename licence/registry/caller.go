@@ -28,6 +28,8 @@ const (
 	RoleVerifier Role = "verifier"
 	// RoleHolder reads the licences of one holder (持证主体).
 	RoleHolder Role = "holder"
+	// RoleAuthority keeps the catalogue: the licence types that it is registered for (颁发机构).
+	RoleAuthority Role = "authority"
 	// RoleAuditor reads the access log, and nothing else (电子监察).
 	RoleAuditor Role = "auditor"
 	// RoleSystem is the service itself: recovery, set-up, trust lists.
@@ -37,7 +39,7 @@ const (
 )
 
 // Registrable lists the roles a machine client may have.
-var Registrable = []Role{RoleApprovalSystem, RolePartner, RoleVerifier, RoleHolder, RoleAuditor}
+var Registrable = []Role{RoleApprovalSystem, RolePartner, RoleVerifier, RoleHolder, RoleAuthority, RoleAuditor}
 
 // Caller is who asks. It is always an argument, never fished out of a context,
 // so that no operation can forget it.
@@ -48,7 +50,7 @@ type Caller struct {
 	// Authority is whom the caller acts for; its division bounds what is reached.
 	Authority licence.IssuingAuthority
 	// Types are the codes of the licence types that an approval system issues and
-	// reads; with none it reaches nothing.
+	// reads, and that an authority keeps; with none it reaches nothing.
 	Types []string
 	// Holder is whom a caller of role holder is; zero for others.
 	Holder licence.Holder
@@ -141,14 +143,16 @@ var permitted = map[audit.Action][]Role{
 	ActionSealApply: {RoleSystem}, ActionSealMaking: {RoleSystem}, ActionSealMake: {RoleSystem}, ActionSealRecord: {RoleSystem}, ActionSealUse: {RoleSystem},
 	ActionSealSuspend: {RoleSystem}, ActionSealRevoke: {RoleSystem}, ActionSealDestroy: {RoleSystem},
 	ActionConsent: {RoleSystem}, ActionConsentEnd: {RoleSystem},
-	ActionTrustList: {RoleSystem},
-	ActionIssue:     {RoleApprovalSystem},
-	ActionRead:      {RoleApprovalSystem, RoleHolder},
-	ActionDownload:  {RoleApprovalSystem, RoleHolder},
-	ActionBundle:    {RoleApprovalSystem, RoleHolder},
-	ActionSearch:    {RoleApprovalSystem, RoleHolder},
-	ActionReuse:     {RolePartner},
-	ActionVerify:    {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
+	ActionTrustList:     {RoleSystem},
+	ActionCatalogueRead: {RoleApprovalSystem, RoleAuthority, RoleSystem}, ActionCatalogueImport: {RoleAuthority, RoleSystem}, ActionCataloguePublish: {RoleAuthority, RoleSystem},
+	ActionCatalogueRetire: {RoleAuthority, RoleSystem}, ActionCataloguePreview: {RoleAuthority, RoleSystem}, ActionCatalogueDryRun: {RoleAuthority, RoleSystem},
+	ActionIssue:    {RoleApprovalSystem},
+	ActionRead:     {RoleApprovalSystem, RoleHolder},
+	ActionDownload: {RoleApprovalSystem, RoleHolder},
+	ActionBundle:   {RoleApprovalSystem, RoleHolder},
+	ActionSearch:   {RoleApprovalSystem, RoleHolder},
+	ActionReuse:    {RolePartner},
+	ActionVerify:   {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	// Whoever verifies may have it in writing.
 	ActionReport:     {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	ActionReadReport: {RoleAnonymous},

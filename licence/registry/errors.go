@@ -53,6 +53,8 @@ var (
 	ErrVersionPending = errors.New("a new version of this licence is being made")
 	// ErrVersionsExhausted: the identifier has no room for another version.
 	ErrVersionsExhausted = errors.New("the licence has as many versions as its identifier has numbers for")
+	// ErrNumbersExhausted: the sequence of the type's numbers has outgrown its digits.
+	ErrNumbersExhausted = errors.New("the numbers of this licence type are exhausted")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )
@@ -91,6 +93,9 @@ var codes = []struct {
 	{licence.ErrNotFound, "not_found"},
 	{licence.ErrNumberTaken, "number_taken"},
 	{licence.ErrWrongStatus, "wrong_status"},
+	{ErrWrongStage, "wrong_stage"},
+	{ErrVersionTaken, "catalogue_changed"},
+	{ErrNumbersExhausted, "numbers_exhausted"},
 	{licence.ErrNotApplicable, "not_applicable"},
 	{ErrVersionPending, "version_pending"},
 	{ErrVersionsExhausted, "versions_exhausted"},

@@ -44,9 +44,7 @@ func (r *Registry) view(rec Record, t time.Time) (View, error) {
 	}
 	v := View{Licence: l, AsOf: t, Status: l.StatusAt(rec.Status, t), StatusReason: rec.StatusReason, StatusAt: rec.StatusAt,
 		Operation: rec.Operation, SupersededBy: rec.SupersededBy, DataDigest: rec.DataDigest, File: rec.File}
-	if item, err := r.cfg.Catalogue.Item(rec.TypeCode); err == nil {
-		v.StatusCode = item.StatusCodes[v.Status]
-	}
+	v.StatusCode = r.statusCode(rec.TypeCode, v.Status)
 	return v, nil
 }
 
