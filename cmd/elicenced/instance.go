@@ -99,10 +99,10 @@ type instance struct {
 	untrusted string
 	// uncatalogued is the fault of the catalogue reported last; for watchCatalogue alone.
 	uncatalogued string
-	authority *tsa.Authority // our own; nil when nobody asks it
-	tsaFaults rate.Sometimes
-	tsa       *http.Server // the authority's listener for ourselves; nil with an outside one
-	memory    checkpointFile
+	authority    *tsa.Authority // our own; nil when nobody asks it
+	tsaFaults    rate.Sometimes
+	tsa          *http.Server // the authority's listener for ourselves; nil with an outside one
+	memory       checkpointFile
 	// clockBehind says that watchClock has said so; for its goroutine alone.
 	clockBehind bool
 	witnessing

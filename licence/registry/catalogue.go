@@ -62,6 +62,8 @@ var (
 	ErrVersionTaken = errors.New("the catalogue was changed by somebody else at the same moment; repeat")
 	// ErrOwnImport: who imported a version does not publish it.
 	ErrOwnImport = fmt.Errorf("%w: who imported a version does not publish it", ErrForbidden)
+	// ErrNoRaster: a PNG was asked for, and what makes one is not installed.
+	ErrNoRaster = errors.New("no PNG can be made here")
 	// ErrWrongStage: the version's stage does not permit it.
 	ErrWrongStage = errors.New("the stage of the catalogue version does not permit this")
 )

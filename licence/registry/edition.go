@@ -37,7 +37,7 @@ type catalogues struct {
 	editions atomic.Pointer[editions]
 	// shipped are the program's own, for types that the register has no version of.
 	shipped []*edition
-	reading  sync.Mutex
+	reading sync.Mutex
 	// others are versions that pending licences were made by, once they were asked for.
 	others sync.Map // editionKey to *edition
 }

@@ -94,6 +94,7 @@ var codes = []struct {
 	{licence.ErrNumberTaken, "number_taken"},
 	{licence.ErrWrongStatus, "wrong_status"},
 	{ErrWrongStage, "wrong_stage"},
+	{ErrNoRaster, "no_raster"},
 	{ErrVersionTaken, "catalogue_changed"},
 	{ErrNumbersExhausted, "numbers_exhausted"},
 	{licence.ErrNotApplicable, "not_applicable"},
