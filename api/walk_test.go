@@ -77,12 +77,21 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/reuse": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: partner, body: reuseBody(w.t, nil)})
 	},
-	"POST /api/v1/verifications":        (*routeWalk).verifies,
-	"POST /api/v1/verifications/report": (*routeWalk).verifies,
-	"POST /V":                           (*routeWalk).sends,
-	"POST /v":                           (*routeWalk).sends,
-	"POST /V/report":                    (*routeWalk).sends,
-	"POST /v/report":                    (*routeWalk).sends,
+	"GET /api/v1/catalogue": func(w *routeWalk) walkStep { return w.withToken(ask{as: approval}) },
+	"POST /api/v1/catalogue": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: keeper, key: w.next(), body: importBody(w.t, nil)})
+	},
+	"GET /api/v1/catalogue/:type":          (*routeWalk).keeps,
+	"GET /api/v1/catalogue/:type/preview":  (*routeWalk).keeps,
+	"GET /api/v1/catalogue/:type/dry-run":  (*routeWalk).keeps,
+	"POST /api/v1/catalogue/:type/publish": (*routeWalk).moves,
+	"POST /api/v1/catalogue/:type/retire":  (*routeWalk).moves,
+	"POST /api/v1/verifications":           (*routeWalk).verifies,
+	"POST /api/v1/verifications/report":    (*routeWalk).verifies,
+	"POST /V":                              (*routeWalk).sends,
+	"POST /v":                              (*routeWalk).sends,
+	"POST /V/report":                       (*routeWalk).sends,
+	"POST /v/report":                       (*routeWalk).sends,
 	"POST /api/v1/verifications/batch": func(w *routeWalk) walkStep {
 		q := formOf(w.t, part{"file", "a.pdf", string(w.file)})
 		q.as = verifier
@@ -153,6 +162,28 @@ func replaces(op string) func(w *routeWalk) walkStep {
 	}
 }
 
+// keeps looks at a draft.
+func (w *routeWalk) keeps() walkStep {
+	w.name = keptType
+	return w.withToken(ask{as: keeper, query: fmt.Sprint("?version=", w.draft())})
+}
+
+// moves moves a draft.
+func (w *routeWalk) moves() walkStep {
+	w.name = keptType
+	return w.withToken(ask{as: publisher, key: w.next(), body: fmt.Appendf(nil, `{"version":%d,"reason":"r"}`, w.draft())})
+}
+
+// draft imports a version, and returns its number.
+func (w *routeWalk) draft() int {
+	a := w.do(ask{method: "POST", path: "/api/v1/catalogue", as: keeper, key: w.next(), body: importBody(w.t, nil)})
+	var v struct{ Version int }
+	if a.json(w.t, &v); a.StatusCode != http.StatusCreated {
+		w.t.Fatalf("import: %d %s", a.StatusCode, a.body)
+	}
+	return v.Version
+}
+
 // verifies is refused for a body that nobody can read.
 func (w *routeWalk) verifies() walkStep {
 	return walkStep{ask{mediaType: "application/pdf", body: w.file}, ask{mediaType: "text/plain", body: []byte("x")}}
@@ -193,7 +224,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":type", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }
@@ -206,7 +237,7 @@ func TestWalkRoutes(t *testing.T) {
 	_, err := w.PutClient(t.Context(), registry.System("test"), registry.Client{ID: "gone", Disabled: true, Salt: []byte("s"), SecretHash: []byte("h")})
 	must(t, err)
 	w.file = w.download(w.issue(food, "walk").Identifier)
-	for _, client := range []string{approval, partner, verifier, holder, auditor} {
+	for _, client := range []string{approval, partner, verifier, holder, keeper, publisher, auditor} {
 		w.token(client)
 	}
 	var routes []string

@@ -272,7 +272,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 	}
 	config := api.Config{
 		Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
-		Ready: in.database.Ready, BehindProxy: o.behindProxy,
+		Ready: in.database.Ready, Rasterise: rasterise, BehindProxy: o.behindProxy,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}

@@ -80,7 +80,7 @@ func exitCode(err error) int {
 	if errors.Is(err, errFontsMissing) || errors.Is(err, registry.ErrNoRaster) {
 		return exitUnavailable
 	}
-	if refused := (*licence.RequestError)(nil); errors.Is(err, errUsage) || errors.Is(err, errNoSeal) || errors.Is(err, listen.ErrUsage) || errors.As(err, &refused) {
+	if refused := (*licence.RequestError)(nil); errors.Is(err, errUsage) || errors.Is(err, errNoSeal) || errors.Is(err, registry.ErrWrongStage) || errors.Is(err, listen.ErrUsage) || errors.As(err, &refused) {
 		return exitUsage // the command line, or a value on it
 	}
 	return exitInternal

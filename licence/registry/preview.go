@@ -106,12 +106,12 @@ func (r *Registry) drawSample(e *edition, q licence.Request) ([]byte, error) {
 // DryRun is what a version would make of a licence that another one made. It holds no
 // value of the licence, but the names of its fields.
 type DryRun struct {
-	Identifier licence.Identifier `json:"identifier"`
+	Identifier licence.Identifier
 	// MadeBy is the version that made it, Faults why the new one would not.
-	MadeBy int                  `json:"made_by"`
-	Faults []licence.FieldError `json:"-"`
+	MadeBy int
+	Faults []licence.FieldError
 	// Changes are what would be printed otherwise, one sentence each.
-	Changes []string `json:"changes"`
+	Changes []string
 }
 
 // DryRunCatalogue draws the newest licences of a type, those of the caller's division and

@@ -20,7 +20,7 @@ const (
 func (d *drawer) cross(page size) error {
 	side := math.Hypot(page.W, page.H) * pt / 4 // of a character
 	cos, sin := page.W/math.Hypot(page.W, page.H), page.H/math.Hypot(page.W, page.H)
-	d.printf("q BT /F1 %.2f Tf 1 Tr 1.2 w %s RG %.4f %.4f %.4f %.4f %.2f %.2f Tm <", side, rgb(sampleColour),
+	d.printf("\nq BT /F1 %.2f Tf 1 Tr 1.2 w %s RG %.4f %.4f %.4f %.4f %.2f %.2f Tm <", side, rgb(sampleColour),
 		cos, sin, -sin, cos, page.W*pt/2-side*cos+side*0.35*sin, page.H*pt/2-side*sin-side*0.35*cos)
 	for _, r := range sampleText {
 		n, err := d.cut.Number(sampleFace, r)
