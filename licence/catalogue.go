@@ -84,6 +84,7 @@ type CatalogueItem struct {
 	schema *jsonschema.Schema
 	rule   []numberPart
 	spans  []span // of ValidityRange
+	masks  map[string]mask
 	// properties are the schemas of the fields, as ParseJSON gives them.
 	properties map[string]any
 	// columns are the members of the rows of each field that is a list of rows.

@@ -32,7 +32,7 @@ func (it *CatalogueItem) compileSchema(doc any, b []byte) (err error) {
 	if root["type"] != "object" {
 		return errors.New("the type of the whole is not object")
 	}
-	it.labels, it.columns = map[string]string{}, map[string][]string{}
+	it.labels, it.columns, it.masks = map[string]string{}, map[string][]string{}, map[string]mask{}
 	it.properties, _ = root["properties"].(map[string]any)
 	for name, v := range it.properties {
 		property, _ := v.(map[string]any)
@@ -41,6 +41,11 @@ func (it *CatalogueItem) compileSchema(doc any, b []byte) (err error) {
 			return fmt.Errorf("field %q has no title", name)
 		}
 		it.labels[name] = title
+		if property["mask"] != nil {
+			if it.masks[name], err = maskOf(property); err != nil {
+				return fmt.Errorf("field %q: %w", name, err)
+			}
+		}
 		items, _ := property["items"].(map[string]any)
 		if row, ok := items["properties"].(map[string]any); ok {
 			it.columns[name] = slices.Sorted(maps.Keys(row))
@@ -94,10 +99,10 @@ func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%s is outside this file", url)
 }
 
-// keywords are those a schema here may use. The others are left out because they
+// keywords are those a schema here may use; mask is our own, see mask. The others are left out because they
 // reach elsewhere ($ref), or make it hard to see what a schema lets in.
 const keywords = " $schema title description type enum minLength maxLength pattern format minimum maximum" +
-	" minItems maxItems uniqueItems items properties required additionalProperties "
+	" minItems maxItems uniqueItems items properties required additionalProperties mask "
 
 // checkSchema refuses unknown keywords, and texts, lists and objects without a
 // limit. Depth and size are already bounded, by ParseJSON.
@@ -110,6 +115,9 @@ func checkSchema(at string, v any) error {
 		if !strings.Contains(keywords, " "+key+" ") {
 			return fmt.Errorf("%s: the keyword %q is not supported", at, key)
 		}
+	}
+	if schema["mask"] != nil && strings.Count(at, ".") != 1 {
+		return fmt.Errorf("%s: only a field itself has a mask", at)
 	}
 	limited := func(key string, limit int64) bool {
 		n, ok := schema[key].(int64)

@@ -301,7 +301,8 @@ func (a *catalogueAllowCmd) Run(ctx context.Context) error {
 			return err
 		}
 		if slices.Contains(client.Types, a.Type) {
-			return fmt.Errorf("%w: %s is registered for %s already", errUsage, a.Client, a.Type)
+			fmt.Printf("%s: registered for %s already\n", a.Client, a.Type)
+			return nil
 		}
 		client.Types = append(client.Types, a.Type)
 		if _, err := in.registry.PutClient(ctx, registry.System("command-line"), client); err != nil {

@@ -109,15 +109,16 @@ func (r *Registry) madeBy(ctx context.Context, rec *Record) (*edition, error) {
 	return e, nil
 }
 
-// statusCode is what a type's own specification calls a status.
-func (r *Registry) statusCode(typeCode string, s licence.Status) string {
+// lastItem is a type as it is published or, when it is not any more, as it was last; nil
+// when there is none.
+func (r *Registry) lastItem(typeCode string) *licence.CatalogueItem {
 	all := r.editions.Load()
 	for _, e := range []*edition{all.byType[typeCode], all.ended[typeCode]} {
 		if e != nil {
-			return e.item.StatusCodes[s]
+			return e.item
 		}
 	}
-	return ""
+	return nil
 }
 
 // RefreshCatalogue brings this server's copy of the catalogue up to date with the
