@@ -31,7 +31,7 @@ func (e *edition) sample(example []byte, today licence.Date) (licence.Request, e
 }
 
 // PreviewCatalogue draws a sample licence by a version, 0 being the published one, crossed with 样本 on every
-// page. It bears no seal, takes no number, and its QR symbol is signed by nobody.
+// page. It bears no seal and no QR symbol, and takes no number.
 func (r *Registry) PreviewCatalogue(ctx context.Context, c Caller, typeCode string, version int) ([]byte, audit.Receipt, error) {
 	var q licence.Request
 	a := &access{action: ActionCataloguePreview, object: catalogueObject(typeCode, version)}
@@ -86,21 +86,7 @@ func (r *Registry) drawSample(e *edition, q licence.Request) ([]byte, error) {
 	if number == "" {
 		number = e.item.WidestNumber()
 	}
-	l := newLicence(e.item, q, id, number)
-	payload, err := licence.FitQRPayload(licence.NewQRPayload(l, nil), r.cfg.PublicURL)
-	if err != nil {
-		return nil, err
-	}
-	message, err := payload.Message([8]byte{}, [64]byte{})
-	if err != nil {
-		return nil, err
-	}
-	qr, err := licence.NewQRText(r.cfg.PublicURL, message)
-	if err != nil {
-		return nil, err
-	}
-	out, err := e.layout.Preview(r.cfg.Fonts, render.Input{Licence: l, QR: qr, CreatedAt: r.now()})
-	return out.PDF, err
+	return e.layout.Preview(r.cfg.Fonts, newLicence(e.item, q, id, number), r.now())
 }
 
 // DryRun is what a version would make of a licence that another one made. It holds no

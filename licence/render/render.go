@@ -45,8 +45,6 @@ type Input struct {
 	// RidingSeal is the picture whose slices ride across the edges of the pages
 	// (骑缝章); required when the layout has it and there are several pages.
 	RidingSeal *SealPicture
-
-	sample bool // see Preview
 }
 
 // Output is a drawn licence.
@@ -169,8 +167,7 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 	if err != nil {
 		return Output{}, err
 	}
-	riding := l.riding && len(plans) > 1 && !in.sample
-	if riding && (in.RidingSeal == nil || in.RidingSeal.Width <= 0) {
+	if l.riding && len(plans) > 1 && (in.RidingSeal == nil || in.RidingSeal.Width <= 0) {
 		return Output{}, errors.New("render: the layout needs the picture of a riding seal")
 	}
 	code, err := qr.Encode(in.QR)
@@ -184,16 +181,11 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 		if err := d.page(&plans[i]); err != nil {
 			return Output{}, err
 		}
-		if riding {
+		if l.riding && len(plans) > 1 {
 			d.buf = append(d.buf, l.slice(in.RidingSeal, i, len(plans))...)
 		}
 		if i+1 == box.Page {
 			d.buf = append(d.buf, box.Operators(code)...)
-		}
-		if in.sample {
-			if err := d.cross(l.page); err != nil {
-				return Output{}, err
-			}
 		}
 		pages[i], d.buf = d.buf, nil
 	}
