@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"elicence/licence/registry"
+	"elicence/licence/registry/registrytest"
 	"elicence/templates"
 )
 
@@ -121,4 +122,37 @@ func TestCatalogueAPI(t *testing.T) {
 	}
 	wants("retire", send(keeper, type1+"/retire", "r1", `{"version":1,"reason":"r"}`), 200, "")
 	wants("what was published", get(keeper, type1), http.StatusNotFound, "not_found")
+}
+
+// TestMaskedReading: a holder who is a natural person is shown in part, and the data
+// digest is still that of the whole.
+func TestMaskedReading(t *testing.T) {
+	w := open(t)
+	health := registrytest.Authorities[birthType]
+	c := registry.Client{ID: "health", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: health, Types: []string{birthType}, Salt: []byte("s")}
+	c.SecretHash = registry.HashSecret(c.Salt, c.ID)
+	_, err := w.PutClient(t.Context(), registry.System("test"), c)
+	must(t, err)
+	a := w.do(ask{method: "POST", path: "/api/v1/licences", as: c.ID, key: "birth", body: sample(t, "birth-one-parent.json")})
+	var issued struct{ Identifier string }
+	a.json(t, &issued)
+	type shown struct {
+		DataDigest string `json:"data_digest"`
+		Metadata   map[string]any
+	}
+	read := func(query string) (s shown) {
+		t.Helper()
+		w.do(ask{method: "GET", path: "/api/v1/licences/" + issued.Identifier + query, as: c.ID}).json(t, &s)
+		return s
+	}
+	whole, part := read(""), read("?masked=true")
+	code, masked := whole.Metadata["certificateHolderCode"].(string), part.Metadata["certificateHolderCode"].(string)
+	if masked != code[:3]+strings.Repeat("*", 11)+code[14:] || part.DataDigest != whole.DataDigest || part.Metadata["certificateNumber"] != whole.Metadata["certificateNumber"] {
+		t.Errorf("whole %+v\npart %+v", whole, part)
+	}
+	for _, query := range []string{"?masked=false", "?masked=", "?masked=true&masked=true", "?masked=true&other=1"} {
+		if a := w.do(ask{method: "GET", path: "/api/v1/licences/" + issued.Identifier + query, as: c.ID}); a.StatusCode != http.StatusBadRequest {
+			t.Errorf("%s: %d", query, a.StatusCode)
+		}
+	}
 }
