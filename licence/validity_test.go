@@ -251,3 +251,27 @@ func TestSample(t *testing.T) {
 		}
 	}
 }
+
+// TestCheckCharacters compares the schemes with numbers of other makers: a citizen number of
+// GB 11643 (MOD 11-2) and an identifier of GB/T 36904 (MOD 37,36).
+func TestCheckCharacters(t *testing.T) {
+	for _, w := range []struct{ rule, want string }{
+		{"110105{year}1231{sequence:3}{check:mod11_2}", "11010519491231002X"},
+		{"11100000000013338W009.11330105002500287C.{sequence:10}.002.{check:mod37_36}", "11100000000013338W009.11330105002500287C.2025052201.002.0"},
+	} {
+		it := mustEdit(t, map[string]any{"number_rule": w.rule, "number_codes": nil})
+		issued, _ := licence.ParseDate("1949-12-31")
+		sequence := int64(2)
+		if strings.Contains(w.rule, "sequence:10") {
+			sequence = 2025052201
+		}
+		if got, err := it.FormatNumber(licence.Request{IssuedOn: issued}, sequence); err != nil || got != w.want {
+			t.Errorf("%s: %s, %v; want %s", w.rule, got, err, w.want)
+		}
+	}
+	for _, rule := range []string{"{sequence:3}{check:mod97}", "{sequence:3}{check:1}", "{check:mod11_2}{sequence:3}"} {
+		if _, err := edited(t, map[string]any{"number_rule": rule, "number_codes": nil}); err == nil {
+			t.Errorf("%s is taken", rule)
+		}
+	}
+}
