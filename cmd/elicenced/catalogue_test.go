@@ -74,23 +74,20 @@ func (s *site) catalogueRefuses(t *testing.T, folder string) {
 	must(t, os.Remove(filepath.Join(linked, "layout.json")))
 	must(t, os.Symlink(filepath.Join(folder, "layout.json"), filepath.Join(linked, "layout.json")))
 	must(t, os.WriteFile(filepath.Join(odd, "README"), nil, 0o600))
-	for _, w := range []struct {
-		says string
-		args []string
-	}{
-		{"layout.json: is no regular file", []string{"import", linked, "--reason", "r"}},
-		{"is no file of a licence type", []string{"import", odd, "--reason", "r"}},
-		{"no such file", []string{"import", filepath.Join(odd, "none"), "--reason", "r"}},
-		{"--reason", []string{"import", folder}},
-		{"has no version 9", []string{"publish", code, "9", "--reason", "r"}},
-		{"stage", []string{"publish", code, "2", "--reason", "r"}},
-		{"stage", []string{"retire", code, "1", "--reason", "r"}},
-		{"no published version", []string{"preview", "11100000MB19000005999", "-o", filepath.Join(t.TempDir(), "x.pdf")}},
-		{"neither in .pdf nor in .png", []string{"preview", code, "-o", filepath.Join(t.TempDir(), "x.gif")}},
-		{"file exists", []string{"export", code, "-o", folder}},
-		{"no client", []string{"allow", code, "nobody"}},
-		{"must be 1 to 200", []string{"dry-run", code, "1", "--last", "0"}},
+	for says, folder := range map[string]string{"layout.json: is no regular file": linked, "no such file": filepath.Join(odd, "none")} {
+		if err := (&catalogueImportCmd{Folder: folder}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), says) || exitCode(err) != exitUsage {
+			t.Errorf("%s: %v, want %q", folder, err, says)
+		}
+	}
+	for says, args := range map[string][]string{
+		"is no file of a licence type": {"import", odd, "--reason", "r"},
+		"--reason":                     {"import", folder},
+		"stage":                        {"publish", code, "2", "--reason", "r"},
+		"has no version 9":             {"retire", code, "9", "--reason", "r"},
+		"no published version":         {"export", "11100000MB19000005999", "-o", filepath.Join(t.TempDir(), "x")},
+		"neither in .pdf nor in .png":  {"preview", code, "-o", filepath.Join(t.TempDir(), "x.gif")},
+		"no client":                    {"allow", code, "nobody"},
 	} {
-		s.wantRefused(t, exitUsage, w.says, append([]string{"catalogue"}, w.args...)...)
+		s.wantRefused(t, exitUsage, says, append([]string{"catalogue"}, args...)...)
 	}
 }

@@ -362,11 +362,11 @@ func (r *Registry) EnterCatalogue(ctx context.Context, c Caller, shipped []Catal
 
 // enterShipped is EnterCatalogue of one type.
 func (r *Registry) enterShipped(ctx context.Context, c Caller, files CatalogueFiles) error {
-	e, err := files.edition(r.cfg.Seals)
+	item, err := licence.ParseItem(files[licence.ItemFile], files[licence.SchemaFile])
 	if err != nil {
 		return err
 	}
-	versions, err := r.cfg.Store.CatalogueVersions(ctx, e.item.TypeCode)
+	versions, err := r.cfg.Store.CatalogueVersions(ctx, item.TypeCode)
 	if err != nil {
 		return err
 	}
@@ -378,7 +378,10 @@ func (r *Registry) enterShipped(ctx context.Context, c Caller, files CatalogueFi
 		_, _, err := r.ImportCatalogue(ctx, c, files, CatalogueChange{Reason: "shipped with the program"})
 		return err
 	}
-	v := CatalogueVersion{TypeCode: e.item.TypeCode, Version: 1, Stage: StagePublished, Name: e.item.Name, Digest: digest, ImportedBy: c.Principal,
+	if _, err := files.edition(r.cfg.Seals); err != nil {
+		return err
+	}
+	v := CatalogueVersion{TypeCode: item.TypeCode, Version: 1, Stage: StagePublished, Name: item.Name, Digest: digest, ImportedBy: c.Principal,
 		ChangedBy: c.Principal, ImportedAt: r.now(), ChangedAt: r.now(), Reason: "shipped with the program"}
 	a := access{action: ActionCataloguePublish, object: catalogueObject(v.TypeCode, v.Version), digest: digest[:], use: Use{Purpose: v.Reason}}
 	imported := a
