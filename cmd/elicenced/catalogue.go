@@ -47,8 +47,7 @@ func shippedType(dir string) (files registry.CatalogueFiles, err error) {
 	return files, err
 }
 
-// enterCatalogue gives the register what the program ships and it has not, and reads the
-// register's catalogue.
+// enterCatalogue gives the register what the program ships and it has not.
 func (in *instance) enterCatalogue(ctx context.Context) error {
 	shipped, err := shippedCatalogue()
 	if err != nil {

@@ -151,7 +151,8 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 		return in, err
 	}
 	if o.registerOnly {
-		return in, in.registry.RefreshCatalogue(ctx)
+		in.watchCatalogue(ctx)
+		return in, nil
 	}
 	if err = in.warnOfOwner(ctx); err != nil {
 		return in, err
@@ -165,6 +166,7 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if err = in.enterCatalogue(ctx); err != nil {
 		return in, fmt.Errorf("entering the catalogue: %w", err)
 	}
+	in.watchCatalogue(ctx) // a type that cannot be read is missing, and does not keep the others back
 	if err = in.openServer(o, secrets); err != nil {
 		return in, err
 	}

@@ -357,7 +357,7 @@ func (r *Registry) EnterCatalogue(ctx context.Context, c Caller, shipped []Catal
 			return err
 		}
 	}
-	return r.RefreshCatalogue(ctx)
+	return nil
 }
 
 // enterShipped is EnterCatalogue of one type.

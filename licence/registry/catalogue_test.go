@@ -3,6 +3,7 @@ package registry_test
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -181,6 +182,25 @@ func TestCatalogueShared(t *testing.T) {
 	must(t, other.RefreshCatalogue(t.Context()))
 	_, _, err = other.Issue(t.Context(), approval, asks(t, "after"))
 	must(t, err)
+	second := published(t, s.Registry, typeFiles(t, "编号：{number}", "证号：{number}"))
+	path, _ := databases.Load(s)
+	db, err := sql.Open("sqlite", "file:"+path.(string))
+	must(t, err)
+	defer db.Close()
+	for _, damage := range []string{`DROP TRIGGER catalogue_file_update`, `UPDATE catalogue_file SET content = CAST(replace(CAST(content AS TEXT), '证号', '假号') AS BLOB) WHERE version = 2`} {
+		_, err = db.Exec(damage)
+		must(t, err)
+	}
+	for range 2 { // and it is looked at again
+		if err := other.RefreshCatalogue(t.Context()); err == nil || !strings.Contains(err.Error(), newType) || !strings.Contains(err.Error(), "not those that were imported") {
+			t.Errorf("the damaged version %d: %v", second, err)
+		}
+	}
+	issued, _, err := other.Issue(t.Context(), approval, asks(t, "damaged"))
+	must(t, err)
+	if rec, err := s.Backend.Licence(t.Context(), issued.Identifier); err != nil || rec.CatalogueVersion != 1 {
+		t.Errorf("made by version %d, %v", rec.CatalogueVersion, err)
+	}
 }
 
 // TestEnterCatalogue: a fresh register begins with what the program ships, published; a
