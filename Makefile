@@ -5,7 +5,7 @@ export ELICENCE_FONTS ?= $(CURDIR)/fonts
 BIN := bin
 GO ?= go
 LISTEN ?= 127.0.0.1:8080
-GENERATED := docs/catalogue.md docs/verification.md testdata/verify
+GENERATED := docs/licence-types.md docs/verification.md testdata/verify
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -82,7 +82,7 @@ func openMatrix(t *testing.T) *accessWorld {
 			c := registry.Client{ID: "matrix-" + string(role) + "-" + whose, Roles: []registry.Role{role}, Authority: a, Salt: []byte("s")}
 			switch role {
 			case registry.RoleApprovalSystem, registry.RoleAuthority:
-				c.Types = []string{foodType}
+				c.Types = []string{foodType, keptType}
 			case registry.RoleHolder:
 				c.Authority, c.HolderCode, c.HolderCodeType = licence.IssuingAuthority{}, holderOf[whose].Code, holderOf[whose].CodeType
 			case registry.RoleAuditor:
@@ -152,6 +152,12 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 				w.act(licence.Identifier(id), "suspend", w.next(), `{"reason":"r"}`)
 			}
 		}
+	case path == "/api/v1/catalogue" && q.method == "POST":
+		q.key, q.body = w.next(), importBody(w.t, nil)
+	case strings.Contains(path, ":type") && q.method == "POST":
+		name, q.key, q.body = keptType, w.next(), fmt.Appendf(nil, `{"version":%d,"reason":"r"}`, w.draft())
+	case strings.Contains(path, ":type"):
+		name, path = keptType, path+fmt.Sprint("?version=", w.draft())
 	case path == licenceBatchPath:
 		q.key, q.body = w.next(), []byte("["+w.itemFor(w.next(), 1)+"]")
 	case strings.HasPrefix(path, licenceBatchPath):
@@ -201,7 +207,7 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/log/search":
 		q.body = []byte(`{}`)
 	}
-	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":batch", name, ":client", name).Replace(path)
+	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":batch", name, ":client", name, ":type", name).Replace(path)
 	q.remote = w.remote()
 	return q
 }

@@ -67,6 +67,9 @@ type Config struct {
 	BehindProxy bool
 	Now         func() time.Time
 	Rand        io.Reader
+	// Rasterise makes a PNG of a page of a preview; registry.ErrNoRaster when what does so is
+	// not installed.
+	Rasterise func(ctx context.Context, file []byte, page int) ([]byte, error)
 	// Failed is told the causes of answers 500 and 503; it may be nil.
 	Failed func(requestID string, err error)
 }
@@ -177,6 +180,7 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 		v1.POST("/licences/:identifier/"+string(action), s.serveVersion(action, do))
 	}
 	v1.GET("/statistics", serveGet(s, registry.ActionStatistics, (*exchange).statistics))
+	s.catalogueRoutes(v1.Group("/catalogue"))
 	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, s.parseReuse, (*exchange).reuse))
 	v1.POST("/clients", serveJSON(s, registry.ActionClientAdd, http.StatusCreated, parseClient, (*exchange).addClient))
 	v1.GET("/clients", serveGet(s, registry.ActionClientRead, (*exchange).clients))
@@ -199,6 +203,17 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/log/search", serveJSON(s, registry.ActionLogSearch, http.StatusOK, parseEntries, (*exchange).searchLog))
 	v1.GET("/log/own", serveGet(s, registry.ActionOwnLog, (*exchange).ownLog))
 	v1.GET("/log/export", serveGet(s, registry.ActionLogRead, (*exchange).export))
+}
+
+// catalogueRoutes are those of the licence types.
+func (s *Server) catalogueRoutes(c *gin.RouterGroup) {
+	c.GET("", serveGet(s, registry.ActionCatalogueRead, (*exchange).catalogue))
+	c.POST("", serveJSON(s, registry.ActionCatalogueImport, http.StatusCreated, parseImport, (*exchange).importCatalogue))
+	c.GET("/:type", serveGet(s, registry.ActionCatalogueRead, (*exchange).catalogueVersion))
+	c.GET("/:type/preview", serveGet(s, registry.ActionCataloguePreview, (*exchange).cataloguePreview))
+	c.GET("/:type/dry-run", serveGet(s, registry.ActionCatalogueDryRun, (*exchange).catalogueDryRun))
+	c.POST("/:type/publish", s.serveMove(registry.ActionCataloguePublish, s.cfg.Registry.PublishCatalogue))
+	c.POST("/:type/retire", s.serveMove(registry.ActionCatalogueRetire, s.cfg.Registry.RetireCatalogue))
 }
 
 // pageRoutes are those of people.

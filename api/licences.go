@@ -220,6 +220,10 @@ func (x *exchange) licence() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
+	masked, err := x.masked()
+	if err != nil {
+		return nil, audit.Receipt{}, err
+	}
 	asOf, err := x.asOf()
 	if err != nil {
 		return nil, audit.Receipt{}, err
@@ -228,8 +232,26 @@ func (x *exchange) licence() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, receipt, err
 	}
+	if masked {
+		v = v.Masked()
+	}
 	l, err := newLicenceJSON(v)
 	return func() { x.json(http.StatusOK, l) }, receipt, err
+}
+
+// masked takes the query parameter masked, which is true where it is given, out of the
+// query.
+func (x *exchange) masked() (bool, error) {
+	at := *x.r.URL
+	values, err := url.ParseQuery(at.RawQuery)
+	given, there := values["masked"]
+	if err != nil || there && (len(given) != 1 || given[0] != "true") {
+		return false, errBadParameter
+	}
+	values.Del("masked")
+	at.RawQuery = values.Encode()
+	x.r.URL = &at
+	return there, nil
 }
 
 // asOf reads the query parameter as_of, at most once, and no other.

@@ -43,9 +43,12 @@ const (
 	auditor   = "auditor"
 	requester = "authority-construction"
 	approver  = "authority-data"
+	keeper    = "keeper"
+	publisher = "publisher"
 )
 
 const (
+	keptType  = "11100000MB0143028R990"
 	foodType  = "11100000MB0143028R901"
 	birthType = "11100000MB19000005901"
 	matter    = "330114007000"
@@ -62,6 +65,7 @@ type world struct {
 	// failed holds what the server told its operator.
 	failed []error
 	ready  error
+	raster func(file []byte, page int) ([]byte, error)
 }
 
 // open starts a service over a fresh SQLite database, with one client of each role.
@@ -94,8 +98,9 @@ func (w *world) serve(change func(*api.Config)) *api.Server {
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: w.PKI.Anchors, Register: r, QRSigners: []*pki.Certificate{w.PKI.QR.Certificate}}
 		},
-		Ready: func(context.Context) error { return w.ready },
-		Now:   w.Now, Rand: rand.Reader,
+		Ready:     func(context.Context) error { return w.ready },
+		Rasterise: func(_ context.Context, file []byte, page int) ([]byte, error) { return w.raster(file, page) },
+		Now:       w.Now, Rand: rand.Reader,
 		Failed: func(_ string, err error) { w.failed = append(w.failed, err) },
 	}
 	change(&c)
@@ -153,6 +158,8 @@ func (w *world) register() {
 		{ID: partner, Roles: []registry.Role{registry.RolePartner}, Authority: construction},
 		{ID: verifier, Roles: []registry.Role{registry.RoleVerifier}, Authority: construction},
 		{ID: holder, Roles: []registry.Role{registry.RoleHolder}, HolderCode: code.Holder.Code, HolderCodeType: code.Holder.CodeType},
+		{ID: keeper, Roles: []registry.Role{registry.RoleAuthority}, Authority: market, Types: []string{foodType, keptType}},
+		{ID: publisher, Roles: []registry.Role{registry.RoleAuthority}, Authority: market, Types: []string{foodType, keptType}},
 		{ID: auditor, Roles: []registry.Role{registry.RoleAuditor}},
 		{ID: requester, Roles: []registry.Role{registry.RoleAuthority}, Authority: construction},
 		{ID: approver, Roles: []registry.Role{registry.RoleAuthority}, Authority: registrytest.Platform, Types: []string{foodType}},

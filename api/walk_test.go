@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"crypto/rand"
 	"fmt"
 	"maps"
 	"net/http"
@@ -116,6 +117,15 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /v":                           (*routeWalk).sends,
 	"POST /V/report":                    (*routeWalk).sends,
 	"POST /v/report":                    (*routeWalk).sends,
+	"GET /api/v1/catalogue":             func(w *routeWalk) walkStep { return w.withToken(ask{as: approval}) },
+	"POST /api/v1/catalogue": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: keeper, key: w.next(), body: importBody(w.t, nil)})
+	},
+	"GET /api/v1/catalogue/:type":          (*routeWalk).keeps,
+	"GET /api/v1/catalogue/:type/preview":  (*routeWalk).keeps,
+	"GET /api/v1/catalogue/:type/dry-run":  (*routeWalk).keeps,
+	"POST /api/v1/catalogue/:type/publish": (*routeWalk).moves,
+	"POST /api/v1/catalogue/:type/retire":  (*routeWalk).moves,
 	"POST /api/v1/verifications/batch": func(w *routeWalk) walkStep {
 		q := formOf(w.t, part{"file", "a.pdf", string(w.file)})
 		q.as = verifier
@@ -210,6 +220,28 @@ func replaces(op string) func(w *routeWalk) walkStep {
 	}
 }
 
+// keeps looks at a draft.
+func (w *routeWalk) keeps() walkStep {
+	w.name = keptType
+	return w.withToken(ask{as: keeper, query: fmt.Sprint("?version=", w.draft())})
+}
+
+// moves moves a draft.
+func (w *routeWalk) moves() walkStep {
+	w.name = keptType
+	return w.withToken(ask{as: publisher, key: w.next(), body: fmt.Appendf(nil, `{"version":%d,"reason":"r"}`, w.draft())})
+}
+
+// draft imports a version, and returns its number.
+func (w *world) draft() int {
+	a := w.do(ask{method: "POST", path: "/api/v1/catalogue", as: keeper, key: rand.Text(), body: importBody(w.t, nil)})
+	var v struct{ Version int }
+	if a.json(w.t, &v); a.StatusCode != http.StatusCreated {
+		w.t.Fatalf("import: %d %s", a.StatusCode, a.body)
+	}
+	return v.Version
+}
+
 // verifies is refused for a body that nobody can read.
 func (w *routeWalk) verifies() walkStep {
 	return walkStep{ask{mediaType: "application/pdf", body: w.file}, ask{mediaType: "text/plain", body: []byte("x")}}
@@ -250,7 +282,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":client", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":client", q.name, ":type", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }
@@ -263,7 +295,7 @@ func TestWalkRoutes(t *testing.T) {
 	_, err := w.PutClient(t.Context(), registry.System("test"), registry.Client{ID: "gone", Disabled: true, Salt: []byte("s"), SecretHash: []byte("h")})
 	must(t, err)
 	w.file = w.download(w.issue(food, "walk").Identifier)
-	for _, client := range []string{approval, elsewhere, partner, verifier, holder, auditor, requester, approver} {
+	for _, client := range []string{approval, elsewhere, partner, verifier, holder, auditor, requester, approver, keeper, publisher} {
 		w.token(client)
 	}
 	var routes []string

@@ -2,12 +2,14 @@ package licence
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 )
@@ -25,12 +27,32 @@ type CatalogueItem struct {
 	HolderKinds []HolderKind `json:"holder_kinds"`
 	// HolderCodeTypes are the code types a holder may be named by.
 	HolderCodeTypes []HolderCodeType `json:"holder_code_types"`
-	// ValidityRange is how long such licences are valid, as GB/T 36902 words it:
-	// "5年", "长期". It informs; the dates of a request are the approval system's.
+	// Kind says what such licences are: 证照 (also when empty), 批文, 证明 or 材料. The
+	// standard has no such member; deployed catalogues do.
+	Kind string `json:"kind"`
+	// HolderCategory is 自然人, 法人, 其他组织 or 混合 (持证主体类别); it may be empty.
+	HolderCategory string `json:"holder_category"`
+	// RelatedItemName and RelatedItemCode name the government service item that leads to
+	// such a licence (关联事项); they may be empty.
+	RelatedItemName string `json:"related_item_name"`
+	RelatedItemCode string `json:"related_item_code"`
+	// ValidityRange is how long such licences are valid, as GB/T 36902 words it: "30天",
+	// "6月", "5年", "长期", several joined by "^". What it does is said by ValidityCheck.
 	ValidityRange string `json:"validity_range"`
+	// ValidityCheck holds the dates of requests to ValidityRange; see its values.
+	ValidityCheck ValidityCheck `json:"validity_check"`
+	// UntilAge ends a licence on the day before its holder, who must be named by a citizen
+	// number, reaches that age, when the range does not end it before; 0: age does not matter.
+	UntilAge int `json:"until_age"`
+	// IssuingLevels are the levels of authority that issue such licences (证照颁发机构级别):
+	// 2 province, 3 prefecture, 4 county, 5 township, by the authority's division. Issuers are codes of authorities that do
+	// besides. With both empty any may.
+	IssuingLevels []int    `json:"issuing_levels"`
+	Issuers       []string `json:"issuers"`
 	// LongTermAllowed says that a licence may have no last day.
 	LongTermAllowed bool `json:"long_term_allowed"`
-	// Layout names the layout that licences of the type are drawn with.
+	// Layout names the layout that licences of the type are drawn with; empty: the
+	// layout.json beside the item.
 	Layout string `json:"layout"`
 	// NumberRule is the pattern of the type's licence numbers: literal characters
 	// and placeholders, see FormatNumber.
@@ -61,6 +83,12 @@ type CatalogueItem struct {
 	labels map[string]string
 	schema *jsonschema.Schema
 	rule   []numberPart
+	spans  []span // of ValidityRange
+	masks  map[string]mask
+	// properties are the schemas of the fields, as ParseJSON gives them.
+	properties map[string]any
+	// columns are the members of the rows of each field that is a list of rows.
+	columns map[string][]string
 }
 
 // DefiningAuthority is the body that defines a licence type (证照定义机构).
@@ -74,6 +102,10 @@ type DefiningAuthority struct {
 // Label is the Chinese label of one of the type's own fields, "" for a field the
 // type does not have.
 func (it *CatalogueItem) Label(field string) string { return it.labels[field] }
+
+// Columns are the members of the rows of one of the type's own fields, in order; nil for a
+// field without rows.
+func (it *CatalogueItem) Columns(field string) []string { return it.columns[field] }
 
 // Catalogue is the set of licence types (证照目录).
 type Catalogue struct{ items []*CatalogueItem }
@@ -112,56 +144,91 @@ func LoadCatalogue(fsys fs.FS) (*Catalogue, error) {
 	if len(c.items) == 0 {
 		return nil, errors.New("licence: the catalogue is empty: no */item.json")
 	}
-	slices.SortFunc(c.items, func(a, b *CatalogueItem) int { return bytes.Compare([]byte(a.TypeCode), []byte(b.TypeCode)) })
-	return c, nil
+	return NewCatalogue(c.items), nil
 }
 
 func loadItem(fsys fs.FS, dir string) (*CatalogueItem, error) {
-	file := path.Join(dir, "item.json")
-	_, b, err := readJSON(fsys, file)
+	item, err := readFile(fsys, path.Join(dir, ItemFile))
 	if err != nil {
 		return nil, err
 	}
+	schema, err := readFile(fsys, path.Join(dir, SchemaFile))
+	if err != nil {
+		return nil, err
+	}
+	it, err := ParseItem(item, schema)
+	if err != nil {
+		return nil, fmt.Errorf("licence: %s/%w", dir, err)
+	}
+	if it.Layout == "" {
+		return nil, fmt.Errorf("licence: %s/%s: layout is missing", dir, ItemFile)
+	}
+	return it, nil
+}
+
+// The files that a licence type is read from.
+const (
+	ItemFile   = "item.json"
+	SchemaFile = "fields.schema.json"
+)
+
+// ParseItem reads a licence type from the content of its two files. The error begins
+// with the name of the file at fault.
+func ParseItem(item, schema []byte) (*CatalogueItem, error) {
 	it := &CatalogueItem{}
-	d := json.NewDecoder(bytes.NewReader(b))
+	if _, err := strictJSON(item); err != nil {
+		return nil, fmt.Errorf("%s: %w", ItemFile, err)
+	}
+	d := json.NewDecoder(bytes.NewReader(item))
 	d.DisallowUnknownFields()
 	if err := d.Decode(it); err != nil {
-		return nil, fmt.Errorf("licence: %s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", ItemFile, err)
 	}
-	schemaFile := path.Join(dir, "fields.schema.json")
-	doc, b, err := readJSON(fsys, schemaFile)
+	doc, err := strictJSON(schema)
+	if err == nil {
+		err = it.compileSchema(doc, schema)
+	}
 	if err != nil {
-		return nil, err
-	}
-	if it.schema, it.labels, err = compileSchema(doc, b); err != nil {
-		return nil, fmt.Errorf("licence: %s: %w", schemaFile, err)
+		return nil, fmt.Errorf("%s: %w", SchemaFile, err)
 	}
 	if it.rule, err = parseNumberRule(it.NumberRule); err == nil {
 		err = it.validate()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("licence: %s: %w", file, err)
+		return nil, fmt.Errorf("%s: %w", ItemFile, err)
 	}
 	return it, nil
 }
 
-// readJSON reads a file of the catalogue as bounded, strict JSON: a member given
-// twice would otherwise be one that a reader and we may see differently.
-func readJSON(fsys fs.FS, file string) (doc any, b []byte, err error) {
+// NewCatalogue is the catalogue of these types, of which no two have the same code.
+func NewCatalogue(items []*CatalogueItem) *Catalogue {
+	c := &Catalogue{items: slices.Clone(items)}
+	slices.SortFunc(c.items, func(a, b *CatalogueItem) int { return strings.Compare(a.TypeCode, b.TypeCode) })
+	return c
+}
+
+// strictJSON reads bounded, strict JSON: a member given twice would otherwise be one that
+// a reader and we may see differently.
+func strictJSON(b []byte) (any, error) {
+	if len(b) > MaxJSON {
+		return nil, fmt.Errorf("larger than %d bytes", MaxJSON)
+	}
+	return ParseJSON(b)
+}
+
+func readFile(fsys fs.FS, file string) ([]byte, error) {
 	info, err := fs.Stat(fsys, file)
 	if err != nil {
-		return nil, nil, fmt.Errorf("reading the catalogue: %w", err)
+		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
 	if info.Size() > MaxJSON {
-		return nil, nil, fmt.Errorf("licence: %s: larger than %d bytes", file, MaxJSON)
+		return nil, fmt.Errorf("licence: %s: larger than %d bytes", file, MaxJSON)
 	}
-	if b, err = fs.ReadFile(fsys, file); err != nil {
-		return nil, nil, fmt.Errorf("reading the catalogue: %w", err)
+	b, err := fs.ReadFile(fsys, file)
+	if err != nil {
+		return nil, fmt.Errorf("reading the catalogue: %w", err)
 	}
-	if doc, err = ParseJSON(b); err != nil {
-		return nil, nil, fmt.Errorf("licence: %s: %w", file, err)
-	}
-	return doc, b, nil
+	return b, nil
 }
 
 // validate reports the first thing in the item that does not fit together.
@@ -169,9 +236,9 @@ func (it *CatalogueItem) validate() error {
 	if err := CheckTypeCode(it.TypeCode); err != nil {
 		return err
 	}
-	for _, s := range []string{it.Name, it.DefiningAuthority.Name, it.ValidityRange, it.Layout} {
+	for _, s := range []string{it.Name, it.DefiningAuthority.Name, cmp.Or(it.Layout, "-"), cmp.Or(it.RelatedItemName, "-"), cmp.Or(it.RelatedItemCode, "-")} {
 		var f faults
-		if f.text("name, defining_authority.name, validity_range or layout", s, maxNameRunes); len(f.list) > 0 {
+		if f.text("name, defining_authority.name, layout, related_item_name or related_item_code", s, maxNameRunes); len(f.list) > 0 {
 			return f.err()
 		}
 	}
@@ -188,10 +255,26 @@ func (it *CatalogueItem) validate() error {
 			return fmt.Errorf("holder code type %q belongs to none of holder_kinds", t)
 		}
 	}
-	if err := errors.Join(it.validateCoSeals(), it.validateLife()); err != nil {
+	if err := cmp.Or(it.validateCategory(), it.validateValidity(), it.validateIssuers(), it.validateCoSeals(), it.validateLife()); err != nil {
 		return err
 	}
 	return it.validateFields()
+}
+
+// validateCategory looks at the members of GB/T 36902 that are words of a list.
+func (it *CatalogueItem) validateCategory() error {
+	if !slices.Contains([]string{"", "证照", "批文", "证明", "材料"}, it.Kind) {
+		return fmt.Errorf("kind %.20q is not one of 证照, 批文, 证明 and 材料", it.Kind)
+	}
+	natural, legal := slices.Contains(it.HolderKinds, NaturalPerson), slices.Contains(it.HolderKinds, LegalPerson)
+	fits, known := map[string]bool{"": true, "自然人": natural && !legal, "法人": legal && !natural, "其他组织": legal && !natural, "混合": natural && legal}[it.HolderCategory]
+	switch {
+	case !known:
+		return fmt.Errorf("holder_category %.20q is not one of 自然人, 法人, 其他组织 and 混合", it.HolderCategory)
+	case !fits:
+		return fmt.Errorf("holder_category %s does not fit holder_kinds", it.HolderCategory)
+	}
+	return nil
 }
 
 // validateLife looks at what the type says of a licence's life.

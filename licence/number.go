@@ -25,7 +25,7 @@ const (
 // numberPart is one placeholder of a number rule, or a literal.
 type numberPart struct {
 	kind  partKind
-	text  string // of a literal, or the name of a field
+	text  string // of a literal, the name of a field, or of a check character's scheme
 	width int    // in digits
 }
 
@@ -76,8 +76,8 @@ func nextPart(rest string) (p numberPart, used int, err error) {
 	switch limit := maxWidth[p.kind]; {
 	case p.kind == partField && m[2] != "":
 		p.text, p.width = m[2], 1
-	case p.kind == partCheck && m[2] == "":
-		p.width = 1
+	case p.kind == partCheck && checkSchemes[m[2]].of != nil:
+		p.text, p.width = m[2], 1
 	case p.kind == partProvince && m[2] == "":
 	case limit > 0 && m[2] == "" && p.kind != partSequence:
 		p.width = limit
@@ -100,7 +100,8 @@ func nextPart(rest string) (p numberPart, used int, err error) {
 //	{field:name}             the digit that NumberCodes gives for that field
 //	{sequence:N}             the sequence in N digits; exactly one
 //	{check}                  at the end: ISO 7064 MOD 11,10 (GB/T 17710) over all
-//	                         digits before it
+//	                         digits before it; {check:mod11_2} is MOD 11-2 over them,
+//	                         {check:mod37_36} MOD 37,36 over digits and capitals
 //
 // It returns an error when the sequence has outgrown its digits or the request
 // lacks what the rule needs.
@@ -162,7 +163,7 @@ func (it *CatalogueItem) formatPart(p numberPart, r Request, before string) (str
 		}
 		return "", fmt.Errorf("licence: the number of this type has no digit for this text of %s", p.text)
 	case partCheck:
-		return string(mod1110(before)), nil
+		return string(checkSchemes[p.text].of(before)), nil
 	}
 	return p.text, nil
 }
@@ -190,6 +191,8 @@ func (it *CatalogueItem) WidestNumber() string {
 			b.WriteString(p.text)
 		case partProvince:
 			b.WriteString("浙")
+		case partCheck:
+			b.WriteString(checkSchemes[p.text].widest)
 		default:
 			b.WriteString(strings.Repeat("8", p.width))
 		}
@@ -230,6 +233,34 @@ func (it *CatalogueItem) example(r Request) string {
 		return ""
 	}
 	return "; for example " + number
+}
+
+// checkSchemes are the check characters of GB/T 17710 by name, each with the widest that
+// it can be on paper.
+var checkSchemes = map[string]struct {
+	of     func(before string) byte
+	widest string
+}{"": {mod1110, "8"}, "mod11_2": {mod112, "X"}, "mod37_36": {alphanumericCheck, "W"}}
+
+// alphanumericCheck is the ISO 7064 MOD 37,36 check character over the digits and capitals of s.
+func alphanumericCheck(s string) byte {
+	return mod3736(strings.Map(func(r rune) rune {
+		if strings.ContainsRune(alphabet36, r) {
+			return r
+		}
+		return -1
+	}, s))
+}
+
+// mod112 is the ISO 7064 MOD 11-2 check character over the digits of s.
+func mod112(s string) byte {
+	p := 0
+	for i := range len(s) {
+		if s[i] >= '0' && s[i] <= '9' {
+			p = (p + int(s[i]-'0')) * 2 % 11
+		}
+	}
+	return "0123456789X"[(12-p)%11]
 }
 
 // mod1110 is the ISO 7064 MOD 11,10 check digit over the digits of s.

@@ -50,6 +50,7 @@ func (it *CatalogueItem) Check(r Request, today Date) error {
 	}
 	r.check(&f, today)
 	it.checkOwn(&f, r)
+	it.checkValidity(&f, r, r.EffectiveOn)
 	it.checkNumbering(&f, r)
 	return f.err()
 }
@@ -118,6 +119,7 @@ func (it *CatalogueItem) checkOwn(f *faults, r Request) {
 	if r.ExpiresOn.IsZero() && !it.LongTermAllowed {
 		f.add("expires_on", CodeMissing, "is required: this licence type has a last day")
 	}
+	it.checkIssuer(f, r.Authority)
 	it.checkFields(f, r.Fields)
 	for name := range it.NumberCodes {
 		if it.fieldDigit(name, r.Fields) == "" {
@@ -158,15 +160,20 @@ func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Re
 	k := Case{Number: root.text("case_number"), MatterCode: root.text("matter_code"), Operator: root.text("operator")}
 	root.only("type_code number holder issued_on effective_on expires_on fields case_number matter_code operator")
 	holder.only("name code code_type")
+	it, err := c.Item(r.TypeCode)
+	if err == nil {
+		it.fillExpiry(&r, r.EffectiveOn)
+	}
 	k.check(&f)
 	r.check(&f, today)
-	if it, err := c.Item(r.TypeCode); err == nil {
+	if err == nil {
 		it.checkOwn(&f, r)
+		it.checkValidity(&f, r, r.EffectiveOn)
 		it.checkNumbering(&f, r)
 	} else {
 		f.add("type_code", CodeUnknownType, "is not in the catalogue")
 	}
-	if err := f.err(); err != nil {
+	if err = f.err(); err != nil {
 		return Request{TypeCode: r.TypeCode}, Case{}, err
 	}
 	return r, k, nil

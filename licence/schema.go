@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,35 +18,41 @@ import (
 // schemaDialect is the only dialect of JSON Schema that fields.schema.json uses.
 const schemaDialect = "https://json-schema.org/draft/2020-12/schema"
 
-// compileSchema compiles the schema of a type's own fields, and returns with it the
-// label (title) of each field. The schema must bound what it lets in: it is what
-// stands between a request and a page.
-func compileSchema(doc any, b []byte) (*jsonschema.Schema, map[string]string, error) {
+// compileSchema compiles the schema of the type's own fields, and takes from it the
+// label (title) of each field and the columns of lists. The schema must bound what it
+// lets in: it is what stands between a request and a page.
+func (it *CatalogueItem) compileSchema(doc any, b []byte) (err error) {
 	root, ok := doc.(map[string]any)
 	if !ok || root["$schema"] != schemaDialect {
-		return nil, nil, fmt.Errorf("$schema is not %s", schemaDialect)
+		return fmt.Errorf("$schema is not %s", schemaDialect)
 	}
 	if err := checkSchema("fields", doc); err != nil {
-		return nil, nil, err
+		return err
 	}
 	if root["type"] != "object" {
-		return nil, nil, errors.New("the type of the whole is not object")
+		return errors.New("the type of the whole is not object")
 	}
-	labels := map[string]string{}
-	properties, _ := root["properties"].(map[string]any)
-	for name, v := range properties {
+	it.labels, it.columns, it.masks = map[string]string{}, map[string][]string{}, map[string]mask{}
+	it.properties, _ = root["properties"].(map[string]any)
+	for name, v := range it.properties {
 		property, _ := v.(map[string]any)
 		title, _ := property["title"].(string)
 		if title == "" {
-			return nil, nil, fmt.Errorf("field %q has no title", name)
+			return fmt.Errorf("field %q has no title", name)
 		}
-		labels[name] = title
+		it.labels[name] = title
+		if property["mask"] != nil {
+			if it.masks[name], err = maskOf(property); err != nil {
+				return fmt.Errorf("field %q: %w", name, err)
+			}
+		}
+		items, _ := property["items"].(map[string]any)
+		if row, ok := items["properties"].(map[string]any); ok {
+			it.columns[name] = slices.Sorted(maps.Keys(row))
+		}
 	}
-	schema, err := compile(b)
-	if err != nil {
-		return nil, nil, err
-	}
-	return schema, labels, nil
+	it.schema, err = compile(b)
+	return err
 }
 
 func compile(b []byte) (*jsonschema.Schema, error) {
@@ -91,10 +99,10 @@ func (noLoader) Load(url string) (any, error) {
 	return nil, fmt.Errorf("%s is outside this file", url)
 }
 
-// keywords are those a schema here may use. The others are left out because they
+// keywords are those a schema here may use; mask is our own, see mask. The others are left out because they
 // reach elsewhere ($ref), or make it hard to see what a schema lets in.
 const keywords = " $schema title description type enum minLength maxLength pattern format minimum maximum" +
-	" minItems maxItems uniqueItems items properties required additionalProperties "
+	" minItems maxItems uniqueItems items properties required additionalProperties mask "
 
 // checkSchema refuses unknown keywords, and texts, lists and objects without a
 // limit. Depth and size are already bounded, by ParseJSON.
@@ -107,6 +115,9 @@ func checkSchema(at string, v any) error {
 		if !strings.Contains(keywords, " "+key+" ") {
 			return fmt.Errorf("%s: the keyword %q is not supported", at, key)
 		}
+	}
+	if schema["mask"] != nil && strings.Count(at, ".") != 1 {
+		return fmt.Errorf("%s: only a field itself has a mask", at)
 	}
 	limited := func(key string, limit int64) bool {
 		n, ok := schema[key].(int64)
@@ -160,6 +171,14 @@ func (it *CatalogueItem) checkFields(f *faults, fields map[string]any) {
 	case err != nil:
 		f.add("fields", CodeInvalid, "cannot be checked")
 	}
+}
+
+// CheckFields reports everything in a type's own fields that its schema refuses: a
+// *RequestError.
+func (it *CatalogueItem) CheckFields(fields map[string]any) error {
+	var f faults
+	it.checkFields(&f, fields)
+	return f.err()
 }
 
 // addSchemaFaults turns the leaves of a validation error into faults.

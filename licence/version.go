@@ -73,8 +73,19 @@ func (it *CatalogueItem) ParseVersionRequest(op Operation, body []byte, old *Lic
 	}
 	f.text("reason", q.Reason, maxReasonRunes)
 	q.read(op, root, today)
+	// A renewal goes on where the old version ends, or counts anew from its own first day.
+	next := DateOf(old.ExpiresOn.EndsAt())
+	if _, given := root.object["expires_on"]; op == OpRenew && !given {
+		q.ExpiresOn = Date{}
+		if it.fillExpiry(&q.Request, next); q.ExpiresOn.IsZero() {
+			f.add("expires_on", CodeMissing, "is required: the new last day")
+		}
+	}
 	q.Request.check(&f, today)
 	it.checkOwn(&f, q.Request)
+	if op == OpRenew {
+		it.checkValidity(&f, q.Request, next, q.EffectiveOn)
+	}
 	if it.renumbers(op) {
 		q.Number = ""
 		it.checkNumbering(&f, q.Request)
@@ -109,9 +120,6 @@ func (q *VersionRequest) read(op Operation, root member, today Date) {
 		if _, given := root.object[name]; given {
 			*date = root.date(name)
 		}
-	}
-	if _, given := root.object["expires_on"]; op == OpRenew && !given {
-		root.f.add("expires_on", CodeMissing, "is required: the new last day")
 	}
 }
 

@@ -1,6 +1,6 @@
 //go:build ignore
 
-// Command catalogue writes docs/catalogue.md, the licence types and their fields
+// Command catalogue writes docs/licence-types.md, the licence types and their fields
 // for people, from templates/catalogue. `make generate` runs it.
 package main
 
@@ -38,7 +38,7 @@ func main() {
 		fail(err)
 	}
 	var b strings.Builder
-	b.WriteString("# Licence types\n\nMade by `make generate` from `templates/catalogue`; do not edit.\n")
+	b.WriteString("# Licence types\n\nThose that the program ships. Made by `make generate` from `templates/catalogue`; do not edit. How an authority adds its own: [catalogue.md](catalogue.md).\n")
 	for _, item := range catalogue.Items() {
 		if err := write(&b, item); err != nil {
 			fail(err)

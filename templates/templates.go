@@ -1,4 +1,4 @@
-//go:generate go run ../scripts/catalogue.go ../docs/catalogue.md
+//go:generate go run ../scripts/catalogue.go ../docs/licence-types.md
 
 // Package templates embeds the files that say how things look: licence layouts,
 // catalogue items and web pages.

@@ -98,10 +98,12 @@ type instance struct {
 	// for open, then for the goroutine of watchTrust alone.
 	trusted   anchorStamp
 	untrusted string
-	authority *tsa.Authority // our own; nil when nobody asks it
-	tsaFaults rate.Sometimes
-	tsa       *http.Server // the authority's listener for ourselves; nil with an outside one
-	memory    checkpointFile
+	// uncatalogued is the fault of the catalogue reported last; for watchCatalogue alone.
+	uncatalogued string
+	authority    *tsa.Authority // our own; nil when nobody asks it
+	tsaFaults    rate.Sometimes
+	tsa          *http.Server // the authority's listener for ourselves; nil with an outside one
+	memory       checkpointFile
 	// clockBehind says that watchClock has said so; for its goroutine alone.
 	clockBehind bool
 	witnessing
@@ -151,6 +153,7 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 		return in, err
 	}
 	if o.registerOnly {
+		in.watchCatalogue(ctx)
 		return in, nil
 	}
 	if err = in.warnOfOwner(ctx); err != nil {
@@ -162,6 +165,10 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	if err = in.registry.RegisterSeals(ctx, registry.System("set-up")); err != nil {
 		return in, err
 	}
+	if err = in.enterCatalogue(ctx); err != nil {
+		return in, fmt.Errorf("entering the catalogue: %w", err)
+	}
+	in.watchCatalogue(ctx) // a type that cannot be read is missing, and does not keep the others back
 	if err = in.openServer(o, secrets); err != nil {
 		return in, err
 	}
@@ -269,7 +276,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 	}
 	config := api.Config{
 		Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
-		Ready: in.database.Ready, BehindProxy: o.behindProxy, Identity: o.identity,
+		Ready: in.database.Ready, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}
@@ -324,7 +331,7 @@ func (in *instance) watchTrust() {
 }
 
 // startUpkeep runs what must happen again and again until the instance closes:
-// unfinished licences, missing timestamps, revocation lists, trust lists. A fault is logged
+// unfinished licences, missing timestamps, revocation lists, trust lists, the catalogue. A fault is logged
 // and tried again on the next round.
 func (in *instance) startUpkeep() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -337,6 +344,7 @@ func (in *instance) startUpkeep() {
 		}
 	})
 	in.every(ctx, trustInterval, in.watchTrust)
+	in.every(ctx, catalogueInterval, func() { in.watchCatalogue(ctx) })
 	in.every(ctx, revocationInterval, func() { in.keepRevocations(ctx) })
 	in.every(ctx, evidenceInterval, func() { in.refreshEvidence(ctx) })
 	in.every(ctx, trustListInterval, func() { in.publishTrustList(ctx) })

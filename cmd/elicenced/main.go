@@ -17,6 +17,7 @@ import (
 
 	"elicence/internal/listen"
 	"elicence/licence"
+	"elicence/licence/registry"
 
 	"github.com/alecthomas/kong"
 )
@@ -35,16 +36,17 @@ type location struct {
 }
 
 type commands struct {
-	Demo     demoCmd    `cmd:"" help:"Make an instance with sample licences, show what it does, and serve it."`
-	Serve    serveCmd   `cmd:"" help:"Serve an instance that exists."`
-	Migrate  migrateCmd `cmd:"" help:"Bring the database's tables up to date."`
-	PAdES    padesCmd   `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
-	Seal     sealCmd    `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`
-	Client   clientCmd  `cmd:"" help:"The clients of the register: add, list, rotate, disable."`
-	Grant    grantCmd   `cmd:"" help:"Who may reuse what: request, approve, withdraw, list."`
-	Brake    brakeCmd   `cmd:"" help:"Clients that were stopped for the way they reuse: list, lift."`
-	Log      logCmd     `cmd:"" help:"The access log: export, hold, lift, erase; and who approves that it is succeeded, approve, succeed."`
-	Database struct {
+	Demo      demoCmd      `cmd:"" help:"Make an instance with sample licences, show what it does, and serve it."`
+	Serve     serveCmd     `cmd:"" help:"Serve an instance that exists."`
+	Migrate   migrateCmd   `cmd:"" help:"Bring the database's tables up to date."`
+	PAdES     padesCmd     `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
+	Seal      sealCmd      `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`
+	Client    clientCmd    `cmd:"" help:"The clients of the register: add, list, rotate, disable."`
+	Grant     grantCmd     `cmd:"" help:"Who may reuse what: request, approve, withdraw, list."`
+	Brake     brakeCmd     `cmd:"" help:"Clients that were stopped for the way they reuse: list, lift."`
+	Catalogue catalogueCmd `cmd:"" help:"The licence types: list, import, export, preview, dry-run, publish, retire, allow."`
+	Log       logCmd       `cmd:"" help:"The access log: export, hold, lift, erase; and who approves that it is succeeded, approve, succeed."`
+	Database  struct {
 		Backup databaseBackupCmd `cmd:"" help:"Copy the SQLite database, beside the service."`
 	} `cmd:"" help:"The database of an instance."`
 	Signer signerCmd  `cmd:"" help:"The keys that clients sign their requests with: add, list, end; and what a client must use: require."`
@@ -79,10 +81,10 @@ func main() {
 
 // exitCode is the exit code of a fault.
 func exitCode(err error) int {
-	if errors.Is(err, errFontsMissing) {
+	if errors.Is(err, errFontsMissing) || errors.Is(err, registry.ErrNoRaster) {
 		return exitUnavailable
 	}
-	if refused := (*licence.RequestError)(nil); errors.Is(err, errUsage) || errors.Is(err, errNoSeal) || errors.Is(err, listen.ErrUsage) || errors.As(err, &refused) {
+	if refused := (*licence.RequestError)(nil); errors.Is(err, errUsage) || errors.Is(err, errNoSeal) || errors.Is(err, registry.ErrWrongStage) || errors.Is(err, listen.ErrUsage) || errors.As(err, &refused) {
 		return exitUsage // the command line, or a value on it
 	}
 	return exitInternal

@@ -31,8 +31,8 @@ const (
 	RoleHolder Role = "holder"
 	// RoleAuditor reads the access log and the brakes, and lifts these (电子监察).
 	RoleAuditor Role = "auditor"
-	// RoleAuthority is somebody who decides for an authority: requests grants for it, and
-	// approves grants on licences of its types.
+	// RoleAuthority is somebody who decides for an authority: keeps the licence types that it
+	// is registered for, requests grants for it, and approves grants on licences of its types.
 	RoleAuthority Role = "authority"
 	// RoleSystem is the service itself: recovery, set-up, trust lists.
 	RoleSystem Role = "system"
@@ -52,7 +52,7 @@ type Caller struct {
 	// Authority is whom the caller acts for; its division bounds what is reached.
 	Authority licence.IssuingAuthority
 	// Types are the codes of the licence types that an approval system issues and
-	// reads, or that somebody of role authority decides on; with none it reaches nothing.
+	// reads, or that somebody of role authority keeps and decides on; with none it reaches nothing.
 	Types []string
 	// Holder is whom a caller of role holder is; zero for others.
 	Holder licence.Holder
@@ -150,13 +150,15 @@ var permitted = map[audit.Action][]Role{
 	ActionSealApply: {RoleSystem}, ActionSealMaking: {RoleSystem}, ActionSealMake: {RoleSystem}, ActionSealRecord: {RoleSystem}, ActionSealUse: {RoleSystem},
 	ActionSealSuspend: {RoleSystem}, ActionSealRevoke: {RoleSystem}, ActionSealDestroy: {RoleSystem},
 	ActionConsent: {RoleSystem}, ActionConsentEnd: {RoleSystem},
-	ActionTrustList: {RoleSystem},
-	ActionIssue:     {RoleApprovalSystem},
-	ActionRead:      {RoleApprovalSystem, RoleHolder},
-	ActionDownload:  {RoleApprovalSystem, RoleHolder},
-	ActionBundle:    {RoleApprovalSystem, RoleHolder},
-	ActionSearch:    {RoleApprovalSystem, RoleHolder},
-	ActionReuse:     {RolePartner},
+	ActionTrustList:     {RoleSystem},
+	ActionCatalogueRead: {RoleApprovalSystem, RoleAuthority, RoleSystem}, ActionCatalogueImport: {RoleAuthority, RoleSystem}, ActionCataloguePublish: {RoleAuthority, RoleSystem},
+	ActionCatalogueRetire: {RoleAuthority, RoleSystem}, ActionCataloguePreview: {RoleAuthority, RoleSystem}, ActionCatalogueDryRun: {RoleAuthority, RoleSystem},
+	ActionIssue:    {RoleApprovalSystem},
+	ActionRead:     {RoleApprovalSystem, RoleHolder},
+	ActionDownload: {RoleApprovalSystem, RoleHolder},
+	ActionBundle:   {RoleApprovalSystem, RoleHolder},
+	ActionSearch:   {RoleApprovalSystem, RoleHolder},
+	ActionReuse:    {RolePartner},
 	// Who requests a grant and who approves it are two; see ApproveGrant.
 	ActionGrantRequest: {RoleAuthority}, ActionGrantApprove: {RoleAuthority}, ActionGrantWithdraw: {RoleAuthority},
 	ActionGrantRead: {RoleAuthority, RolePartner},

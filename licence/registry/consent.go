@@ -55,7 +55,7 @@ func (r *Registry) checkConsent(ctx context.Context, c Consent) error {
 	if err := licence.CheckUSCC(c.Issuing); err != nil {
 		return sealFault("issuing", licence.CodeBadHolderCode, "is wrong: "+err.Error())
 	}
-	item, err := r.cfg.Catalogue.Item(c.TypeCode)
+	item, err := r.catalogue().Item(c.TypeCode)
 	if err != nil {
 		return sealFault("type_code", licence.CodeUnknownType, "is not in the catalogue")
 	}

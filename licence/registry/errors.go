@@ -75,6 +75,8 @@ var (
 	ErrConsentRequired = errors.New("the grant needs the holder's consent, which cannot be given here yet")
 	// ErrBraked: the client was stopped for the way it reuses; a person lets it go.
 	ErrBraked = errors.New("the client is stopped for the way it reuses, until an auditor or a superior authority lifts the brake")
+	// ErrNumbersExhausted: the sequence of the type's numbers has outgrown its digits.
+	ErrNumbersExhausted = errors.New("the numbers of this licence type are exhausted")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )
@@ -129,6 +131,10 @@ var codes = []struct {
 	{licence.ErrNotFound, "not_found"},
 	{licence.ErrNumberTaken, "number_taken"},
 	{licence.ErrWrongStatus, "wrong_status"},
+	{ErrWrongStage, "wrong_stage"},
+	{ErrNoRaster, "no_raster"},
+	{ErrVersionTaken, "catalogue_changed"},
+	{ErrNumbersExhausted, "numbers_exhausted"},
 	{licence.ErrNotApplicable, "not_applicable"},
 	{ErrVersionPending, "version_pending"},
 	{ErrVersionsExhausted, "versions_exhausted"},

@@ -81,11 +81,11 @@ func (r *Registry) void(ctx context.Context, c Caller, rec Record, reason string
 
 // draw begins step 3: sign the QR payload and render. The entry "reserved" permits
 // the QR key.
-func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
+func (r *Registry) draw(ctx context.Context, s *sealing) (err error) {
 	if s.lic, err = licence.ParseData(s.rec.Data); err != nil {
 		return fmt.Errorf("reading licence data: %w", err)
 	}
-	if s.item, err = r.cfg.Catalogue.Item(s.lic.TypeCode); err != nil {
+	if s.by, err = r.madeBy(ctx, &s.rec); err != nil {
 		return fmt.Errorf("finding the catalogue item: %w", err)
 	}
 	if err := r.gatherSeals(s); err != nil {
@@ -102,7 +102,7 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 	if err != nil {
 		return err
 	}
-	s.out, err = r.cfg.Layouts[s.item.Layout].Render(r.cfg.Fonts, render.Input{
+	s.out, err = s.by.layout.Render(r.cfg.Fonts, render.Input{
 		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.own().key.Picture,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
@@ -149,7 +149,7 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 	if err := s.checkDigests(f); err != nil {
 		return err
 	}
-	if !r.cfg.Layouts[s.item.Layout].Drew(f.Backdrop()) {
+	if !s.by.layout.Drew(f.Backdrop()) {
 		return errors.New("the page does not begin with the layout's backdrop")
 	}
 	content, err := f.PageContent(s.out.QR.Page)

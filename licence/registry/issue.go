@@ -40,6 +40,8 @@ type asked struct {
 	// op makes a new version of the licence id; empty for a new licence.
 	op licence.Operation
 	id licence.Identifier
+	// by is the version of the type that it was checked against and is made by.
+	by *edition
 }
 
 // Issued is the answer to an issue. It holds nothing personal, because it is
@@ -110,43 +112,41 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 	if err := a.checkKey(); err != nil {
 		return err
 	}
-	request, aCase, err := licence.ParseRequest(q.Body, r.cfg.Catalogue, c.Authority, r.today())
+	all := r.editions.Load()
+	request, aCase, err := licence.ParseRequest(q.Body, all.current, c.Authority, r.today())
+	a.by = all.byType[request.TypeCode]
 	// A caller who may not issue this type at all need not mend the rest first.
-	if _, unknown := r.cfg.Catalogue.Item(request.TypeCode); unknown == nil && !slices.Contains(c.Types, request.TypeCode) {
+	if a.by != nil && !slices.Contains(c.Types, request.TypeCode) {
 		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, request.TypeCode)
 	}
 	if err != nil {
 		return err
 	}
 	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
-	item, err := r.cfg.Catalogue.Item(request.TypeCode)
-	if err != nil {
-		return err
-	}
-	return r.checkMakeable(ctx, c, item, a)
+	return r.checkMakeable(ctx, c, a)
 }
 
 // checkMakeable ends step 1's check: whether what is asked for can be sealed and drawn.
-func (r *Registry) checkMakeable(ctx context.Context, c Caller, item *licence.CatalogueItem, a *asked) (err error) {
-	if a.CoSealers, err = r.checkSeals(ctx, item, c.Authority.Code); err != nil {
+func (r *Registry) checkMakeable(ctx context.Context, c Caller, a *asked) (err error) {
+	if a.CoSealers, err = r.checkSeals(ctx, a.by, c.Authority.Code); err != nil {
 		return err
 	}
-	if item.PAdES {
+	if a.by.item.PAdES {
 		if err := r.cfg.PAdES.usable(r.now()); err != nil {
 			return err
 		}
 	}
-	return r.checkDrawable(item, a)
+	return r.checkDrawable(a)
 }
 
 // checkSeals says who co-seals, or why one of the seals cannot be used for a new licence:
 // a *SealFault.
-func (r *Registry) checkSeals(ctx context.Context, item *licence.CatalogueItem, issuing string) ([]licence.CoSealer, error) {
+func (r *Registry) checkSeals(ctx context.Context, by *edition, issuing string) ([]licence.CoSealer, error) {
 	own := r.cfg.Seals[issuing]
 	if err := r.checkSeal(ctx, own); err != nil {
 		return nil, err
 	}
-	coSealers, err := r.coSealers(ctx, item, issuing)
+	coSealers, err := r.coSealers(ctx, by.item, issuing)
 	if err != nil {
 		return nil, err
 	}
@@ -158,7 +158,7 @@ func (r *Registry) checkSeals(ctx context.Context, item *licence.CatalogueItem, 
 		}
 		sizes = append(sizes, k.size())
 	}
-	if err := r.cfg.Layouts[item.Layout].CheckSeals(append(sizes, own.size())...); err != nil {
+	if err := by.layout.CheckSeals(append(sizes, own.size())...); err != nil {
 		return nil, &SealFault{"seal_misplaced", err.Error(), ErrNoSeal}
 	}
 	return coSealers, nil
@@ -173,7 +173,8 @@ func (r *Registry) checkSeal(ctx context.Context, k *SealKey) error {
 }
 
 // checkDrawable draws nothing, but proves that the licence can be.
-func (r *Registry) checkDrawable(item *licence.CatalogueItem, a *asked) error {
+func (r *Registry) checkDrawable(a *asked) error {
+	item := a.by.item
 	id, err := a.id, error(nil) // as wide as that of any other version
 	if a.op == "" {
 		id, err = licence.NewIdentifier(item.TypeCode, a.Authority.Code, widestSerial, 1)
@@ -182,7 +183,7 @@ func (r *Registry) checkDrawable(item *licence.CatalogueItem, a *asked) error {
 		return err
 	}
 	widest := newLicence(item, a.Request, id, cmp.Or(a.Number, item.WidestNumber()))
-	if err := r.cfg.Layouts[item.Layout].Check(r.cfg.Fonts, widest); err != nil {
+	if err := a.by.layout.Check(r.cfg.Fonts, widest); err != nil {
 		return err
 	}
 	_, err = licence.FitQRPayload(licence.NewQRPayload(widest, nil), r.cfg.PublicURL)
@@ -298,12 +299,9 @@ func (r *Registry) takeOver(ctx context.Context, tx Tx, id licence.Identifier) (
 
 // insert reserves number and identifier for a new pending licence.
 func (r *Registry) insert(ctx context.Context, tx Tx, c Caller, q asked, serial string) (Record, error) {
-	item, err := r.cfg.Catalogue.Item(q.TypeCode)
-	if err != nil {
-		return Record{}, err
-	}
-	number := q.Number
+	item, number := q.by.item, q.Number
 	if number == "" {
+		var err error
 		if number, err = r.nextNumber(ctx, tx, item, q.Request); err != nil {
 			return Record{}, err
 		}
@@ -328,7 +326,11 @@ func (r *Registry) nextNumber(ctx context.Context, tx Tx, item *licence.Catalogu
 	if err != nil {
 		return "", err
 	}
-	return item.FormatNumber(q, sequence)
+	number, err := item.FormatNumber(q, sequence)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrNumbersExhausted, err)
+	}
+	return number, nil
 }
 
 // pending is the record of a licence that is reserved and not yet issued.
@@ -341,7 +343,7 @@ func (r *Registry) pending(l *licence.Licence, c Caller, q asked) (Record, error
 	return Record{
 		Identifier: l.Identifier, Number: l.Number, TypeCode: l.TypeCode, Version: l.Version,
 		Operation: q.op, Supersedes: l.Supersedes, AuthorityCode: l.Authority.Code, Division: l.Authority.Division, Holder: l.Holder,
-		Data: data, DataDigest: sm3.Sum(data), IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn, Status: licence.StatusPending, StatusReason: q.use.Purpose, StatusAt: now,
+		Data: data, DataDigest: sm3.Sum(data), CatalogueVersion: q.by.version, IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn, Status: licence.StatusPending, StatusReason: q.use.Purpose, StatusAt: now,
 		Client: c.Principal, IdempotencyKey: q.key, CaseNumber: q.use.Case,
 		CreatedAt: now, LeaseUntil: now.Add(Lease),
 	}, nil
@@ -390,7 +392,7 @@ func (r *Registry) Recover(ctx context.Context) (finished, voided int, err error
 
 // coSealedTypes are the codes of the types with co-seals.
 func (r *Registry) coSealedTypes() (codes []string) {
-	for _, item := range r.cfg.Catalogue.Items() {
+	for _, item := range r.catalogue().Items() {
 		if len(item.CoSeals) > 0 {
 			codes = append(codes, item.TypeCode)
 		}

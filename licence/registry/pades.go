@@ -38,7 +38,7 @@ const padesRoom = 2 << 10
 // for that. It is the first signature; the entry with the digest of what is signed is
 // durable before the key is touched.
 func (r *Registry) signPAdES(ctx context.Context, c Caller, s *sealing) error {
-	if !s.item.PAdES {
+	if !s.by.item.PAdES {
 		return nil
 	}
 	key := r.cfg.PAdES

@@ -34,6 +34,14 @@ type View struct {
 	DataDigest [32]byte
 	// File describes the newest file; its digest is zero when there is none.
 	File File
+
+	item *licence.CatalogueItem // nil when the type is in no catalogue any more
+}
+
+// Masked is the view for somebody who need not see all: see licence.CatalogueItem.Masked.
+func (v View) Masked() View {
+	v.Licence = v.item.Masked(v.Licence)
+	return v
 }
 
 // view reads the licence of a record, with its status at t.
@@ -44,8 +52,8 @@ func (r *Registry) view(rec Record, t time.Time) (View, error) {
 	}
 	v := View{Licence: l, AsOf: t, Status: l.StatusAt(rec.Status, t), StatusReason: rec.StatusReason, StatusAt: rec.StatusAt,
 		Operation: rec.Operation, SupersededBy: rec.SupersededBy, DataDigest: rec.DataDigest, File: rec.File}
-	if item, err := r.cfg.Catalogue.Item(rec.TypeCode); err == nil {
-		v.StatusCode = item.StatusCodes[v.Status]
+	if v.item = r.lastItem(rec.TypeCode); v.item != nil {
+		v.StatusCode = v.item.StatusCodes[v.Status]
 	}
 	return v, nil
 }

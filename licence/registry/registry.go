@@ -55,7 +55,6 @@ package registry
 import (
 	"context"
 	"crypto"
-	"fmt"
 	"io"
 	"sync"
 	"sync/atomic"
@@ -98,6 +97,8 @@ type Config struct {
 	// cosigned, once there is such a place; else they are the newest.
 	Witnessed bool
 	Files     Files
+	// Catalogue and Layouts are what the program ships, for types that the register has no
+	// version of; see EnterCatalogue.
 	Catalogue *licence.Catalogue
 	Layouts   map[string]*render.Layout
 	Fonts     *render.Fonts
@@ -151,6 +152,7 @@ type Registry struct {
 	// keys is the same, of the keys that requests are signed with.
 	keys   together[ClientKey]
 	brakes brakes
+	catalogues
 }
 
 // New returns a Registry over c. It is an error when a catalogue item names a
@@ -158,23 +160,19 @@ type Registry struct {
 // one with riding seals while a seal has no picture: a request must never be the
 // first to find out.
 func New(c Config) (*Registry, error) {
+	r := &Registry{cfg: c}
 	for _, item := range c.Catalogue.Items() {
-		if c.Layouts[item.Layout] == nil {
-			return nil, fmt.Errorf("catalogue item %s (%s): there is no layout %q", item.TypeCode, item.Name, item.Layout)
+		e := &edition{item: item, layout: c.Layouts[item.Layout]}
+		if err := e.check(c.Seals); err != nil {
+			return nil, err
 		}
-		if places := len(c.Layouts[item.Layout].CoSealPlacements()); places != len(item.CoSeals) {
-			return nil, fmt.Errorf("catalogue item %s (%s): layout %q has %d places for %d co-seals", item.TypeCode, item.Name, item.Layout, places, len(item.CoSeals))
-		}
-		for code, key := range c.Seals {
-			if key != nil && key.Picture == nil && c.Layouts[item.Layout].RidingSeal() {
-				return nil, fmt.Errorf("catalogue item %s (%s): the seal of %s has no picture to ride on several pages", item.TypeCode, item.Name, code)
-			}
-		}
+		r.shipped = append(r.shipped, e)
 	}
 	if err := c.Reporter.check(c.Seals); err != nil {
 		return nil, err
 	}
-	return &Registry{cfg: c}, nil
+	r.editions.Store(newEditions(0, r.shipped, nil))
+	return r, nil
 }
 
 // now is the present instant in UTC, to the millisecond that the log keeps.

@@ -19,10 +19,10 @@ const tokenRoom = 4 << 10
 
 // sealing is a licence between its steps.
 type sealing struct {
-	rec  Record
-	old  Record // the version that rec supersedes; zero for none
-	lic  *licence.Licence
-	item *licence.CatalogueItem
+	rec Record
+	old Record // the version that rec supersedes; zero for none
+	lic *licence.Licence
+	by  *edition // that the licence is made by
 	// seals are used in this order: the co-seals, then the issuing authority's own.
 	seals   []sealUse
 	qr      licence.QRText
@@ -50,19 +50,19 @@ const sealReason = "电子证照签发"
 // gatherSeals finds the seals that the licence data ask for and their places. An error
 // when one cannot be used, or when a co-seal could not get its timestamp.
 func (r *Registry) gatherSeals(s *sealing) error {
-	layout := r.cfg.Layouts[s.item.Layout]
+	layout := s.by.layout
 	places := layout.CoSealPlacements()
-	if n := len(s.lic.CoSealers); n != len(s.item.CoSeals) || n != len(places) {
-		return fmt.Errorf("licence with %d co-seals of a type with %d", n, len(s.item.CoSeals))
+	if n := len(s.lic.CoSealers); n != len(s.by.item.CoSeals) || n != len(places) {
+		return fmt.Errorf("licence with %d co-seals of a type with %d", n, len(s.by.item.CoSeals))
 	}
 	if err := r.tsaResting(); err != nil && len(places) > 0 {
 		return fmt.Errorf("%w: %w", ErrTimestampAwaited, err)
 	}
 	for i, c := range s.lic.CoSealers {
-		s.seals = append(s.seals, sealUse{r.cfg.Seals[c.Code], c, s.item.CoSeals[i]})
+		s.seals = append(s.seals, sealUse{r.cfg.Seals[c.Code], c, s.by.item.CoSeals[i]})
 	}
 	s.seals = append(s.seals, sealUse{r.cfg.Seals[s.rec.AuthorityCode], licence.CoSealer{Name: s.lic.Authority.Name, Code: s.rec.AuthorityCode}, ""})
-	if s.item.PAdES {
+	if s.by.item.PAdES {
 		s.waiting = append(s.waiting, pdfsig.Field{Name: "pades"})
 	}
 	places = append(places, layout.SealPlacement())

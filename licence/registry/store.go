@@ -98,6 +98,16 @@ type Store interface {
 	// and without their records: those from from on and below to whose opening is there, in
 	// ascending order.
 	Openings(ctx context.Context, logID string, from, to uint64, limit int) ([]audit.Row, error)
+	// CatalogueChange returns how often the catalogue was changed; 0 while it holds nothing.
+	CatalogueChange(ctx context.Context) (int64, error)
+	// CatalogueVersions returns all versions of a type, or of every type when it is empty,
+	// ordered by type and version.
+	CatalogueVersions(ctx context.Context, typeCode string) ([]CatalogueVersion, error)
+	// CatalogueFiles returns what a version is made of; licence.ErrNotFound when there is none.
+	CatalogueFiles(ctx context.Context, typeCode string, version int) (CatalogueFiles, error)
+	// NewestLicences returns at most limit licences of a type that have a file, those
+	// reserved last first, of a division's subtree or, when it is empty, of all.
+	NewestLicences(ctx context.Context, typeCode, division string, limit int) ([]Record, error)
 	// HeldSince returns when the oldest of the holds that are in force at an instant was
 	// placed; zero when there is none.
 	HeldSince(ctx context.Context, now time.Time) (time.Time, error)
@@ -180,6 +190,12 @@ type Tx interface {
 	PutShared(ctx context.Context, kind, key string, value []byte, now, until time.Time) error
 	// TakeShared removes a value that still lasts at now; licence.ErrNotFound when there is none.
 	TakeShared(ctx context.Context, kind, key string, now time.Time) error
+	// InsertCatalogueVersion stores a version of a licence type with its files;
+	// ErrVersionTaken when there is one of that number, or another that is published.
+	InsertCatalogueVersion(ctx context.Context, v CatalogueVersion, files CatalogueFiles) error
+	// MoveCatalogueVersion moves a version from one stage to another;
+	// ErrWrongStage when it is not in the first.
+	MoveCatalogueVersion(ctx context.Context, typeCode string, version int, from, to Stage, by, reason string, at time.Time) error
 	// PutSegment records a segment of a log, which begins where the one before it ends.
 	PutSegment(ctx context.Context, logID string, s audit.Segment) error
 	// NextNumber returns the next value, from 1, of the counter named series; it
@@ -273,6 +289,9 @@ type Record struct {
 	Data []byte
 	// DataDigest is SM3 of Data.
 	DataDigest [32]byte
+	// CatalogueVersion is the version of its type that the licence was made by; 0: what the
+	// program shipped before the register kept versions.
+	CatalogueVersion int
 	// IssuedOn, EffectiveOn and ExpiresOn are those of Data, for counting.
 	IssuedOn, EffectiveOn, ExpiresOn licence.Date
 	// Status is the stored status; expiry is derived from the data's dates.

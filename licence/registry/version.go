@@ -85,16 +85,16 @@ func (r *Registry) checkReplace(ctx context.Context, c Caller, rec *Record, body
 
 // checkVersion checks what the new version is to be.
 func (r *Registry) checkVersion(ctx context.Context, c Caller, old *licence.Licence, body []byte, a *asked) error {
-	item, err := r.cfg.Catalogue.Item(old.TypeCode)
+	by, err := r.published(old.TypeCode)
 	if err != nil {
 		return err
 	}
-	v, err := item.ParseVersionRequest(a.op, body, old, c.Authority, r.today())
+	v, err := by.item.ParseVersionRequest(a.op, body, old, c.Authority, r.today())
 	if err != nil {
 		return err
 	}
-	a.Request, a.use = v.Request, Use{Purpose: v.Reason, Case: v.Case.Number, Matter: v.Case.MatterCode, Operator: v.Case.Operator}
-	return r.checkMakeable(ctx, c, item, a)
+	a.by, a.Request, a.use = by, v.Request, Use{Purpose: v.Reason, Case: v.Case.Number, Matter: v.Case.MatterCode, Operator: v.Case.Operator}
+	return r.checkMakeable(ctx, c, a)
 }
 
 // insertVersion reserves the next identifier for a pending version. Voided versions keep
@@ -116,10 +116,7 @@ func (r *Registry) insertVersion(ctx context.Context, tx Tx, c Caller, q asked) 
 	if err != nil {
 		return Record{}, err
 	}
-	item, err := r.cfg.Catalogue.Item(q.TypeCode)
-	if err != nil {
-		return Record{}, err
-	}
+	item := q.by.item
 	number, insert := q.Number, tx.InsertVersion
 	if number == "" {
 		if number, err = r.nextNumber(ctx, tx, item, q.Request); err != nil {

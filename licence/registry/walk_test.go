@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"database/sql"
@@ -36,36 +37,38 @@ import (
 // noAccess are the exported functions of the package that are no access to the register,
 // with the reason of each. What is neither here nor in operations fails the walk.
 var noAccess = map[string]string{
-	"Registry.CallerFor":       "says who a token is of that was checked; the request that it came with is the access",
-	"Registry.MayArchive":      "tells whoever archives whether a hold is in force; shows nothing of a licence",
-	"Registry.Reporter":        "tells who seals reports: the configuration",
-	"Registry.Seal":            "seals are on public record",
-	"Registry.Seals":           "seals are on public record",
-	"Registry.SealStates":      "tells whether seals can be used, for those who watch; shows nothing of a licence",
-	"Registry.WorkBatches":     "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
-	"Registry.TidyBatches":     "forgets batches whose time is over; nothing of a licence",
-	"Registry.Share":           "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
-	"Registry.Shared":          "the same",
-	"Registry.Consents":        "consents are on public record, like the seals",
-	"Lookup.ByFile":            "exists only inside Verify, whose entry covers it",
-	"Lookup.ByIdentifier":      "exists only inside Verify, whose entry covers it",
-	"Lookup.StatusAsOf":        "exists only inside Verify, whose entry covers it",
-	"Registry.CallerSigned":    "says who a signature is of that was verified; the request that it came with is the access",
-	"Registry.ClientKey":       "public keys, by which signatures are verified",
-	"Registry.CallerInSession": "says who a session is of; the request that it came with is the access",
-	"Registry.StandingBrakes":  "counts brakes for those who watch; shows nothing of a licence",
+	"Registry.CallerFor":        "says who a token is of that was checked; the request that it came with is the access",
+	"Registry.MayArchive":       "tells whoever archives whether a hold is in force; shows nothing of a licence",
+	"Registry.Reporter":         "tells who seals reports: the configuration",
+	"Registry.Seal":             "seals are on public record",
+	"Registry.Seals":            "seals are on public record",
+	"Registry.SealStates":       "tells whether seals can be used, for those who watch; shows nothing of a licence",
+	"Registry.WorkBatches":      "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
+	"Registry.TidyBatches":      "forgets batches whose time is over; nothing of a licence",
+	"Registry.Share":            "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
+	"Registry.Shared":           "the same",
+	"Registry.Consents":         "consents are on public record, like the seals",
+	"Lookup.ByFile":             "exists only inside Verify, whose entry covers it",
+	"Lookup.ByIdentifier":       "exists only inside Verify, whose entry covers it",
+	"Lookup.StatusAsOf":         "exists only inside Verify, whose entry covers it",
+	"Registry.CallerSigned":     "says who a signature is of that was verified; the request that it came with is the access",
+	"Registry.ClientKey":        "public keys, by which signatures are verified",
+	"Registry.CallerInSession":  "says who a session is of; the request that it came with is the access",
+	"Registry.StandingBrakes":   "counts brakes for those who watch; shows nothing of a licence",
+	"Registry.RefreshCatalogue": "brings the server's own copy of the catalogue up to date; shows nothing",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their
 // own, and nothing to log when there is nothing to do.
 var composed = map[string]string{
-	"Registry.RegisterSeals": "ApplySeal, AcceptSeal, PutSealOnRecord, ChangeSeal, RemakeSeal",
-	"Registry.Recover":       "takes no caller: the service itself goes on with what an allowed issue began",
-	"Registry.Upgrade":       "takes no caller: the service itself goes on with what an allowed issue began",
-	"Registry.Refused":       "logs a refusal and allows nothing",
-	"Registry.Authenticate":  "takes no caller but a secret: its refusal is among the operations",
-	"Registry.SignInHolder":  "takes no caller but whom a provider vouched for: its refusal is among TestWalkRefusals",
-	"Registry.SignIn":        "takes no caller but a client: its refusal is among the operations",
+	"Registry.RegisterSeals":  "ApplySeal, AcceptSeal, PutSealOnRecord, ChangeSeal, RemakeSeal",
+	"Registry.Recover":        "takes no caller: the service itself goes on with what an allowed issue began",
+	"Registry.Upgrade":        "takes no caller: the service itself goes on with what an allowed issue began",
+	"Registry.Refused":        "logs a refusal and allows nothing",
+	"Registry.Authenticate":   "takes no caller but a secret: its refusal is among the operations",
+	"Registry.SignInHolder":   "takes no caller but whom a provider vouched for: its refusal is among TestWalkRefusals",
+	"Registry.SignIn":         "takes no caller but a client: its refusal is among the operations",
+	"Registry.EnterCatalogue": "ImportCatalogue, PublishCatalogue",
 }
 
 // walker is a register that the walk goes through.
@@ -127,6 +130,21 @@ func (w *walker) seal(stages int) (id string, der []byte) {
 		}
 	}
 	return id, der
+}
+
+// aType is a licence type that nothing has yet.
+func (w *walker) aType() registry.CatalogueFiles {
+	w.n++
+	files := typeFiles(w.t)
+	files[licence.ItemFile] = bytes.ReplaceAll(files[licence.ItemFile], []byte(newType), fmt.Appendf(nil, "%s%03d", newType[:18], w.n))
+	return files
+}
+
+// draft is a type that was imported, beside those that the program ships.
+func (w *walker) draft() registry.CatalogueVersion {
+	v, _, err := w.ImportCatalogue(w.t.Context(), walkSystem, w.aType(), registry.CatalogueChange{Reason: "r"})
+	must(w.t, err)
+	return v
 }
 
 // pending leaves a licence that was reserved and whose lease has lapsed.
@@ -499,6 +517,55 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		must(w.t, err)
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
 			return r.EndConsent(ctx, walkSystem, consent.TypeCode, consent.Issuing, consent.Kind, "r")
+		})
+	},
+	"Registry.EnterCatalogue": func(w *walker, ctx context.Context) call {
+		files := w.aType()
+		return silent(func(r *registry.Registry) error {
+			return r.EnterCatalogue(ctx, walkSystem, []registry.CatalogueFiles{files})
+		})
+	},
+	"Registry.Catalogue": func(w *walker, ctx context.Context) call {
+		w.draft()
+		return answering(func(r *registry.Registry) ([]registry.CatalogueVersion, audit.Receipt, error) {
+			return r.Catalogue(ctx, walkSystem)
+		})
+	},
+	"Registry.CatalogueFiles": func(w *walker, ctx context.Context) call {
+		v := w.draft()
+		return answering(func(r *registry.Registry) (registry.CatalogueFiles, audit.Receipt, error) {
+			_, files, receipt, err := r.CatalogueFiles(ctx, walkSystem, v.TypeCode, v.Version)
+			return files, receipt, err
+		})
+	},
+	"Registry.ImportCatalogue": func(w *walker, ctx context.Context) call {
+		files := w.aType()
+		return answering(func(r *registry.Registry) (registry.CatalogueVersion, audit.Receipt, error) {
+			return r.ImportCatalogue(ctx, walkSystem, files, registry.CatalogueChange{Reason: "r"})
+		})
+	},
+	"Registry.PublishCatalogue": func(w *walker, ctx context.Context) call {
+		v := w.draft()
+		return answering(func(r *registry.Registry) (registry.CatalogueVersion, audit.Receipt, error) {
+			return r.PublishCatalogue(ctx, walkSystem, v.TypeCode, v.Version, registry.CatalogueChange{Reason: "r"})
+		})
+	},
+	"Registry.RetireCatalogue": func(w *walker, ctx context.Context) call {
+		v := w.draft()
+		return answering(func(r *registry.Registry) (registry.CatalogueVersion, audit.Receipt, error) {
+			return r.RetireCatalogue(ctx, walkSystem, v.TypeCode, v.Version, registry.CatalogueChange{Reason: "r"})
+		})
+	},
+	"Registry.PreviewCatalogue": func(w *walker, ctx context.Context) call {
+		v := w.draft()
+		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
+			return r.PreviewCatalogue(ctx, walkSystem, v.TypeCode, v.Version)
+		})
+	},
+	"Registry.DryRunCatalogue": func(w *walker, ctx context.Context) call {
+		v := w.draft()
+		return answering(func(r *registry.Registry) ([]registry.DryRun, audit.Receipt, error) {
+			return r.DryRunCatalogue(ctx, walkSystem, v.TypeCode, v.Version, 5)
 		})
 	},
 	"Registry.Checkpoint": func(w *walker, ctx context.Context) call {

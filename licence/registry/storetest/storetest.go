@@ -85,6 +85,8 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"licence batch", testBatches},
 		{"licence batch cancelled", testBatchCancelled},
 		{"claims in parallel", testClaimsInParallel},
+		{"catalogue", testCatalogue},
+		{"newest licences", testNewestLicences},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}
@@ -107,7 +109,7 @@ func record(n int) registry.Record {
 		TypeCode: typeCode, AuthorityCode: authority, Division: "440305", Version: 1,
 		Holder:     licence.Holder{Name: "䶮记面馆", Code: "91440300MA5DA1234X", CodeType: licence.CodeTypeUSCC},
 		Data:       []byte(`{"format":"elicence-licence/1"}`),
-		DataDigest: digest(1000 + n), IssuedOn: day("2026-03-01"), EffectiveOn: day("2026-03-02"), ExpiresOn: day("2031-03-01"), Status: licence.StatusPending, StatusReason: "reserved", StatusAt: base,
+		DataDigest: digest(1000 + n), CatalogueVersion: 3, IssuedOn: day("2026-03-01"), EffectiveOn: day("2026-03-02"), ExpiresOn: day("2031-03-01"), Status: licence.StatusPending, StatusReason: "reserved", StatusAt: base,
 		Client: "approval", IdempotencyKey: fmt.Sprintf("key-%d", n), CaseNumber: "2026-0301",
 		CreatedAt: base, LeaseUntil: after(30 * time.Second),
 	}
