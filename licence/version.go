@@ -60,7 +60,7 @@ func (it *CatalogueItem) ParseVersionRequest(op Operation, body []byte, old *Lic
 		return VersionRequest{}, err
 	}
 	var f faults
-	doc, ok := parseJSON(body, &f)
+	doc, ok := parseJSONUpTo(MaxRequest, body, &f)
 	if !ok {
 		return VersionRequest{}, f.err()
 	}
@@ -73,6 +73,8 @@ func (it *CatalogueItem) ParseVersionRequest(op Operation, body []byte, old *Lic
 	}
 	f.text("reason", q.Reason, maxReasonRunes)
 	q.read(op, root, today)
+	kept, _ := old.Fields[it.Portrait()].(string)
+	it.takePhoto(&f, &q.Request, kept)
 	q.Request.check(&f, today)
 	it.checkOwn(&f, q.Request)
 	if it.renumbers(op) {

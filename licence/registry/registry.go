@@ -152,7 +152,7 @@ type Registry struct {
 
 // New returns a Registry over c. It is an error when a catalogue item names a
 // layout that there is none of, or one without a place for each of its co-seals, or
-// one with riding seals while a seal has no picture: a request must never be the
+// one that draws the seal while a seal has no picture: a request must never be the
 // first to find out.
 func New(c Config) (*Registry, error) {
 	for _, item := range c.Catalogue.Items() {
@@ -162,9 +162,12 @@ func New(c Config) (*Registry, error) {
 		if places := len(c.Layouts[item.Layout].CoSealPlacements()); places != len(item.CoSeals) {
 			return nil, fmt.Errorf("catalogue item %s (%s): layout %q has %d places for %d co-seals", item.TypeCode, item.Name, item.Layout, places, len(item.CoSeals))
 		}
+		if shown, has := c.Layouts[item.Layout].Portrait(), item.Portrait(); shown != has {
+			return nil, fmt.Errorf("catalogue item %s (%s): layout %q shows the portrait of field %q, the type has it in %q", item.TypeCode, item.Name, item.Layout, shown, has)
+		}
 		for code, key := range c.Seals {
-			if key != nil && key.Picture == nil && c.Layouts[item.Layout].RidingSeal() {
-				return nil, fmt.Errorf("catalogue item %s (%s): the seal of %s has no picture to ride on several pages", item.TypeCode, item.Name, code)
+			if key != nil && key.Picture == nil && c.Layouts[item.Layout].DrawsSeal() {
+				return nil, fmt.Errorf("catalogue item %s (%s): the seal of %s has no picture to ride on several pages or stand in a duplicate", item.TypeCode, item.Name, code)
 			}
 		}
 	}
