@@ -1,6 +1,6 @@
-// Package pdf writes a licence's rendered revision: pages that share one backdrop,
-// one composite font and one size, embedded files and metadata, as PDF 1.7 (ISO
-// 32000-1). It is the writing half of a profile; crypto/pdfsig is the reading half
+// Package pdf writes a licence's rendered revision: pages of one size over one backdrop,
+// further parts of other sizes, one composite font, a portrait, embedded files and
+// metadata, as PDF 1.7 (ISO 32000-1). It is the writing half of a profile; crypto/pdfsig is the reading half
 // and refuses whatever this package does not write.
 //
 // Invariants:
