@@ -89,7 +89,7 @@ func TestBadIssue(t *testing.T) {
 		{"no last day", change(t, food, map[string]any{"expires_on": nil}), 422, "invalid_request", "expires_on", "missing"},
 		{"no case", change(t, food, map[string]any{"case_number": nil}), 422, "invalid_request", "case_number", "missing"},
 		{"no operator", in("operator", ""), 422, "invalid_request", "operator", "too_short"},
-		{"256 KiB and one byte", append(sample(t, food), bytes.Repeat([]byte(" "), 256<<10)...), 413, "too_large", "", ""},
+		{"a photograph and more", append(sample(t, food), bytes.Repeat([]byte(" "), licence.MaxRequest)...), 413, "too_large", "", ""},
 		{"10 MB", bytes.Repeat([]byte("["), 10<<20), 413, "too_large", "", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {

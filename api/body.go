@@ -28,7 +28,7 @@ func serveJSON[Q, A any](s *Server, action audit.Action, status int, parse func(
 			x.refuse(err)
 			return
 		}
-		body, err := x.read("application/json", licence.MaxJSON)
+		body, err := x.read("application/json", maxBody(action))
 		if err != nil {
 			x.refuse(err)
 			return
@@ -43,6 +43,15 @@ func serveJSON[Q, A any](s *Server, action audit.Action, status int, parse func(
 			x.json(status, answer)
 		}
 	})
+}
+
+// maxBody is the most bytes of JSON that ask for an action: what makes a licence may hold
+// a photograph.
+func maxBody(action audit.Action) int64 {
+	if action == registry.ActionIssue || licence.Operation(action).MakesVersion() {
+		return licence.MaxRequest
+	}
+	return licence.MaxJSON
 }
 
 // serveGet makes a handler of one reading operation. read returns how the answer

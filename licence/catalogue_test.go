@@ -33,11 +33,19 @@ func TestCatalogue(t *testing.T) {
 		"11100000000019713D071": "道路运输从业人员从业资格证 road-transport 8888888888888888888",
 		"113301000024903302901": "建设工程竣工联合验收意见书 joint-acceptance 杭联验〔8888〕88888号",
 		"11100000000013338W902": "建筑业企业资质证书 construction-qualification D388888888",
+		"11100000000013338W903": "建筑工程施工许可证 construction-permit 888888888888888888",
+		"11100000MB0143028R902": "营业执照 business-licence 888888888888888888",
+		"11100000MB03271699001": "不动产权证书 real-estate 浙（8888）杭州市不动产权第8888888号",
+		"11100000MB19000005902": "公共场所卫生许可证 public-hygiene 卫公证字〔8888〕第888888888888号",
+		"11100000MB19000192901": "特种作业操作证 special-operation T888888888888888888",
+		"11100000MB1900027W901": "民办学校办学许可证 private-school 教民188888888888888号",
+		"11100000MB1900035P901": "烟草专卖零售许可证 tobacco-retail 888888188888",
+		"11100000MB1900043J901": "取水许可证 water-abstraction D88888888888-8888",
 	}
 	if diff := cmp.Diff(got, want); diff != "" {
 		t.Error(diff)
 	}
-	for _, code := range []string{"", "11100000MB0143028R902", strings.Repeat("1", 10<<10)} {
+	for _, code := range []string{"", "11100000MB0143028R999", strings.Repeat("1", 10<<10)} {
 		if it, err := c.Item(code); !errors.Is(err, licence.ErrNotFound) || it != nil || len(err.Error()) > 200 {
 			t.Errorf("Item(%.30q): %v, %.200v", code, it, err)
 		}

@@ -154,9 +154,12 @@ type jsonReader struct {
 }
 
 // parseJSON reports false when there is no value to go on with.
-func parseJSON(b []byte, f *faults) (any, bool) {
-	if len(b) > MaxJSON {
-		f.add("", CodeTooLarge, "is larger than %d bytes", MaxJSON)
+func parseJSON(b []byte, f *faults) (any, bool) { return parseJSONUpTo(MaxJSON, b, f) }
+
+// parseJSONUpTo is parseJSON with another limit.
+func parseJSONUpTo(limit int, b []byte, f *faults) (any, bool) {
+	if len(b) > limit {
+		f.add("", CodeTooLarge, "is larger than %d bytes", limit)
 		return nil, false
 	}
 	r := &jsonReader{s: string(b), faults: f}

@@ -26,6 +26,9 @@ type Request struct {
 	IssuedOn, EffectiveOn, ExpiresOn Date
 	// Fields are the type's own fields, as ParseJSON gives them.
 	Fields map[string]any
+	// Photo is the photograph that the portrait, if the type has one, is to be made of,
+	// JPEG or PNG as it came; nil when there is none, or the portrait of the version before stays.
+	Photo []byte
 }
 
 // Case is the administrative case that an operation belongs to.
@@ -143,7 +146,7 @@ func (it *CatalogueItem) checkNumbering(f *faults, r Request) {
 // zero, but for the type code.
 func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Request, Case, error) {
 	var f faults
-	doc, ok := parseJSON(body, &f)
+	doc, ok := parseJSONUpTo(MaxRequest, body, &f)
 	if !ok {
 		return Request{}, Case{}, f.err()
 	}
@@ -165,6 +168,9 @@ func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Re
 		it.fillExpiry(&r, r.EffectiveOn)
 	}
 	k.check(&f)
+	if err == nil {
+		it.takePhoto(&f, &r, "")
+	}
 	r.check(&f, today)
 	if err == nil {
 		it.checkOwn(&f, r)

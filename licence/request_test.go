@@ -14,7 +14,7 @@ import (
 
 func TestParseRequest(t *testing.T) {
 	types := map[string]int{}
-	for _, name := range sampleNames(t) {
+	for _, name := range append(sampleNames(t), namesIn(t, "types/", 8)...) {
 		body, a := sample(t, name)
 		r, k, err := licence.ParseRequest(body, catalogue(t), a, today)
 		if err != nil {
@@ -27,8 +27,8 @@ func TestParseRequest(t *testing.T) {
 		types[r.TypeCode]++
 	}
 	for _, it := range catalogue(t).Items() {
-		if types[it.TypeCode] < 2 {
-			t.Errorf("%s has %d sample requests, want 2", it.Name, types[it.TypeCode])
+		if types[it.TypeCode] == 0 {
+			t.Errorf("%s has no sample request", it.Name)
 		}
 	}
 }

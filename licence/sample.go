@@ -145,6 +145,8 @@ func sampleText(schema map[string]any, label string, least, most int) string {
 		return "2026-01-01"
 	case schema["format"] == formatMinute:
 		return "2026-01-01T08:00"
+	case schema["format"] == formatPortrait:
+		return "AAAA" // a photograph for the request alone: a preview draws none
 	case pattern != "":
 		parsed, err := syntax.Parse(pattern, syntax.Perl)
 		if err != nil {

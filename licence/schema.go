@@ -34,6 +34,9 @@ func (it *CatalogueItem) compileSchema(doc any, b []byte) (err error) {
 	}
 	it.labels, it.columns, it.masks = map[string]string{}, map[string][]string{}, map[string]mask{}
 	it.properties, _ = root["properties"].(map[string]any)
+	if err := checkPortraitField(it.properties); err != nil {
+		return err
+	}
 	for name, v := range it.properties {
 		property, _ := v.(map[string]any)
 		title, _ := property["title"].(string)
@@ -66,6 +69,7 @@ func compile(b []byte) (*jsonschema.Schema, error) {
 	c.UseLoader(noLoader{})
 	c.AssertFormat()
 	c.RegisterFormat(&jsonschema.Format{Name: formatMinute, Validate: checkMinute})
+	c.RegisterFormat(&jsonschema.Format{Name: formatPortrait, Validate: checkPortrait})
 	if err := c.AddResource(here, doc); err != nil {
 		return nil, err
 	}
@@ -127,6 +131,12 @@ func checkSchema(at string, v any) error {
 	switch schema["type"] {
 	case "integer", "boolean":
 	case "string":
+		if schema["format"] == formatPortrait {
+			if strings.Count(at, ".") != 1 {
+				return fmt.Errorf("%s: a portrait must be a field of its own", at)
+			}
+			return nil
+		}
 		if !fixed && schema["format"] != "date" && schema["format"] != formatMinute && !limited("maxLength", 2000) {
 			return fmt.Errorf("%s: a text without a maxLength of at most 2000", at)
 		}
@@ -244,8 +254,11 @@ func schemaFault(k jsonschema.ErrorKind) (code, detail string) {
 	case *kind.Pattern:
 		return CodeBadFormat, "does not match the pattern " + k.Want
 	case *kind.Format:
-		if k.Want == formatMinute {
+		switch k.Want {
+		case formatMinute:
 			return CodeBadFormat, "is not a time that exists, written YYYY-MM-DDThh:mm"
+		case formatPortrait:
+			return CodeBadFormat, "is not a photograph in base64"
 		}
 		return CodeBadFormat, "is not a date that exists, written YYYY-MM-DD"
 	case *kind.Enum:

@@ -60,7 +60,7 @@ func (it *CatalogueItem) ParseVersionRequest(op Operation, body []byte, old *Lic
 		return VersionRequest{}, err
 	}
 	var f faults
-	doc, ok := parseJSON(body, &f)
+	doc, ok := parseJSONUpTo(MaxRequest, body, &f)
 	if !ok {
 		return VersionRequest{}, f.err()
 	}
@@ -81,6 +81,8 @@ func (it *CatalogueItem) ParseVersionRequest(op Operation, body []byte, old *Lic
 			f.add("expires_on", CodeMissing, "is required: the new last day")
 		}
 	}
+	kept, _ := old.Fields[it.Portrait()].(string)
+	it.takePhoto(&f, &q.Request, kept)
 	q.Request.check(&f, today)
 	it.checkOwn(&f, q.Request)
 	if op == OpRenew {

@@ -89,6 +89,8 @@ func (f field) form() string {
 		return fmt.Sprintf("integer %d to %d", *f.Minimum, *f.Maximum)
 	case len(f.Enum) > 0:
 		return strings.Join(f.Enum, " or ")
+	case f.Format == "portrait":
+		return "photograph, JPEG or PNG in base64 ([portraits](layouts.md#portraits))"
 	case f.Format == "date":
 		return "date"
 	case f.Format == "local-minute":

@@ -49,7 +49,7 @@ func groups() []group {
 		{"authority", "another body's genuine seal", authorityCases(), false},
 		{"certificate", "certificate tricks", append(certificateCases(), revocationCases()...), false},
 		{"time", "time tricks", append(timeCases(), strippedCases()...), false},
-		{"data", "attached data and QR message", dataCases(), false},
+		{"data", "attached data and QR message", append(dataCases(), portraitCases()...), false},
 		{"qr", "QR code alone", qrCases(), false},
 		{"several", "several signatures, one of them wrong", severalCases(), false},
 		{"co-seals", "seals of several authorities, not those that the data name", coSealCases(), false},

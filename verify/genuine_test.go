@@ -29,6 +29,10 @@ func genuineCases() []fileCase {
 		passes("hexadecimal title", "", page(func(d *pdf.Document) { d.Title = "<30820102>" })),
 		passes("title with parentheses", "", page(func(d *pdf.Document) { d.Title = `\((\` })),
 		passes("several pages", "", page(func(d *pdf.Document) { d.Pages = append(d.Pages, []byte("0 0 5 5 re f\n"), nil) })),
+		passes("portrait", "named, attached and drawn", fileCase{set: withPortrait(true, portrait, portrait)}),
+		passes("duplicate", "pages of another size behind the sealed one", page(func(d *pdf.Document) {
+			d.More = []pdf.Part{{Width: 420, Height: 297.5, Backdrop: pdf.Deflate([]byte("q Q\n")), Pages: [][]byte{[]byte("0 0 5 5 re f\n"), nil}}}
+		})),
 		passes("long page", "", page(func(d *pdf.Document) { d.Pages[0] = bytes.Repeat([]byte("0 0 5 5 re f\n"), 5000) })),
 		passes("page as wide as a banner", "", page(func(d *pdf.Document) { d.Width, d.Height = 2000.125, 500 })),
 		passes("metadata", "", page(func(d *pdf.Document) {

@@ -9,7 +9,7 @@ import (
 	"elicence/licence"
 )
 
-// The files attached to every licence file, and no others.
+// The files attached to every licence file, and no others but a portrait.
 const (
 	attachedData      = "licence.json"     // the licence data
 	attachedPinyin    = licence.PinyinFile // the same under other names
@@ -23,7 +23,11 @@ const (
 func (s *session) checkAttachedData() {
 	files := s.file.Attachments
 	data, message := files[attachedData], files[attachedQR]
-	if len(files) != attachedFileCount || data == nil || message == nil || files[attachedQRSigner] == nil || files[attachedPinyin] == nil {
+	count := attachedFileCount
+	if files[attachedPortrait] != nil {
+		count++
+	}
+	if len(files) != count || data == nil || message == nil || files[attachedQRSigner] == nil || files[attachedPinyin] == nil {
 		s.set(CheckAttachedData, "attachments_wrong", fmt.Sprintf("%d attached files; want %s, %s, %s, %s",
 			len(files), attachedData, attachedPinyin, attachedQR, attachedQRSigner))
 		return
@@ -35,6 +39,10 @@ func (s *session) checkAttachedData() {
 	}
 	if s.licence, err = licence.ParseData(data); err != nil {
 		s.set(CheckAttachedData, "licence_malformed", err.Error())
+		return
+	}
+	if code, evidence := s.portraitFault(); code != "" {
+		s.set(CheckAttachedData, code, evidence)
 		return
 	}
 	if s.qr != nil {

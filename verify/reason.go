@@ -214,6 +214,14 @@ func dataReason(code string) (r reason, ok bool) {
 		r = failed(HashFailure, "二维码属于另一份证照，与文件所附数据对不上。"+askZH, "The QR code belongs to other data than the file carries. "+askEN)
 	case "pinyin_differs":
 		r = failed(SigConstraintsFailure, "文件所附的两份证照数据互相矛盾。"+askZH, "The two forms of the licence data in the file contradict each other. "+askEN)
+	case "portrait_unnamed":
+		r = failed(FormatFailure, "文件里有照片，证照数据却没有写明。"+askZH, "The file has a portrait that the licence data does not name. "+askEN)
+	case "portrait_missing":
+		r = failed(FormatFailure, "证照数据写明了照片，文件里却缺少。"+downloadZH, "The portrait that the licence data names is missing from the file. "+downloadEN)
+	case "portrait_differs":
+		r = failed(HashFailure, "文件所附的照片被换过，不是证照数据写明的那张。"+askZH, "The attached portrait is not the one that the licence data names. "+askEN)
+	case "portrait_drawn_differs":
+		r = failed(HashFailure, "版面上的照片与文件所附的照片不同。"+askZH, "The portrait that is seen is not the attached one. "+askEN)
 	case "qr_data_differ":
 		r = failed(SigConstraintsFailure, "二维码里的内容与文件所附的证照数据不同。"+askZH, "What the QR code says differs from the attached licence data. "+askEN)
 	}

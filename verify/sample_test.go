@@ -138,7 +138,7 @@ func (r *recipe) render(t testing.TB) []byte {
 	t.Helper()
 	files := r.attachments(t)
 	d := pdf.Document{Width: 595, Height: 842, Title: "Licence " + r.licence.Number, CreatedAt: sealedAt, Pages: [][]byte{[]byte("0 0 9 9 re f\n")}}
-	for _, name := range []string{"licence.json", "metadata-pinyin.json", "qr.cbor", "qr-signer.cer", "extra.txt"} {
+	for _, name := range []string{"licence.json", "metadata-pinyin.json", "qr.cbor", "qr-signer.cer", "portrait.jpg", "extra.txt"} {
 		if data, found := files[name]; found {
 			d.Attachments = append(d.Attachments, pdf.Attachment{Name: name, Data: data})
 		}

@@ -243,7 +243,7 @@ func fileParts(p *verify.Parts) (list []part) {
 	if p.SignedBytes != nil {
 		list = append(list, part{"bytes.bin", p.SignedBytes})
 	}
-	for _, name := range []string{"licence.json", "metadata-pinyin.json", "qr.cbor", "report.json"} {
+	for _, name := range []string{"licence.json", "metadata-pinyin.json", "qr.cbor", "portrait.jpg", "report.json"} {
 		if data, found := p.Attachments[name]; found {
 			list = append(list, part{name, data})
 		}

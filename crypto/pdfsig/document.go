@@ -15,11 +15,12 @@ type document struct {
 	root     int          // object number of the catalogue
 	info     int          // object number of the information dictionary
 	tree     int          // object number of the page tree
-	box      [4]float64   // of every page
+	box      [4]float64   // of every page that has none of its own
 	pages    []int        // object numbers in page order
 	contents [][2]*object // of each page: backdrop, content
 	attached map[string][]byte
-	decoded  int // bytes decoded so far, against MaxDecoded
+	portrait []byte // the image's data; nil: none
+	decoded  int    // bytes decoded so far, against MaxDecoded
 }
 
 // newDocument indexes the objects of one or more revisions. The objects of the
@@ -147,7 +148,7 @@ func (d *document) checkReached() error {
 	return nil
 }
 
-// walkPages reads the page tree, which has one level and one size of page.
+// walkPages reads the page tree, which has one level.
 func (d *document) walkPages(ref value, signed int) error {
 	tree, err := d.once(ref, "the page tree", false, pageTreeShape)
 	if err != nil {
@@ -169,13 +170,29 @@ func (d *document) walkPages(ref value, signed int) error {
 	return nil
 }
 
-// walkPage reads a page: the backdrop that all pages share, then its own content.
-func (d *document) walkPage(ref value, signed int) error {
-	entries := pageShape
-	if signed != 0 && ref.int() == int64(signed) {
-		entries = signedPageShape
+// pageObject reads a page's dictionary. One that is not signed may have a size of its own.
+func (d *document) pageObject(ref value, signed int) (*object, error) {
+	page, first, err := d.visit(ref, "a page", false)
+	switch {
+	case err != nil:
+		return nil, err
+	case !first:
+		return nil, malformed(CodeObject, ref.start, "object %d is a page twice", page.number)
+	case signed != 0 && ref.int() == int64(signed):
+		return page, page.body.conform(signedPageShape)
+	case !page.body.has("MediaBox"):
+		return page, page.body.conform(pageShape)
 	}
-	page, err := d.once(ref, "a page", false, entries)
+	if err := page.body.conform(sizedPageShape); err != nil {
+		return nil, err
+	}
+	_, err = rectangle(page.body.entry("MediaBox"))
+	return page, err
+}
+
+// walkPage reads a page: a backdrop that it shares with others, then its own content.
+func (d *document) walkPage(ref value, signed int) error {
+	page, err := d.pageObject(ref, signed)
 	if err != nil {
 		return err
 	}

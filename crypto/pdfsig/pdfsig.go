@@ -134,6 +134,8 @@ type File struct {
 	Pages int
 	// Attachments holds the embedded files by file name.
 	Attachments map[string][]byte
+	// Portrait is the one image that pages may show, a JPEG; nil when there is none.
+	Portrait []byte
 
 	bytes    []byte
 	contents [][2]*object // of each page: backdrop, content
@@ -200,8 +202,14 @@ func (f *File) PageContent(page int) ([]byte, error) {
 	return inflate(f.contents[page-1][1], 0, MaxStream)
 }
 
-// Backdrop returns what all pages begin with, as it is encoded in the file.
-func (f *File) Backdrop() []byte { return f.contents[0][0].data }
+// Backdrop returns what a page, counted from 1, begins with, as it is encoded in the file;
+// nil when there is no such page.
+func (f *File) Backdrop(page int) []byte {
+	if page < 1 || page > f.Pages {
+		return nil
+	}
+	return f.contents[page-1][0].data
+}
 
 // digest returns the SM3 digest of two ranges.
 func digest(first, second []byte) (sum [32]byte) {

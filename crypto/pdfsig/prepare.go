@@ -232,6 +232,9 @@ func (u *update) readBase(base []byte, r *revision, page int) error {
 	if page < 1 || page > len(d.pages) {
 		return fmt.Errorf("pdfsig: page %d of %d", page, len(d.pages))
 	}
+	if d.objects[d.pages[page-1]].body.has("MediaBox") {
+		return fmt.Errorf("pdfsig: page %d has a size of its own: seals stand on pages of the common size", page)
+	}
 	for _, f := range append([]field{u.field}, u.waiting...) {
 		if f.seen() && !within(f.rect(), d.box) {
 			return fmt.Errorf("pdfsig: seal at %v is not on page %d, which is %v", f.rect(), page, d.box)

@@ -47,6 +47,7 @@ var (
 	signedCatalogueShape = shapeOf(catalogueShape, need(kindReference, "AcroForm"), need(kindDictionary, "Perms"))
 	pageTreeShape        = shapeOf(is("Type", "Pages"), need(kindArray, "Kids", "MediaBox"), need(kindInteger, "Count"))
 	pageShape            = shapeOf(is("Type", "Page"), need(kindReference, "Parent", "Resources"), need(kindArray, "Contents"))
+	sizedPageShape       = shapeOf(pageShape, need(kindArray, "MediaBox"))
 	signedPageShape      = shapeOf(pageShape, need(kindArray, "Annots"))
 	streamShape          = shapeOf(need(kindInteger, "Length"), is("Filter", "FlateDecode"))
 	metadataShape        = shapeOf(is("Type", "Metadata"), is("Subtype", "XML"), need(kindInteger, "Length"))
@@ -68,9 +69,12 @@ var (
 	bookmarkShape = shapeOf(need(kindString, "Title"), need(kindReference, "Parent"), need(kindArray, "Dest"), may(kindReference, "Prev", "Next"))
 )
 
-// Resources of the pages: one font and nothing else.
+// Resources of the pages: one font, one image at most, and nothing else.
 var (
-	resourcesShape      = need(kindDictionary, "Font")
+	resourcesShape = shapeOf(need(kindDictionary, "Font"), may(kindDictionary, "XObject"))
+	imagesShape    = need(kindReference, "P1")
+	imageShape     = shapeOf(is("Type", "XObject"), is("Subtype", "Image"), is("ColorSpace", "DeviceRGB"), is("Filter", "DCTDecode"),
+		need(kindInteger, "Width", "Height", "BitsPerComponent", "Length"))
 	fontsShape          = need(kindReference, "F1")
 	compositeFontShape  = shapeOf(is("Type", "Font"), is("Subtype", "Type0"), is("Encoding", "Identity-H"), need(kindName, "BaseFont"), need(kindArray, "DescendantFonts"), need(kindReference, "ToUnicode"))
 	descendantFontShape = shapeOf(is("Type", "Font"), is("Subtype", "CIDFontType2"), is("CIDToGIDMap", "Identity"), need(kindName, "BaseFont"),

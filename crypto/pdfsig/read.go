@@ -29,7 +29,7 @@ func Read(file []byte) (*File, error) {
 	if n := len(s.waiting); n > 0 {
 		return nil, malformed(CodeField, len(file), "%d fields still wait for their signatures", n)
 	}
-	return &File{Signatures: s.containers, Pages: len(d.pages), Attachments: d.attached, bytes: file, contents: d.contents}, nil
+	return &File{Signatures: s.containers, Pages: len(d.pages), Attachments: d.attached, Portrait: d.portrait, bytes: file, contents: d.contents}, nil
 }
 
 // signatures is what the signature revisions of a file say.

@@ -1,9 +1,9 @@
 package pdfsig
 
 // walkResources reads the one resource dictionary that all pages share: a TrueType
-// subset as a composite font (9.7). There are no external objects in it: what the
-// pages show stands in their content streams, and the one form XObject of a file
-// is the appearance of the seal.
+// subset as a composite font (9.7), and at most one image, the portrait of the holder
+// (8.9.5). Everything else that the pages show stands in their content streams, and the
+// one form XObject of a file is the appearance of the seal.
 func (d *document) walkResources(ref value) error {
 	o, first, err := d.visit(ref, "the resources", false)
 	if err != nil || !first {
@@ -11,6 +11,16 @@ func (d *document) walkResources(ref value) error {
 	}
 	if err := o.body.conform(resourcesShape); err != nil {
 		return err
+	}
+	if images := o.body.entry("XObject"); images.kind != kindNone {
+		if err := images.conform(imagesShape); err != nil {
+			return err
+		}
+		image, err := d.once(images.entry("P1"), "the portrait", true, imageShape)
+		if err != nil {
+			return err
+		}
+		d.portrait = image.data
 	}
 	fonts := o.body.entry("Font")
 	if err := fonts.conform(fontsShape); err != nil {

@@ -70,9 +70,12 @@ func (e *edition) check(seals map[string]*SealKey) error {
 	if places := len(e.layout.CoSealPlacements()); places != len(e.item.CoSeals) {
 		return fmt.Errorf("catalogue item %s (%s): layout %q has %d places for %d co-seals", e.item.TypeCode, e.item.Name, e.layout.Name, places, len(e.item.CoSeals))
 	}
+	if shown, has := e.layout.Portrait(), e.item.Portrait(); shown != has {
+		return fmt.Errorf("catalogue item %s (%s): layout %q shows the portrait of field %q, the type has it in %q", e.item.TypeCode, e.item.Name, e.layout.Name, shown, has)
+	}
 	for code, key := range seals {
-		if key != nil && key.Picture == nil && e.layout.RidingSeal() {
-			return fmt.Errorf("catalogue item %s (%s): the seal of %s has no picture to ride on several pages", e.item.TypeCode, e.item.Name, code)
+		if key != nil && key.Picture == nil && e.layout.DrawsSeal() {
+			return fmt.Errorf("catalogue item %s (%s): the seal of %s has no picture to ride on several pages or stand in a duplicate", e.item.TypeCode, e.item.Name, code)
 		}
 	}
 	return nil

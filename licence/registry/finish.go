@@ -102,15 +102,19 @@ func (r *Registry) draw(ctx context.Context, s *sealing) (err error) {
 	if err != nil {
 		return err
 	}
-	s.out, err = s.by.layout.Render(r.cfg.Fonts, render.Input{
-		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.own().key.Picture,
+	in := render.Input{
+		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, SealPicture: s.own().key.Picture,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
 			{Name: licence.PinyinFile, Description: "Metadata in pinyin initials", Data: pinyin},
 			{Name: "qr.cbor", Description: "Signed QR message", Data: message},
 			{Name: attachedQRSigner, Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
 		},
-	})
+	}
+	if err := r.addPortrait(ctx, s, &in); err != nil {
+		return err
+	}
+	s.out, err = s.by.layout.Render(r.cfg.Fonts, in)
 	return err
 }
 
@@ -149,19 +153,33 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 	if err := s.checkDigests(f); err != nil {
 		return err
 	}
-	if !s.by.layout.Drew(f.Backdrop()) {
+	for i, box := range append([]render.QRBox{s.out.QR}, s.out.Duplicates...) {
+		if err := s.checkSymbol(s.by.layout, f, i, box); err != nil {
+			return err
+		}
+	}
+	if !bytes.Equal(f.Attachments["licence.json"], s.rec.Data) {
+		return errors.New("the attached data are not what was reserved")
+	}
+	return nil
+}
+
+// checkSymbol decodes the QR symbol that is drawn in the licence, or in its duplicate
+// of a number from 1.
+func (s *sealing) checkSymbol(layout *render.Layout, f *pdfsig.File, duplicate int, box render.QRBox) error {
+	if !layout.Drew(duplicate, f.Backdrop(box.Page)) {
 		return errors.New("the page does not begin with the layout's backdrop")
 	}
-	content, err := f.PageContent(s.out.QR.Page)
+	content, err := f.PageContent(box.Page)
 	if err != nil {
 		return err
 	}
-	drawn, err := render.DecodeQR(content, s.out.QR)
+	drawn, err := render.DecodeQR(content, box)
 	if err != nil {
 		return fmt.Errorf("decoding the drawn QR symbol: %w", err)
 	}
-	if drawn != s.qr.String() || !bytes.Equal(f.Attachments["licence.json"], s.rec.Data) {
-		return errors.New("the drawn QR symbol or the attached data are not what was reserved")
+	if drawn != s.qr.String() {
+		return errors.New("the drawn QR symbol is not what was signed")
 	}
 	return nil
 }

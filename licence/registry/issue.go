@@ -37,6 +37,8 @@ type asked struct {
 	use Use
 	// item says that it is an item of a batch.
 	item bool
+	// portrait is what was made of the request's photograph; nil when it has none.
+	portrait []byte
 	// op makes a new version of the licence id; empty for a new licence.
 	op licence.Operation
 	id licence.Identifier
@@ -84,6 +86,9 @@ func (r *Registry) carryOut(ctx context.Context, c Caller, attempt *access, a *a
 	}
 	receipt, err := r.gate(ctx, c, attempt)
 	if err != nil {
+		return Issued{}, receipt, err
+	}
+	if err := r.storePortrait(ctx, a); err != nil {
 		return Issued{}, receipt, err
 	}
 	claim, rec, err := r.reserve(ctx, c, *a)
@@ -135,6 +140,9 @@ func (r *Registry) checkMakeable(ctx context.Context, c Caller, a *asked) (err e
 		if err := r.cfg.PAdES.usable(r.now()); err != nil {
 			return err
 		}
+	}
+	if err := r.makePortrait(a.by.item, a); err != nil {
+		return err
 	}
 	return r.checkDrawable(a)
 }

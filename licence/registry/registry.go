@@ -5,8 +5,9 @@
 //
 //  1. authorise the caller; check the request against the catalogue item, every
 //     character against the fonts and every text against its box, and whether
-//     the seal and its certificates can be used now; log the attempt, allowed or
-//     not. Nothing is reserved yet.
+//     the seal and its certificates can be used now; make the portrait of a
+//     photograph; log the attempt, allowed or not, and store the portrait. Nothing
+//     is reserved yet.
 //  2. one transaction: identifier and number reserved, licence pending,
 //     idempotency key bound, digest of the licence data, log entry "reserved",
 //     which permits the QR signature.
@@ -157,7 +158,7 @@ type Registry struct {
 
 // New returns a Registry over c. It is an error when a catalogue item names a
 // layout that there is none of, or one without a place for each of its co-seals, or
-// one with riding seals while a seal has no picture: a request must never be the
+// one that draws the seal while a seal has no picture: a request must never be the
 // first to find out.
 func New(c Config) (*Registry, error) {
 	r := &Registry{cfg: c}

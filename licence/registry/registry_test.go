@@ -78,7 +78,11 @@ func must(t testing.TB, err error) {
 // sample reads a sample request and its type.
 func sample(t testing.TB, name string) (body []byte, caller registry.Caller) {
 	t.Helper()
-	body, err := requests.Files.ReadFile(name)
+	files := requests.Files
+	if strings.HasPrefix(name, "types/") {
+		files = requests.Types
+	}
+	body, err := files.ReadFile(name)
 	must(t, err)
 	doc, err := licence.ParseJSON(body)
 	must(t, err)
@@ -135,6 +139,9 @@ func TestIssueEverySample(t *testing.T) {
 	s := open(t)
 	names, err := fs.Glob(requests.Files, "*.json")
 	must(t, err)
+	types, err := fs.Glob(requests.Types, "types/*.json")
+	must(t, err)
+	names = append(names, types...)
 	seen := map[string]bool{}
 	for _, name := range names {
 		from := size(t, s)
@@ -156,7 +163,7 @@ func TestIssueEverySample(t *testing.T) {
 		must(t, err)
 		passes(t, s, file)
 	}
-	if len(names) < 10 {
+	if len(names) < 20 {
 		t.Errorf("only %d sample requests", len(names))
 	}
 }

@@ -27,7 +27,7 @@ func (r *Reporter) check(seals map[string]*SealKey) error {
 	if r == nil {
 		return nil
 	}
-	if key := seals[r.Authority.Code]; key != nil && key.Picture == nil && r.Layout.RidingSeal() {
+	if key := seals[r.Authority.Code]; key != nil && key.Picture == nil && r.Layout.DrawsSeal() {
 		return fmt.Errorf("the seal of %s has no picture to ride on the pages of reports", r.Authority.Name)
 	}
 	return nil
@@ -118,7 +118,7 @@ func (r *Registry) drawReport(ctx context.Context, s *reporting, q ReportRequest
 	s.sealedAt = r.now().Truncate(time.Second)
 	s.out, err = who.Layout.RenderReport(r.cfg.Fonts, render.Report{
 		Title: "电子证照核验报告", Number: s.number, Authority: who.Authority, Day: r.today(),
-		Fields: r.legible(q.Fields).(map[string]any), QR: s.qr, CreatedAt: s.sealedAt, RidingSeal: s.key.Picture,
+		Fields: r.legible(q.Fields).(map[string]any), QR: s.qr, CreatedAt: s.sealedAt, SealPicture: s.key.Picture,
 		Attachments: []render.Attachment{{Name: ReportFile, Description: "Verification report", Data: q.Data}},
 	})
 	if err != nil {

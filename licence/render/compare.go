@@ -67,29 +67,38 @@ func sortedKeys(a, b map[string]shown) (keys []string) {
 // show draws a licence's elements, by their text with references, and counts its pages. A
 // table stands there by its columns.
 func (l *Layout) show(fonts *Fonts, lic *licence.Licence) (map[string]shown, int, error) {
-	plans, err := l.lay(fonts, lic)
+	sections, err := l.lay(fonts, lic)
 	if err != nil {
 		return nil, 0, err
 	}
-	all := map[string]shown{}
-	p := &placer{Layout: l, fonts: fonts, values: values{lic: lic, pages: len(plans)}}
-	for i, s := range l.pages {
-		p.values.page = i + 1
-		for _, e := range s.elements {
-			switch e.Kind {
-			case "text":
-				pieces, empty := expand(e.parts, p.values.resolve, "")
-				if empty {
-					pieces = []piece{{"", e.Blank}}
-				}
-				size, lines := p.fit(e.style, joined(pieces), e.W, e.H, e.Lines)
-				all[named(all, e.Text)] = shown{joined(pieces), size, len(lines)}
-			case "table":
-				all[named(all, e.columns())] = shown{lines: len(list(p.values.resolve(e.List)))}
+	all, pages := map[string]shown{}, 0
+	p := &placer{styles: l.styles, fonts: fonts, values: values{lic: lic}}
+	for _, s := range sections {
+		p.section, p.values.pages = s.section, len(s.plans)
+		for i, sheet := range s.pages {
+			p.values.page = i + 1
+			p.show(sheet, all)
+		}
+		pages += len(s.plans)
+	}
+	return all, pages, p.err
+}
+
+// show adds the elements of a sheet to all.
+func (p *placer) show(s sheet, all map[string]shown) {
+	for _, e := range s.elements {
+		switch e.Kind {
+		case "text":
+			pieces, empty := expand(e.parts, p.values.resolve, "")
+			if empty {
+				pieces = []piece{{"", e.Blank}}
 			}
+			size, lines := p.fit(e.style, joined(pieces), e.W, e.H, e.Lines)
+			all[named(all, e.Text)] = shown{joined(pieces), size, len(lines)}
+		case "table":
+			all[named(all, e.columns())] = shown{lines: len(list(p.values.resolve(e.List)))}
 		}
 	}
-	return all, len(plans), p.err
 }
 
 // named is a name for an element that no other has yet.

@@ -14,6 +14,8 @@ type drawer struct {
 	cut    *typeface.Cut
 	height float64 // of the page, mm
 	buf    []byte
+	// preview draws an even ground for a portrait, which a preview has none of.
+	preview bool
 
 	// What is set on the page, so that it is said once.
 	size, spacing float64
@@ -32,7 +34,25 @@ func (d *drawer) font() (pdf.Font, error) {
 
 func (d *drawer) printf(format string, args ...any) { d.buf = fmt.Appendf(d.buf, format, args...) }
 
-// page draws one placed page: lines and boxes, then text.
+// section draws the pages of one section into a part of the file; over is called on each,
+// with its number in the section, for what lies over it.
+func (d *drawer) section(out *pdf.Part, s laid, over func(page, pages int) error) error {
+	d.height = s.page.H
+	*out = pdf.Part{Width: s.page.W * pt, Height: s.page.H * pt, Backdrop: s.backdrop}
+	for i := range s.plans {
+		d.buf = nil
+		if err := d.page(&s.plans[i]); err != nil {
+			return err
+		}
+		if err := over(i+1, len(s.plans)); err != nil {
+			return err
+		}
+		out.Pages = append(out.Pages, d.buf)
+	}
+	return nil
+}
+
+// page draws one placed page: lines, boxes and portraits, then text.
 func (d *drawer) page(p *plan) error {
 	for _, e := range p.boxes {
 		d.box(e)
@@ -48,7 +68,10 @@ func (d *drawer) page(p *plan) error {
 	return nil
 }
 
-// box draws a line or a box.
+// portraitGround stands for a portrait in a preview.
+const portraitGround = "#d8dde3"
+
+// box draws a line, a box or a portrait.
 func (d *drawer) box(e element) {
 	x, y, w, h := e.X*pt, (d.height-e.Y)*pt, e.W*pt, -e.H*pt
 	stroke := e.Stroke
@@ -56,6 +79,10 @@ func (d *drawer) box(e element) {
 		stroke = 0.25
 	}
 	switch {
+	case e.Kind == "portrait" && d.preview:
+		d.printf("q %s rg %.2f %.2f %.2f %.2f re f Q\n", rgb(portraitGround), x, y, w, h)
+	case e.Kind == "portrait":
+		d.printf("q %.2f 0 0 %.2f %.2f %.2f cm /%s Do Q\n", w, -h, x, y+h, pdf.PortraitName)
 	case e.Kind == "line":
 		d.printf("q %s RG %.2f w %.2f %.2f m %.2f %.2f l S Q\n", rgb(e.Colour), stroke*pt, x, y, x+w, y+h)
 	case e.Fill != "":

@@ -18,11 +18,13 @@ func ParseLayout(file string, data []byte) (*Layout, error) { return parseLayout
 // CheckFields reports the first reference to a field that the type does not have, with
 // file and line.
 func (l *Layout) CheckFields(file string, has Fields) error {
-	sheets := l.pages
-	if l.more != nil {
-		sheets = append(sheets[:len(sheets):len(sheets)], *l.more)
+	var sheets []sheet
+	for _, s := range l.sections() {
+		if sheets = append(sheets, s.pages...); s.more != nil {
+			sheets = append(sheets, *s.more)
+		}
 	}
-	p := &parser{file: file, Layout: l}
+	p := &parser{file: file}
 	for _, s := range sheets {
 		for _, e := range s.elements {
 			for _, part := range e.parts {

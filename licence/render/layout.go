@@ -14,19 +14,32 @@ type Layout struct {
 	// Name is the folder the layout was read from.
 	Name string
 
+	styles     map[string]style
+	section               // the licence itself (正本), whose page the seals stand on
+	duplicates []*section // further forms of the same licence behind it (副本)
+	portrait   string     // the type's own field that a portrait shows; empty: none
+}
+
+// section is one of the forms that a licence has on paper: pages of one size, with a
+// symbol and a place for the seal of their own.
+type section struct {
 	page   size
 	ground ground
 	frame  frame
-	styles map[string]style
 	pages  []sheet
 	more   *sheet // repeated while a list is not at its end
 	qr     placed
 	seal   sealPlace
-	// coSeals are the places of the co-seals, on the seal's page.
+	// coSeals are the places of the co-seals, on the seal's page; a duplicate has none.
 	coSeals []circle
-	riding  bool // slices of the seal across the right edges of all pages (骑缝章)
+	riding  bool // slices of the seal across the right edges of all its pages (骑缝章)
 
 	backdrop pdf.Stream // operators for ground and frame, the same on every page
+}
+
+// sections are the licence itself and its duplicates.
+func (l *Layout) sections() []*section {
+	return append([]*section{&l.section}, l.duplicates...)
 }
 
 // size is a page's width and height.
@@ -74,7 +87,7 @@ type sheet struct {
 
 // element is one thing on a page.
 type element struct {
-	Kind  string  `json:"kind"` // text, line, box or table
+	Kind  string  `json:"kind"` // text, line, box, table or portrait
 	X     float64 `json:"x"`
 	Y     float64 `json:"y"`
 	W     float64 `json:"w"`
@@ -88,6 +101,8 @@ type element struct {
 
 	Fill   string  `json:"fill"`   // of a box
 	Stroke float64 `json:"stroke"` // line width in mm
+
+	Field string `json:"field"` // whose portrait is shown, "fields.…"
 
 	List    string   `json:"list"` // the field a table shows, "fields.…"
 	Columns []column `json:"columns"`

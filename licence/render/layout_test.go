@@ -38,6 +38,9 @@ const small = `{
 }
 `
 
+// copied is the layout as a duplicate of itself, without its styles.
+var copied = small[:strings.Index(small, `  "styles"`)] + small[strings.Index(small, `  "pages"`):len(small)-1]
+
 // TestLayoutErrors spoils the layout in one place each and wants the file, the
 // line and the reason.
 func TestLayoutErrors(t *testing.T) {
@@ -96,6 +99,27 @@ func TestLayoutErrors(t *testing.T) {
 			"\"seal\": {\"page\": 1, \"x\": 160, \"y\": 100, \"diameter\": 42},\n\"riding_seal\": true}", 12, "several pages"},
 		{"riding seal on a low page", small[strings.Index(small, `  "page"`):], strings.NewReplacer(`"height": 148`, `"height": 58`, `"w": 100, "h": 100}`, `"w": 90, "h": 30}`, `"h": 40, "list"`, `"h": 10, "list"`,
 			`"x": 150, "y": 20,`, `"x": 125, "y": 5,`, `"x": 160, "y": 100, "diameter": 42}`, `"x": 100, "y": 29, "diameter": 30}, "riding_seal": true`).Replace(small[strings.Index(small, `  "page"`):]), 18, "too small for a riding seal"},
+		{"portrait of no field", `{"kind": "text", "x": 20`, `{"kind": "portrait", "field": "holder.name", "x": 20`, 10, "must be a field"},
+		{"portrait without a field", `{"kind": "text", "x": 20`, `{"kind": "portrait", "x": 20`, 10, "must be a field"},
+		{"stretched portrait", `{"kind": "text", "x": 20, "y": 20, "w": 100, "h": 10, "text": "{holder.name}"}`,
+			`{"kind": "portrait", "field": "fields.photo", "x": 20, "y": 20, "w": 30, "h": 32}`, 10, "as 358 to 441"},
+		{"tiny portrait", `{"kind": "text", "x": 20, "y": 20, "w": 100, "h": 10, "text": "{holder.name}"}`,
+			`{"kind": "portrait", "field": "fields.photo", "x": 20, "y": 20, "w": 12.99, "h": 16}`, 10, "20 mm high"},
+		{"portrait on the symbol", `{"kind": "text", "x": 20, "y": 20, "w": 100, "h": 10, "text": "{holder.name}"}`,
+			`{"kind": "portrait", "field": "fields.photo", "x": 150, "y": 40, "w": 25.98, "h": 32}`, 10, "QR symbol"},
+		{"portraits of two fields", `{"kind": "text", "x": 20, "y": 20, "w": 100, "h": 10, "text": "{holder.name}"},`,
+			`{"kind": "portrait", "field": "fields.photo", "x": 20, "y": 20, "w": 25.98, "h": 32},` + "\n" + `{"kind": "portrait", "field": "fields.face", "x": 60, "y": 20, "w": 25.98, "h": 32},`, 11, "one field"},
+		{"duplicate without pages", `"diameter": 42}`, `"diameter": 42}, "duplicates": [{}]`, 18, "50 to 1200 mm"},
+		{"duplicate of two kinds", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + copied + `]}` + "\n{", 34, "more than one JSON value"},
+		{"duplicate with styles of its own", `"diameter": 42}`, `"diameter": 42}, "duplicates": [{"styles": {}}]`, 18, `unknown field "styles"`},
+		{"duplicate's text outside the page", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Replace(copied, `"x": 20, "y": 20`, `"x": 190, "y": 20`, 1) + `]`, 24, "outside the page"},
+		{"duplicate's reference", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Replace(copied, `{holder.name}`, `{holder.salary}`, 1) + `]`, 24, "{holder.salary}"},
+		{"duplicate's colour", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Replace(copied, `"#eeeeee"`, `"grey"`, 1) + `]`, 20, "#rrggbb"},
+		{"duplicate's symbol", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Replace(copied, `"size": 30`, `"size": 20`, 1) + `]`, 31, "the symbol must be"},
+		{"duplicate's seal", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Replace(copied, `"diameter": 42`, `"diameter": 90`, 1) + `]`, 32, "30 to 60 mm"},
+		{"second duplicate's seal", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + copied + `, ` + strings.Replace(copied, `"diameter": 42`, `"diameter": 90`, 1) + `]`, 47, "30 to 60 mm"},
+		{"four duplicates", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Join([]string{copied, copied, copied, copied}, ", ") + `]`, 63, "at most 3"},
+		{"duplicates beside co-seals", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"x": 60, "y": 100, "diameter": 40}], "duplicates": [` + copied + `]`, 18, "none beside co_seals"},
 		{"no pages", small[strings.Index(small, `  "pages"`):strings.Index(small, `  "qr"`)], "  \"pages\": [],\n", 8, "needs a page"},
 	}
 	for _, c := range cases {
@@ -259,7 +283,8 @@ func TestLayoutNames(t *testing.T) {
 		}
 	}
 	slices.Sort(names)
-	want := "birth construction-qualification food-business joint-acceptance road-transport work-safety"
+	want := "birth business-licence construction-permit construction-qualification food-business joint-acceptance private-school public-hygiene " +
+		"real-estate road-transport special-operation tobacco-retail water-abstraction work-safety"
 	if got := strings.Join(names, " "); got != want {
 		t.Errorf("layouts %s, want %s", got, want)
 	}

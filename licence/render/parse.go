@@ -13,67 +13,115 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/render/pdf"
+	"elicence/licence/render/portrait"
 	"elicence/licence/render/qr"
 	"elicence/licence/render/sealpicture"
 	"elicence/licence/render/typeface"
 )
 
-// layoutFile is a layout as written.
+// layoutFile is a layout as written: the licence itself, and what goes for its
+// duplicates too.
 type layoutFile struct {
+	Styles map[string]style `json:"styles"`
+	sectionFile
+	CoSeals    []circle          `json:"co_seals"`
+	Duplicates []json.RawMessage `json:"duplicates"`
+}
+
+// sectionFile is one section of it.
+type sectionFile struct {
 	Page         size                `json:"page"`
 	Ground       ground              `json:"ground"`
 	Frame        frame               `json:"frame"`
-	Styles       map[string]style    `json:"styles"`
 	Pages        [][]json.RawMessage `json:"pages"`
 	Continuation []json.RawMessage   `json:"continuation"`
 	QR           placed              `json:"qr"`
 	Seal         sealPlace           `json:"seal"`
-	CoSeals      []circle            `json:"co_seals"`
 	RidingSeal   bool                `json:"riding_seal"`
 }
 
-// parser reads one layout file.
+// maxDuplicates bounds the duplicates: no licence is known that has two.
+const maxDuplicates = 3
+
+// parser reads one layout file, section by section.
 type parser struct {
-	file string
-	data []byte
-	at   int // where to look for the next element: raw messages are verbatim
-	*Layout
+	file     string
+	data     []byte
+	at       int // where to look for the next element
+	from     int // where the section's members are looked for
+	styles   map[string]style
+	portrait string // the field of the portraits read
+	*section        // being read
 }
 
 func parseLayout(file string, data []byte) (*Layout, error) {
-	p := &parser{file: file, data: data, Layout: &Layout{}}
+	l := &Layout{}
+	p := &parser{file: file, data: data, section: &l.section}
 	var in layoutFile
 	if err := p.decode(data, 0, &in); err != nil {
 		return nil, err
 	}
-	p.page, p.ground, p.frame, p.styles = in.Page, in.Ground, in.Frame, in.Styles
-	p.qr, p.seal, p.coSeals, p.riding = in.QR, in.Seal, in.CoSeals, in.RidingSeal
-	if err := p.checkGlobals(); err != nil {
+	p.styles, p.coSeals = in.Styles, in.CoSeals
+	if err := p.checkStyles(); err != nil {
 		return nil, err
+	}
+	if err := p.readSection(in.sectionFile); err != nil {
+		return nil, err
+	}
+	for _, raw := range in.Duplicates {
+		if err := p.readDuplicate(l, raw); err != nil {
+			return nil, err
+		}
+	}
+	l.styles, l.portrait = p.styles, p.portrait
+	return l, nil
+}
+
+// readDuplicate reads one of the duplicates.
+func (p *parser) readDuplicate(l *Layout, raw []byte) error {
+	p.section = &section{}
+	p.from = p.place(raw)
+	p.at = p.from
+	var in sectionFile
+	if err := p.decode(raw, p.from, &in); err != nil {
+		return err
+	}
+	if len(l.duplicates) == maxDuplicates || len(l.coSeals) > 0 {
+		return p.errorf(p.from, "a layout has at most %d duplicates, and none beside co_seals", maxDuplicates)
+	}
+	l.duplicates = append(l.duplicates, p.section)
+	return p.readSection(in)
+}
+
+// readSection takes over and checks what one section of the file says.
+func (p *parser) readSection(in sectionFile) error {
+	p.page, p.ground, p.frame, p.qr, p.seal, p.riding = in.Page, in.Ground, in.Frame, in.QR, in.Seal, in.RidingSeal
+	if err := p.checkGlobals(); err != nil {
+		return err
 	}
 	for _, raw := range in.Pages {
 		s, err := p.sheet(raw)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.pages = append(p.pages, s)
 	}
 	if in.Continuation != nil {
 		s, err := p.sheet(in.Continuation)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		p.more = &s
 	}
 	if err := p.checkPlaces(); err != nil {
-		return nil, err
+		return err
 	}
 	backdrop := p.drawBackdrop()
 	if err := qr.CheckBackdrop(backdrop); err != nil {
-		return nil, fmt.Errorf("backdrop: %w", err)
+		return fmt.Errorf("backdrop: %w", err)
 	}
 	p.backdrop = pdf.Deflate(backdrop)
-	return p.Layout, nil
+	return nil
 }
 
 // decode reads one JSON value that begins at offset of the file, refusing
@@ -115,16 +163,25 @@ func (p *parser) line(offset int) int {
 	return 1 + bytes.Count(p.data[:min(max(offset, 0), len(p.data))], []byte("\n"))
 }
 
-// key is the line of the first mention of a member, for errors about it.
-func (p *parser) key(name string) int {
-	return p.line(bytes.Index(p.data, []byte(strconv.Quote(name))))
+// place is where a raw message stands in the file: behind the one before, for they are
+// verbatim, or, as members come in any order, anywhere.
+func (p *parser) place(raw []byte) int {
+	at := bytes.Index(p.data[p.at:], raw)
+	if at < 0 {
+		p.at, at = 0, max(0, bytes.Index(p.data, raw))
+	}
+	at += p.at
+	p.at = at + len(raw)
+	return at
 }
 
-// checkGlobals checks everything but the elements.
-func (p *parser) checkGlobals() error {
-	if !within(p.page.W, 50, 1200) || !within(p.page.H, 50, 1200) {
-		return p.lineError(p.key("page"), "page must be 50 to 1200 mm wide and high")
-	}
+// key is the line of the section's first mention of a member, for errors about it.
+func (p *parser) key(name string) int {
+	return p.line(p.from + max(0, bytes.Index(p.data[p.from:], []byte(strconv.Quote(name)))))
+}
+
+// checkStyles completes the styles.
+func (p *parser) checkStyles() error {
 	d := p.styles["default"]
 	if d.Face == "" || d.Size == 0 || d.Min == 0 || d.Leading == 0 || d.Colour == "" || d.Align == "" || d.VAlign == "" {
 		return p.lineError(p.key("styles"), `style "default" must set face, size, min, leading, colour, align and valign`)
@@ -135,6 +192,14 @@ func (p *parser) checkGlobals() error {
 			return p.lineError(p.key(name), "style %q: %s", name, fault)
 		}
 		p.styles[name] = s
+	}
+	return nil
+}
+
+// checkGlobals checks everything of a section but the elements.
+func (p *parser) checkGlobals() error {
+	if !within(p.page.W, 50, 1200) || !within(p.page.H, 50, 1200) {
+		return p.lineError(p.key("page"), "page must be 50 to 1200 mm wide and high")
 	}
 	for key, colours := range map[string][]string{
 		"ground": {p.ground.Colour, p.ground.Waves, p.ground.Rose},
@@ -184,8 +249,7 @@ func (s style) fault() string {
 func (p *parser) sheet(raw []json.RawMessage) (sheet, error) {
 	var s sheet
 	for _, r := range raw {
-		at := p.at + bytes.Index(p.data[p.at:], r)
-		p.at = at + len(r)
+		at := p.place(r)
 		e := element{line: p.line(at)}
 		if err := p.decode(r, at, &e); err != nil {
 			return sheet{}, err
@@ -231,8 +295,27 @@ func (p *parser) finish(e *element) error {
 		return nil
 	case "table":
 		return p.finishTable(e)
+	case "portrait":
+		return p.finishPortrait(e)
 	}
-	return fmt.Errorf("unknown kind %q: want text, line, box or table", e.Kind)
+	return fmt.Errorf("unknown kind %q: want text, line, box, table or portrait", e.Kind)
+}
+
+// finishPortrait checks a portrait: a field of the type's own, shown unstretched.
+func (p *parser) finishPortrait(e *element) error {
+	if !fieldReference.MatchString(e.Field) {
+		return fmt.Errorf("a portrait's field must be a field, not %q", e.Field)
+	}
+	name := strings.TrimPrefix(e.Field, "fields.")
+	if p.portrait != "" && p.portrait != name {
+		return errors.New("a layout shows the portrait of one field")
+	}
+	p.portrait = name
+	const shape = float64(portrait.Width) / portrait.Height
+	if e.H < 20 || !within(e.W/e.H, shape*0.99, shape*1.01) {
+		return fmt.Errorf("a portrait must be 20 mm high or more, and as %d to %d", portrait.Width, portrait.Height)
+	}
+	return nil
 }
 
 func (p *parser) finishText(e *element) (err error) {

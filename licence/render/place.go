@@ -35,15 +35,22 @@ const (
 	maxRows = 300
 )
 
-// plan is one page with everything placed on it: lines and boxes, then text.
+// plan is one page with everything placed on it: lines, boxes and portraits, then text.
 type plan struct {
 	boxes []element
 	runs  []run
 }
 
-// placer places the values of one licence.
+// laid is a section with its pages.
+type laid struct {
+	*section
+	plans []plan
+}
+
+// placer places the values of one licence, section by section.
 type placer struct {
-	*Layout
+	*section
+	styles map[string]style
 	fonts  *Fonts
 	values values
 	faults []licence.FieldError
@@ -52,13 +59,29 @@ type placer struct {
 
 // lay places lic on its pages. The error is a *licence.RequestError that names
 // every field with a character no font draws or a text without room.
-func (l *Layout) lay(fonts *Fonts, lic *licence.Licence) ([]plan, error) {
+func (l *Layout) lay(fonts *Fonts, lic *licence.Licence) ([]laid, error) {
 	if lic == nil {
 		return nil, errors.New("render: a licence is required")
 	}
-	p := &placer{Layout: l, fonts: fonts, values: values{lic: lic}}
+	p := &placer{styles: l.styles, fonts: fonts, values: values{lic: lic}}
 	p.drawable(typeface.MainFace, []piece{{"type_name", lic.TypeName}, {"identifier", string(lic.Identifier)}}) // metadata says them too
-	sheets := append([]sheet(nil), l.pages...)
+	var out []laid
+	for _, s := range l.sections() {
+		p.section = s
+		out = append(out, laid{s, p.sheets()})
+	}
+	switch {
+	case p.err != nil:
+		return nil, p.err
+	case p.faults != nil:
+		return nil, &licence.RequestError{Fields: distinct(p.faults)}
+	}
+	return out, nil
+}
+
+// pages places the licence on the pages of one section.
+func (p *placer) sheets() []plan {
+	sheets := append([]sheet(nil), p.section.pages...)
 	flows := make([][]flow, len(sheets))
 	for i := range sheets {
 		for j := range sheets[i].elements {
@@ -66,7 +89,7 @@ func (l *Layout) lay(fonts *Fonts, lic *licence.Licence) ([]plan, error) {
 				here, more := p.flow(e)
 				flows[i] = append(flows[i], here)
 				for _, f := range more {
-					sheets = append(sheets, *l.more)
+					sheets = append(sheets, *p.more)
 					flows = append(flows, []flow{f})
 				}
 			}
@@ -78,13 +101,7 @@ func (l *Layout) lay(fonts *Fonts, lic *licence.Licence) ([]plan, error) {
 		p.values.page = i + 1
 		plans[i] = p.sheet(s, flows[i])
 	}
-	switch {
-	case p.err != nil:
-		return nil, p.err
-	case p.faults != nil:
-		return nil, &licence.RequestError{Fields: distinct(p.faults)}
-	}
-	return plans, nil
+	return plans
 }
 
 // distinct orders faults by field and drops those of a value that stands in
@@ -106,6 +123,10 @@ func (p *placer) sheet(s sheet, flows []flow) plan {
 		case "table":
 			p.table(e, flows[0], &out)
 			flows = flows[1:]
+		case "portrait":
+			if named, _ := p.values.resolve(e.Field).(string); named != "" {
+				out.boxes = append(out.boxes, *e)
+			}
 		default:
 			out.boxes = append(out.boxes, *e)
 		}

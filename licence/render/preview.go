@@ -3,6 +3,7 @@ package render
 import (
 	"errors"
 	"math"
+	"slices"
 	"time"
 
 	"elicence/licence"
@@ -22,48 +23,49 @@ const (
 // Preview draws a licence as its layout would, and crosses every page with 样本, so that
 // no part of it passes for a real one: it bears no seal, no slices of one, no QR symbol
 // and no attached file, and nothing in it is the licence's identifier but what the layout
-// prints of it. Where seals and symbol would be stand their outlines. lic need not be one that
+// prints of it. Where seals and symbol would be stand their outlines, an even ground where a
+// portrait would. lic need not be one that
 // was ever issued. The error is that of Check; a zero createdAt is one too, for the same input
 // gives the same bytes.
 func (l *Layout) Preview(fonts *Fonts, lic *licence.Licence, createdAt time.Time) ([]byte, error) {
 	if createdAt.IsZero() {
 		return nil, errors.New("render: creation time is required")
 	}
-	plans, err := l.lay(fonts, lic)
+	sections, err := l.lay(fonts, lic)
 	if err != nil {
 		return nil, err
 	}
-	d := &drawer{cut: typeface.NewCut(fonts), height: l.page.H}
-	pages := make([][]byte, len(plans))
-	for i := range plans {
-		if err := d.page(&plans[i]); err != nil {
+	d := &drawer{cut: typeface.NewCut(fonts), preview: true}
+	parts := make([]pdf.Part, len(sections))
+	for i, s := range sections {
+		err := d.section(&parts[i], s, func(page, _ int) error {
+			s.outlines(d, page)
+			return d.cross(s.page)
+		})
+		if err != nil {
 			return nil, err
 		}
-		l.outlines(d, i+1)
-		if err := d.cross(l.page); err != nil {
-			return nil, err
-		}
-		pages[i], d.buf = d.buf, nil
 	}
 	font, err := d.font()
 	if err != nil {
 		return nil, err
 	}
-	return pdf.Write(pdf.Document{Width: l.page.W * pt, Height: l.page.H * pt, Title: specimen + "：" + lic.TypeName, CreatedAt: createdAt,
-		Metadata: metadata(&licence.Licence{TypeCode: lic.TypeCode, TypeName: specimen + "：" + lic.TypeName}),
-		Font:     font, Backdrop: l.backdrop, Pages: pages}), nil
+	file := document(parts)
+	file.Title, file.CreatedAt, file.Font = specimen+"："+lic.TypeName, createdAt, font
+	file.Metadata = metadata(&licence.Licence{TypeCode: lic.TypeCode, TypeName: file.Title})
+	return pdf.Write(file), nil
 }
 
 // outlines draws, dashed, where the symbol and the seals of a page will be.
-func (l *Layout) outlines(d *drawer, page int) {
+func (s *section) outlines(d *drawer, page int) {
 	var p pen
 	p.stroke(specimenColour, 0.2)
-	if q := l.qr; q.Page == page {
-		p.op("re S", q.X*10, (l.page.H-q.Y-q.Size)*10, q.Size*10, q.Size*10)
+	if q := s.qr; q.Page == page {
+		p.op("re S", q.X*10, (s.page.H-q.Y-q.Size)*10, q.Size*10, q.Size*10)
 	}
-	if l.seal.Page == page {
-		for _, s := range append(l.coSeals[:len(l.coSeals):len(l.coSeals)], l.seal.circle) {
-			p.circle(s.X*10, (l.page.H-s.Y)*10, s.Diameter*5)
+	if s.seal.Page == page {
+		for _, c := range append(slices.Clone(s.coSeals), s.seal.circle) {
+			p.circle(c.X*10, (s.page.H-c.Y)*10, c.Diameter*5)
 		}
 	}
 	d.printf("q %.5f 0 0 %.5f 0 0 cm [8 8] 0 d\n%sQ\n", pt/10, pt/10, p.buf)

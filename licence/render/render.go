@@ -27,6 +27,7 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/render/pdf"
+	"elicence/licence/render/portrait"
 	"elicence/licence/render/qr"
 	"elicence/licence/render/typeface"
 )
@@ -42,9 +43,13 @@ type Input struct {
 	// CreatedAt is written as the file's creation and modification date, in UTC;
 	// required, for the same input must give the same bytes.
 	CreatedAt time.Time
-	// RidingSeal is the picture whose slices ride across the edges of the pages
-	// (骑缝章); required when the layout has it and there are several pages.
-	RidingSeal *SealPicture
+	// SealPicture is what duplicates are drawn with, and the slices that ride across the
+	// edges of pages (骑缝章); required when the layout has either. The licence itself
+	// bears the seal that signs the file.
+	SealPicture *SealPicture
+	// Portrait is the picture that portrait.Prepare made; required when the licence names
+	// one in the field that the layout shows.
+	Portrait []byte
 }
 
 // Output is a drawn licence.
@@ -55,8 +60,9 @@ type Output struct {
 	Pages int
 	// Seal is where the seal goes.
 	Seal Placement
-	// QR is where the symbol was drawn.
-	QR QRBox
+	// QR is where the symbol was drawn, Duplicates where it was drawn in each duplicate.
+	QR         QRBox
+	Duplicates []QRBox
 }
 
 // Placement is a box on a page counted from 1: lower left corner, width and
@@ -72,15 +78,19 @@ func (p Placement) Centred(width, height float64) (x, y float64) {
 	return p.X + (p.Width-width)/2, p.Y + (p.Height-height)/2
 }
 
-// box is where a symbol of so many modules is drawn in the layout.
-func (l *Layout) box(modules int) qr.Box {
-	return qr.Box{Page: l.qr.Page, X: l.qr.X * pt, Y: (l.page.H - l.qr.Y - l.qr.Size) * pt, Size: l.qr.Size * pt, Modules: modules}
+// box is where a symbol of so many modules is drawn in the section whose first page has
+// that number.
+func (s *section) box(modules, first int) qr.Box {
+	return qr.Box{Page: first + s.qr.Page - 1, X: s.qr.X * pt, Y: (s.page.H - s.qr.Y - s.qr.Size) * pt, Size: s.qr.Size * pt, Modules: modules}
 }
 
-// Drew reports whether a file's backdrop, as it is encoded there, is this layout's.
+// Drew reports whether a page's backdrop, as it is encoded in the file, is that of this
+// layout's duplicate of a number from 1, or for 0 that of the licence itself.
 // Loading proved that it leaves the graphics state as it found it, so that what
 // follows it can be read by itself.
-func (l *Layout) Drew(backdrop []byte) bool { return bytes.Equal(backdrop, l.backdrop.Encoded()) }
+func (l *Layout) Drew(duplicate int, backdrop []byte) bool {
+	return bytes.Equal(backdrop, l.sections()[duplicate].backdrop.Encoded())
+}
 
 // Check reports whether lic can be drawn: every character by some font, every
 // text in its box. Called with the widest possible number and identifier, it
@@ -102,9 +112,9 @@ func (l *Layout) CoSealPlacements() (places []Placement) {
 	return places
 }
 
-func (l *Layout) placement(s circle) Placement {
-	return Placement{Page: l.seal.Page, X: (s.X - s.Diameter/2) * pt, Y: (l.page.H - s.Y - s.Diameter/2) * pt,
-		Width: s.Diameter * pt, Height: s.Diameter * pt}
+func (s *section) placement(c circle) Placement {
+	return Placement{Page: s.seal.Page, X: (c.X - c.Diameter/2) * pt, Y: (s.page.H - c.Y - c.Diameter/2) * pt,
+		Width: c.Diameter * pt, Height: c.Diameter * pt}
 }
 
 // CheckSeals reports whether seals of these sizes, widths and heights in points, can
@@ -122,6 +132,12 @@ func (l *Layout) CheckSeals(sizes ...[2]float64) error {
 			return fmt.Errorf("layout %s: %s", l.Name, fault)
 		}
 	}
+	own := sizes[len(sizes)-1]
+	for _, d := range l.duplicates {
+		if fault := d.misplaced([]extent{{d.seal.X, d.seal.Y, own[0] / pt, own[1] / pt}}, d.quiet()); fault != "" {
+			return fmt.Errorf("layout %s, duplicate: %s", l.Name, fault)
+		}
+	}
 	return nil
 }
 
@@ -130,7 +146,7 @@ type extent struct{ x, y, w, h float64 }
 
 // misplaced says what is wrong with the place of the last of some seals; "" when
 // nothing is. Seals may touch and may not cut each other (GB/T 9704-2012, 7.3.5.1).
-func (l *Layout) misplaced(seals []extent, quiet float64) string {
+func (l *section) misplaced(seals []extent, quiet float64) string {
 	const touch, rounding = 0.1, 0.0001 // mm by which sizes may reach over each other, and over an edge
 	s, before, q := seals[len(seals)-1], seals[:len(seals)-1], l.qr
 	meets := func(x, y, w, h float64) bool {
@@ -151,59 +167,76 @@ func (l *Layout) misplaced(seals []extent, quiet float64) string {
 }
 
 // quiet is the width of the quiet zone around the symbol in mm.
-func (l *Layout) quiet() float64 { return qr.QuietZone * l.qr.Size / leastSymbol }
+func (s *section) quiet() float64 { return qr.QuietZone * s.qr.Size / leastSymbol }
 
-// RidingSeal reports whether Render needs the picture of a riding seal as soon as a
-// licence has several pages.
-func (l *Layout) RidingSeal() bool { return l.riding }
+// Portrait is the type's own field whose portrait the layout shows; "" when it shows none.
+func (l *Layout) Portrait() string { return l.portrait }
+
+// DrawsSeal reports whether Render needs the seal's picture: for a duplicate, or to ride
+// on the pages as soon as a licence has several.
+func (l *Layout) DrawsSeal() bool { return l.riding || len(l.duplicates) > 0 }
 
 // Render draws the licence. It refuses what Check refuses, with the same error,
 // and a QR text too long for a symbol of version 13.
 func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
-	if err := in.check(); err != nil {
+	if err := in.check(l); err != nil {
 		return Output{}, err
 	}
-	plans, err := l.lay(fonts, in.Licence)
+	sections, err := l.lay(fonts, in.Licence)
 	if err != nil {
 		return Output{}, err
-	}
-	if l.riding && len(plans) > 1 && (in.RidingSeal == nil || in.RidingSeal.Width <= 0) {
-		return Output{}, errors.New("render: the layout needs the picture of a riding seal")
 	}
 	code, err := qr.Encode(in.QR)
 	if err != nil {
 		return Output{}, err
 	}
-	box := l.box(code.Size())
-	d := &drawer{cut: typeface.NewCut(fonts), height: l.page.H}
-	pages := make([][]byte, len(plans))
-	for i := range plans {
-		if err := d.page(&plans[i]); err != nil {
+	out := Output{Seal: l.SealPlacement()}
+	d := &drawer{cut: typeface.NewCut(fonts)}
+	parts := make([]pdf.Part, len(sections))
+	for i, s := range sections {
+		box := s.box(code.Size(), out.Pages+1)
+		err := d.section(&parts[i], s, func(page, pages int) error {
+			if err := d.seals(s.section, in.SealPicture, i > 0, page, pages); err != nil {
+				return err
+			}
+			if out.Pages++; out.Pages == box.Page {
+				d.buf = append(d.buf, box.Operators(code)...)
+			}
+			return nil
+		})
+		if err != nil {
 			return Output{}, err
 		}
-		if l.riding && len(plans) > 1 {
-			d.buf = append(d.buf, l.slice(in.RidingSeal, i, len(plans))...)
+		if i == 0 {
+			out.QR = box
+		} else {
+			out.Duplicates = append(out.Duplicates, box)
 		}
-		if i+1 == box.Page {
-			d.buf = append(d.buf, box.Operators(code)...)
-		}
-		pages[i], d.buf = d.buf, nil
 	}
-	file, err := l.file(in, d, pages)
+	font, err := d.font()
 	if err != nil {
 		return Output{}, err
 	}
-	return Output{PDF: file, Pages: len(plans), Seal: l.SealPlacement(), QR: box}, nil
+	file := document(parts)
+	file.Title, file.CreatedAt, file.Metadata = in.Licence.TypeName, in.CreatedAt, metadata(in.Licence)
+	file.Font, file.Portrait, file.Attachments = font, image(in.Portrait), in.Attachments
+	file.Bookmarks = bookmarks(out.Pages)
+	out.PDF = pdf.Write(file)
+	return out, nil
 }
 
-// file puts drawn pages into a file with the font they need.
-func (l *Layout) file(in Input, d *drawer, pages [][]byte) ([]byte, error) {
-	font, err := d.font()
-	if err != nil {
-		return nil, err
+// document is a file of some parts.
+func document(parts []pdf.Part) pdf.Document {
+	first := parts[0]
+	return pdf.Document{Width: first.Width, Height: first.Height, Backdrop: first.Backdrop, Pages: first.Pages, More: parts[1:]}
+}
+
+// image is a portrait as the file has it; nil when there is none.
+func image(jpeg []byte) *pdf.Image {
+	if jpeg == nil {
+		return nil
 	}
-	return pdf.Write(pdf.Document{Width: l.page.W * pt, Height: l.page.H * pt, Title: in.Licence.TypeName, CreatedAt: in.CreatedAt,
-		Metadata: metadata(in.Licence), Font: font, Backdrop: l.backdrop, Pages: pages, Bookmarks: bookmarks(len(pages)), Attachments: in.Attachments}), nil
+	return &pdf.Image{JPEG: jpeg, Width: portrait.Width, Height: portrait.Height}
 }
 
 // bookmarks are one for each of several pages.
@@ -214,16 +247,35 @@ func bookmarks(pages int) (titles []string) {
 	return titles
 }
 
-// slice draws the riding seal's slice on page i of n, counted from 0: at the right
-// edge, half-way up. It is page content, which the one seal signature covers.
-func (l *Layout) slice(p *SealPicture, i, n int) []byte {
-	return p.Slice(i, n, l.page.W*pt-p.Width/float64(n), (l.page.H*pt-p.Height)/2)
+// seals draws what a page shows of the seal besides the signature: its slice at the right
+// edge, half-way up, and in a duplicate the whole. It is page content, which the one seal
+// signature covers.
+func (d *drawer) seals(s *section, p *SealPicture, duplicate bool, page, pages int) error {
+	rides, whole := s.riding && pages > 1, duplicate && page == s.seal.Page
+	if (rides || whole) && (p == nil || p.Width <= 0) {
+		return errors.New("render: the layout needs the picture of the seal")
+	}
+	if rides {
+		d.buf = append(d.buf, p.Slice(page-1, pages, s.page.W*pt-p.Width/float64(pages), (s.page.H*pt-p.Height)/2)...)
+	}
+	if whole {
+		x, y := s.placement(s.seal.circle).Centred(p.Width, p.Height)
+		d.buf = append(d.buf, p.Slice(0, 1, x, y)...)
+	}
+	return nil
 }
 
 // check looks at what lay does not.
-func (in Input) check() error {
+func (in Input) check(l *Layout) error {
 	if in.Licence == nil || in.CreatedAt.IsZero() {
 		return errors.New("render: licence and creation time are required")
+	}
+	named := ""
+	if l.portrait != "" {
+		named, _ = in.Licence.Fields[l.portrait].(string)
+	}
+	if (named != "") != (in.Portrait != nil) || named != "" && named != licence.PortraitReference(in.Portrait) {
+		return errors.New("render: the portrait is not the one that the licence names")
 	}
 	if len(in.Attachments) > 9 {
 		return errors.New("render: more than 9 attachments")

@@ -19,9 +19,9 @@ type Report struct {
 	Fields map[string]any
 	// QR is the text of the symbol.
 	QR licence.QRText
-	// CreatedAt, RidingSeal and Attachments are as in Input.
+	// CreatedAt, SealPicture and Attachments are as in Input.
 	CreatedAt   time.Time
-	RidingSeal  *SealPicture
+	SealPicture *SealPicture
 	Attachments []Attachment
 }
 
@@ -31,6 +31,6 @@ func (l *Layout) RenderReport(fonts *Fonts, r Report) (Output, error) {
 		Licence: &licence.Licence{TypeName: r.Title, Number: r.Number, Identifier: licence.Identifier(r.Number),
 			Authority: r.Authority, IssuedOn: r.Day, Fields: r.Fields},
 		QR:        r.QR,
-		CreatedAt: r.CreatedAt, RidingSeal: r.RidingSeal, Attachments: r.Attachments,
+		CreatedAt: r.CreatedAt, SealPicture: r.SealPicture, Attachments: r.Attachments,
 	})
 }

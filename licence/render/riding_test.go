@@ -128,7 +128,7 @@ func ifTrue(b bool) int {
 func TestRidingSealNeedsPages(t *testing.T) {
 	in := input(builder(t, 1))
 	with := mustRender(t, ridingLayout, in.Licence)
-	in.RidingSeal = nil
+	in.SealPicture = nil
 	without, err := layouts(t)[ridingLayout].Render(fonts(t), in)
 	if err != nil || !bytes.Equal(with.PDF, without.PDF) {
 		t.Errorf("another file, or %v", err)
@@ -140,7 +140,7 @@ func TestRidingSealNeedsPages(t *testing.T) {
 func TestRidingSealMissing(t *testing.T) {
 	for name, p := range map[string]*render.SealPicture{"none": nil, "empty": {}} {
 		in := input(builder(t, 10))
-		in.RidingSeal = p
+		in.SealPicture = p
 		if out, err := layouts(t)[ridingLayout].Render(fonts(t), in); err == nil || out.PDF != nil {
 			t.Errorf("%s: accepted", name)
 		}
@@ -168,7 +168,7 @@ func TestRidingSealReads(t *testing.T) {
 	for name, p := range pictures {
 		for _, rows := range []int{10, 60, 300} {
 			in := input(builder(t, rows))
-			in.RidingSeal = p
+			in.SealPicture = p
 			out, err := layouts(t)[ridingLayout].Render(fonts(t), in)
 			if err != nil {
 				t.Fatal(err)

@@ -46,6 +46,9 @@ type Backend interface {
 // JointType is the type whose licences bear the seal of CoSealer too.
 const JointType = "113301000024903302901"
 
+// PortraitType is the type whose licences bear a portrait.
+const PortraitType = "11100000MB19000192901"
+
 // CoSealer consents to that.
 var CoSealer = licence.CoSealer{Name: "杭州市规划和自然资源局", Code: "11330100002491288H"}
 
@@ -57,6 +60,15 @@ var Authorities = map[string]licence.IssuingAuthority{
 	JointType:               {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
 	"11100000MB19000005901": {Name: "杭州市卫生健康委员会", Code: "11330100002490170T", Division: "330100"},
 	"11100000000019713D071": {Name: "杭州市道路运输管理服务中心", Code: "12330100470102108R", Division: "330100"},
+	// Those of the samples of single types.
+	"11100000MB0143028R902": {Name: "杭州市西湖区市场监督管理局", Code: "11330106002504122C", Division: "330106"},
+	"11100000000013338W903": {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
+	"11100000MB19000005902": {Name: "杭州市卫生健康委员会", Code: "11330100002490170T", Division: "330100"},
+	"11100000MB03271699001": {Name: CoSealer.Name, Code: CoSealer.Code, Division: "330100"},
+	PortraitType:            {Name: "杭州市应急管理局", Code: "11330100MB1K0401XM", Division: "330100"},
+	"11100000MB1900027W901": {Name: "杭州市西湖区教育局", Code: "11330106MB1K04028C", Division: "330106"},
+	"11100000MB1900035P901": {Name: "杭州市西湖区烟草专卖局", Code: "11330106MB1K040367", Division: "330106"},
+	"11100000MB1900043J901": {Name: "杭州市林业水利局", Code: "11330100MB1K04044B", Division: "330100"},
 }
 
 // Platform is who seals verification reports.

@@ -1,6 +1,6 @@
-// Package pdf writes a licence's rendered revision: pages that share one backdrop,
-// one composite font and one size, embedded files and metadata, as PDF 1.7 (ISO
-// 32000-1). It is the writing half of a profile; crypto/pdfsig is the reading half
+// Package pdf writes a licence's rendered revision: pages of one size over one backdrop,
+// further parts of other sizes, one composite font, a portrait, embedded files and
+// metadata, as PDF 1.7 (ISO 32000-1). It is the writing half of a profile; crypto/pdfsig is the reading half
 // and refuses whatever this package does not write.
 //
 // Invariants:
@@ -26,10 +26,34 @@ import (
 // for text (7.5.2).
 const header = "%PDF-1.7\n%\xc2\xb5\xc2\xb6\n"
 
-// Document is a file to be written.
-type Document struct {
+// PortraitName is what the operators of a page call the document's portrait.
+const PortraitName = "P1"
+
+// Image is a baseline JPEG in colour, and its size in pixels.
+type Image struct {
+	JPEG          []byte
+	Width, Height int
+}
+
+// Part is pages of one size.
+type Part struct {
 	// Width and Height are those of every page, in points.
 	Width, Height float64
+	// Backdrop holds the operators that every page begins with. It has to leave
+	// the graphics state as it found it.
+	Backdrop Stream
+	// Pages holds the operators of each page, at least one.
+	Pages [][]byte
+}
+
+// Document is a file to be written.
+type Document struct {
+	// Width, Height, Backdrop and Pages are those of the first part; they are as in Part.
+	Width, Height float64
+	Backdrop      Stream
+	Pages         [][]byte
+	// More are the parts that follow it.
+	More []Part
 	// Title is shown by readers; any text, in Chinese (zh-CN).
 	Title string
 	// CreatedAt is written, in UTC, as the creation and modification date.
@@ -38,11 +62,8 @@ type Document struct {
 	Metadata []byte
 	// Font is used by all pages under the name F1.
 	Font Font
-	// Backdrop holds the operators that every page begins with. It has to leave
-	// the graphics state as it found it.
-	Backdrop Stream
-	// Pages holds the operators of each page, at least one.
-	Pages [][]byte
+	// Portrait is what pages show by PortraitName; nil: none.
+	Portrait *Image
 	// Bookmarks are titles that lead to the pages, in their order (12.3.3): none, or one
 	// for each page.
 	Bookmarks []string
@@ -101,21 +122,55 @@ const (
 	fontFile
 	toUnicode
 	backdrop
-	firstPage
+	afterBackdrop
 )
+
+// numbers are those of the objects whose numbers are not fixed.
+type numbers struct {
+	portrait int
+	pages    []int
+	attached int // the data of the first attachment
+	outline  int // the root of the bookmarks
+}
+
+// number gives numbers in the order in which Write writes: portrait, pages, each behind
+// its content, those of a further part behind their backdrop, attachments, bookmarks.
+func (d Document) number() (n numbers) {
+	next := afterBackdrop
+	if d.Portrait != nil {
+		n.portrait = next
+		next++
+	}
+	count := func(pages [][]byte) {
+		for range pages {
+			n.pages = append(n.pages, next+1)
+			next += 2
+		}
+	}
+	count(d.Pages)
+	for _, part := range d.More {
+		next++
+		count(part.Pages)
+	}
+	n.attached, n.outline = next, next+2*len(d.Attachments)
+	return n
+}
 
 // Write writes the document.
 func Write(d Document) []byte {
-	w := &writer{offsets: make([]int, 1, firstPage+2*(len(d.Pages)+len(d.Attachments)))}
+	w := &writer{numbers: d.number(), offsets: make([]int, 1, afterBackdrop+2*(len(d.Pages)+len(d.Attachments)))}
 	w.Grow(len(d.Font.Data) + len(d.Backdrop.deflated) + 1<<14)
 	w.WriteString(header)
 	w.front(d)
 	w.font(d.Font)
 	w.stream(d.Backdrop, "")
-	for _, content := range d.Pages {
-		w.stream(Deflate(content), "")
-		w.object("<</Type /Page /Parent %d 0 R /Resources %d 0 R /Contents [%d 0 R %d 0 R]>>",
-			pageTree, resources, backdrop, len(w.offsets)-1)
+	if d.Portrait != nil {
+		w.portrait(d.Portrait)
+	}
+	w.pages(d.Pages, backdrop, "")
+	for _, part := range d.More {
+		w.stream(part.Backdrop, "")
+		w.pages(part.Pages, len(w.offsets)-1, " "+mediaBox(part.Width, part.Height))
 	}
 	for _, a := range d.Attachments {
 		w.stream(Deflate(a.Data), "/Type /EmbeddedFile /Params <</Size %d>> ", len(a.Data))
@@ -126,12 +181,31 @@ func Write(d Document) []byte {
 	return w.end()
 }
 
-// outline is the number of the root of the bookmarks.
-func (d Document) outline() int { return firstPage + 2*(len(d.Pages)+len(d.Attachments)) }
+// pages writes pages over a backdrop, with an entry for their size if it is not that of all.
+func (w *writer) pages(contents [][]byte, backdrop int, size string) {
+	for _, content := range contents {
+		w.stream(Deflate(content), "")
+		w.object("<</Type /Page /Parent %d 0 R%s /Resources %d 0 R /Contents [%d 0 R %d 0 R]>>",
+			pageTree, size, resources, backdrop, len(w.offsets)-1)
+	}
+}
+
+// mediaBox is the entry for the size of pages.
+func mediaBox(width, height float64) string {
+	return "/MediaBox [0 0 " + number(width) + " " + number(height) + "]"
+}
+
+// portrait writes the portrait as an image (8.9.5), in the encoding that it has.
+func (w *writer) portrait(p *Image) {
+	fmt.Fprintf(w, "%d 0 obj\n<</Type /XObject /Subtype /Image /Width %d /Height %d /ColorSpace /DeviceRGB /BitsPerComponent 8 /Filter /DCTDecode /Length %d>>\nstream\n",
+		w.begin(), p.Width, p.Height, len(p.JPEG))
+	w.Write(p.JPEG)
+	w.WriteString("\nendstream\nendobj\n")
+}
 
 // bookmarks writes the outline, one level of it.
 func (w *writer) bookmarks(d Document) {
-	root, n := d.outline(), len(d.Bookmarks)
+	root, n := w.numbers.outline, len(d.Bookmarks)
 	if n == 0 {
 		return
 	}
@@ -144,7 +218,7 @@ func (w *writer) bookmarks(d Document) {
 		if i+1 < n {
 			around += fmt.Sprintf(" /Next %d 0 R", root+i+2)
 		}
-		w.object("<</Title %s /Parent %d 0 R%s /Dest [%d 0 R /Fit]>>", text(title), root, around, firstPage+2*i+1)
+		w.object("<</Title %s /Parent %d 0 R%s /Dest [%d 0 R /Fit]>>", text(title), root, around, w.numbers.pages[i])
 	}
 }
 
@@ -152,28 +226,32 @@ func (w *writer) bookmarks(d Document) {
 func (w *writer) front(d Document) {
 	outlines := ""
 	if len(d.Bookmarks) > 0 {
-		outlines = fmt.Sprintf(" /Outlines %d 0 R", d.outline())
+		outlines = fmt.Sprintf(" /Outlines %d 0 R", w.numbers.outline)
 	}
 	w.object("<</Type /Catalog /Pages %d 0 R /Lang (zh-CN) /Metadata %d 0 R%s /Names <</EmbeddedFiles <</Names [%s]>>>>>>",
-		pageTree, metadata, outlines, d.names())
+		pageTree, metadata, outlines, w.names(d))
 	var kids []byte
-	for i := range d.Pages {
-		kids = fmt.Appendf(kids, "%d 0 R ", firstPage+2*i+1)
+	for _, page := range w.numbers.pages {
+		kids = fmt.Appendf(kids, "%d 0 R ", page)
 	}
-	w.object("<</Type /Pages /Count %d /Kids [%s] /MediaBox [0 0 %s %s]>>", len(d.Pages), kids, number(d.Width), number(d.Height))
+	w.object("<</Type /Pages /Count %d /Kids [%s] %s>>", len(w.numbers.pages), kids, mediaBox(d.Width, d.Height))
 	date := d.CreatedAt.UTC().Format("D:20060102150405Z")
 	w.object("<</Producer (elicence) /Title %s /CreationDate (%s) /ModDate (%s)>>", text(d.Title), date, date)
 	// Metadata is for programs that do not read PDF too, so it is not compressed.
 	w.object("<</Type /Metadata /Subtype /XML /Length %d>>\nstream\n%s\nendstream", len(d.Metadata), d.Metadata)
-	w.object("<</Font <</F1 %d 0 R>>>>", font)
+	images := ""
+	if n := w.numbers.portrait; n != 0 {
+		images = fmt.Sprintf(" /XObject <</%s %d 0 R>>", PortraitName, n)
+	}
+	w.object("<</Font <</F1 %d 0 R>>%s>>", font, images)
 }
 
 // names is the name tree's list of keys and file specifications. The keys, which
 // have to ascend (7.9.6), are not the files' names.
-func (d Document) names() []byte {
+func (w *writer) names(d Document) []byte {
 	var out []byte
 	for i := range d.Attachments {
-		out = fmt.Appendf(out, "(%04d) %d 0 R ", i, firstPage+2*(len(d.Pages)+i)+1)
+		out = fmt.Appendf(out, "(%04d) %d 0 R ", i, w.numbers.attached+2*i+1)
 	}
 	return out
 }
@@ -182,6 +260,7 @@ func (d Document) names() []byte {
 type writer struct {
 	bytes.Buffer
 	offsets []int // by number; none has number 0
+	numbers numbers
 }
 
 // object writes the next object.

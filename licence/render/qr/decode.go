@@ -78,6 +78,7 @@ type painter struct {
 	text  [2]float64   // where text is shown
 
 	operands []float64
+	name     []byte  // the last one
 	shown    int     // bytes of the last string
 	spacing  float64 // between characters
 }
@@ -127,7 +128,7 @@ func (p *painter) read(data []byte) error {
 			data = data[1:]
 		case c == '/':
 			n := 1 + tokenEnd(data[1:])
-			data = data[n:]
+			p.name, data = data[1:n], data[n:]
 		default:
 			n := max(1, tokenEnd(data))
 			if err := p.token(data[:n]); err != nil {
@@ -229,7 +230,12 @@ var operators = map[string]operator{
 	"re": {4, true}, "m": {2, true}, "l": {2, true}, "c": {6, true}, "h": {0, true},
 	"f": {0, true}, "f*": {0, true}, "S": {0, true}, "B": {0, true}, "W": {0, true}, "n": {0, true},
 	"BT": {}, "ET": {}, "Td": {operands: 2}, "Tm": {operands: 6}, "Tc": {operands: 1}, "Tf": {operands: 1}, "Tj": {}, "BDC": {}, "EMC": {},
+	"Do": {},
 }
+
+// imageName is what a page's resources call the portrait (pdf.PortraitName), which they
+// hold nothing else beside but the font.
+const imageName = "P1"
 
 func (p *painter) operator(s []byte) error {
 	o, known := operators[string(s)]
@@ -273,6 +279,8 @@ func (p *painter) operator(s []byte) error {
 		p.spacing = v[0]
 	case "Tj":
 		p.show()
+	case "Do":
+		return p.image()
 	case "W":
 		p.clip = true
 	case "n":
@@ -357,6 +365,19 @@ func (p *painter) show() {
 	e.add(p.state.m.apply(x, y))
 	e.add(p.state.m.apply(x+float64(p.shown/2)*(s/2+p.spacing), y+s*0.8))
 	p.soil(e)
+}
+
+// image marks where the one image stands that pages have: the unit square (8.9.5.1).
+func (p *painter) image() error {
+	if string(p.name) != imageName {
+		return fmt.Errorf("drawing of %.20q", p.name)
+	}
+	var e extent
+	for _, corner := range [][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
+		e.add(p.state.m.apply(corner[0], corner[1]))
+	}
+	p.soil(e)
+	return nil
 }
 
 // soil notes that something lies on the box.

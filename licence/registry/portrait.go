@@ -1,0 +1,52 @@
+package registry
+
+import (
+	"context"
+	"fmt"
+
+	"elicence/licence"
+	"elicence/licence/render"
+	"elicence/licence/render/portrait"
+)
+
+// makePortrait ends step 1's check of a request with a photograph: the portrait is made, and
+// the field names it.
+func (r *Registry) makePortrait(item *licence.CatalogueItem, a *asked) (err error) {
+	if a.Photo == nil {
+		return nil
+	}
+	name := item.Portrait()
+	if a.portrait, err = portrait.Prepare("fields."+name, a.Photo); err != nil {
+		return err
+	}
+	a.Photo, a.Fields[name] = nil, licence.PortraitReference(a.portrait)
+	return nil
+}
+
+// storePortrait makes the portrait durable, after the attempt is logged and before the
+// licence that names it is reserved. A crash between the two leaves a file that nothing
+// refers to, under its own digest: the retry finds it there.
+func (r *Registry) storePortrait(ctx context.Context, a *asked) error {
+	if a.portrait == nil {
+		return nil
+	}
+	if _, err := r.cfg.Files.Put(ctx, a.portrait); err != nil {
+		return fmt.Errorf("storing the portrait: %w", err)
+	}
+	return nil
+}
+
+// addPortrait adds the portrait that the licence names, to be drawn and attached.
+func (r *Registry) addPortrait(ctx context.Context, s *sealing, in *render.Input) error {
+	named, _ := s.lic.Fields[s.by.item.Portrait()].(string)
+	digest, ok := licence.ParsePortraitReference(named)
+	if !ok {
+		return nil
+	}
+	var err error
+	if in.Portrait, err = r.cfg.Files.Get(ctx, digest); err != nil {
+		return fmt.Errorf("fetching the portrait: %w", err)
+	}
+	in.Attachments = append(in.Attachments, render.Attachment{Name: portrait.Name, Description: portrait.Description, Data: in.Portrait})
+	return nil
+}
