@@ -40,15 +40,15 @@ func TestCatalogueWalk(t *testing.T) {
 		t.Fatalf("%v\n%s%s", err, out.String(), said.String())
 	}
 	for _, want := range []string{
-		"version 1 (公共场所卫生许可证): published\n",
-		"approval-health: registered for 11100000MB19000005902, and logged\n",
-		"（浙）卫公证字〔2026〕第3301000001号 2030-02-28\n",
+		"version 1 (饮用水供水单位卫生许可证): published\n",
+		"approval-health: registered for 11100000MB19000005903, and logged\n",
+		"（浙）卫水证字〔2026〕第3301000001号 2030-02-28\n",
 		"sanitation.pdf: 文件真实；",
 		"made by version 1: 3 changes\n",
-		"  13 pt instead of 15: 经营场所：{fields.premises}\n  printed now: 许可类别：{fields.project}\n  not printed any more: 许可项目：{fields.project}\n",
+		"  13 pt instead of 15: 单位地址：{fields.premises}\n  printed now: 许可类别：{fields.project}\n  not printed any more: 许可项目：{fields.project}\n",
 		"1 licences drawn, 0 would be refused\n",
-		"version 2 (公共场所卫生许可证): published\n",
-		"11100000MB19000005902\t1\tretired\t", "11100000MB19000005902\t2\tpublished\t",
+		"version 2 (饮用水供水单位卫生许可证): published\n",
+		"11100000MB19000005903\t1\tretired\t", "11100000MB19000005903\t2\tpublished\t",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("the walk lacks %q", want)
@@ -66,7 +66,7 @@ func TestCatalogueWalk(t *testing.T) {
 
 // catalogueRefuses is a table of commands that are refused; folder holds a licence type.
 func (s *site) catalogueRefuses(t *testing.T, folder string) {
-	const code = "11100000MB19000005902"
+	const code = "11100000MB19000005903"
 	linked, odd := filepath.Join(t.TempDir(), "linked"), filepath.Join(t.TempDir(), "odd")
 	for _, dir := range []string{linked, odd} {
 		must(t, os.CopyFS(dir, os.DirFS(folder)))
