@@ -45,7 +45,7 @@ type commands struct {
 	Grant     grantCmd     `cmd:"" help:"Who may reuse what: request, approve, withdraw, list."`
 	Brake     brakeCmd     `cmd:"" help:"Clients that were stopped for the way they reuse: list, lift."`
 	Catalogue catalogueCmd `cmd:"" help:"The licence types: list, import, export, preview, dry-run, publish, retire, allow."`
-	Log       logCmd       `cmd:"" help:"The access log: export, hold, lift, erase; and who approves that it is succeeded, approve, succeed."`
+	Log       logCmd       `cmd:"" help:"The access log: export, archive, restore, retain, hold, lift, erase, request; and who approves that it is succeeded, approve, succeed."`
 	Database  struct {
 		Backup databaseBackupCmd `cmd:"" help:"Copy the SQLite database, beside the service."`
 	} `cmd:"" help:"The database of an instance."`
