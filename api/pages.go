@@ -226,6 +226,9 @@ func (x *exchange) problemPage(p problem) {
 	if !ok {
 		words.Title, words.Next = "操作没有完成", "请稍后再试；如仍不成功，请把下面的请求编号告知服务单位。"
 	}
+	if p.Code == "not_signed_in" && x.cfg.Identity == nil {
+		words.Next = "请使用发给您的一次性登录链接进入本页。"
+	}
 	x.show(p.Status, "problem", struct {
 		Title, Next, Code, RequestID string
 		SignIn                       bool

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -53,13 +54,14 @@ type clientListCmd struct{ onRegister }
 
 func (l *clientListCmd) Run(ctx context.Context) error {
 	return l.with(ctx, func(in *instance) error {
-		fmt.Println("id\troles\tdivision\tauthority\tname\tdaily reuses\tstate")
+		fmt.Println("id\troles\ttypes\tdivision\tauthority\tname\tdaily reuses\tstate")
 		for q := (registry.ClientQuery{Limit: registry.MaxPage}); ; {
 			clients, _, err := in.registry.Clients(ctx, registry.System("command-line"), q)
 			for _, c := range clients {
 				q.After = c.ID
-				state := map[bool]string{c.Brake.Standing: "braked", c.Disabled: "disabled"}[true]
-				fmt.Printf("%s\t%v\t%s\t%s\t%s\t%d\t%s\n", c.ID, c.Roles, c.Authority.Division, c.Authority.Code, c.Authority.Name, c.DailyReuses, state)
+				state := cmp.Or(map[bool]string{c.Brake.Standing: "braked", c.Disabled: "disabled"}[true], "active")
+				fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.ID, strings.Trim(fmt.Sprint(c.Roles), "[]"), strings.Join(c.Types, " "), c.Authority.Division, c.Authority.Code, c.Authority.Name,
+					cmp.Or(c.DailyReuses, registry.DefaultReuses), state)
 			}
 			if err != nil || len(clients) < q.Limit {
 				return err

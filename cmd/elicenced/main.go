@@ -84,8 +84,14 @@ func exitCode(err error) int {
 	if errors.Is(err, errFontsMissing) || errors.Is(err, registry.ErrNoRaster) {
 		return exitUnavailable
 	}
-	if refused := (*licence.RequestError)(nil); errors.Is(err, errUsage) || errors.Is(err, errNoSeal) || errors.Is(err, registry.ErrWrongStage) || errors.Is(err, listen.ErrUsage) || errors.As(err, &refused) {
-		return exitUsage // the command line, or a value on it
+	// The command line, or a value on it.
+	for _, usage := range []error{errUsage, errNoSeal, listen.ErrUsage, registry.ErrWrongStage, registry.ErrKeyTaken, registry.ErrClientTaken, registry.ErrUnauthenticated} {
+		if errors.Is(err, usage) {
+			return exitUsage
+		}
+	}
+	if refused := (*licence.RequestError)(nil); errors.As(err, &refused) {
+		return exitUsage
 	}
 	return exitInternal
 }
