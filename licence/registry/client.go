@@ -72,7 +72,10 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 			if err := r.checkClient(added); err != nil {
 				return err
 			}
-			return mayAdd(c, added)
+			if err := mayAdd(c, added); err != nil {
+				return err
+			}
+			return r.mayReuse(ctx, c, added)
 		},
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			secret = "" // unless this is the first time
@@ -125,10 +128,24 @@ func (r *Registry) checkClient(n Client) error {
 	return nil
 }
 
-// manages reports whether a caller looks after a client.
+// manages reports whether a caller looks after a client, and so may have its secret: a
+// machine of the own department, or of one below, without a licence type that the caller has not.
 func (c Caller) manages(n Client) bool {
-	return c.has(RoleSystem) || c.has(RoleAuthority) && Within(n.Authority.Division, c.Authority.Division) &&
-		!slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(delegated, r) })
+	return c.has(RoleSystem) || c.has(RoleAuthority) && (n.Authority.Code == c.Authority.Code && Within(n.Authority.Division, c.Authority.Division) || c.above(n.Authority)) &&
+		!slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(delegated, r) }) &&
+		!slices.ContainsFunc(n.Types, func(t string) bool { return !slices.Contains(c.Types, t) })
+}
+
+// above reports whether a department lies below the caller's division, and not beside it. Its
+// code must say so too (GB 32100: characters 3 to 8 are the division that registered it), for
+// grants, cases and licences are a department's by its code, whatever division is given with it.
+func (c Caller) above(a licence.IssuingAuthority) bool {
+	for _, division := range []string{a.Division, a.Code[min(2, len(a.Code)):min(8, len(a.Code))]} {
+		if division == c.Authority.Division || !Within(division, c.Authority.Division) {
+			return false
+		}
+	}
+	return true
 }
 
 // mayAdd says whether the caller may register a client: nobody gives more than they have.
@@ -137,13 +154,24 @@ func mayAdd(c Caller, n Client) error {
 	case c.has(RoleSystem):
 		return nil
 	case !c.manages(n):
-		return fmt.Errorf("%w: an authority registers approval systems, partners and verifiers in its own division and below", ErrForbidden)
-	case slices.ContainsFunc(n.Types, func(t string) bool { return !slices.Contains(c.Types, t) }):
-		return fmt.Errorf("%w: an authority gives no licence types that it has not", ErrForbidden)
+		return fmt.Errorf("%w: an authority registers approval systems, partners and verifiers of its own department and of those below, with no licence type that it has not", ErrForbidden)
 	case n.DailyReuses > DefaultReuses:
 		return fmt.Errorf("%w: more than %d reuses a day are the operator's to allow", ErrForbidden, DefaultReuses)
 	}
 	return nil
+}
+
+// mayReuse keeps a department whose client was stopped from going on with a new one: until
+// the brake is lifted, by somebody else, only the system registers a partner of it.
+func (r *Registry) mayReuse(ctx context.Context, c Caller, n Client) error {
+	if c.has(RoleSystem) || !slices.Contains(n.Roles, RolePartner) {
+		return nil
+	}
+	standing, err := r.cfg.Store.Brakes(ctx, BrakeQuery{Standing: true, Authority: n.Authority.Code, Limit: 1})
+	if err == nil && len(standing) > 0 {
+		err = fmt.Errorf("%w: a client of the department was stopped, and its brake stands", ErrForbidden)
+	}
+	return err
 }
 
 // RotateClient gives a client a new secret and returns it. The present one is good until

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"elicence/audit"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 )
@@ -73,8 +74,21 @@ func TestClientReach(t *testing.T) {
 		want   string
 	}{
 		{"a partner below", city, func(n *registry.Client) { n.Authority = registrytest.Authorities[food] }, ""},
-		{"an approval system of a type one has", city, func(n *registry.Client) { n.Roles, n.Types = approvals, []string{food} }, ""},
-		{"of a type one has not", city, func(n *registry.Client) { n.Roles, n.Types = approvals, []string{birth} }, "forbidden"},
+		{"an approval system of a type one has", city, func(n *registry.Client) {
+			n.Authority, n.Roles, n.Types = registrytest.Platform, approvals, []string{food}
+		}, ""},
+		{"of a type one has not", city, func(n *registry.Client) {
+			n.Authority, n.Roles, n.Types = registrytest.Platform, approvals, []string{birth}
+		}, "forbidden"},
+		{"a department beside", city, func(*registry.Client) {}, "forbidden"},
+		{"a department beside, said to be below", city, func(n *registry.Client) { n.Authority.Division = "330106" }, "forbidden"},
+		{"the ministry, said to be below", city, func(n *registry.Client) {
+			n.Authority.Code, n.Authority.Division = "11100000000013338W", "330106"
+		}, "forbidden"},
+		{"a department below, said to be of the city", city, func(n *registry.Client) {
+			n.Authority = registrytest.Authorities[food]
+			n.Authority.Division = "330100"
+		}, "forbidden"},
 		{"a department above", district, func(*registry.Client) {}, "forbidden"},
 		{"an authority", city, func(n *registry.Client) { n.Roles = []registry.Role{registry.RoleAuthority} }, "forbidden"},
 		{"an auditor", city, func(n *registry.Client) { n.Roles = []registry.Role{registry.RoleAuditor} }, "forbidden"},
@@ -105,4 +119,55 @@ func TestClientReach(t *testing.T) {
 	if len(listed) != 1 || listed[0].SecretHash != nil || listed[0].Salt != nil || listed[0].Authority != registrytest.Authorities[food] {
 		t.Errorf("a district sees %+v", listed)
 	}
+}
+
+// TestClientOfOthers: whoever gets a client's secret is that client, so nobody rotates one
+// that they could not have registered.
+func TestClientOfOthers(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	food := w.issued.TypeCode
+	below := registrytest.Authorities[food]
+	for _, c := range []struct {
+		name   string
+		caller registry.Caller
+		client registry.Client
+		want   string
+	}{
+		{"the own", registrytest.Approver(food), registry.Client{Authority: registrytest.Platform}, ""},
+		{"one below", registrytest.Approver(food), registry.Client{Authority: below, Types: []string{food}}, ""},
+		{"one below, of a type one has not", registrytest.Approver(), registry.Client{Authority: below, Types: []string{food}}, "not_found"},
+		{"one beside", registrytest.Approver(food), registry.Client{Authority: registrytest.Department}, "not_found"},
+		{"one beside, of a type one has", registrytest.Requester(registrytest.Department), registry.Client{Authority: registrytest.Platform}, "not_found"},
+	} {
+		c.client.ID, c.client.Roles = w.next(), []registry.Role{registry.RoleApprovalSystem}
+		_, _, err := s.AddClient(t.Context(), walkSystem, registry.ClientRequest{Key: w.next(), Client: c.client})
+		must(t, err)
+		secret, _, err := s.RotateClient(t.Context(), c.caller, c.client.ID, time.Time{}, w.status())
+		wantCode(t, "rotate "+c.name, err, c.want)
+		if (secret != "") != (c.want == "") {
+			t.Errorf("rotate %s: a secret of %d characters", c.name, len(secret))
+		}
+		_, err = s.DisableClient(t.Context(), c.caller, c.client.ID, w.status())
+		wantCode(t, "disable "+c.name, err, c.want)
+	}
+}
+
+// TestClientOfBraked: a department that was stopped does not go on with a new client.
+func TestClientOfBraked(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	of := registrytest.Requester(registrytest.Department)
+	add := func(c registry.Caller, want string) {
+		t.Helper()
+		_, _, err := s.AddClient(t.Context(), c, registry.ClientRequest{Key: w.next(),
+			Client: registry.Client{ID: w.next(), Roles: []registry.Role{registry.RolePartner}, Authority: registrytest.Department}})
+		wantCode(t, "a partner by "+c.Principal, err, want)
+	}
+	add(of, "")
+	must(t, s.Backend.Batch(t.Context(), func(tx audit.Tx) error {
+		return tx.(registry.Tx).InsertBrake(t.Context(), registry.Brake{ID: "b", Client: "partner", Authority: registrytest.Department, Alarm: registry.AlarmBurst, BrakedAt: s.Now()})
+	}))
+	add(of, "forbidden")
+	add(walkSystem, "")
 }
