@@ -37,6 +37,10 @@ const (
 	// MaxPixels keeps the memory that decoding takes below 300 MB in the worst case, a
 	// progressive JPEG.
 	MaxPixels = 25_000_000
+	// MaxScans is in how many passes a progressive JPEG may come; encoders make ten or so. Each
+	// passes over all pixels, however few bytes it has: with thousands one megabyte would keep
+	// a processor busy for minutes.
+	MaxScans = 32
 	// MinWidth is what can still be enlarged to Width without looking it.
 	MinWidth = 250
 	// The widest and the narrowest of a photograph's shapes, width to height: beyond,
@@ -84,6 +88,8 @@ func Prepare(field string, photo []byte) ([]byte, error) {
 		return refuse(CodePixels, "has %d by %d pixels; at most %d million are taken", c.Width, c.Height, MaxPixels/1_000_000)
 	case !plain(c.ColorModel):
 		return refuse(CodeFormat, "has colours in a form that is not taken: RGB, YCbCr, grey or a palette of 8 bits are")
+	case bytes.Count(photo, startOfScan) > MaxScans && bytes.HasPrefix(photo, jpegMagic):
+		return refuse(CodeFormat, "comes in more than %d scans", MaxScans)
 	case pixels > large:
 		turns.Lock()
 		defer turns.Unlock()
@@ -105,10 +111,14 @@ func Prepare(field string, photo []byte) ([]byte, error) {
 	return encode(scale(img, turned))
 }
 
+// How a JPEG begins, and each of its scans; coded pixels never hold the latter (ITU-T T.81,
+// B.1.1.5), a preview inside the metadata may, a few times.
+var jpegMagic, startOfScan = []byte("\xff\xd8\xff"), []byte("\xff\xda")
+
 // decoder finds out what a photograph is by its first bytes.
 func decoder(photo []byte) (decode func(r reader) (image.Image, error), config func(r reader) (image.Config, error), turned orientation) {
 	switch {
-	case bytes.HasPrefix(photo, []byte("\xff\xd8\xff")):
+	case bytes.HasPrefix(photo, jpegMagic):
 		return func(r reader) (image.Image, error) { return jpeg.Decode(r) },
 			func(r reader) (image.Config, error) { return jpeg.DecodeConfig(r) }, orientationOf(photo)
 	case bytes.HasPrefix(photo, []byte("\x89PNG\r\n\x1a\n")):

@@ -14,6 +14,7 @@ import (
 	"image/png"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -211,6 +212,12 @@ func resized(file []byte, w, h uint16) []byte {
 	return out
 }
 
+// scans is a JPEG with so many scans more than it has: each is of no bytes.
+func scans(file []byte, n int) []byte {
+	at := bytes.Index(file, []byte("\xff\xda"))
+	return slices.Concat(file[:at], bytes.Repeat([]byte("\xff\xda\x00\x08\x01\x01\x00\x01\x3f\x00"), n), file[at:])
+}
+
 // TestRefused is a table of photographs that will not do, and of what is said about them.
 func TestRefused(t *testing.T) {
 	good := encoded(t, quarters(400, 500))
@@ -238,6 +245,7 @@ func TestRefused(t *testing.T) {
 		{"a PNG of more pixels than there are numbers", pngOf(1<<31-1, 1<<31-1, 8, 6), portrait.CodeDamaged, "header"},
 		{"a larger size than its data", resized(good, 800, 1_000), portrait.CodeDamaged, "decoded"},
 		{"16 bits", deep.Bytes(), portrait.CodeFormat, "8 bits"},
+		{"a JPEG of many scans", scans(good, portrait.MaxScans), portrait.CodeFormat, "scans"},
 		{"a PNG without data", pngOf(400, 500, 8, 2), portrait.CodeDamaged, "decoded"},
 		{"too small", encoded(t, quarters(240, 300)), portrait.CodeSmall, "240 pixels"},
 		{"too small when upright", exif(encoded(t, quarters(300, 240)), binary.LittleEndian, 6), portrait.CodeSmall, "240 pixels"},
