@@ -121,6 +121,8 @@ func TestLoadCatalogueRefuses(t *testing.T) {
 		{"several types", "schema", `"type": "string"`, `"type": ["string", "null"]`, "type"},
 		{"number type", "schema", `"type": "string"`, `"type": "number"`, "type"},
 		{"bad pattern", "schema", `^[0-9-]{5,20}$`, `^[0-9-{5,20}$`, "pattern"},
+		{"a pattern that grows", "schema", `^[0-9-]{5,20}$`, `^(.{100}){10}(.{100}){10}[0-9-]{5,20}$`, "steps for a character"},
+		{"patterns that grow together", "schema", `"title": "签发人",`, `"title": "签发人", "enum": [` + strings.Repeat(`{"pattern": ".{900}"},`, 14) + `"x"],`, "together"},
 		{"bad required", "schema", `"required": [`, `"required": [1,`, "required"},
 		{"field name", "schema", `"signatory": {`, `"Signatory!": {`, "snake_case"},
 		{"deep", "schema", string(schema), strings.Repeat(`{"items":`, 200), "nested"},

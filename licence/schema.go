@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"regexp"
+	"regexp/syntax"
 	"slices"
 	"strconv"
 	"strings"
@@ -31,6 +32,11 @@ func (it *CatalogueItem) compileSchema(doc any, b []byte) (err error) {
 	}
 	if root["type"] != "object" {
 		return errors.New("the type of the whole is not object")
+	}
+	if n, err := patternSize(doc); err != nil {
+		return err
+	} else if n > maxPatterns {
+		return fmt.Errorf("its patterns take %d steps together; at most %d are allowed", n, maxPatterns)
 	}
 	it.labels, it.columns, it.masks = map[string]string{}, map[string][]string{}, map[string]mask{}
 	it.properties, _ = root["properties"].(map[string]any)
@@ -169,6 +175,64 @@ func checkObjectSchema(at string, schema map[string]any) error {
 	return nil
 }
 
+// The steps that a pattern may take for each character of a text, and all patterns of a
+// schema. A repeat counts as often as it may repeat: a megabyte of ".{1000}" would be compiled
+// to gigabytes.
+const maxPattern, maxPatterns = 2_000, 20_000
+
+// patternSize is how many steps the patterns anywhere in a schema take.
+func patternSize(v any) (all int, err error) {
+	switch v := v.(type) {
+	case []any:
+		for _, item := range v {
+			n, err := patternSize(item)
+			if err != nil {
+				return 0, err
+			}
+			all += n
+		}
+	case map[string]any:
+		for key, member := range v {
+			n, err := patternSize(member)
+			if pattern, ok := member.(string); ok && key == "pattern" {
+				n, err = stepsOf(pattern)
+			}
+			if err != nil {
+				return 0, err
+			}
+			all += n
+		}
+	}
+	return all, nil
+}
+
+// stepsOf is how many steps one pattern takes.
+func stepsOf(pattern string) (int, error) {
+	parsed, err := syntax.Parse(pattern, syntax.Perl)
+	if err != nil {
+		return 0, fmt.Errorf("the pattern %.60q: %w", pattern, err)
+	}
+	n := steps(parsed)
+	if n > maxPattern {
+		return 0, fmt.Errorf("the pattern %.60q takes %d steps for a character; at most %d are allowed", pattern, n, maxPattern)
+	}
+	return n, nil
+}
+
+func steps(re *syntax.Regexp) int {
+	n := 1
+	if re.Op == syntax.OpLiteral {
+		n = len(re.Rune)
+	}
+	for _, sub := range re.Sub {
+		n += steps(sub)
+	}
+	if re.Op == syntax.OpRepeat {
+		n *= max(re.Min, re.Max, 1)
+	}
+	return n
+}
+
 var fieldName = regexp.MustCompile(`^[a-z][a-z0-9_]{0,63}$`)
 
 // checkFields adds a fault for everything in fields that the type's schema refuses.
@@ -223,14 +287,21 @@ func addSchemaFaults(f *faults, e *jsonschema.ValidationError) {
 	}
 }
 
-// listed joins the values of an enumeration for a message.
+// listed joins the values of an enumeration for a message, the first of them when there are
+// many: a message comes once for each value at fault.
 func listed[T any](values []T) string {
-	texts := make([]string, len(values))
-	for i, v := range values {
-		texts[i] = fmt.Sprint(v)
+	texts := make([]string, 0, mostListed)
+	for _, v := range values[:min(len(values), mostListed)] {
+		texts = append(texts, fmt.Sprintf("%.60v", v))
+	}
+	if len(values) > mostListed {
+		texts = append(texts, "…")
 	}
 	return strings.Join(texts, ", ")
 }
+
+// mostListed is how many values of an enumeration a message names.
+const mostListed = 40
 
 // schemaFault is the code and the detail of a fault with one value.
 func schemaFault(k jsonschema.ErrorKind) (code, detail string) {
