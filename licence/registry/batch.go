@@ -132,6 +132,13 @@ func (t *taking) take(ctx context.Context, c Caller, items iter.Seq2[[]byte, err
 		return err
 	}
 	t.batch = b
+	// Asked again: of many that came at the same moment none saw the others before.
+	if open, err = r.cfg.Store.OpenBatches(ctx, c.Principal); err != nil {
+		return err
+	}
+	if len(open) > MaxOpenBatches {
+		return ErrTooManyBatches
+	}
 	all := sm3.New()
 	for raw, err := range items {
 		switch {

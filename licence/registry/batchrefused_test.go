@@ -1,6 +1,7 @@
 package registry_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -10,6 +11,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/crypto/pdfsig"
 	"elicence/licence/registry"
 
 	"github.com/google/go-cmp/cmp"
@@ -119,5 +121,40 @@ func TestBatchForgotten(t *testing.T) {
 	}
 	if _, _, err := b.ReadBatch(t.Context(), b.client, batch.ID); !errors.Is(err, registry.ErrNoBatch) {
 		t.Error(err)
+	}
+}
+
+// TestBatchHoldsUpNoOther: items that are left for later hold up the batches of no other client.
+func TestBatchHoldsUpNoOther(t *testing.T) {
+	b := newBatching(t)
+	pending, _ := sample(t, "food-retail.json")
+	first, _, err := b.Issue(t.Context(), b.client, registry.IssueRequest{Key: "first", Body: pending})
+	must(t, err)
+	stuck := b.Config
+	stuck.Check = func(context.Context, *pdfsig.File, time.Time) error { return errors.New("killed here") }
+	dead, err := registry.New(stuck)
+	must(t, err)
+	_, _, err = dead.Renew(t.Context(), b.client, first.Identifier, registry.VersionRequest{Key: "renew", Body: []byte(`{"reason":"r","expires_on":"2032-01-01"}`)})
+	if !errors.Is(err, registry.ErrUnfinished) {
+		t.Fatal(err)
+	}
+	twin := b.client
+	twin.Principal = "twin"
+	b.register(twin, false)
+	var left, items [][]byte
+	for n := range 20 {
+		left = append(left, renewal(first.Identifier, fmt.Sprintf(`{"reason":"r%d","expires_on":"2032-01-01"}`, n)))
+		items = append(items, b.itemJSON("", nil))
+	}
+	b.submit("left", left...)
+	theirs, _, err := b.SubmitBatch(t.Context(), twin, registry.BatchRequest{Key: "k", Items: those(items, nil)})
+	must(t, err)
+	if err := b.WorkBatches(t.Context()); !errors.Is(err, registry.ErrVersionPending) {
+		t.Errorf("what was left: %v", err)
+	}
+	theirs, _, err = b.ReadBatch(t.Context(), twin, theirs.ID)
+	must(t, err)
+	if theirs.Counts[registry.ItemIssued] != len(items) {
+		t.Errorf("of another client's batch: %v", theirs.Counts)
 	}
 }

@@ -90,13 +90,14 @@ func (it item) content() [32]byte {
 
 // WorkBatches works on all batches that are open until nothing can be claimed, or ctx ends;
 // what is at work by then is finished. Several servers share the batches: what each claims it
-// has for a Lease. When an item has to be left, for storage is away, say, it claims no more
-// and returns why: the next would meet the same. What was left is claimed again, before what
-// waits, when its lease has lapsed. The server runs it every second.
+// has for a Lease. When an item has to be left, it claims no more of its batch for batchRest,
+// and of no batch when storage is away, say: the next would meet the same. It returns why. What
+// was left is claimed again, before what waits, when its lease has lapsed. The server runs it
+// every second.
 func (r *Registry) WorkBatches(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	queue := make(chan BatchItem)
+	queue, resting := make(chan BatchItem), &resting{until: map[string]time.Time{}}
 	var workers sync.WaitGroup
 	for n := range batchWorkers {
 		workers.Go(func() {
@@ -104,8 +105,15 @@ func (r *Registry) WorkBatches(ctx context.Context) error {
 				if n > 0 {
 					r.giveWay(ctx)
 				}
-				if err := r.workOn(context.WithoutCancel(ctx), i); err != nil {
-					stop(fmt.Errorf("item %d of batch %s: %w", i.Position, i.Batch, err))
+				err := r.workOn(context.WithoutCancel(ctx), i)
+				if err == nil {
+					continue
+				}
+				err = fmt.Errorf("item %d of batch %s: %w", i.Position, i.Batch, err)
+				if passes(err, passingForAll) {
+					stop(err)
+				} else {
+					resting.add(i.Batch, r.now().Add(batchRest), err)
 				}
 			}
 		})
@@ -113,7 +121,7 @@ func (r *Registry) WorkBatches(ctx context.Context) error {
 	var err error
 	for err == nil && ctx.Err() == nil {
 		var claimed []BatchItem
-		if claimed, err = r.claim(ctx); len(claimed) == 0 {
+		if claimed, err = r.claim(ctx, resting); len(claimed) == 0 {
 			break
 		}
 		for _, i := range claimed {
@@ -125,7 +133,44 @@ func (r *Registry) WorkBatches(ctx context.Context) error {
 	}
 	close(queue)
 	workers.Wait()
-	return errors.Join(err, context.Cause(ctx))
+	return errors.Join(err, context.Cause(ctx), resting.why)
+}
+
+// batchRest is how long nothing more of a batch is claimed after an item of it was left. Else
+// one client whose items are always left would hold up the batches of all others.
+const batchRest = time.Second
+
+// resting are the batches of which nothing is claimed for a while.
+type resting struct {
+	mu    sync.Mutex
+	until map[string]time.Time
+	why   error // the first item that was left; the workers are done when it is read
+}
+
+func (r *resting) add(batch string, until time.Time, why error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.until[batch] = until; r.why == nil {
+		r.why = why
+	}
+}
+
+func (r *resting) has(batch string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return now.Before(r.until[batch])
+}
+
+// What may go better later: for the items of any batch, and for this item alone, or those of
+// its authority.
+var (
+	passingForAll = []error{ErrLog, ErrFiles, audit.ErrOutcomeUnknown, context.Canceled, context.DeadlineExceeded}
+	passing       = []error{ErrUnfinished, ErrRunning, ErrVersionPending, ErrUnreachable, ErrTimestampAwaited}
+)
+
+// passes reports whether an error is one of those that pass.
+func passes(err error, those []error) bool {
+	return slices.ContainsFunc(those, func(one error) bool { return errors.Is(err, one) }) && !errors.Is(err, audit.ErrInvalidEntry)
 }
 
 // giveWay waits while somebody waits for a licence of his own, but not so long that the lease
@@ -141,10 +186,11 @@ func (r *Registry) giveWay(ctx context.Context) {
 
 const giveWayStep = 5 * time.Millisecond
 
-// claim claims items of all open batches alike, and ends batches of which nothing is left.
-func (r *Registry) claim(ctx context.Context) (claimed []BatchItem, err error) {
+// claim claims items of all open batches alike but those that rest, and ends batches of which
+// nothing is left.
+func (r *Registry) claim(ctx context.Context, resting *resting) (claimed []BatchItem, err error) {
 	open, err := r.cfg.Store.OpenBatches(ctx, "")
-	open = slices.DeleteFunc(open, func(b Batch) bool { return b.SubmittedAt.IsZero() })
+	open = slices.DeleteFunc(open, func(b Batch) bool { return b.SubmittedAt.IsZero() || resting.has(b.ID, r.now()) })
 	if err != nil || len(open) == 0 {
 		return nil, err
 	}
@@ -185,11 +231,8 @@ func (r *Registry) workOn(ctx context.Context, i BatchItem) (err error) {
 	if err = r.doItem(ctx, i); err == nil {
 		return nil
 	}
-	for _, passing := range []error{ErrUnfinished, ErrRunning, ErrVersionPending, ErrLog, ErrFiles, ErrUnreachable, ErrTimestampAwaited,
-		audit.ErrOutcomeUnknown, context.Canceled, context.DeadlineExceeded} {
-		if errors.Is(err, passing) && !errors.Is(err, audit.ErrInvalidEntry) {
-			return err
-		}
+	if passes(err, passing) || passes(err, passingForAll) {
+		return err
 	}
 	problem := ItemProblem{Code: Code(err)}
 	var invalid *licence.RequestError
