@@ -7,6 +7,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -156,5 +157,40 @@ func TestBatchHoldsUpNoOther(t *testing.T) {
 	must(t, err)
 	if theirs.Counts[registry.ItemIssued] != len(items) {
 		t.Errorf("of another client's batch: %v", theirs.Counts)
+	}
+}
+
+// TestBatchesAtOnce: of batches that begin to come in at the same moment no more are taken in
+// than of those that come one after the other.
+func TestBatchesAtOnce(t *testing.T) {
+	b := newBatching(t)
+	const many = 3 * registry.MaxOpenBatches
+	came, release := make(chan bool, many), make(chan struct{})
+	item := b.itemJSON("", nil)
+	var all sync.WaitGroup
+	for n := range many {
+		all.Go(func() {
+			_, _, err := b.SubmitBatch(t.Context(), b.client, registry.BatchRequest{Key: fmt.Sprint("k", n), Items: func(yield func([]byte, error) bool) {
+				came <- true
+				<-release
+				yield(item, nil)
+			}})
+			if errors.Is(err, registry.ErrTooManyBatches) {
+				came <- false
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	taken := 0
+	for range many {
+		if <-came {
+			taken++
+		}
+	}
+	close(release)
+	all.Wait()
+	if taken > registry.MaxOpenBatches {
+		t.Errorf("%d batches are taken in at once, want %d at most", taken, registry.MaxOpenBatches)
 	}
 }
