@@ -81,13 +81,18 @@ func (s *Signed) personal() map[string]string {
 	return p
 }
 
+// longestRequest is more than may pass between the first byte of a request and its entry. A
+// nonce is kept so long beyond its signature: else a replay that begins in time, and sends its
+// body slowly, would come to the gate when the nonce is forgotten.
+const longestRequest = 15 * time.Minute
+
 // spend takes the nonce in the transaction of the request's entry, so that no two requests
 // with it are both answered, by whatever servers; ErrReplayed for the second.
 func (s *Signed) spend(ctx context.Context, tx Tx, now time.Time) error {
 	if s == nil || s.Nonce == "" {
 		return nil
 	}
-	return tx.TakeNonce(ctx, sm3.Sum([]byte(s.KeyID+"\x00"+s.Nonce)), s.Owner, now, s.Until)
+	return tx.TakeNonce(ctx, sm3.Sum([]byte(s.KeyID+"\x00"+s.Nonce)), s.Owner, now, s.Until.Add(longestRequest))
 }
 
 // spending is spend as an entry without more to do wants it; nil when there is nothing to spend.

@@ -197,3 +197,21 @@ func TestClientKeys(t *testing.T) {
 		t.Errorf("the ended key is %+v, %v", k, err)
 	}
 }
+
+// TestSignedSlowly: a replay that began in time and came to its end later is one all the same.
+func TestSignedSlowly(t *testing.T) {
+	s := open(t)
+	issued := issue(t, s, "food-retail.json", "first")
+	_, c := sample(t, "food-retail.json")
+	first, again := signed(c, s, "slow", 1), signed(c, s, "slow", 2)
+	_, _, err := s.Get(t.Context(), first, issued.Identifier, registry.Use{})
+	must(t, err)
+	s.Move(12 * time.Minute) // a minute until the signature lapsed, and a batch's ten with its answer
+	sweep := [32]byte{}      // begins with zero, so that it forgets what has lapsed
+	must(t, s.Backend.Batch(t.Context(), func(tx audit.Tx) error {
+		return tx.(registry.Tx).TakeNonce(t.Context(), sweep, [16]byte{9}, s.Now(), s.Now().Add(time.Hour))
+	}))
+	if _, _, err := s.Get(t.Context(), again, issued.Identifier, registry.Use{}); !errors.Is(err, registry.ErrReplayed) {
+		t.Errorf("replay: %v", err)
+	}
+}
