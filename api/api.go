@@ -86,6 +86,8 @@ type Server struct {
 	// open is for verifications of anybody, reserved for those with a token.
 	open, reserved *room
 	batches        *batches
+	// drawing has a place for each preview and dry run at work.
+	drawing chan struct{}
 	// crowded counts what was refused for want of room, unlogged what was refused
 	// because the log could not record it.
 	crowded, unlogged *tally
@@ -116,7 +118,7 @@ func New(c Config) (*Server, error) {
 	if c.Witnesses == nil {
 		c.Witnesses = func() ([]witness.State, time.Time) { return nil, time.Time{} }
 	}
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches()}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))

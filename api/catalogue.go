@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -115,6 +116,21 @@ const (
 	formatPNG = "png"
 )
 
+// maxDrawing is how many previews and dry runs are at work at once: an authority tries a layout
+// now and then, and each may keep a processor for seconds.
+const maxDrawing = 2
+
+// drawn makes the answer of a request that draws, when there is a place for it.
+func (x *exchange) drawn(read func() (func(), audit.Receipt, error)) (func(), audit.Receipt, error) {
+	select {
+	case x.drawing <- struct{}{}:
+		defer func() { <-x.drawing }()
+		return read()
+	default:
+		return nil, audit.Receipt{}, errDrawing
+	}
+}
+
 // cataloguePreview draws a sample by a version.
 func (x *exchange) cataloguePreview() (func(), audit.Receipt, error) {
 	q, err := x.versionQuery("version", "format", "page")
@@ -124,6 +140,10 @@ func (x *exchange) cataloguePreview() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
+	return x.drawn(func() (func(), audit.Receipt, error) { return x.preview(q) })
+}
+
+func (x *exchange) preview(q versionQuery) (func(), audit.Receipt, error) {
 	file, receipt, err := x.cfg.Registry.PreviewCatalogue(x.r.Context(), x.caller, x.name, q.number["version"])
 	if err != nil || q.format != formatPNG {
 		return func() { x.bytes("application/pdf", file) }, receipt, err
@@ -155,11 +175,11 @@ func (x *exchange) catalogueDryRun() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	last := q.number["last"]
-	if last == 0 {
-		last = 20
-	}
-	runs, receipt, err := x.cfg.Registry.DryRunCatalogue(x.r.Context(), x.caller, x.name, q.number["version"], last)
+	return x.drawn(func() (func(), audit.Receipt, error) { return x.dryRun(q) })
+}
+
+func (x *exchange) dryRun(q versionQuery) (func(), audit.Receipt, error) {
+	runs, receipt, err := x.cfg.Registry.DryRunCatalogue(x.r.Context(), x.caller, x.name, q.number["version"], cmp.Or(q.number["last"], 20))
 	a := dryRunAnswer{Licences: []dryRunJSON{}}
 	for _, run := range runs {
 		l := dryRunJSON{Identifier: run.Identifier, MadeBy: run.MadeBy, Faults: []problemField{}, Changes: run.Changes}

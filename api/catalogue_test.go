@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 
@@ -101,6 +102,16 @@ func TestCatalogueAPI(t *testing.T) {
 		t.Errorf("preview as PNG: %d %.40q", a.StatusCode, a.body)
 	}
 	wants("a page that is not there", get(keeper, type1+"/preview?format=png&page=2"), 400, "malformed_parameter")
+	drawn, codes := 0, []int{}
+	w.raster = func([]byte, int) ([]byte, error) {
+		if drawn++; drawn <= 2 { // while one is at work another comes, and while both are a third
+			codes = append(codes, get(keeper, type1+"/preview?format=png").StatusCode, get(keeper, type1+"/dry-run").StatusCode)
+		}
+		return []byte("\x89PNG"), nil
+	}
+	if a := get(keeper, type1+"/preview?format=png"); a.StatusCode != 200 || !slices.Equal(codes, []int{503, 503, 200, 200}) {
+		t.Errorf("previews at once: %d, inside %v", a.StatusCode, codes)
+	}
 	w.raster = func([]byte, int) ([]byte, error) { return nil, registry.ErrNoRaster }
 	wants("no poppler", get(keeper, type1+"/preview?format=png"), 501, "no_raster")
 	w.issue(food, "dry")

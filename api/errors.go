@@ -47,6 +47,7 @@ var (
 	errNoBatch      = &refusal{code: "no_such_batch", detail: "there is no such batch of this client; a batch is kept for a quarter of an hour"}
 	errNoReport     = &refusal{code: "no_such_report", detail: "the access log has no verification that this report could be on"}
 	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
+	errDrawing      = &refusal{code: "busy", detail: "too many previews and dry runs at once", after: 5 * time.Second}
 	errBusy         = &refusal{code: "busy", detail: "too many uploads at once", after: 5 * time.Second}
 	errCrowd        = &refusal{code: "rate_limited", detail: "too many uploads at once from this address or client", after: 5 * time.Second}
 	errNotReady     = &refusal{code: "not_ready", detail: "storage or the access log cannot be reached", after: 5 * time.Second}

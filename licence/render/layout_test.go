@@ -118,6 +118,8 @@ func TestLayoutErrors(t *testing.T) {
 		{"duplicate's symbol", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Replace(copied, `"size": 30`, `"size": 20`, 1) + `]`, 31, "the symbol must be"},
 		{"duplicate's seal", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Replace(copied, `"diameter": 42`, `"diameter": 90`, 1) + `]`, 32, "30 to 60 mm"},
 		{"second duplicate's seal", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + copied + `, ` + strings.Replace(copied, `"diameter": 42`, `"diameter": 90`, 1) + `]`, 47, "30 to 60 mm"},
+		{"many pages", `"pages": [`, `"pages": [` + strings.Repeat("[], ", 20), 8, "at most 20 pages"},
+		{"many elements", `"pages": [`, `"pages": [[` + strings.Repeat("{}, ", 1_000) + `{}], `, 8, "1000 elements"},
 		{"four duplicates", `"diameter": 42}`, `"diameter": 42}, "duplicates": [` + strings.Join([]string{copied, copied, copied, copied}, ", ") + `]`, 63, "at most 3"},
 		{"duplicates beside co-seals", `"diameter": 42}`, `"diameter": 42}, "co_seals": [{"x": 60, "y": 100, "diameter": 40}], "duplicates": [` + copied + `]`, 18, "none beside co_seals"},
 		{"no pages", small[strings.Index(small, `  "pages"`):strings.Index(small, `  "qr"`)], "  \"pages\": [],\n", 8, "needs a page"},

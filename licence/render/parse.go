@@ -40,6 +40,10 @@ type sectionFile struct {
 // maxDuplicates bounds the duplicates: no licence is known that has two.
 const maxDuplicates = 3
 
+// maxPages and maxElements bound what is drawn of a section for each licence; a table goes on
+// by the continuation.
+const maxPages, maxElements = 20, 1_000
+
 // parser reads one layout file, section by section.
 type parser struct {
 	file     string
@@ -95,6 +99,13 @@ func (p *parser) readSection(in sectionFile) error {
 	p.page, p.ground, p.frame, p.qr, p.seal, p.riding = in.Page, in.Ground, in.Frame, in.QR, in.Seal, in.RidingSeal
 	if err := p.checkGlobals(); err != nil {
 		return err
+	}
+	elements := len(in.Continuation)
+	for _, raw := range in.Pages {
+		elements += len(raw)
+	}
+	if len(in.Pages) > maxPages || elements > maxElements {
+		return p.lineError(p.key("pages"), "a layout has at most %d pages, beside the continuation, and %d elements", maxPages, maxElements)
 	}
 	for _, raw := range in.Pages {
 		s, err := p.sheet(raw)
