@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -171,7 +172,8 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/reuse":
 		q.body = reuseBody(w.t, map[string]any{"case_number": "C-own"})
 	case path == "/api/v1/clients" && q.method == "POST":
-		q.key, q.body = w.next(), clientBody(w.t, w.next())
+		// A verifier: while a brake of the department stands, as others here make, it gets no partner.
+		q.key, q.body = w.next(), bytes.Replace(clientBody(w.t, w.next()), []byte(`"partner"`), []byte(`"verifier"`), 1)
 	case strings.Contains(path, ":client"):
 		q.key, q.body, name = w.next(), []byte(`{"reason":"r"}`), w.newClientOf()
 	case path == "/api/v1/grants" && q.method == "POST":
