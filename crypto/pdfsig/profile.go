@@ -68,9 +68,9 @@ var (
 	bookmarkShape = shapeOf(need(kindString, "Title"), need(kindReference, "Parent"), need(kindArray, "Dest"), may(kindReference, "Prev", "Next"))
 )
 
-// Resources of the pages: one font and nothing else.
+// Resources of the pages: one font, and the pages of a document that is drawn over.
 var (
-	resourcesShape      = need(kindDictionary, "Font")
+	resourcesShape      = shapeOf(need(kindDictionary, "Font"), may(kindDictionary, "XObject"))
 	fontsShape          = need(kindReference, "F1")
 	compositeFontShape  = shapeOf(is("Type", "Font"), is("Subtype", "Type0"), is("Encoding", "Identity-H"), need(kindName, "BaseFont"), need(kindArray, "DescendantFonts"), need(kindReference, "ToUnicode"))
 	descendantFontShape = shapeOf(is("Type", "Font"), is("Subtype", "CIDFontType2"), is("CIDToGIDMap", "Identity"), need(kindName, "BaseFont"),

@@ -1,15 +1,18 @@
 package pdfsig
 
 // walkResources reads the one resource dictionary that all pages share: a TrueType
-// subset as a composite font (9.7). There are no external objects in it: what the
-// pages show stands in their content streams, and the one form XObject of a file
-// is the appearance of the seal.
+// subset as a composite font (9.7), and for a document that others made its pages, each
+// a form XObject. Any other licence has none: what its pages show stands in their content
+// streams.
 func (d *document) walkResources(ref value) error {
 	o, first, err := d.visit(ref, "the resources", false)
 	if err != nil || !first {
 		return err
 	}
 	if err := o.body.conform(resourcesShape); err != nil {
+		return err
+	}
+	if err := d.walkDrawn(o.body.entry("XObject"), "{}xobject"); err != nil {
 		return err
 	}
 	fonts := o.body.entry("Font")
