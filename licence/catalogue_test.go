@@ -32,6 +32,7 @@ func TestCatalogue(t *testing.T) {
 		"11100000MB19000005901": "出生医学证明 birth W888888888",
 		"11100000000019713D071": "道路运输从业人员从业资格证 road-transport 8888888888888888888",
 		"113301000024903302901": "建设工程竣工联合验收意见书 joint-acceptance 杭联验〔8888〕88888号",
+		"113301000024903302902": "建设项目批准文件 approval-document 杭建批〔8888〕88888号",
 		"11100000000013338W902": "建筑业企业资质证书 construction-qualification D388888888",
 	}
 	if diff := cmp.Diff(got, want); diff != "" {

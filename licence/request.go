@@ -26,6 +26,8 @@ type Request struct {
 	IssuedOn, EffectiveOn, ExpiresOn Date
 	// Fields are the type's own fields, as ParseJSON gives them.
 	Fields map[string]any
+	// Document says where symbol and seal go on a document; nil for a type without.
+	Document *Document
 }
 
 // Case is the administrative case that an operation belongs to.
@@ -153,16 +155,17 @@ func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Re
 			Name: holder.text("name"), Code: holder.text("code"), CodeType: HolderCodeType(holder.text("code_type")),
 		},
 		IssuedOn: root.date("issued_on"), EffectiveOn: root.date("effective_on"), ExpiresOn: root.date("expires_on"),
-		Fields: root.sub("fields"),
+		Fields: root.sub("fields"), Document: root.document(),
 	}
 	k := Case{Number: root.text("case_number"), MatterCode: root.text("matter_code"), Operator: root.text("operator")}
-	root.only("type_code number holder issued_on effective_on expires_on fields case_number matter_code operator")
+	root.only("type_code number holder issued_on effective_on expires_on fields document case_number matter_code operator")
 	holder.only("name code code_type")
 	k.check(&f)
 	r.check(&f, today)
 	if it, err := c.Item(r.TypeCode); err == nil {
 		it.checkOwn(&f, r)
 		it.checkNumbering(&f, r)
+		it.checkDocument(&f, r.Document)
 	} else {
 		f.add("type_code", CodeUnknownType, "is not in the catalogue")
 	}

@@ -27,7 +27,7 @@ func TestParseRequest(t *testing.T) {
 		types[r.TypeCode]++
 	}
 	for _, it := range catalogue(t).Items() {
-		if types[it.TypeCode] < 2 {
+		if types[it.TypeCode] < 2 && !it.Document { // their samples need a file: testdata/documents
 			t.Errorf("%s has %d sample requests, want 2", it.Name, types[it.TypeCode])
 		}
 	}

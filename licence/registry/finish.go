@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"elicence/audit"
@@ -81,12 +82,22 @@ func (r *Registry) void(ctx context.Context, c Caller, rec Record, reason string
 
 // draw begins step 3: sign the QR payload and render. The entry "reserved" permits
 // the QR key.
-func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
+func (r *Registry) draw(ctx context.Context, s *sealing) (err error) {
 	if s.lic, err = licence.ParseData(s.rec.Data); err != nil {
 		return fmt.Errorf("reading licence data: %w", err)
 	}
 	if s.item, err = r.cfg.Catalogue.Item(s.lic.TypeCode); err != nil {
 		return fmt.Errorf("finding the catalogue item: %w", err)
+	}
+	document, err := r.kept(ctx, s.lic)
+	if err != nil {
+		return err
+	}
+	if s.layout, err = r.layoutOf(s.item, document, s.lic.Document); err != nil {
+		return err
+	}
+	if document != nil {
+		s.removed = Removed(strings.Join(document.Removed, " "))
 	}
 	if err := r.gatherSeals(s); err != nil {
 		return err // no key is used; the licence waits for seals that can be
@@ -102,7 +113,7 @@ func (r *Registry) draw(_ context.Context, s *sealing) (err error) {
 	if err != nil {
 		return err
 	}
-	s.out, err = r.cfg.Layouts[s.item.Layout].Render(r.cfg.Fonts, render.Input{
+	s.out, err = s.layout.Render(r.cfg.Fonts, render.Input{
 		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, RidingSeal: s.own().key.Picture,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
@@ -149,7 +160,7 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 	if err := s.checkDigests(f); err != nil {
 		return err
 	}
-	if !r.cfg.Layouts[s.item.Layout].Drew(f.Backdrop()) {
+	if !s.layout.Drew(f.Backdrop()) {
 		return errors.New("the page does not begin with the layout's backdrop")
 	}
 	content, err := f.PageContent(s.out.QR.Page)
@@ -176,6 +187,7 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 	file := File{Digest: digest, RangeDigest: s.digests[len(s.digests)-1], Size: int64(len(s.file)),
 		Timestamped: !s.token.IsZero(), TimestampedAt: s.token, SealedAt: s.sealedAt, CreatedAt: now}
 	issued := s.rec.answer(s.lic, file)
+	issued.Removed = s.removed
 	answer, err := json.Marshal(issued)
 	if err != nil {
 		return Issued{}, audit.Receipt{}, err

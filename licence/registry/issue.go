@@ -15,6 +15,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/render"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -25,6 +26,9 @@ type IssueRequest struct {
 	Key string
 	// Body is the request as it was received, JSON; its issuing authority is the caller's.
 	Body []byte
+	// File is the document that the licence is drawn on, a PDF as it came; nil for a type
+	// that a layout alone draws.
+	File []byte
 	// item says that it is an item of a batch, whose key has a form of its own.
 	item bool
 }
@@ -35,6 +39,10 @@ type asked struct {
 	body [32]byte // SM3 of the body
 	licence.Request
 	use Use
+	// document is what the licence is drawn on, kept as the register keeps it; nil for none.
+	document *render.Document
+	kept     []byte
+	layout   *render.Layout
 	// item says that it is an item of a batch.
 	item bool
 	// op makes a new version of the licence id; empty for a new licence.
@@ -56,6 +64,8 @@ type Issued struct {
 	FileDigest string `json:"file_digest"`
 	// Timestamped says whether the seal carries a token yet.
 	Timestamped bool `json:"timestamped"`
+	// Removed names what a document had and the licence has not; empty without a document.
+	Removed Removed `json:"removed,omitempty"`
 }
 
 // errClaimed stops a reservation whose key somebody used before.
@@ -66,6 +76,10 @@ var errClaimed = errors.New("idempotency key is already claimed")
 // *SealFault, licence.ErrNumberTaken, ErrUnfinished, ErrTimestampAwaited, ErrLog.
 func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued, audit.Receipt, error) {
 	a := asked{key: q.Key, body: sm3.Sum(q.Body), item: q.item}
+	if q.File != nil { // the same words about another document are another request
+		file := sm3.Sum(q.File)
+		a.body = sm3.Sum(append(a.body[:], file[:]...))
+	}
 	attempt := access{action: ActionIssue, digest: a.body[:]}
 	attempt.check = func() error {
 		defer func() { attempt.object, attempt.use, attempt.holder = a.TypeCode, a.use, a.Holder }()
@@ -123,12 +137,18 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 	if err != nil {
 		return err
 	}
+	if err := r.takeDocument(ctx, item, q.File, a); err != nil {
+		return err
+	}
 	return r.checkMakeable(ctx, c, item, a)
 }
 
 // checkMakeable ends step 1's check: whether what is asked for can be sealed and drawn.
 func (r *Registry) checkMakeable(ctx context.Context, c Caller, item *licence.CatalogueItem, a *asked) (err error) {
-	if a.CoSealers, err = r.checkSeals(ctx, item, c.Authority.Code); err != nil {
+	if a.layout, err = r.layoutOf(item, a.document, a.Document); err != nil {
+		return err
+	}
+	if a.CoSealers, err = r.checkSeals(ctx, item, a, c.Authority.Code); err != nil {
 		return err
 	}
 	if item.PAdES {
@@ -141,7 +161,7 @@ func (r *Registry) checkMakeable(ctx context.Context, c Caller, item *licence.Ca
 
 // checkSeals says who co-seals, or why one of the seals cannot be used for a new licence:
 // a *SealFault.
-func (r *Registry) checkSeals(ctx context.Context, item *licence.CatalogueItem, issuing string) ([]licence.CoSealer, error) {
+func (r *Registry) checkSeals(ctx context.Context, item *licence.CatalogueItem, a *asked, issuing string) ([]licence.CoSealer, error) {
 	own := r.cfg.Seals[issuing]
 	if err := r.checkSeal(ctx, own); err != nil {
 		return nil, err
@@ -158,7 +178,10 @@ func (r *Registry) checkSeals(ctx context.Context, item *licence.CatalogueItem, 
 		}
 		sizes = append(sizes, k.size())
 	}
-	if err := r.cfg.Layouts[item.Layout].CheckSeals(append(sizes, own.size())...); err != nil {
+	if a.document != nil {
+		return nil, nil // where its seal goes is the request's to say: see checkDocument
+	}
+	if err := a.layout.CheckSeals(append(sizes, own.size())...); err != nil {
 		return nil, &SealFault{"seal_misplaced", err.Error(), ErrNoSeal}
 	}
 	return coSealers, nil
@@ -182,11 +205,14 @@ func (r *Registry) checkDrawable(item *licence.CatalogueItem, a *asked) error {
 		return err
 	}
 	widest := newLicence(item, a.Request, id, cmp.Or(a.Number, item.WidestNumber()))
-	if err := r.cfg.Layouts[item.Layout].Check(r.cfg.Fonts, widest); err != nil {
+	if err := a.layout.Check(r.cfg.Fonts, widest); err != nil {
 		return err
 	}
-	_, err = licence.FitQRPayload(licence.NewQRPayload(widest, nil), r.cfg.PublicURL)
-	return err
+	payload, err := licence.FitQRPayload(licence.NewQRPayload(widest, nil), r.cfg.PublicURL)
+	if err != nil {
+		return err
+	}
+	return r.checkDocument(a, widest, payload, r.cfg.Seals[a.Authority.Code])
 }
 
 // checkKey bounds the idempotency key, unless it is the register's own.
@@ -237,13 +263,16 @@ func newLicence(item *licence.CatalogueItem, q licence.Request, id licence.Ident
 	return &licence.Licence{
 		Identifier: id, Number: number, TypeCode: item.TypeCode, TypeName: item.Name, Version: id.Version(),
 		Holder: q.Holder, Authority: q.Authority, CoSealers: q.CoSealers,
-		IssuedOn: q.IssuedOn, EffectiveOn: q.EffectiveOn, ExpiresOn: q.ExpiresOn, Fields: q.Fields,
+		IssuedOn: q.IssuedOn, EffectiveOn: q.EffectiveOn, ExpiresOn: q.ExpiresOn, Fields: q.Fields, Document: q.Document,
 	}
 }
 
 // reserve is step 2: one transaction that claims the key and reserves
 // identifier and number, or finds what an earlier attempt reserved.
 func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Record, error) {
+	if err := r.keep(ctx, &q); err != nil {
+		return Claim{}, Record{}, fmt.Errorf("storing the document: %w", err)
+	}
 	serial, err := newSerial(r.cfg.Rand)
 	if err != nil {
 		return Claim{}, Record{}, err

@@ -5,8 +5,9 @@
 //
 //  1. authorise the caller; check the request against the catalogue item, every
 //     character against the fonts and every text against its box, and whether
-//     the seal and its certificates can be used now; log the attempt, allowed or
-//     not. Nothing is reserved yet.
+//     the seal and its certificates can be used now; take a document that the licence
+//     is drawn on apart, and prove that it can be sealed; log the attempt, allowed or
+//     not. Nothing is reserved yet; of a document what it was taken apart into is stored.
 //  2. one transaction: identifier and number reserved, licence pending,
 //     idempotency key bound, digest of the licence data, log entry "reserved",
 //     which permits the QR signature.
@@ -129,6 +130,10 @@ type Config struct {
 	// CheckBundle verifies an evidence bundle as a stranger would years later, against
 	// the pinned anchors and the log's own policy; an error keeps it back.
 	CheckBundle func(ctx context.Context, raw []byte) error
+	// Rewrite takes a document that others made apart, with every limit that such work
+	// needs; what is wrong with the file is a *licence.RequestError about the field "file".
+	// Nil: no licence is drawn on a document.
+	Rewrite func(ctx context.Context, file []byte) (*render.Document, error)
 	// PublicURL is the scheme and host printed in QR codes.
 	PublicURL string
 	Now       func() time.Time
@@ -161,6 +166,9 @@ func New(c Config) (*Registry, error) {
 	for _, item := range c.Catalogue.Items() {
 		if c.Layouts[item.Layout] == nil {
 			return nil, fmt.Errorf("catalogue item %s (%s): there is no layout %q", item.TypeCode, item.Name, item.Layout)
+		}
+		if c.Layouts[item.Layout].OnDocument() != item.Document {
+			return nil, fmt.Errorf("catalogue item %s (%s): item and layout %q disagree on whether it is for documents", item.TypeCode, item.Name, item.Layout)
 		}
 		if places := len(c.Layouts[item.Layout].CoSealPlacements()); places != len(item.CoSeals) {
 			return nil, fmt.Errorf("catalogue item %s (%s): layout %q has %d places for %d co-seals", item.TypeCode, item.Name, item.Layout, places, len(item.CoSeals))

@@ -24,7 +24,10 @@ type Layout struct {
 	seal   sealPlace
 	// coSeals are the places of the co-seals, on the seal's page.
 	coSeals []circle
-	riding  bool // slices of the seal across the right edges of all pages (骑缝章)
+	// onDocument says that this is a block for documents; document is what it was put on.
+	onDocument bool
+	document   *Document
+	riding     bool // slices of the seal across the right edges of all pages (骑缝章)
 
 	backdrop pdf.Stream // operators for ground and frame, the same on every page
 }

@@ -30,6 +30,7 @@ type layoutFile struct {
 	Seal         sealPlace           `json:"seal"`
 	CoSeals      []circle            `json:"co_seals"`
 	RidingSeal   bool                `json:"riding_seal"`
+	Document     bool                `json:"document"`
 }
 
 // parser reads one layout file.
@@ -47,7 +48,7 @@ func parseLayout(file string, data []byte) (*Layout, error) {
 		return nil, err
 	}
 	p.page, p.ground, p.frame, p.styles = in.Page, in.Ground, in.Frame, in.Styles
-	p.qr, p.seal, p.coSeals, p.riding = in.QR, in.Seal, in.CoSeals, in.RidingSeal
+	p.qr, p.seal, p.coSeals, p.riding, p.onDocument = in.QR, in.Seal, in.CoSeals, in.RidingSeal, in.Document
 	if err := p.checkGlobals(); err != nil {
 		return nil, err
 	}
@@ -68,7 +69,10 @@ func parseLayout(file string, data []byte) (*Layout, error) {
 	if err := p.checkPlaces(); err != nil {
 		return nil, err
 	}
-	backdrop := p.drawBackdrop()
+	var backdrop []byte // a block has none
+	if !p.onDocument {
+		backdrop = p.drawBackdrop()
+	}
 	if err := qr.CheckBackdrop(backdrop); err != nil {
 		return nil, fmt.Errorf("backdrop: %w", err)
 	}
@@ -122,7 +126,7 @@ func (p *parser) key(name string) int {
 
 // checkGlobals checks everything but the elements.
 func (p *parser) checkGlobals() error {
-	if !within(p.page.W, 50, 1200) || !within(p.page.H, 50, 1200) {
+	if !p.onDocument && (!within(p.page.W, 50, 1200) || !within(p.page.H, 50, 1200)) {
 		return p.lineError(p.key("page"), "page must be 50 to 1200 mm wide and high")
 	}
 	d := p.styles["default"]
@@ -136,6 +140,14 @@ func (p *parser) checkGlobals() error {
 		}
 		p.styles[name] = s
 	}
+	if p.onDocument {
+		return nil // checkOnDocument refuses what is looked at below
+	}
+	return p.checkGround()
+}
+
+// checkGround checks what stands behind the elements.
+func (p *parser) checkGround() error {
 	for key, colours := range map[string][]string{
 		"ground": {p.ground.Colour, p.ground.Waves, p.ground.Rose},
 		"frame":  append(p.frame.Colours, p.frame.Tint),
@@ -299,13 +311,15 @@ func (p *parser) checkPlaces() error {
 	if len(p.pages) == 0 {
 		return p.lineError(p.key("pages"), "a layout needs a page")
 	}
-	q := p.qr
-	quiet := p.quiet()
-	if q.Page < 1 || q.Page > len(p.pages) || q.X < quiet || q.Y < quiet || q.X+q.Size+quiet > p.page.W || q.Y+q.Size+quiet > p.page.H {
+	q, quiet := p.qr, p.quiet()
+	if q.Page < 1 || q.Page > len(p.pages) || !fits(q, p.page, quiet) {
 		return p.lineError(p.key("qr"), "the symbol and its quiet zone must lie on a page")
 	}
 	if q.Size < leastModule*qr.LargestSymbol {
 		return p.lineError(p.key("qr"), "the symbol must be %.1f mm or more, for modules of %.1f mm", leastModule*qr.LargestSymbol, leastModule)
+	}
+	if p.onDocument {
+		return errors.Join(p.checkOnDocument(), p.checkClear(quiet))
 	}
 	if s := p.seal; s.Page < 1 || s.Page > len(p.pages) {
 		return p.lineError(p.key("seal"), "the seal of 30 to 60 mm must lie on a page")

@@ -163,6 +163,9 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 	if err := in.check(); err != nil {
 		return Output{}, err
 	}
+	if l.onDocument && l.document == nil {
+		return Output{}, errors.New("render: the layout needs a document to be put on")
+	}
 	plans, err := l.lay(fonts, in.Licence)
 	if err != nil {
 		return Output{}, err
@@ -178,6 +181,7 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 	d := &drawer{cut: typeface.NewCut(fonts), height: l.page.H}
 	pages := make([][]byte, len(plans))
 	for i := range plans {
+		d.printf("%s", l.form(i))
 		if err := d.page(&plans[i]); err != nil {
 			return Output{}, err
 		}
@@ -202,8 +206,12 @@ func (l *Layout) file(in Input, d *drawer, pages [][]byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return pdf.Write(pdf.Document{Width: l.page.W * pt, Height: l.page.H * pt, Title: in.Licence.TypeName, CreatedAt: in.CreatedAt,
-		Metadata: metadata(in.Licence), Font: font, Backdrop: l.backdrop, Pages: pages, Bookmarks: bookmarks(len(pages)), Attachments: in.Attachments}), nil
+	out := pdf.Document{Width: l.page.W * pt, Height: l.page.H * pt, Title: in.Licence.TypeName, CreatedAt: in.CreatedAt,
+		Metadata: metadata(in.Licence), Font: font, Backdrop: l.backdrop, Pages: pages, Bookmarks: bookmarks(len(pages)), Attachments: in.Attachments}
+	if l.document != nil {
+		out.Objects, out.Forms = l.document.Objects, l.document.Pages
+	}
+	return pdf.Write(out), nil
 }
 
 // bookmarks are one for each of several pages.

@@ -48,6 +48,11 @@ type Document struct {
 	Bookmarks []string
 	// Attachments are embedded in this order.
 	Attachments []Attachment
+	// Objects are those of a document that the pages draw: what stands between obj and
+	// endobj of each, numbered from FirstObject on. Forms are the numbers of its pages, form
+	// XObjects under the names X1, X2 and so on.
+	Objects [][]byte
+	Forms   []int
 }
 
 // Attachment is a file embedded in the document. Name is unique and, like
@@ -101,17 +106,26 @@ const (
 	fontFile
 	toUnicode
 	backdrop
-	firstPage
+	firstObject
 )
+
+// FirstObject is the number of the first of Document.Objects.
+const FirstObject = firstObject
+
+// firstPage is the number of the first page's content.
+func (d Document) firstPage() int { return firstObject + len(d.Objects) }
 
 // Write writes the document.
 func Write(d Document) []byte {
-	w := &writer{offsets: make([]int, 1, firstPage+2*(len(d.Pages)+len(d.Attachments)))}
+	w := &writer{offsets: make([]int, 1, firstObject+len(d.Objects)+2*(len(d.Pages)+len(d.Attachments)))}
 	w.Grow(len(d.Font.Data) + len(d.Backdrop.deflated) + 1<<14)
 	w.WriteString(header)
 	w.front(d)
 	w.font(d.Font)
 	w.stream(d.Backdrop, "")
+	for _, o := range d.Objects {
+		w.object("%s", o)
+	}
 	for _, content := range d.Pages {
 		w.stream(Deflate(content), "")
 		w.object("<</Type /Page /Parent %d 0 R /Resources %d 0 R /Contents [%d 0 R %d 0 R]>>",
@@ -127,7 +141,7 @@ func Write(d Document) []byte {
 }
 
 // outline is the number of the root of the bookmarks.
-func (d Document) outline() int { return firstPage + 2*(len(d.Pages)+len(d.Attachments)) }
+func (d Document) outline() int { return d.firstPage() + 2*(len(d.Pages)+len(d.Attachments)) }
 
 // bookmarks writes the outline, one level of it.
 func (w *writer) bookmarks(d Document) {
@@ -144,7 +158,7 @@ func (w *writer) bookmarks(d Document) {
 		if i+1 < n {
 			around += fmt.Sprintf(" /Next %d 0 R", root+i+2)
 		}
-		w.object("<</Title %s /Parent %d 0 R%s /Dest [%d 0 R /Fit]>>", text(title), root, around, firstPage+2*i+1)
+		w.object("<</Title %s /Parent %d 0 R%s /Dest [%d 0 R /Fit]>>", text(title), root, around, d.firstPage()+2*i+1)
 	}
 }
 
@@ -158,14 +172,21 @@ func (w *writer) front(d Document) {
 		pageTree, metadata, outlines, d.names())
 	var kids []byte
 	for i := range d.Pages {
-		kids = fmt.Appendf(kids, "%d 0 R ", firstPage+2*i+1)
+		kids = fmt.Appendf(kids, "%d 0 R ", d.firstPage()+2*i+1)
 	}
 	w.object("<</Type /Pages /Count %d /Kids [%s] /MediaBox [0 0 %s %s]>>", len(d.Pages), kids, number(d.Width), number(d.Height))
 	date := d.CreatedAt.UTC().Format("D:20060102150405Z")
 	w.object("<</Producer (elicence) /Title %s /CreationDate (%s) /ModDate (%s)>>", text(d.Title), date, date)
 	// Metadata is for programs that do not read PDF too, so it is not compressed.
 	w.object("<</Type /Metadata /Subtype /XML /Length %d>>\nstream\n%s\nendstream", len(d.Metadata), d.Metadata)
-	w.object("<</Font <</F1 %d 0 R>>>>", font)
+	forms := ""
+	for i, n := range d.Forms {
+		forms += fmt.Sprintf("/X%d %d 0 R ", i+1, n)
+	}
+	if forms != "" {
+		forms = " /XObject <<" + forms + ">>"
+	}
+	w.object("<</Font <</F1 %d 0 R>>%s>>", font, forms)
 }
 
 // names is the name tree's list of keys and file specifications. The keys, which
@@ -173,7 +194,7 @@ func (w *writer) front(d Document) {
 func (d Document) names() []byte {
 	var out []byte
 	for i := range d.Attachments {
-		out = fmt.Appendf(out, "(%04d) %d 0 R ", i, firstPage+2*(len(d.Pages)+i)+1)
+		out = fmt.Appendf(out, "(%04d) %d 0 R ", i, d.firstPage()+2*(len(d.Pages)+i)+1)
 	}
 	return out
 }

@@ -229,6 +229,7 @@ var operators = map[string]operator{
 	"re": {4, true}, "m": {2, true}, "l": {2, true}, "c": {6, true}, "h": {0, true},
 	"f": {0, true}, "f*": {0, true}, "S": {0, true}, "B": {0, true}, "W": {0, true}, "n": {0, true},
 	"BT": {}, "ET": {}, "Td": {operands: 2}, "Tm": {operands: 6}, "Tc": {operands: 1}, "Tf": {operands: 1}, "Tj": {}, "BDC": {}, "EMC": {},
+	"Do": {},
 }
 
 func (p *painter) operator(s []byte) error {
@@ -260,6 +261,8 @@ func (p *painter) operator(s []byte) error {
 		p.state.fill = level(v[0], v[0], v[0])
 	case "rg":
 		p.state.fill = level(v[0], v[1], v[2])
+	case "Do":
+		p.soiled = true // it may paint anywhere, in a state of its own (8.10.1)
 	case "Tf":
 		p.state.size = v[0]
 	case "BT":
