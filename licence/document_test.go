@@ -25,7 +25,7 @@ func TestDocumentData(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := (licence.Document{QR: licence.Place{Page: 1, X: 160, Y: 15}, Seal: licence.Place{Page: 2, X: 150, Y: 200}}); *q.Document != want {
+	if want := (licence.Document{QR: licence.Place{Page: 1, X: 160, Y: 50}, Seal: licence.Place{Page: 2, X: 150, Y: 200}}); *q.Document != want {
 		t.Fatalf("document %+v, want %+v", q.Document, want)
 	}
 	q.Document.Received, q.Document.Kept = strings.Repeat("a", 64), strings.Repeat("0", 64)

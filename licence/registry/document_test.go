@@ -46,10 +46,11 @@ func documentRequest(t testing.TB, key string, replace ...string) (registry.Call
 
 // TestDocumentIssued issues a licence on a document of two pages that LibreOffice made:
 // the strict reader and the self-check take it, qpdf finds no fault, and poppler extracts
-// the text of the document and that of the block.
+// the text of the document and that of the block. The second page, which bears neither symbol
+// nor seal, looks as it did.
 func TestDocumentIssued(t *testing.T) {
 	s := onDocuments(t)
-	c, q := documentRequest(t, "document")
+	c, q := documentRequest(t, "document", `"page": 2`, `"page": 1`)
 	issued, _, err := s.Issue(t.Context(), c, q)
 	must(t, err)
 	if want := registry.Removed("bookmarks links opening_view"); issued.Removed != want {
@@ -61,7 +62,7 @@ func TestDocumentIssued(t *testing.T) {
 	must(t, err)
 	l, err := licence.ParseData(read.Attachments["licence.json"])
 	must(t, err)
-	if read.Pages != 2 || read.Signatures[0].Page != 2 || l.Document == nil || l.Document.QR != (licence.Place{Page: 1, X: 160, Y: 15}) {
+	if read.Pages != 2 || read.Signatures[0].Page != 1 || l.Document == nil || l.Document.QR != (licence.Place{Page: 1, X: 160, Y: 50}) {
 		t.Errorf("%d pages, sealed on %d, document %+v", read.Pages, read.Signatures[0].Page, l.Document)
 	}
 	name := filepath.Join(t.TempDir(), "licence.pdf")
@@ -76,6 +77,9 @@ func TestDocumentIssued(t *testing.T) {
 			t.Errorf("text lacks %q:\n%s", want, text)
 		}
 	}
+	if !bytes.Equal(secondPage(t, name), secondPage(t, documents+"approval.pdf")) {
+		t.Error("the second page looks otherwise than the document's")
+	}
 	again, _, err := s.Issue(t.Context(), c, q)
 	if err != nil || again != issued {
 		t.Errorf("repeat: %+v, %v", again, err)
@@ -88,6 +92,17 @@ func TestDocumentIssued(t *testing.T) {
 	if !errors.Is(err, licence.ErrNotApplicable) {
 		t.Errorf("reissue: %v", err)
 	}
+}
+
+// secondPage is the picture of a file's second page.
+func secondPage(t *testing.T, file string) []byte {
+	t.Helper()
+	picture, err := exec.Command("pdftoppm", "-r", "60", "-f", "2", "-singlefile", file).Output()
+	must(t, err)
+	if len(picture) < 100_000 {
+		t.Fatalf("%s: a picture of %d bytes", file, len(picture))
+	}
+	return picture
 }
 
 // TestDocumentRecovered: a licence on a document whose issue stopped behind the
