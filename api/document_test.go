@@ -80,7 +80,7 @@ func TestDocumentRefused(t *testing.T) {
 		"text for a number":    {formOf(t, part{"request", "", with(`"x": 160`, `"x": "160"`)}, part{"file", "a", string(file)}), 422, "invalid_request", "document.qr.x wrong_type"},
 		"block off the page":   {formOf(t, part{"request", "", with(`"x": 160`, `"x": 180`)}, part{"file", "a", string(file)}), 422, "invalid_request", "document.qr out_of_range"},
 		"seal off the page":    {formOf(t, part{"request", "", with(`"y": 200`, `"y": 290`)}, part{"file", "a", string(file)}), 422, "invalid_request", "document.seal out_of_range"},
-		"seal on the symbol":   {formOf(t, part{"request", "", with(`"seal": {"page": 2, "x": 150, "y": 200}`, `"seal": {"page": 1, "x": 170, "y": 30}`)}, part{"file", "a", string(file)}), 422, "invalid_request", "document.seal out_of_range"},
+		"seal on the symbol":   {formOf(t, part{"request", "", with(`"seal": {"page": 2, "x": 150, "y": 200}`, `"seal": {"page": 1, "x": 170, "y": 65}`)}, part{"file", "a", string(file)}), 422, "invalid_request", "document.seal out_of_range"},
 		"two places for one":   {formOf(t, part{"request", "", with(`"qr": {`, `"qr": {"z": 1, `)}, part{"file", "a", string(file)}), 422, "invalid_request", "document.qr.z unknown_field"},
 		"type without":         {formOf(t, part{"request", "", string(change(t, "joint-school.json", nil))}, part{"file", "a", string(file)}), 422, "invalid_request", "file not_allowed"},
 	} {
