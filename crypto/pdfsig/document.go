@@ -19,7 +19,8 @@ type document struct {
 	pages    []int        // object numbers in page order
 	contents [][2]*object // of each page: backdrop, content
 	attached map[string][]byte
-	decoded  int // bytes decoded so far, against MaxDecoded
+	forms    bool // the pages draw a document that others made
+	decoded  int  // bytes decoded so far, against MaxDecoded
 }
 
 // newDocument indexes the objects of one or more revisions. The objects of the

@@ -12,6 +12,7 @@ func (d *document) walkResources(ref value) error {
 	if err := o.body.conform(resourcesShape); err != nil {
 		return err
 	}
+	d.forms = o.body.has("XObject")
 	if err := d.walkDrawn(o.body.entry("XObject"), "{}xobject"); err != nil {
 		return err
 	}
