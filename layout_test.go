@@ -55,6 +55,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/render/portrait", "licence"},
 	{"licence/render", "licence licence/render/pdf licence/render/portrait licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
 	{"licence/registry", "licence licence/bundle licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
+	{"cmd/elicenced/rewrite", "licence licence/render crypto/pdfsig"},
 	{"licence/registry/storetest", "licence licence/registry audit crypto/pki"},
 	{"licence/registry/registrytest", "licence licence/bundle licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
 	{"verify", "licence licence/bundle audit crypto/pki crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
@@ -66,7 +67,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"api", "api/identity crypto/httpsig crypto/pki licence licence/registry verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
-	{"cmd/elicenced", "api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.
@@ -78,6 +79,7 @@ var confined = map[string]string{
 	"github.com/jackc/pgx":          "store store/pgtest",
 	"github.com/klauspost/compress": "licence/render/pdf",
 	"github.com/minio/minio-go":     "store",
+	"github.com/pdfcpu":             "cmd/elicenced/rewrite", // which runs in a process of its own
 	"github.com/tdewolff":           "licence/render/typeface",
 	"golang.org/x/oauth2":           "api/identity",
 	"modernc.org/sqlite":            "store",
@@ -88,7 +90,6 @@ var confined = map[string]string{
 var confinedToTests = map[string]string{
 	"codeberg.org/go-pdf":  "licence/render", // whose benchmark it stands beside
 	"github.com/digitorus": "crypto/pdfsig/pades",
-	"github.com/pdfcpu":    "", // of nobody
 	"github.com/zitadel":   "api",
 }
 

@@ -83,7 +83,7 @@ func openMatrix(t *testing.T) *accessWorld {
 			c := registry.Client{ID: "matrix-" + string(role) + "-" + whose, Roles: []registry.Role{role}, Authority: a, Salt: []byte("s")}
 			switch role {
 			case registry.RoleApprovalSystem, registry.RoleAuthority:
-				c.Types = []string{foodType, keptType}
+				c.Types = []string{foodType, keptType, registrytest.DocumentType}
 			case registry.RoleHolder:
 				c.Authority, c.HolderCode, c.HolderCodeType = licence.IssuingAuthority{}, holderOf[whose].Code, holderOf[whose].CodeType
 			case registry.RoleAuditor:
@@ -167,6 +167,9 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		}
 	case path == "/api/v1/licences":
 		q.key, q.body = w.next(), sample(w.t, food)
+	case path == "/api/v1/licences/documents":
+		form := documentForm(w.t)
+		q.key, q.mediaType, q.body = w.next(), form.mediaType, form.body
 	case path == "/api/v1/licences/search":
 		q.body = []byte(`{"holder":` + holderCode(w.t) + `}`)
 	case path == "/api/v1/reuse":

@@ -160,6 +160,7 @@ func (s *Server) routes() {
 func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/oauth/token", s.handle(registry.ActionAuthenticate, (*exchange).token))
 	v1.POST("/licences", serveJSON(s, registry.ActionIssue, http.StatusCreated, parseIssue, (*exchange).issue))
+	v1.POST("/licences/documents", s.handle(registry.ActionIssue, (*exchange).document))
 	v1.POST("/licences/search", serveJSON(s, registry.ActionSearch, http.StatusOK, s.parseSearch, (*exchange).search))
 	v1.POST("/licences/batch", s.handle(registry.ActionBatch, (*exchange).licenceBatch))
 	v1.GET("/licences/batch/:batch", serveGet(s, registry.ActionBatchRead, (*exchange).licenceBatchProgress))

@@ -18,11 +18,13 @@ import (
 
 	"elicence/api"
 	"elicence/audit"
+	"elicence/cmd/elicenced/rewrite"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
+	"elicence/licence/render"
 	"elicence/store"
 	"elicence/testdata/requests"
 	"elicence/verify"
@@ -83,6 +85,9 @@ func open(t testing.TB) *world {
 	files, err := store.OpenFolder(filepath.Join(dir, "files"), cipher)
 	must(t, err)
 	w := &world{Service: registrytest.New(t, db, files, stranger), t: t, tokens: map[string]string{}}
+	w.Config.Rewrite = func(_ context.Context, file []byte) (*render.Document, error) { return rewrite.Rewrite(file) }
+	w.Registry, err = registry.New(w.Config)
+	must(t, err)
 	w.server = w.serve(func(c *api.Config) {})
 	w.router, err = specification()
 	must(t, err)
@@ -154,7 +159,7 @@ func (w *world) register() {
 	market, construction := registrytest.Authorities[foodType], registrytest.Authorities["11100000000013338W901"]
 	for _, c := range []registry.Client{
 		{ID: approval, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: market, Types: []string{foodType}},
-		{ID: elsewhere, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: construction, Types: []string{foodType, "11100000000013338W901", registrytest.JointType}},
+		{ID: elsewhere, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: construction, Types: []string{foodType, "11100000000013338W901", registrytest.JointType, registrytest.DocumentType}},
 		{ID: partner, Roles: []registry.Role{registry.RolePartner}, Authority: construction},
 		{ID: verifier, Roles: []registry.Role{registry.RoleVerifier}, Authority: construction},
 		{ID: holder, Roles: []registry.Role{registry.RoleHolder}, HolderCode: code.Holder.Code, HolderCodeType: code.Holder.CodeType},

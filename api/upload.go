@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"mime"
-	"mime/multipart"
 	"net/http"
 
 	"elicence/licence"
@@ -39,52 +38,59 @@ const maxMultipart = 16 << 10
 // upload reads a form: a file, the text of a QR code, or both, and a day. A browser
 // sends what was left empty too; it counts as left out.
 func (x *exchange) upload() (in verify.Input, err error) {
-	if x.r.ContentLength > MaxFile+maxMultipart {
-		return in, errTooLarge
+	parts, err := x.form(map[string]int64{"file": MaxFile, "qr": maxText, "as_of": maxText})
+	if err != nil {
+		return in, err
 	}
-	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, MaxFile+maxMultipart)
+	in.File = parts["file"]
+	delete(parts, "file")
+	texts := map[string]any{}
+	for name, text := range parts {
+		texts[name] = string(text)
+	}
+	return x.uploaded(in, texts)
+}
+
+// form reads a form, each of whose parts is one of those named in limits, comes once and
+// has at most so many bytes. A file that was not chosen counts as left out.
+func (x *exchange) form(limits map[string]int64) (map[string][]byte, error) {
+	most := int64(maxMultipart)
+	for _, limit := range limits {
+		most += limit
+	}
+	if x.r.ContentLength > most {
+		return nil, errTooLarge
+	}
+	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, most)
 	form, err := x.r.MultipartReader()
 	if err != nil {
-		return in, errBadUpload
+		return nil, errBadUpload
 	}
-	parts := map[string]any{} // texts by name; of the file, only that it came
+	parts := map[string][]byte{}
 	for {
 		part, err := form.NextPart()
 		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
-			return in, bodyFault(err, errBadUpload)
+			return nil, bodyFault(err, errBadUpload)
 		}
-		if err := readPart(part, &in, parts); err != nil {
-			return in, err
+		name := part.FormName()
+		limit, known := limits[name]
+		if _, twice := parts[name]; twice || !known {
+			return nil, errBadUpload
+		}
+		if parts[name], err = readAll(http.MaxBytesReader(nil, part, limit)); err != nil {
+			return nil, err
+		}
+		if name == "file" && len(parts[name]) == 0 && part.FileName() == "" {
+			parts[name] = nil // none was chosen
 		}
 	}
 	if err := x.drained(); err != nil {
-		return in, err
+		return nil, err
 	}
-	delete(parts, "file")
-	return x.uploaded(in, parts)
-}
-
-// readPart reads one part of a form.
-func readPart(part *multipart.Part, in *verify.Input, parts map[string]any) error {
-	name, most := part.FormName(), int64(maxText)
-	if name == "file" {
-		most = MaxFile
-	}
-	if _, twice := parts[name]; twice || name != "file" && name != "qr" && name != "as_of" {
-		return errBadUpload
-	}
-	b, err := readAll(http.MaxBytesReader(nil, part, most))
-	if err != nil {
-		return err
-	}
-	if name == "file" && (len(b) > 0 || part.FileName() != "") { // else none was chosen
-		in.File = b
-	}
-	parts[name] = string(b[:min(len(b), maxText)])
-	return nil
+	return parts, nil
 }
 
 // uploaded checks the texts of a form as if they were members of a JSON body.

@@ -54,6 +54,11 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/licences": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: approval, key: w.next(), body: sample(w.t, food)})
 	},
+	"POST /api/v1/licences/documents": func(w *routeWalk) walkStep {
+		q := documentForm(w.t)
+		q.as, q.key = elsewhere, w.next()
+		return w.withToken(q)
+	},
 	"POST /api/v1/licences/search": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: holder, body: []byte(`{}`)})
 	},

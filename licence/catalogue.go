@@ -69,6 +69,9 @@ type CatalogueItem struct {
 	// the issuing authority's (联合用印), in the order in which they seal, before it; at
 	// most MaxCoSeals. Which authority of a kind seals is for the register to know.
 	CoSeals []string `json:"co_seals"`
+	// Document says that licences of the type are drawn on a document which comes with the
+	// request (批文、证明); Layout is then that of the block with the symbol.
+	Document bool `json:"document"`
 	// Transferable says that a licence of the type may pass to another holder (转让).
 	Transferable bool `json:"transferable"`
 	// Renumbers are the operations whose new version takes a new number, made by
@@ -254,6 +257,9 @@ func (it *CatalogueItem) validate() error {
 		if t.Kind() == "" || !slices.Contains(it.HolderKinds, t.Kind()) {
 			return fmt.Errorf("holder code type %q belongs to none of holder_kinds", t)
 		}
+	}
+	if it.Document && len(it.CoSeals) > 0 {
+		return errors.New("document: its file bears one seal, so co_seals must be empty")
 	}
 	if err := cmp.Or(it.validateCategory(), it.validateValidity(), it.validateIssuers(), it.validateCoSeals(), it.validateLife()); err != nil {
 		return err

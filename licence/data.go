@@ -30,13 +30,18 @@ const maxDataBytes = maxFieldsBytes + 16<<10
 // is an addition that deployed systems share. certificateExpiringDate is absent
 // when there is no last day. Two are additions of ours: certificateCoSealingAuthorities,
 // [{"code":…,"name":…}], is absent when one authority seals alone,
-// certificateAssociatedIdentifier, the version before, when there is none. Data refuses a
+// certificateAssociatedIdentifier, the version before, when there is none. A licence that is
+// drawn on a document says so in a member "document". Data refuses a
 // licence whose parts contradict each other.
 func (l *Licence) Data() ([]byte, error) {
 	if err := l.check(); err != nil {
 		return nil, err
 	}
-	b, err := MarshalCanonical(map[string]any{"fields": l.Fields, "format": dataFormat, "metadata": l.metadata()})
+	doc := map[string]any{"fields": l.Fields, "format": dataFormat, "metadata": l.metadata()}
+	if l.Document != nil {
+		doc["document"] = l.Document.data()
+	}
+	b, err := MarshalCanonical(doc)
 	if err == nil && len(b) > maxDataBytes {
 		err = fmt.Errorf("licence: data larger than %d bytes", maxDataBytes)
 	}
@@ -112,6 +117,9 @@ func (l *Licence) check() error {
 	}
 	l.checkCoSealers(&f)
 	f.value("fields", l.Fields, maxDepth)
+	if l.Document != nil {
+		l.Document.check(&f)
+	}
 	Request{IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn}.checkDates(&f)
 	return f.first()
 }
@@ -186,6 +194,7 @@ func licenceOf(doc any) *Licence {
 		EffectiveOn: date("certificateEffectiveDate"),
 		ExpiresOn:   date("certificateExpiringDate"),
 		Fields:      fields,
+		Document:    documentOf(root["document"]),
 	}
 }
 

@@ -68,6 +68,8 @@ type Licence struct {
 	// Fields are the type's own fields, shaped by its schema: strings, int64,
 	// bool, []any and map[string]any only.
 	Fields map[string]any
+	// Document is what it is drawn on; nil for a licence that a layout alone draws.
+	Document *Document
 }
 
 // Holder is who a licence is issued to (持证主体).

@@ -29,6 +29,8 @@ type Request struct {
 	// Photo is the photograph that the portrait, if the type has one, is to be made of,
 	// JPEG or PNG as it came; nil when there is none, or the portrait of the version before stays.
 	Photo []byte
+	// Document says where symbol and seal go on a document; nil for a type without.
+	Document *Document
 }
 
 // Case is the administrative case that an operation belongs to.
@@ -158,10 +160,10 @@ func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Re
 			Name: holder.text("name"), Code: holder.text("code"), CodeType: HolderCodeType(holder.text("code_type")),
 		},
 		IssuedOn: root.date("issued_on"), EffectiveOn: root.date("effective_on"), ExpiresOn: root.date("expires_on"),
-		Fields: root.sub("fields"),
+		Fields: root.sub("fields"), Document: root.document(),
 	}
 	k := Case{Number: root.text("case_number"), MatterCode: root.text("matter_code"), Operator: root.text("operator")}
-	root.only("type_code number holder issued_on effective_on expires_on fields case_number matter_code operator")
+	root.only("type_code number holder issued_on effective_on expires_on fields document case_number matter_code operator")
 	holder.only("name code code_type")
 	it, err := c.Item(r.TypeCode)
 	if err == nil {
@@ -176,6 +178,7 @@ func ParseRequest(body []byte, c *Catalogue, a IssuingAuthority, today Date) (Re
 		it.checkOwn(&f, r)
 		it.checkValidity(&f, r, r.EffectiveOn)
 		it.checkNumbering(&f, r)
+		it.checkDocument(&f, r.Document)
 	} else {
 		f.add("type_code", CodeUnknownType, "is not in the catalogue")
 	}

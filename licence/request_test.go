@@ -27,7 +27,7 @@ func TestParseRequest(t *testing.T) {
 		types[r.TypeCode]++
 	}
 	for _, it := range catalogue(t).Items() {
-		if types[it.TypeCode] == 0 {
+		if types[it.TypeCode] == 0 && !it.Document { // their samples need a file: testdata/documents
 			t.Errorf("%s has no sample request", it.Name)
 		}
 	}

@@ -34,6 +34,9 @@ func (it *CatalogueItem) Sample(example []byte, today Date) (Request, error) {
 			body[name] = value
 		}
 	}
+	if it.Document && body["document"] == nil {
+		body["document"] = sampleDocument()
+	}
 	if body["expires_on"] == nil && !it.LongTermAllowed && it.ValidityCheck == ValidityInforms {
 		body["expires_on"] = it.sampleExpiry(issued)
 	}

@@ -36,6 +36,8 @@ func (it *CatalogueItem) Applies(op Operation, l *Licence) error {
 	switch {
 	case op == OpTransfer && !it.Transferable:
 		return fmt.Errorf("%w: licences of this type pass to nobody else", ErrNotApplicable)
+	case (it.Document || l.Document != nil) && op.MakesVersion():
+		return fmt.Errorf("%w: it is drawn on a document; issue the new document as a licence of its own", ErrNotApplicable)
 	case op == OpRenew && l.ExpiresOn.IsZero():
 		return fmt.Errorf("%w: it has no last day to renew", ErrNotApplicable)
 	}

@@ -23,7 +23,7 @@ type demoAuthority struct {
 // co-seals.
 var demoAuthorities = []demoAuthority{
 	{authority{"杭州市西湖区市场监督管理局", "11330106002504122C", "330106", official}, "approval-market", []string{"11100000MB0143028R901", "11100000MB0143028R902"}},
-	{authority{"杭州市城乡建设委员会", "113301000024903302", "330100", official}, "approval-construction", []string{"11100000000013338W901", "11100000000013338W902", "11100000000013338W903", demoJoint}},
+	{authority{"杭州市城乡建设委员会", "113301000024903302", "330100", official}, "approval-construction", []string{"11100000000013338W901", "11100000000013338W902", "11100000000013338W903", demoJoint, demoDocument}},
 	{authority{"杭州市卫生健康委员会", "11330100002490170T", "330100", official}, "approval-health", []string{"11100000MB19000005901", "11100000MB19000005902"}},
 	{authority{"杭州市道路运输管理服务中心", "12330100470102108R", "330100", special}, "approval-transport", []string{"11100000000019713D071"}},
 	demoPlanning,
@@ -44,6 +44,9 @@ var (
 // demoJoint is the type whose licences bear two seals, demoPlanning whose seal is the
 // first: the issuing authority seals last.
 const demoJoint = "113301000024903302901"
+
+// demoDocument is the type whose licences are drawn on a document.
+const demoDocument = "113301000024903302902"
 
 var demoPlanning = demoAuthority{authority{"杭州市规划和自然资源局", "11330100002491288H", "330100", official}, "approval-planning", []string{"11100000MB03271699001"}}
 

@@ -254,8 +254,13 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 	if err != nil {
 		return err
 	}
+	documents, err := documentRewriter()
+	if err != nil {
+		return err
+	}
 	in.registry, err = registry.New(registry.Config{
-		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil, Files: files,
+		Rewrite: documents.Rewrite,
+		Store:   in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
 		QR: registry.QRKey{Certificate: qr, Key: qrKey}, Reporter: reporter, PAdES: padesKey, TSA: stamper, TSAResting: stamper.Resting, Check: in.check,
 		Evidence: in.gatherEvidence, CheckBundle: in.checkBundle,

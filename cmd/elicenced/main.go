@@ -38,6 +38,7 @@ type location struct {
 type commands struct {
 	Demo      demoCmd      `cmd:"" help:"Make an instance with sample licences, show what it does, and serve it."`
 	Serve     serveCmd     `cmd:"" help:"Serve an instance that exists."`
+	Rewrite   rewriteCmd   `cmd:"" name:"rewrite-pdf" hidden:"" help:"Take a PDF apart; the server runs it."`
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's tables up to date."`
 	PAdES     padesCmd     `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
 	Seal      sealCmd      `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`

@@ -313,7 +313,7 @@ func TestAttacksOnTheBytes(t *testing.T) {
 		{"resource", "long number", inObject(strings.Repeat("7", 4<<20)), pdfsig.CodeLimit},
 		{"resource", "many blanks", inObject(strings.Repeat(" ", 4<<20)), pdfsig.CodeLimit},
 		{"resource", "many blanks in a dictionary", inObject("<<" + strings.Repeat("\n", 4<<20)), pdfsig.CodeLimit},
-		{"resource", "many entries", inObject(manyEntries(33)), pdfsig.CodeLimit},
+		{"resource", "many entries", inObject(manyEntries(257)), pdfsig.CodeLimit},
 		{"resource", "reference beyond the limit", inObject("2001 0 R"), pdfsig.CodeLimit},
 		{"resource", "object number beyond the limit", []byte("%PDF-1.7\n%µ¶\n2001 0 obj\n0\nendobj\n"), pdfsig.CodeLimit},
 		{"resource", "many objects", []byte("%PDF-1.7\n%µ¶\n" + strings.Repeat("1 0 obj\n0\nendobj\n", 2_001)), pdfsig.CodeLimit},

@@ -9,18 +9,20 @@ import (
 // document is a file being read: its objects as its last revision leaves them,
 // and what the walk from the trailer has found.
 type document struct {
-	file     []byte
-	objects  []*object    // by number; nil where there is none, as at 0
-	roles    []string     // by number; empty until the walk reaches the object
-	root     int          // object number of the catalogue
-	info     int          // object number of the information dictionary
-	tree     int          // object number of the page tree
-	box      [4]float64   // of every page that has none of its own
-	pages    []int        // object numbers in page order
-	contents [][2]*object // of each page: backdrop, content
-	attached map[string][]byte
-	portrait []byte // the image's data; nil: none
-	decoded  int    // bytes decoded so far, against MaxDecoded
+	file      []byte
+	objects   []*object    // by number; nil where there is none, as at 0
+	roles     []string     // by number; empty until the walk reaches the object
+	root      int          // object number of the catalogue
+	info      int          // object number of the information dictionary
+	tree      int          // object number of the page tree
+	box       [4]float64   // of every page that has none of its own
+	pages     []int        // object numbers in page order
+	contents  [][2]*object // of each page: backdrop, content
+	attached  map[string][]byte
+	resources bool   // were read: all pages share them
+	portrait  []byte // the image's data; nil: none
+	forms     bool   // the pages draw a document that others made
+	decoded   int    // bytes decoded so far, against MaxDecoded
 }
 
 // newDocument indexes the objects of one or more revisions. The objects of the
@@ -167,7 +169,7 @@ func (d *document) walkPages(ref value, signed int) error {
 			return err
 		}
 	}
-	return nil
+	return d.checkForms()
 }
 
 // pageObject reads a page's dictionary. One that is not signed may have a size of its own.
@@ -219,6 +221,17 @@ func (d *document) walkPage(ref value, signed int) error {
 	d.pages = append(d.pages, page.number)
 	d.contents = append(d.contents, [2]*object{backdrop, content})
 	return d.walkResources(page.body.entry("Resources"))
+}
+
+// checkForms refuses pages of other sizes in a licence on a document: those are all of one,
+// and no duplicate follows them.
+func (d *document) checkForms() error {
+	for _, n := range d.pages {
+		if page := d.objects[n]; d.forms && page.body.has("MediaBox") {
+			return malformed(CodeProfile, page.offset, "page with forms, of a size of its own")
+		}
+	}
+	return nil
 }
 
 // rectangle reads four numbers that span an area.

@@ -22,7 +22,8 @@
 //     a cross-reference section, a trailer or a startxref; each of these was
 //     parsed, and no byte is read by searching for it.
 //   - Every object is reached from the trailer in exactly one role, and holds
-//     only the keys that role has in a file of ours.
+//     only the keys that role has in a file of ours. Pages of a document that
+//     others made are form XObjects; what these lead to holds only what draws (Drawn).
 //   - The bytes outside the protected ranges are one string of lower-case
 //     hexadecimal digits: one DER element and then zeros. That string is the
 //     /Contents token of the signature dictionary reached from the catalogue.

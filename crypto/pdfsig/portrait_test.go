@@ -3,10 +3,12 @@ package pdfsig_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 
 	"elicence/crypto/pdfsig"
+	"elicence/crypto/pdfsig/pdftest"
 	"elicence/licence/render/pdf"
 )
 
@@ -86,4 +88,68 @@ func TestSizedSignedPage(t *testing.T) {
 	if _, err := pdfsig.Read(append(sized, file[at:]...)); !errors.As(err, &fault) {
 		t.Errorf("read: %v", err)
 	}
+}
+
+// TestFormsAlone: pages of a document stand beside no portrait, no page of another size and
+// no second resource dictionary, in which either could hide.
+func TestFormsAlone(t *testing.T) {
+	const form = "<</Type /XObject /Subtype /Form /BBox [0 0 9 9] /Length 0>>\nstream\n\nendstream"
+	portrait := func(d *pdf.Document) { illustrated(d); d.More = nil }
+	sized := func(d *pdf.Document) { illustrated(d); d.Portrait = nil }
+	for _, tt := range []struct {
+		name            string
+		draw            func(*pdf.Document)
+		add, to, behind string
+		fault           string
+	}{
+		{"beside a portrait", portrait, form, "/P1 12 0 R", " /X1 %d 0 R", "entry /X1"},
+		{"beside a page of another size", sized, form, "<</Font <</F1 6 0 R>>", " /XObject <</X1 %d 0 R>>", "size of its own"},
+		{"in second resources", portrait, "<</Font <</F1 6 0 R>> /XObject <</X1 12 0 R>>>>", "/Parent 2 0 R /Resources ", "%d 0 R /Contents [11 0 R 15 0 R]>>%%", "second resource dictionary"},
+	} {
+		file := editRendered(func(t *testing.T, e *pdftest.File) {
+			n, old := e.Add(0, "%s", tt.add), tt.to
+			if strings.HasSuffix(tt.behind, "%%") {
+				old += "5 0 R /Contents [11 0 R 15 0 R]>>"
+			}
+			e.Replace(t, 0, old, tt.to+strings.TrimSuffix(fmt.Sprintf(tt.behind, n), "%"))
+		})(t, render(t, tt.draw))
+		if _, err := pdfsig.Prepare(file, sampleOptions()); err == nil || !strings.Contains(err.Error(), tt.fault) {
+			t.Errorf("%s: %v", tt.name, err)
+		}
+	}
+}
+
+// TestFormsByTheData: whether pages have forms and whether the data name a document are one.
+func TestFormsByTheData(t *testing.T) {
+	for name, tt := range map[string]struct {
+		data  string
+		draw  func(*pdf.Document)
+		taken bool
+	}{
+		"a document":                   {`{"document":{}}`, onForms, true},
+		"forms of no document":         {`{"fields":{}}`, onForms, false},
+		"forms, a document not first":  {`{"a":1,"document":{}}`, onForms, false},
+		"a document without forms":     {`{"document":{}}`, func(*pdf.Document) {}, false},
+		"a document with a portrait":   {`{"document":{}}`, func(d *pdf.Document) { illustrated(d); d.More = nil }, false},
+		"a document with a duplicate":  {`{"document":{}}`, func(d *pdf.Document) { illustrated(d); d.Portrait = nil }, false},
+		"neither":                      {`{"fields":{}}`, func(*pdf.Document) {}, true},
+		"no document, with a portrait": {`{"fields":{}}`, illustrated, true},
+	} {
+		rendered := render(t, tt.draw, func(d *pdf.Document) {
+			d.Attachments = []pdf.Attachment{{Name: "licence.json", Description: "data", Data: []byte(tt.data)}}
+		})
+		file, err := prepare(t, rendered, sampleOptions()).Finish(sampleDER)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pdfsig.Read(file); (err == nil) != tt.taken {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// onForms puts a licence on a document of two empty pages.
+func onForms(d *pdf.Document) {
+	form := []byte("<</Type /XObject /Subtype /Form /BBox [0 0 9 9] /Length 0>>\nstream\n\nendstream")
+	d.Objects, d.Forms = [][]byte{form, form}, []int{pdf.FirstObject, pdf.FirstObject + 1}
 }

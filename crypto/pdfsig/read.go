@@ -29,8 +29,16 @@ func Read(file []byte) (*File, error) {
 	if n := len(s.waiting); n > 0 {
 		return nil, malformed(CodeField, len(file), "%d fields still wait for their signatures", n)
 	}
+	if d.forms != bytes.HasPrefix(d.attached["licence.json"], []byte(documentData)) {
+		return nil, malformed(CodeProfile, 0, "forms on the pages, and licence data of none, or the reverse")
+	}
 	return &File{Signatures: s.containers, Pages: len(d.pages), Attachments: d.attached, Portrait: d.portrait, bytes: file, contents: d.contents}, nil
 }
+
+// documentData is how the data of a licence begin that is drawn on a document: they are
+// canonical JSON, whose members are sorted. Only such a licence has forms on its pages; in
+// any other they could be a picture that was prepared to hide something.
+const documentData = `{"document":{`
 
 // signatures is what the signature revisions of a file say.
 type signatures struct {

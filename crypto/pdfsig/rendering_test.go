@@ -77,7 +77,19 @@ var renderingAttacks = []struct {
 	{"encryption", editRendered(func(t *testing.T, e *pdftest.File) {
 		e.Sections[0].Trailer = strings.Replace(e.Sections[0].Trailer, "<<", "<</Encrypt 4 0 R ", 1)
 	}), pdfsig.CodeEncrypted},
-	{"form object", addRendered("<</Type /XObject /Subtype /Form /BBox [0 0 9 9] /Length 0>>\nstream\n\nendstream", "<</Font <</F1 6 0 R>>", " /XObject <</X1 %d 0 R>>"), pdfsig.CodeProfile},
+	{"form shown with a layer", drawnForm("Form", "/OC 3 0 R"), pdfsig.CodeOptionalContent},
+	{"form that stands for another file", drawnForm("Form", "/Ref <</F (x)>>"), pdfsig.CodeProfile},
+	{"form with an action", drawnForm("Form", "/AA <</O <</S /JavaScript /JS (x)>>>>"), pdfsig.CodeActiveContent},
+	{"form from outside", drawnForm("Form", "/F (x)"), pdfsig.CodeProfile},
+	{"form in PostScript", drawnForm("Form", "/PS 4 0 R"), pdfsig.CodeProfile},
+	{"image with alternates", drawnForm("Form", "/Alternates [4 0 R]"), pdfsig.CodeProfile},
+	{"form with properties", drawnForm("Form", "/Resources <</Properties <</P <</Type /OCG>>>>>>"), pdfsig.CodeOptionalContent},
+	{"form that is the metadata too", drawnForm("Form", "/SMask 4 0 R"), pdfsig.CodeObject},
+	{"form with a value elsewhere", drawnForm("Form", "/Width 3 0 R"), pdfsig.CodeProfile},
+	{"form with a font's action", drawnForm("Form", "/Resources <</Font <</F <</A <</S /Launch>>>>>>>>"), pdfsig.CodeActiveContent},
+	{"form with a nameless dictionary", drawnForm("Form", "/Matrix <</A 1>>"), pdfsig.CodeActiveContent},
+	{"form with an object that is not there", drawnForm("Form", "/SMask 99 0 R"), pdfsig.CodeProfile},
+	{"PostScript object", drawnForm("PS", ""), pdfsig.CodeProfile},
 	{"file annotation", addRendered("<</Type /Annot /Subtype /FileAttachment /Rect [0 0 9 9] /FS 17 0 R>>", "[11 0 R 12 0 R]", " /Annots [%d 0 R]"), pdfsig.CodeProfile},
 	{"bookmark", addRendered("<</Type /Outlines>>", "/Type /Catalog ", "/Outlines %d 0 R "), pdfsig.CodeProfile},
 	{"crop box", replaceRendered("[11 0 R 12 0 R]", "[11 0 R 12 0 R] /CropBox [0 0 50 50]"), pdfsig.CodeProfile},
@@ -129,6 +141,19 @@ var renderingAttacks = []struct {
 	{"bookmarks that end early", marked("/Last 24 0 R", "/Last 23 0 R"), pdfsig.CodeProfile},
 	{"bookmarks below a bookmark", marked("/Prev 23 0 R", "/Prev 23 0 R /First 23 0 R /Last 23 0 R /Count 1"), pdfsig.CodeProfile},
 	{"name tree of one", replaceRendered("(0000) ", ""), pdfsig.CodeProfile},
+}
+
+// drawnForm adds a form as the page of another's document has, with one entry more.
+func drawnForm(subtype, entry string) func(*testing.T, []byte) []byte {
+	return addRendered("<</Type /XObject /Subtype /"+subtype+" /BBox [0 0 9 9] "+entry+" /Length 0>>\nstream\n\nendstream", "<</Font <</F1 6 0 R>>", " /XObject <</X1 %d 0 R>>")
+}
+
+// TestPrepareTakesForms says that what drawnForm refuses is the entry and not the form.
+func TestPrepareTakesForms(t *testing.T) {
+	file := drawnForm("Form", "/Group <</S /Transparency /I true /CS /DeviceRGB>> /Resources <</Font <</F <</Subtype /Type3>>>>>>")(t, render(t))
+	if _, err := pdfsig.Prepare(file, sampleOptions()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func TestPrepareRefuses(t *testing.T) {

@@ -1,26 +1,23 @@
 package pdfsig
 
 // walkResources reads the one resource dictionary that all pages share: a TrueType
-// subset as a composite font (9.7), and at most one image, the portrait of the holder
-// (8.9.5). Everything else that the pages show stands in their content streams, and the
-// one form XObject of a file is the appearance of the seal.
+// subset as a composite font (9.7), and either at most one image, the portrait of the
+// holder (8.9.5), or, for a document that others made, its pages, each a form XObject.
+// Everything else that the pages show stands in their content streams.
 func (d *document) walkResources(ref value) error {
 	o, first, err := d.visit(ref, "the resources", false)
 	if err != nil || !first {
 		return err
 	}
+	if d.resources {
+		return malformed(CodeProfile, o.offset, "a second resource dictionary")
+	}
+	d.resources = true
 	if err := o.body.conform(resourcesShape); err != nil {
 		return err
 	}
-	if images := o.body.entry("XObject"); images.kind != kindNone {
-		if err := images.conform(imagesShape); err != nil {
-			return err
-		}
-		image, err := d.once(images.entry("P1"), "the portrait", true, imageShape)
-		if err != nil {
-			return err
-		}
-		d.portrait = image.data
+	if err := d.walkExternal(o.body.entry("XObject")); err != nil {
+		return err
 	}
 	fonts := o.body.entry("Font")
 	if err := fonts.conform(fontsShape); err != nil {
@@ -54,4 +51,25 @@ func (d *document) walkDescendant(ref value) error {
 	}
 	_, err = d.once(descriptor.body.entry("FontFile2"), "a font file", true, fontFileShape)
 	return err
+}
+
+// walkExternal reads the external objects of the pages. Their names tell the two kinds of
+// licence apart: a portrait is P1, and stands alone.
+func (d *document) walkExternal(objects value) error {
+	if objects.kind == kindNone {
+		return nil
+	}
+	if !objects.has("P1") {
+		d.forms = true
+		return d.walkDrawn(objects, "{}xobject")
+	}
+	if err := objects.conform(imagesShape); err != nil {
+		return err
+	}
+	image, err := d.once(objects.entry("P1"), "the portrait", true, imageShape)
+	if err != nil {
+		return err
+	}
+	d.portrait = image.data
+	return nil
 }

@@ -10,13 +10,13 @@ const (
 	maxDepth   = 16      // nesting of arrays and dictionaries
 	maxDigits  = 10      // digits of one number
 	maxName    = 127     // bytes of one name
-	maxEntries = 32      // entries of one dictionary, each compared with the others
+	maxEntries = 256     // entries of one dictionary, each compared with the others
 	maxValues  = 20_000  // values of one file, which bounds the memory of a parse
 	maxSyntax  = 3 << 20 // bytes of one file outside of streams, which are not looked at
 )
 
-// kind is the type of a PDF object (ISO 32000-2, 7.3). Booleans and null are
-// absent: our files hold none.
+// kind is the type of a PDF object (ISO 32000-2, 7.3). Null is absent: our files
+// hold none. Booleans stand only in documents that are drawn over.
 type kind uint8
 
 const (
@@ -28,11 +28,12 @@ const (
 	kindReference
 	kindArray
 	kindDictionary
+	kindBoolean
 )
 
 // String names the kind for messages.
 func (k kind) String() string {
-	return [...]string{"nothing", "integer", "number", "name", "string", "reference", "array", "dictionary"}[k]
+	return [...]string{"nothing", "integer", "number", "name", "string", "reference", "array", "dictionary", "boolean"}[k]
 }
 
 // value is one parsed PDF object. It copies nothing, and is small, since most
@@ -223,7 +224,11 @@ func (p *parser) value(depth int) (value, error) {
 	case c == '-' || c >= '0' && c <= '9':
 		return p.number()
 	}
-	return value{}, malformed(CodeSyntax, p.pos, "no value of a kind that we write")
+	start := p.pos
+	if (p.accept("true") || p.accept("false")) && !isRegular(p.peek()) {
+		return p.token(kindBoolean, start), nil
+	}
+	return value{}, malformed(CodeSyntax, start, "no value of a kind that we write")
 }
 
 func (p *parser) name() (value, error) {

@@ -67,6 +67,9 @@ func (e *edition) check(seals map[string]*SealKey) error {
 	if e.layout == nil {
 		return fmt.Errorf("catalogue item %s (%s): there is no layout %q", e.item.TypeCode, e.item.Name, e.item.Layout)
 	}
+	if e.layout.OnDocument() != e.item.Document {
+		return fmt.Errorf("catalogue item %s (%s): item and layout %q disagree on whether it is for documents", e.item.TypeCode, e.item.Name, e.layout.Name)
+	}
 	if places := len(e.layout.CoSealPlacements()); places != len(e.item.CoSeals) {
 		return fmt.Errorf("catalogue item %s (%s): layout %q has %d places for %d co-seals", e.item.TypeCode, e.item.Name, e.layout.Name, places, len(e.item.CoSeals))
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"elicence/audit"
@@ -88,6 +89,16 @@ func (r *Registry) draw(ctx context.Context, s *sealing) (err error) {
 	if s.by, err = r.madeBy(ctx, &s.rec); err != nil {
 		return fmt.Errorf("finding the catalogue item: %w", err)
 	}
+	document, err := r.kept(ctx, s.lic)
+	if err != nil {
+		return err
+	}
+	if s.layout, err = s.by.on(document, s.lic.Document); err != nil {
+		return err
+	}
+	if document != nil {
+		s.removed = Removed(strings.Join(document.Removed, " "))
+	}
 	if err := r.gatherSeals(s); err != nil {
 		return err // no key is used; the licence waits for seals that can be
 	}
@@ -114,7 +125,7 @@ func (r *Registry) draw(ctx context.Context, s *sealing) (err error) {
 	if err := r.addPortrait(ctx, s, &in); err != nil {
 		return err
 	}
-	s.out, err = s.by.layout.Render(r.cfg.Fonts, in)
+	s.out, err = s.layout.Render(r.cfg.Fonts, in)
 	return err
 }
 
@@ -154,7 +165,7 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 		return err
 	}
 	for i, box := range append([]render.QRBox{s.out.QR}, s.out.Duplicates...) {
-		if err := s.checkSymbol(s.by.layout, f, i, box); err != nil {
+		if err := s.checkSymbol(s.layout, f, i, box); err != nil {
 			return err
 		}
 	}
@@ -194,6 +205,7 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 	file := File{Digest: digest, RangeDigest: s.digests[len(s.digests)-1], Size: int64(len(s.file)),
 		Timestamped: !s.token.IsZero(), TimestampedAt: s.token, SealedAt: s.sealedAt, CreatedAt: now}
 	issued := s.rec.answer(s.lic, file)
+	issued.Removed = s.removed
 	answer, err := json.Marshal(issued)
 	if err != nil {
 		return Issued{}, audit.Receipt{}, err

@@ -8,13 +8,13 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/render"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -25,6 +25,9 @@ type IssueRequest struct {
 	Key string
 	// Body is the request as it was received, JSON; its issuing authority is the caller's.
 	Body []byte
+	// File is the document that the licence is drawn on, a PDF as it came; nil for a type
+	// that a layout alone draws.
+	File []byte
 	// item says that it is an item of a batch, whose key has a form of its own.
 	item bool
 }
@@ -35,6 +38,10 @@ type asked struct {
 	body [32]byte // SM3 of the body
 	licence.Request
 	use Use
+	// document is what the licence is drawn on, kept as the register keeps it; nil for none.
+	document *render.Document
+	kept     []byte
+	layout   *render.Layout
 	// item says that it is an item of a batch.
 	item bool
 	// portrait is what was made of the request's photograph; nil when it has none.
@@ -60,6 +67,8 @@ type Issued struct {
 	FileDigest string `json:"file_digest"`
 	// Timestamped says whether the seal carries a token yet.
 	Timestamped bool `json:"timestamped"`
+	// Removed names what a document had and the licence has not; empty without a document.
+	Removed Removed `json:"removed,omitempty"`
 }
 
 // errClaimed stops a reservation whose key somebody used before.
@@ -70,6 +79,10 @@ var errClaimed = errors.New("idempotency key is already claimed")
 // *SealFault, licence.ErrNumberTaken, ErrUnfinished, ErrTimestampAwaited, ErrLog.
 func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued, audit.Receipt, error) {
 	a := asked{key: q.Key, body: sm3.Sum(q.Body), item: q.item}
+	if q.File != nil { // the same words about another document are another request
+		file := sm3.Sum(q.File)
+		a.body = sm3.Sum(append(a.body[:], file[:]...))
+	}
 	attempt := access{action: ActionIssue, digest: a.body[:]}
 	attempt.check = func() error {
 		defer func() { attempt.object, attempt.use, attempt.holder = a.TypeCode, a.use, a.Holder }()
@@ -128,12 +141,18 @@ func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *
 		return err
 	}
 	a.Request, a.use = request, Use{Case: aCase.Number, Matter: aCase.MatterCode, Operator: aCase.Operator}
+	if err := r.takeDocument(ctx, q.File, a); err != nil {
+		return err
+	}
 	return r.checkMakeable(ctx, c, a)
 }
 
 // checkMakeable ends step 1's check: whether what is asked for can be sealed and drawn.
 func (r *Registry) checkMakeable(ctx context.Context, c Caller, a *asked) (err error) {
-	if a.CoSealers, err = r.checkSeals(ctx, a.by, c.Authority.Code); err != nil {
+	if a.layout, err = a.by.on(a.document, a.Document); err != nil {
+		return err
+	}
+	if a.CoSealers, err = r.checkSeals(ctx, a, c.Authority.Code); err != nil {
 		return err
 	}
 	if a.by.item.PAdES {
@@ -149,12 +168,12 @@ func (r *Registry) checkMakeable(ctx context.Context, c Caller, a *asked) (err e
 
 // checkSeals says who co-seals, or why one of the seals cannot be used for a new licence:
 // a *SealFault.
-func (r *Registry) checkSeals(ctx context.Context, by *edition, issuing string) ([]licence.CoSealer, error) {
+func (r *Registry) checkSeals(ctx context.Context, a *asked, issuing string) ([]licence.CoSealer, error) {
 	own := r.cfg.Seals[issuing]
 	if err := r.checkSeal(ctx, own); err != nil {
 		return nil, err
 	}
-	coSealers, err := r.coSealers(ctx, by.item, issuing)
+	coSealers, err := r.coSealers(ctx, a.by.item, issuing)
 	if err != nil {
 		return nil, err
 	}
@@ -166,7 +185,10 @@ func (r *Registry) checkSeals(ctx context.Context, by *edition, issuing string) 
 		}
 		sizes = append(sizes, k.size())
 	}
-	if err := by.layout.CheckSeals(append(sizes, own.size())...); err != nil {
+	if a.document != nil {
+		return nil, nil // where its seal goes is the request's to say: see checkDocument
+	}
+	if err := a.layout.CheckSeals(append(sizes, own.size())...); err != nil {
 		return nil, &SealFault{"seal_misplaced", err.Error(), ErrNoSeal}
 	}
 	return coSealers, nil
@@ -191,11 +213,14 @@ func (r *Registry) checkDrawable(a *asked) error {
 		return err
 	}
 	widest := newLicence(item, a.Request, id, cmp.Or(a.Number, item.WidestNumber()))
-	if err := a.by.layout.Check(r.cfg.Fonts, widest); err != nil {
+	if err := a.layout.Check(r.cfg.Fonts, widest); err != nil {
 		return err
 	}
-	_, err = licence.FitQRPayload(licence.NewQRPayload(widest, nil), r.cfg.PublicURL)
-	return err
+	payload, err := licence.FitQRPayload(licence.NewQRPayload(widest, nil), r.cfg.PublicURL)
+	if err != nil {
+		return err
+	}
+	return r.checkDocument(a, widest, payload, r.cfg.Seals[a.Authority.Code])
 }
 
 // checkKey bounds the idempotency key, unless it is the register's own.
@@ -217,42 +242,21 @@ func checkKey(key string) error {
 	return nil
 }
 
-const (
-	serialAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-	serialLength   = 10
-	widestSerial   = "WWWWWWWWWW"
-)
-
-// newSerial draws the serial of an identifier (流水号, GB/T 36904 leaves its
-// form to the issuer). It is random, 51 bits, so that identifiers cannot be
-// enumerated by whoever knows one, and carries nothing personal, as a licence
-// number may.
-func newSerial(rand io.Reader) (string, error) {
-	serial := make([]byte, 0, serialLength)
-	var b [1]byte
-	for len(serial) < serialLength {
-		if _, err := io.ReadFull(rand, b[:]); err != nil {
-			return "", fmt.Errorf("drawing a serial: %w", err)
-		}
-		if b[0] < 252 { // 7×36: without it the first letters were likelier
-			serial = append(serial, serialAlphabet[b[0]%36])
-		}
-	}
-	return string(serial), nil
-}
-
 // newLicence is the licence of a checked request.
 func newLicence(item *licence.CatalogueItem, q licence.Request, id licence.Identifier, number string) *licence.Licence {
 	return &licence.Licence{
 		Identifier: id, Number: number, TypeCode: item.TypeCode, TypeName: item.Name, Version: id.Version(),
 		Holder: q.Holder, Authority: q.Authority, CoSealers: q.CoSealers,
-		IssuedOn: q.IssuedOn, EffectiveOn: q.EffectiveOn, ExpiresOn: q.ExpiresOn, Fields: q.Fields,
+		IssuedOn: q.IssuedOn, EffectiveOn: q.EffectiveOn, ExpiresOn: q.ExpiresOn, Fields: q.Fields, Document: q.Document,
 	}
 }
 
 // reserve is step 2: one transaction that claims the key and reserves
 // identifier and number, or finds what an earlier attempt reserved.
 func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Record, error) {
+	if err := r.keep(ctx, &q); err != nil {
+		return Claim{}, Record{}, fmt.Errorf("storing the document: %w", err)
+	}
 	serial, err := newSerial(r.cfg.Rand)
 	if err != nil {
 		return Claim{}, Record{}, err

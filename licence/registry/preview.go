@@ -86,7 +86,13 @@ func (r *Registry) drawSample(e *edition, q licence.Request) ([]byte, error) {
 	if number == "" {
 		number = e.item.WidestNumber()
 	}
-	return e.layout.Preview(r.cfg.Fonts, newLicence(e.item, q, id, number), r.now())
+	layout := e.layout
+	if d := q.Document; d != nil {
+		if layout, err = layout.On(render.BlankDocument(max(d.QR.Page, d.Seal.Page)), d); err != nil {
+			return nil, err
+		}
+	}
+	return layout.Preview(r.cfg.Fonts, newLicence(e.item, q, id, number), r.now())
 }
 
 // DryRun is what a version would make of a licence that another one made. It holds no
@@ -141,7 +147,7 @@ func (r *Registry) dryRun(ctx context.Context, e *edition, rec *Record) (DryRun,
 	}
 	again := *l
 	again.TypeName = e.item.Name
-	run.Faults, err = faultsOf(e.item.CheckFields(l.Fields), e.layout.Check(r.cfg.Fonts, &again))
+	run.Faults, err = faultsOf(e.documentFault(l), e.item.CheckFields(l.Fields), e.layout.Check(r.cfg.Fonts, &again))
 	if err != nil || run.Faults != nil {
 		return run, err
 	}
@@ -161,4 +167,16 @@ func faultsOf(errs ...error) (faults []licence.FieldError, err error) {
 		}
 	}
 	return faults, nil
+}
+
+// documentFault says that a licence is drawn on a document and the type is not, or the
+// reverse.
+func (e *edition) documentFault(l *licence.Licence) error {
+	switch {
+	case e.item.Document && l.Document == nil:
+		return errDocumentMissing
+	case !e.item.Document && l.Document != nil:
+		return errDocumentUnasked
+	}
+	return nil
 }

@@ -6,8 +6,9 @@
 //  1. authorise the caller; check the request against the catalogue item, every
 //     character against the fonts and every text against its box, and whether
 //     the seal and its certificates can be used now; make the portrait of a
-//     photograph; log the attempt, allowed or not, and store the portrait. Nothing
-//     is reserved yet.
+//     photograph; take a document that the licence is drawn on apart, and prove that
+//     it can be sealed; log the attempt, allowed or not. Nothing is reserved yet; of
+//     photograph and document what was made of them is stored.
 //  2. one transaction: identifier and number reserved, licence pending,
 //     idempotency key bound, digest of the licence data, log entry "reserved",
 //     which permits the QR signature.
@@ -131,6 +132,10 @@ type Config struct {
 	// CheckBundle verifies an evidence bundle as a stranger would years later, against
 	// the pinned anchors and the log's own policy; an error keeps it back.
 	CheckBundle func(ctx context.Context, raw []byte) error
+	// Rewrite takes a document that others made apart, with every limit that such work
+	// needs; what is wrong with the file is a *licence.RequestError about the field "file".
+	// Nil: no licence is drawn on a document.
+	Rewrite func(ctx context.Context, file []byte) (*render.Document, error)
 	// PublicURL is the scheme and host printed in QR codes.
 	PublicURL string
 	Now       func() time.Time

@@ -25,6 +25,8 @@ type sealing struct {
 	by  *edition // that the licence is made by
 	// seals are used in this order: the co-seals, then the issuing authority's own.
 	seals   []sealUse
+	layout  *render.Layout // put on the document, where there is one
+	removed Removed        // of the document
 	qr      licence.QRText
 	out     render.Output
 	file    []byte         // with the signatures so far; nil before the first
@@ -50,8 +52,7 @@ const sealReason = "电子证照签发"
 // gatherSeals finds the seals that the licence data ask for and their places. An error
 // when one cannot be used, or when a co-seal could not get its timestamp.
 func (r *Registry) gatherSeals(s *sealing) error {
-	layout := s.by.layout
-	places := layout.CoSealPlacements()
+	places := s.layout.CoSealPlacements()
 	if n := len(s.lic.CoSealers); n != len(s.by.item.CoSeals) || n != len(places) {
 		return fmt.Errorf("licence with %d co-seals of a type with %d", n, len(s.by.item.CoSeals))
 	}
@@ -65,7 +66,7 @@ func (r *Registry) gatherSeals(s *sealing) error {
 	if s.by.item.PAdES {
 		s.waiting = append(s.waiting, pdfsig.Field{Name: "pades"})
 	}
-	places = append(places, layout.SealPlacement())
+	places = append(places, s.layout.SealPlacement())
 	for i, u := range s.seals {
 		if err := u.told(r.usable(u.key, 0)); err != nil {
 			return err

@@ -41,6 +41,9 @@ func (d *drawer) section(out *pdf.Part, s laid, over func(page, pages int) error
 	*out = pdf.Part{Width: s.page.W * pt, Height: s.page.H * pt, Backdrop: s.backdrop}
 	for i := range s.plans {
 		d.buf = nil
+		if !d.preview {
+			d.printf("%s", s.form(i))
+		}
 		if err := d.page(&s.plans[i]); err != nil {
 			return err
 		}

@@ -34,6 +34,10 @@ type section struct {
 	coSeals []circle
 	riding  bool // slices of the seal across the right edges of all its pages (骑缝章)
 
+	// onDocument says that this is a block for documents; document is what it was put on.
+	onDocument bool
+	document   *Document
+
 	backdrop pdf.Stream // operators for ground and frame, the same on every page
 }
 

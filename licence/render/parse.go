@@ -23,6 +23,7 @@ type layoutFile struct {
 	sectionFile
 	CoSeals    []circle          `json:"co_seals"`
 	Duplicates []json.RawMessage `json:"duplicates"`
+	Document   bool              `json:"document"`
 }
 
 // sectionFile is one section of it.
@@ -62,7 +63,7 @@ func parseLayout(file string, data []byte) (*Layout, error) {
 	if err := p.decode(data, 0, &in); err != nil {
 		return nil, err
 	}
-	p.styles, p.coSeals = in.Styles, in.CoSeals
+	p.styles, p.coSeals, p.onDocument = in.Styles, in.CoSeals, in.Document
 	if err := p.checkStyles(); err != nil {
 		return nil, err
 	}
@@ -87,8 +88,8 @@ func (p *parser) readDuplicate(l *Layout, raw []byte) error {
 	if err := p.decode(raw, p.from, &in); err != nil {
 		return err
 	}
-	if len(l.duplicates) == maxDuplicates || len(l.coSeals) > 0 {
-		return p.errorf(p.from, "a layout has at most %d duplicates, and none beside co_seals", maxDuplicates)
+	if len(l.duplicates) == maxDuplicates || len(l.coSeals) > 0 || l.onDocument {
+		return p.errorf(p.from, "a layout has at most %d duplicates, and none beside co_seals or a document", maxDuplicates)
 	}
 	l.duplicates = append(l.duplicates, p.section)
 	return p.readSection(in)
@@ -124,7 +125,10 @@ func (p *parser) readSection(in sectionFile) error {
 	if err := p.checkPlaces(); err != nil {
 		return err
 	}
-	backdrop := p.drawBackdrop()
+	var backdrop []byte // a block has none
+	if !p.onDocument {
+		backdrop = p.drawBackdrop()
+	}
 	if err := qr.CheckBackdrop(backdrop); err != nil {
 		return fmt.Errorf("backdrop: %w", err)
 	}
@@ -206,6 +210,9 @@ func (p *parser) checkStyles() error {
 
 // checkGlobals checks everything of a section but the elements.
 func (p *parser) checkGlobals() error {
+	if p.onDocument {
+		return nil // checkOnDocument looks at the block
+	}
 	if !within(p.page.W, 50, 1200) || !within(p.page.H, 50, 1200) {
 		return p.lineError(p.key("page"), "page must be 50 to 1200 mm wide and high")
 	}

@@ -1,6 +1,7 @@
 package render
 
 import (
+	"errors"
 	"slices"
 
 	"elicence/licence"
@@ -14,13 +15,15 @@ func (p *parser) checkPlaces() error {
 	if len(p.pages) == 0 {
 		return p.lineError(p.key("pages"), "a layout needs a page")
 	}
-	q := p.qr
-	quiet := p.quiet()
-	if q.Page < 1 || q.Page > len(p.pages) || q.X < quiet || q.Y < quiet || q.X+q.Size+quiet > p.page.W || q.Y+q.Size+quiet > p.page.H {
+	q, quiet := p.qr, p.quiet()
+	if q.Page < 1 || q.Page > len(p.pages) || !fits(q, p.page, quiet) {
 		return p.lineError(p.key("qr"), "the symbol and its quiet zone must lie on a page")
 	}
 	if q.Size < leastModule*qr.LargestSymbol {
 		return p.lineError(p.key("qr"), "the symbol must be %.1f mm or more, for modules of %.1f mm", leastModule*qr.LargestSymbol, leastModule)
+	}
+	if p.onDocument {
+		return errors.Join(p.checkOnDocument(), p.checkClear(quiet))
 	}
 	if s := p.seal; s.Page < 1 || s.Page > len(p.pages) {
 		return p.lineError(p.key("seal"), "the seal of 30 to 60 mm must lie on a page")

@@ -182,6 +182,9 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 	if err := in.check(l); err != nil {
 		return Output{}, err
 	}
+	if l.onDocument && l.document == nil {
+		return Output{}, errors.New("render: the layout needs a document to be put on")
+	}
 	sections, err := l.lay(fonts, in.Licence)
 	if err != nil {
 		return Output{}, err
@@ -221,6 +224,9 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 	file.Title, file.CreatedAt, file.Metadata = in.Licence.TypeName, in.CreatedAt, metadata(in.Licence)
 	file.Font, file.Portrait, file.Attachments = font, image(in.Portrait), in.Attachments
 	file.Bookmarks = bookmarks(out.Pages)
+	if l.document != nil {
+		file.Objects, file.Forms = l.document.Objects, l.document.Pages
+	}
 	out.PDF = pdf.Write(file)
 	return out, nil
 }

@@ -1,6 +1,7 @@
 package render_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -29,13 +30,14 @@ func fonts(t testing.TB) *render.Fonts {
 	return f
 }
 
-// layouts reads the project's layouts.
+// layouts reads the project's layouts, without the blocks for documents.
 func layouts(t testing.TB) map[string]*render.Layout {
 	t.Helper()
 	all, err := render.LoadLayouts(templates.Layouts())
 	if err != nil {
 		t.Fatal(err)
 	}
+	maps.DeleteFunc(all, func(_ string, l *render.Layout) bool { return l.OnDocument() })
 	return all
 }
 

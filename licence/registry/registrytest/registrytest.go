@@ -49,6 +49,9 @@ const JointType = "113301000024903302901"
 // PortraitType is the type whose licences bear a portrait.
 const PortraitType = "11100000MB19000192901"
 
+// DocumentType is the type whose licences are drawn on a document.
+const DocumentType = "113301000024903302902"
+
 // CoSealer consents to that.
 var CoSealer = licence.CoSealer{Name: "杭州市规划和自然资源局", Code: "11330100002491288H"}
 
@@ -58,6 +61,7 @@ var Authorities = map[string]licence.IssuingAuthority{
 	"11100000000013338W901": {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
 	"11100000000013338W902": {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
 	JointType:               {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
+	DocumentType:            {Name: "杭州市城乡建设委员会", Code: "113301000024903302", Division: "330100"},
 	"11100000MB19000005901": {Name: "杭州市卫生健康委员会", Code: "11330100002490170T", Division: "330100"},
 	"11100000000019713D071": {Name: "杭州市道路运输管理服务中心", Code: "12330100470102108R", Division: "330100"},
 	// Those of the samples of single types.

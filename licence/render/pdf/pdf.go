@@ -16,6 +16,7 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -69,6 +70,11 @@ type Document struct {
 	Bookmarks []string
 	// Attachments are embedded in this order.
 	Attachments []Attachment
+	// Objects are those of a document that the pages draw: what stands between obj and
+	// endobj of each, numbered from FirstObject on. Forms are the numbers of its pages, form
+	// XObjects under the names X1, X2 and so on.
+	Objects [][]byte
+	Forms   []int
 }
 
 // Attachment is a file embedded in the document. Name is unique and, like
@@ -122,7 +128,8 @@ const (
 	fontFile
 	toUnicode
 	backdrop
-	afterBackdrop
+	// FirstObject is the number of the first of Document.Objects.
+	FirstObject
 )
 
 // numbers are those of the objects whose numbers are not fixed.
@@ -133,10 +140,11 @@ type numbers struct {
 	outline  int // the root of the bookmarks
 }
 
-// number gives numbers in the order in which Write writes: portrait, pages, each behind
-// its content, those of a further part behind their backdrop, attachments, bookmarks.
+// number gives numbers in the order in which Write writes: the document's objects,
+// portrait, pages, each behind its content, those of a further part behind their backdrop,
+// attachments, bookmarks.
 func (d Document) number() (n numbers) {
-	next := afterBackdrop
+	next := FirstObject + len(d.Objects)
 	if d.Portrait != nil {
 		n.portrait = next
 		next++
@@ -158,12 +166,15 @@ func (d Document) number() (n numbers) {
 
 // Write writes the document.
 func Write(d Document) []byte {
-	w := &writer{numbers: d.number(), offsets: make([]int, 1, afterBackdrop+2*(len(d.Pages)+len(d.Attachments)))}
+	w := &writer{numbers: d.number(), offsets: make([]int, 1, FirstObject+len(d.Objects)+2*(len(d.Pages)+len(d.Attachments)))}
 	w.Grow(len(d.Font.Data) + len(d.Backdrop.deflated) + 1<<14)
 	w.WriteString(header)
 	w.front(d)
 	w.font(d.Font)
 	w.stream(d.Backdrop, "")
+	for _, o := range d.Objects {
+		w.object("%s", o)
+	}
 	if d.Portrait != nil {
 		w.portrait(d.Portrait)
 	}
@@ -239,11 +250,17 @@ func (w *writer) front(d Document) {
 	w.object("<</Producer (elicence) /Title %s /CreationDate (%s) /ModDate (%s)>>", text(d.Title), date, date)
 	// Metadata is for programs that do not read PDF too, so it is not compressed.
 	w.object("<</Type /Metadata /Subtype /XML /Length %d>>\nstream\n%s\nendstream", len(d.Metadata), d.Metadata)
-	images := ""
+	drawn := ""
 	if n := w.numbers.portrait; n != 0 {
-		images = fmt.Sprintf(" /XObject <</%s %d 0 R>>", PortraitName, n)
+		drawn = fmt.Sprintf("/%s %d 0 R ", PortraitName, n)
 	}
-	w.object("<</Font <</F1 %d 0 R>>%s>>", font, images)
+	for i, n := range d.Forms {
+		drawn += fmt.Sprintf("/X%d %d 0 R ", i+1, n)
+	}
+	if drawn != "" {
+		drawn = " /XObject <<" + strings.TrimSuffix(drawn, " ") + ">>"
+	}
+	w.object("<</Font <</F1 %d 0 R>>%s>>", font, drawn)
 }
 
 // names is the name tree's list of keys and file specifications. The keys, which

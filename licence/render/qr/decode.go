@@ -57,7 +57,7 @@ func CheckBackdrop(content []byte) error {
 	if err := p.read(content); err != nil {
 		return err
 	}
-	if len(p.stack) != 0 || p.state != before || len(p.rects) != 0 || p.other || p.clip || len(p.operands) != 0 {
+	if p.form || len(p.stack) != 0 || p.state != before || len(p.rects) != 0 || p.other || p.clip || len(p.operands) != 0 {
 		return errors.New("it does not leave the graphics state as it found it")
 	}
 	return nil
@@ -67,6 +67,7 @@ func CheckBackdrop(content []byte) error {
 type painter struct {
 	box    Box
 	img    *image.Gray
+	form   bool // a form was drawn
 	soiled bool // something other than rectangles lies on the box
 
 	state graphics
@@ -280,7 +281,7 @@ func (p *painter) operator(s []byte) error {
 	case "Tj":
 		p.show()
 	case "Do":
-		return p.image()
+		p.external()
 	case "W":
 		p.clip = true
 	case "n":
@@ -367,17 +368,18 @@ func (p *painter) show() {
 	p.soil(e)
 }
 
-// image marks where the one image stands that pages have: the unit square (8.9.5.1).
-func (p *painter) image() error {
+// external marks where an external object stands: the one image that pages have in the
+// unit square (8.9.5.1). A form may paint anywhere, in a state of its own (8.10.1).
+func (p *painter) external() {
 	if string(p.name) != imageName {
-		return fmt.Errorf("drawing of %.20q", p.name)
+		p.form, p.soiled = true, true
+		return
 	}
 	var e extent
 	for _, corner := range [][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
 		e.add(p.state.m.apply(corner[0], corner[1]))
 	}
 	p.soil(e)
-	return nil
 }
 
 // soil notes that something lies on the box.
