@@ -212,7 +212,7 @@ func (s *pgTx) send(read func(pgx.BatchResults) error, query string, args ...any
 // start has the waiting statements run while their user goes on, unless others are under way.
 // Nothing else may use the connection until finish.
 func (s *pgTx) start() error {
-	if s.started != nil && len(s.started) == 0 {
+	if s.started != nil && len(s.started) == 0 || len(s.waiting) == 0 {
 		return nil
 	}
 	if err := s.finish(); err != nil {

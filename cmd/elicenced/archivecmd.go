@@ -69,8 +69,8 @@ func (a *logArchiveCmd) write(ctx context.Context, in *instance, logID string) e
 	return nil
 }
 
-// there is the segment of a file that is there already, whole and durable as the name
-// says; recorded says that it is on record too.
+// there is the segment of a file that is there already, whole as the name says; recorded
+// says that it is on record too. Whoever was stopped may not have made the name durable.
 func (a *logArchiveCmd) there(ctx context.Context, in *instance, logID string, policy *audit.Policy) (s audit.Segment, recorded bool, err error) {
 	f, err := os.Open(a.Output)
 	if err != nil {
@@ -78,9 +78,9 @@ func (a *logArchiveCmd) there(ctx context.Context, in *instance, logID string, p
 	}
 	defer f.Close()
 	if s, recorded, err = audit.ReadSegment(ctx, in.database, policy, logID, f, filepath.Base(a.Output)); err != nil {
-		err = fmt.Errorf("%w: -o %s is there already, and is not what this command left: %w", errUsage, a.Output, err)
+		return s, false, fmt.Errorf("%w: -o %s is there already, and is not what this command left: %w", errUsage, a.Output, err)
 	}
-	return s, recorded, err
+	return s, recorded, durable.Sync(filepath.Dir(a.Output))
 }
 
 // made is the segment of a new file.
