@@ -127,15 +127,20 @@ type brakeListCmd struct {
 
 func (l *brakeListCmd) Run(ctx context.Context) error {
 	return l.with(ctx, func(in *instance) error {
-		brakes, _, err := in.registry.Brakes(ctx, registry.System("command-line"), registry.BrakeQuery{Standing: !l.All, Limit: registry.MaxPage})
-		for _, b := range brakes {
-			lifted := ""
-			if b.LiftedBy != "" {
-				lifted = b.LiftedAt.Format(time.RFC3339) + " " + b.LiftedBy + ": " + b.Reason
+		for q := (registry.BrakeQuery{Standing: !l.All, Limit: registry.MaxPage}); ; {
+			brakes, _, err := in.registry.Brakes(ctx, registry.System("command-line"), q)
+			for _, b := range brakes {
+				q.After = b.ID
+				lifted := ""
+				if b.LiftedBy != "" {
+					lifted = b.LiftedAt.Format(time.RFC3339) + " " + b.LiftedBy + ": " + b.Reason
+				}
+				fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.ID, b.BrakedAt.Format(time.RFC3339), b.Client, b.Authority.Name, b.Alarm, b.Detail, lifted)
 			}
-			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\n", b.ID, b.BrakedAt.Format(time.RFC3339), b.Client, b.Authority.Name, b.Alarm, b.Detail, lifted)
+			if err != nil || len(brakes) < q.Limit {
+				return err
+			}
 		}
-		return err
 	})
 }
 
