@@ -110,16 +110,13 @@ func (s *site) stage(t *testing.T, file string) string {
 // archived is the size of the log, what of it is archived, and its lowest row.
 func (s *site) archived(t testing.TB) (size uint64, a audit.Archive, lowest uint64) {
 	t.Helper()
-	set, err := s.settings()
-	must(t, err)
-	db, err := s.openDatabase(t.Context(), secrets{storage: make([]byte, 16), index: make([]byte, 32)})
-	must(t, err)
+	logID, db := s.logOf(t)
 	defer db.Close()
-	head, err := db.Head(t.Context(), set.LogID)
+	head, err := db.Head(t.Context(), logID)
 	must(t, err)
-	a, err = db.Archived(t.Context(), set.LogID)
+	a, err = db.Archived(t.Context(), logID)
 	must(t, err)
-	lowest, _, err = db.Lowest(t.Context(), set.LogID)
+	lowest, _, err = db.Lowest(t.Context(), logID)
 	must(t, err)
 	return head.Size, a, lowest
 }

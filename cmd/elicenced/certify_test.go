@@ -421,15 +421,12 @@ func TestCertificatesSession(t *testing.T) {
 // actions counts the entries of the access log.
 func (s *site) actions(t testing.TB) map[audit.Action]int {
 	t.Helper()
-	set, err := s.settings()
-	must(t, err)
-	db, err := s.openDatabase(t.Context(), secrets{storage: make([]byte, 16), index: make([]byte, 32)})
-	must(t, err)
+	logID, db := s.logOf(t)
 	defer db.Close()
-	head, err := db.Head(t.Context(), set.LogID)
+	head, err := db.Head(t.Context(), logID)
 	must(t, err)
 	count := map[audit.Action]int{}
-	must(t, db.Rows(t.Context(), set.LogID, 0, head.Size, func(row audit.Row) error {
+	must(t, db.Rows(t.Context(), logID, 0, head.Size, func(row audit.Row) error {
 		r, err := audit.ParseRecord(row.Record)
 		count[r.Entry.Action]++
 		return err

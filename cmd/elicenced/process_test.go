@@ -88,6 +88,17 @@ func (s *site) command(args ...string) *exec.Cmd {
 	return cmd
 }
 
+// logOf is the name of a site's log and its database, to be closed. What is encrypted in it
+// does not open.
+func (s *site) logOf(t testing.TB) (logID string, db database) {
+	t.Helper()
+	set, err := s.settings()
+	must(t, err)
+	db, err = s.openDatabase(t.Context(), secrets{storage: make([]byte, 16), index: make([]byte, 32)})
+	must(t, err)
+	return set.LogID, db
+}
+
 // bucket is a new bucket for the files of a site.
 func bucket(t testing.TB) fileFlags {
 	t.Helper()

@@ -158,13 +158,10 @@ func (r *running) wantCached(t testing.TB) {
 // with the digest of its states.
 func (s *site) wantPermitted(t testing.TB, list *verify.TrustList) {
 	t.Helper()
-	set, err := s.settings()
-	must(t, err)
-	db, err := s.openDatabase(t.Context(), secrets{storage: make([]byte, 16), index: make([]byte, 32)})
-	must(t, err)
+	logID, db := s.logOf(t)
 	defer db.Close()
 	index, found, sum := uint64(list.Counter-1), false, list.States.Digest()
-	must(t, db.Rows(t.Context(), set.LogID, index, index+1, func(row audit.Row) error {
+	must(t, db.Rows(t.Context(), logID, index, index+1, func(row audit.Row) error {
 		record, err := audit.ParseRecord(row.Record)
 		e := record.Entry
 		found = e.Action == registry.ActionTrustList && e.Result == audit.ResultAllowed && bytes.Equal(e.Digest, sum[:])
