@@ -130,7 +130,7 @@ func (r *Registry) checkCase(k Case) error {
 		return sealFault("valid_to", licence.CodeOutOfRange, fmt.Sprintf("is not within %d days from today", maxCaseDays))
 	}
 	for i, code := range k.Types {
-		if _, err := r.cfg.Catalogue.Item(code); err != nil {
+		if r.lastItem(code) == nil {
 			return sealFault(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue")
 		}
 		if slices.Contains(k.Types[:i], code) {

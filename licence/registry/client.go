@@ -118,7 +118,7 @@ func (r *Registry) checkClient(n Client) error {
 		}
 	}
 	for i, code := range n.Types {
-		if _, err := r.cfg.Catalogue.Item(code); err != nil || slices.Contains(n.Types[:i], code) {
+		if r.lastItem(code) == nil || slices.Contains(n.Types[:i], code) {
 			return sealFault(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue, or stands there already")
 		}
 	}

@@ -125,8 +125,8 @@ func (r *Registry) RequestGrant(ctx context.Context, c Caller, q GrantRequest) (
 
 // checkGrant names what is wrong with a grant that is asked for: a *licence.RequestError.
 func (r *Registry) checkGrant(g Grant) error {
-	item, err := r.cfg.Catalogue.Item(g.TypeCode)
-	if err != nil {
+	item := r.lastItem(g.TypeCode)
+	if item == nil {
 		return sealFault("type_code", licence.CodeUnknownType, "is not in the catalogue")
 	}
 	for _, f := range []struct{ name, text string }{{"matter_code", g.MatterCode}, {"scenario", g.Scenario}, {"legal_basis", g.LegalBasis}} {

@@ -3,6 +3,7 @@ package registry_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -326,4 +327,41 @@ func TestCaseSteps(t *testing.T) {
 	if strings.Contains(state.ID, "once") || len(state.ID) != 32 {
 		t.Error("the identifier tells the number:", state.ID)
 	}
+}
+
+// TestCatalogueOfRegister: a type that the register alone has is granted, named in cases and
+// by clients, and its licences reused, also after it was retired.
+func TestCatalogueOfRegister(t *testing.T) {
+	s := open(t)
+	_, publisher, approval := keepers()
+	named := func() error {
+		_, _, err := s.RequestGrant(t.Context(), registrytest.Requester(registrytest.Department), registry.GrantRequest{Key: fmt.Sprint("named-", size(t, s)),
+			Grant: registry.Grant{TypeCode: newType, MatterCode: "m", Scenario: "s", Fields: []string{"number"}, How: registry.HowFunction, LegalBasis: "test"}})
+		return err
+	}
+	wantCode(t, "a type that is not there", named(), "invalid_request")
+	version := published(t, s.Registry, typeFiles(t))
+	issued, _, err := s.Issue(t.Context(), approval, requestFor(t, "registered"))
+	must(t, err)
+	rec, err := s.Backend.Licence(t.Context(), issued.Identifier)
+	must(t, err)
+	holder := licence.Holder{Code: rec.Holder.Code, CodeType: rec.Holder.CodeType}
+	reused := func(name string) {
+		t.Helper()
+		_, _, err := s.AddClient(t.Context(), walkSystem, registry.ClientRequest{Key: name, Client: registry.Client{
+			ID: name, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: registrytest.Department, Types: []string{newType}}})
+		must(t, err)
+		s.Grant(t, registry.Grant{Authority: registrytest.Department, TypeCode: newType, MatterCode: name, Fields: []string{"number"}})
+		s.Case(t, registrytest.Department, registry.Case{Number: name, MatterCode: name, Holder: holder, Types: []string{newType}})
+		got, _, err := s.Reuse(t.Context(), registrytest.Partner(), registry.ReuseRequest{Holder: holder, TypeCode: newType,
+			Use: registry.Use{Purpose: purpose, Case: name, Matter: name, Operator: "王五"}})
+		must(t, err)
+		if len(got) != 1 || got[0].Fields["number"] != issued.Number {
+			t.Errorf("%s: %+v, want number %s", name, got, issued.Number)
+		}
+	}
+	reused("published")
+	_, _, err = s.RetireCatalogue(t.Context(), publisher, newType, version, reasoned())
+	must(t, err)
+	reused("retired")
 }
