@@ -1,13 +1,10 @@
 package registry
 
 import (
-	"cmp"
 	"context"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"iter"
 	"strconv"
 	"strings"
@@ -78,27 +75,21 @@ func (r *Registry) SubmitBatch(ctx context.Context, c Caller, q BatchRequest) (B
 		}
 		return t.take(ctx, c, q.Items)
 	}
-	var first []byte
-	attempt.apply = func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
-		if first, err = r.takeOnce(ctx, tx, c, q.Key, [32]byte(t.digest)); err != nil || first != nil {
-			e.Object, e.Code = cmp.Or(string(first), e.Object), "repeated"
-			return err
-		}
-		if err := tx.SubmitBatch(ctx, t.batch.ID, t.batch.Items, r.now()); err != nil {
-			return err
-		}
-		return tx.AnswerKey(ctx, c.Principal, q.Key, []byte(t.batch.ID))
+	var id string
+	attempt.apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
+		id = t.batch.ID
+		err := r.once(ctx, tx, c, q.Key, [32]byte(t.digest), e, &id, func() error {
+			return tx.SubmitBatch(ctx, t.batch.ID, t.batch.Items, r.now())
+		})
+		e.Object = id
+		return err
 	}
 	receipt, err := r.gate(ctx, c, &attempt)
-	if err != nil || first != nil {
+	if err != nil || id != t.batch.ID {
 		t.drop(context.WithoutCancel(ctx))
 	}
 	if err != nil {
 		return Batch{}, receipt, err
-	}
-	id := t.batch.ID
-	if first != nil {
-		id = string(first)
 	}
 	b, err := r.batch(ctx, c, id)
 	return b, receipt, err
@@ -123,11 +114,11 @@ func (t *taking) take(ctx context.Context, c Caller, items iter.Seq2[[]byte, err
 	if len(open) >= MaxOpenBatches {
 		return ErrTooManyBatches
 	}
-	var id [16]byte
-	if _, err := io.ReadFull(r.cfg.Rand, id[:]); err != nil {
+	id, err := r.newID()
+	if err != nil {
 		return fmt.Errorf("drawing the id of a batch: %w", err)
 	}
-	b := Batch{ID: hex.EncodeToString(id[:]), Client: c.Principal, CreatedAt: r.now()}
+	b := Batch{ID: id, Client: c.Principal, CreatedAt: r.now()}
 	if err := r.unlogged(ctx, func(ctx context.Context, tx Tx) error { return tx.InsertBatch(ctx, b) }); err != nil {
 		return err
 	}
@@ -265,15 +256,7 @@ func (r *Registry) CancelBatch(ctx context.Context, c Caller, id, key string) (B
 		action: ActionBatchCancel, object: id,
 		check: func() error { return errors.Join(found, checkKey(key)) },
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			first, err := r.takeOnce(ctx, tx, c, key, body)
-			if err != nil || first != nil {
-				e.Code = "repeated"
-				return err
-			}
-			if err := tx.CancelBatch(ctx, id, r.now()); err != nil {
-				return err
-			}
-			return tx.AnswerKey(ctx, c.Principal, key, []byte(id))
+			return r.once(ctx, tx, c, key, body, e, new(string), func() error { return tx.CancelBatch(ctx, id, r.now()) })
 		},
 	})
 	if err != nil {

@@ -3,7 +3,6 @@ package registry
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -259,14 +258,15 @@ func (r *Registry) PublishCatalogue(ctx context.Context, c Caller, typeCode stri
 // from then on. Those that are pending are finished by it all the same.
 func (r *Registry) RetireCatalogue(ctx context.Context, c Caller, typeCode string, version int, q CatalogueChange) (CatalogueVersion, audit.Receipt, error) {
 	var v CatalogueVersion
+	var from Stage // of a batch that is run again too
 	a := &access{action: ActionCatalogueRetire, object: catalogueObject(typeCode, version)}
 	return r.changeCatalogue(ctx, c, a, q, &v,
 		func() (err error) {
 			v, err = r.movable(ctx, c, a, typeCode, version)
+			from = v.Stage
 			return err
 		},
 		func(ctx context.Context, tx Tx) error {
-			from := v.Stage
 			if from == StageRetired {
 				return ErrWrongStage
 			}
@@ -293,7 +293,6 @@ func (r *Registry) movable(ctx context.Context, c Caller, a *access, typeCode st
 func (r *Registry) changeCatalogue(ctx context.Context, c Caller, a *access, q CatalogueChange, v *CatalogueVersion,
 	check func() error, apply func(context.Context, Tx) error) (CatalogueVersion, audit.Receipt, error) {
 	a.use, a.purposeField = Use{Purpose: q.Reason}, "reason"
-	var first []byte
 	a.check = func() error {
 		if !c.has(RoleSystem) {
 			if err := checkKey(q.Key); err != nil {
@@ -305,45 +304,19 @@ func (r *Registry) changeCatalogue(ctx context.Context, c Caller, a *access, q C
 		}
 		return check()
 	}
-	a.apply = func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
+	a.apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
 		if c.has(RoleSystem) {
 			return apply(ctx, tx)
 		}
-		if first, err = r.catalogueKey(ctx, tx, c, q); err != nil || first != nil {
-			e.Code = "repeated"
-			return err
-		}
-		if err = apply(ctx, tx); err != nil {
-			return err
-		}
-		answer, err := json.Marshal(v)
-		if err != nil {
-			return err
-		}
-		return tx.AnswerKey(ctx, c.Principal, q.Key, answer)
+		return r.once(ctx, tx, c, q.Key, q.Body, e, v, func() error { return apply(ctx, tx) })
 	}
 	receipt, err := r.gate(ctx, c, a)
-	if err == nil && first != nil {
-		err = json.Unmarshal(first, v)
-	}
 	if err != nil {
 		return CatalogueVersion{}, receipt, err
 	}
 	// The change is made: what goes wrong now the next round of upkeep meets too, and tells.
 	_ = r.RefreshCatalogue(ctx)
 	return *v, receipt, nil
-}
-
-// catalogueKey claims the key of a change, or returns the first answer to it.
-func (r *Registry) catalogueKey(ctx context.Context, tx Tx, c Caller, q CatalogueChange) ([]byte, error) {
-	claim, err := r.takeKey(ctx, tx, c, q.Key, q.Body)
-	switch {
-	case errors.Is(err, errClaimed) && claim.Answer != nil:
-		return claim.Answer, nil
-	case errors.Is(err, errClaimed):
-		return nil, ErrRunning
-	}
-	return nil, err
 }
 
 // EnterCatalogue takes in what the program ships: types that the register has no version

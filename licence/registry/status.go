@@ -99,29 +99,19 @@ func mayChange(c Caller, rec *Record, found error) error {
 	return nil
 }
 
-// takeOnce claims a key, or returns the first answer to it. Claim, change and answer are one
-// transaction, so a key is never half done.
-func (r *Registry) takeOnce(ctx context.Context, tx Tx, c Caller, key string, body [32]byte) ([]byte, error) {
-	claim, err := r.takeKey(ctx, tx, c, key, body)
-	if errors.Is(err, errClaimed) && claim.Answer != nil {
-		return claim.Answer, nil
-	}
-	if errors.Is(err, errClaimed) {
-		return nil, ErrRunning
-	}
-	return nil, err
-}
-
 // once makes a change that a key came with, or finds the answer that was given to the key
-// first. answer is what to answer once do has succeeded.
+// first. answer is what to answer once do has succeeded. Claim, change and answer are one
+// transaction, so a key is never half done.
 func (r *Registry) once(ctx context.Context, tx Tx, c Caller, key string, body [32]byte, e *audit.Entry, answer any, do func() error) error {
-	first, err := r.takeOnce(ctx, tx, c, key, body)
-	if err != nil {
-		return err
-	}
-	if first != nil {
+	claim, err := r.takeKey(ctx, tx, c, key, body)
+	switch {
+	case errors.Is(err, errClaimed) && claim.Answer != nil:
 		e.Code = "repeated"
-		return json.Unmarshal(first, answer)
+		return json.Unmarshal(claim.Answer, answer)
+	case errors.Is(err, errClaimed):
+		return ErrRunning
+	case err != nil:
+		return err
 	}
 	if err := do(); err != nil {
 		return err
