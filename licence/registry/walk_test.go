@@ -20,6 +20,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -708,7 +709,8 @@ func receiverOf(fn *ast.FuncDecl) string {
 
 // TestWalkOperations walks every exported operation, once allowed and once refused: each
 // call leaves an entry, in time and with the outcome. When the log cannot commit it is
-// refused, nothing is shown, and nothing in the database is changed.
+// refused, nothing is shown, and nothing in the database is changed; when its transaction is
+// run again, it comes to the same.
 func TestWalkOperations(t *testing.T) {
 	s := open(t)
 	// One type passes to others, so that there is something to transfer.
@@ -728,14 +730,15 @@ func TestWalkOperations(t *testing.T) {
 			t.Errorf("%s is listed, but the package has no such function", name)
 		}
 	}
-	failing := w.failing()
+	failing := w.lossy(func() error { return errDisk })
+	again := w.lossy(everyOther(audit.ErrConflict))
 	for _, name := range slices.Sorted(maps.Keys(operations)) {
 		t.Run(strings.TrimPrefix(name, "Registry."), func(t *testing.T) {
 			w.t = t
 			w.refusedByZero(name)
 			do := operations[name](w, t.Context())
 			w.unlogged(name, failing, do)
-			w.allowed(name, do)
+			w.allowed(name, again, do)
 		})
 	}
 	counted(t, len(operations), `(\d+) exported operations`)
@@ -743,10 +746,10 @@ func TestWalkOperations(t *testing.T) {
 }
 
 // allowed does an operation and looks for its entry.
-func (w *walker) allowed(name string, do call) {
+func (w *walker) allowed(name string, again *registry.Registry, do call) {
 	w.t.Helper()
 	from := size(w.t, w.Service)
-	_, receipt, err := do(w.Registry)
+	_, receipt, err := do(again)
 	if err != nil {
 		w.t.Fatalf("allowed: %v", err)
 	}
@@ -810,24 +813,38 @@ func zero(t reflect.Type) reflect.Value {
 // errDisk is what the log meets when it commits.
 var errDisk = errors.New("disk full")
 
-// full is a storage whose transactions run and do not commit.
-type full struct{ audit.Storage }
+// lossy is a storage whose transactions run, and do not commit when there is an error.
+type lossy struct {
+	audit.Storage
+	fault func() error
+}
 
-func (f full) Batch(ctx context.Context, fn func(audit.Tx) error) error {
-	return f.Storage.Batch(ctx, func(tx audit.Tx) error {
+func (l lossy) Batch(ctx context.Context, fn func(audit.Tx) error) error {
+	return l.Storage.Batch(ctx, func(tx audit.Tx) error {
 		if err := fn(tx); err != nil {
 			return err
 		}
-		return errDisk
+		return l.fault()
 	})
 }
 
-// failing is a registry over the same parts whose log cannot commit.
-func (w *walker) failing() *registry.Registry {
+// everyOther is an error the first time, and then every other.
+func everyOther(err error) func() error {
+	var n atomic.Int64
+	return func() error {
+		if n.Add(1)%2 == 0 {
+			return nil
+		}
+		return err
+	}
+}
+
+// lossy is a registry over the same parts with a lossy storage.
+func (w *walker) lossy(fault func() error) *registry.Registry {
 	w.t.Helper()
 	parts := w.Config
 	var err error
-	parts.Log, err = audit.Open(w.t.Context(), audit.Config{LogID: registrytest.LogID, Storage: full{w.Backend}, Signer: w.LogKey, Now: w.Now, Rand: rand.Reader})
+	parts.Log, err = audit.Open(w.t.Context(), audit.Config{LogID: registrytest.LogID, Storage: lossy{w.Backend, fault}, Signer: w.LogKey, Now: w.Now, Rand: rand.Reader})
 	must(w.t, err)
 	parts.Failed = nil
 	r, err := registry.New(parts)
