@@ -20,6 +20,10 @@ func (r reader) CatalogueChange(ctx context.Context) (n int64, err error) {
 
 // CatalogueVersions implements registry.Store.
 func (r reader) CatalogueVersions(ctx context.Context, typeCode string) (found []registry.CatalogueVersion, err error) {
+	which, args := "", []any(nil)
+	if typeCode != "" {
+		which, args = `WHERE type_code = $1`, []any{typeCode}
+	}
 	err = r.query(ctx, func(scan scan) error {
 		var v registry.CatalogueVersion
 		var version, imported, changed int64
@@ -33,7 +37,7 @@ func (r reader) CatalogueVersions(ctx context.Context, typeCode string) (found [
 		found = append(found, v)
 		return err
 	}, `SELECT type_code, version, stage, name, digest, imported_by, imported_at, changed_by, changed_at, reason
-		FROM catalogue_version WHERE $1 = '' OR type_code = $1 ORDER BY type_code, version`, typeCode)
+		FROM catalogue_version `+which+` ORDER BY type_code, version`, args...)
 	return found, doing("reading the catalogue", err)
 }
 

@@ -233,7 +233,7 @@ func (r *Registry) PublishCatalogue(ctx context.Context, c Caller, typeCode stri
 			if v.ImportedBy == c.Principal && !c.has(RoleSystem) {
 				return ErrOwnImport
 			}
-			if _, err = r.readEdition(ctx, typeCode, version); err != nil {
+			if _, err = r.readEdition(ctx, v); err != nil {
 				return notAType(err)
 			}
 			now, err := r.catalogueVersion(ctx, typeCode, 0)
@@ -258,7 +258,7 @@ func (r *Registry) PublishCatalogue(ctx context.Context, c Caller, typeCode stri
 // from then on. Those that are pending are finished by it all the same.
 func (r *Registry) RetireCatalogue(ctx context.Context, c Caller, typeCode string, version int, q CatalogueChange) (CatalogueVersion, audit.Receipt, error) {
 	var v CatalogueVersion
-	var from Stage // of a batch that is run again too
+	var from Stage // v is the answer already when a batch is run again
 	a := &access{action: ActionCatalogueRetire, object: catalogueObject(typeCode, version)}
 	return r.changeCatalogue(ctx, c, a, q, &v,
 		func() (err error) {

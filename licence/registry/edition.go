@@ -107,7 +107,11 @@ func (r *Registry) madeBy(ctx context.Context, rec *Record) (*edition, error) {
 	if e, found := r.others.Load(key); found {
 		return e.(*edition), nil
 	}
-	e, err := r.readEdition(ctx, rec.TypeCode, version)
+	v, err := r.catalogueVersion(ctx, rec.TypeCode, version)
+	var e *edition
+	if err == nil {
+		e, err = r.readEdition(ctx, v)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("reading version %d of licence type %s: %w", version, rec.TypeCode, err)
 	}
@@ -193,24 +197,25 @@ func (r *Registry) known(ctx context.Context, before *editions, v CatalogueVersi
 			return e, nil
 		}
 	}
-	e, err := r.readEdition(ctx, v.TypeCode, v.Version)
+	e, err := r.readEdition(ctx, v)
 	if err != nil {
 		return before.byType[v.TypeCode], err
 	}
 	return e, nil
 }
 
-// readEdition reads a version from the register, compares it with its digest and checks it
-// anew: an older program may not know all of what a newer one imported.
-func (r *Registry) readEdition(ctx context.Context, typeCode string, version int) (*edition, error) {
-	v, err := r.catalogueVersion(ctx, typeCode, version)
+// readEdition reads a version from the register.
+func (r *Registry) readEdition(ctx context.Context, v CatalogueVersion) (*edition, error) {
+	files, err := r.cfg.Store.CatalogueFiles(ctx, v.TypeCode, v.Version)
 	if err != nil {
 		return nil, err
 	}
-	files, err := r.cfg.Store.CatalogueFiles(ctx, typeCode, version)
-	if err != nil {
-		return nil, err
-	}
+	return r.editionOf(v, files)
+}
+
+// editionOf compares the files of a version with its digest and checks them anew: an older
+// program may not know all of what a newer one imported.
+func (r *Registry) editionOf(v CatalogueVersion, files CatalogueFiles) (*edition, error) {
 	if files.Digest() != v.Digest {
 		return nil, errors.New("its files are not those that were imported")
 	}
@@ -218,7 +223,7 @@ func (r *Registry) readEdition(ctx context.Context, typeCode string, version int
 	if err != nil {
 		return nil, err
 	}
-	e.version = version
+	e.version = v.Version
 	return e, nil
 }
 

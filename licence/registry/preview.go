@@ -64,7 +64,7 @@ func (r *Registry) admitToVersion(ctx context.Context, c Caller, a *access, type
 		if err != nil {
 			return err
 		}
-		if e, err = r.readEdition(ctx, typeCode, v.Version); err != nil {
+		if e, err = r.editionOf(v, files); err != nil {
 			return notAType(err)
 		}
 		return check(e, files)
