@@ -152,17 +152,18 @@ func (r *Registry) refused(ctx context.Context, c Caller, a *access, code string
 
 // note logs an operation that changes nothing, but spends the caller's signature and counts.
 func (r *Registry) note(ctx context.Context, c Caller, a *access, e *audit.Entry) (audit.Receipt, error) {
-	if a.count == nil {
-		return r.cfg.Log.Append(ctx, e, c.Signed.spending(ctx, r.now()))
+	if a.count == nil && !c.Signed.unspent() {
+		return r.cfg.Log.Append(ctx, e, nil)
 	}
 	receipt, err := r.cfg.Log.Append(ctx, e, func(tx audit.Tx) error {
+		// A caller who went away leaves an entry all the same.
 		ctx := context.WithoutCancel(ctx)
-		if err := c.Signed.spend(ctx, tx.(Tx), r.now()); err != nil {
+		if err := c.Signed.spend(ctx, tx.(Tx), r.now()); err != nil || a.count == nil {
 			return err
 		}
 		return a.count(ctx, tx.(Tx))
 	})
-	if err == nil {
+	if err == nil && a.counted != nil {
 		a.counted()
 	}
 	return receipt, err

@@ -89,19 +89,14 @@ const longestRequest = 15 * time.Minute
 // spend takes the nonce in the transaction of the request's entry, so that no two requests
 // with it are both answered, by whatever servers; ErrReplayed for the second.
 func (s *Signed) spend(ctx context.Context, tx Tx, now time.Time) error {
-	if s == nil || s.Nonce == "" {
+	if !s.unspent() {
 		return nil
 	}
 	return tx.TakeNonce(ctx, sm3.Sum([]byte(s.KeyID+"\x00"+s.Nonce)), s.Owner, now, s.Until.Add(longestRequest))
 }
 
-// spending is spend as an entry without more to do wants it; nil when there is nothing to spend.
-func (s *Signed) spending(ctx context.Context, now time.Time) func(audit.Tx) error {
-	if s == nil || s.Nonce == "" {
-		return nil
-	}
-	return func(tx audit.Tx) error { return s.spend(ctx, tx.(Tx), now) }
-}
+// unspent reports whether there is a nonce to spend.
+func (s *Signed) unspent() bool { return s != nil && s.Nonce != "" }
 
 // spent is the signature with nothing to spend any more.
 func (s *Signed) spent() *Signed {
