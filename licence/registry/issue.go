@@ -101,9 +101,6 @@ func (r *Registry) carryOut(ctx context.Context, c Caller, attempt *access, a *a
 	if err != nil {
 		return Issued{}, receipt, err
 	}
-	if err := r.storePortrait(ctx, a); err != nil {
-		return Issued{}, receipt, err
-	}
 	claim, rec, err := r.reserve(ctx, c, *a)
 	switch {
 	case err != nil && !errors.Is(err, errClaimed):
@@ -254,6 +251,9 @@ func newLicence(item *licence.CatalogueItem, q licence.Request, id licence.Ident
 // reserve is step 2: one transaction that claims the key and reserves
 // identifier and number, or finds what an earlier attempt reserved.
 func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Record, error) {
+	if err := r.storePortrait(ctx, q.portrait); err != nil {
+		return Claim{}, Record{}, err
+	}
 	if err := r.keep(ctx, &q); err != nil {
 		return Claim{}, Record{}, fmt.Errorf("storing the document: %w", err)
 	}

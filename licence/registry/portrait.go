@@ -26,11 +26,11 @@ func (r *Registry) makePortrait(item *licence.CatalogueItem, a *asked) (err erro
 // storePortrait makes the portrait durable, after the attempt is logged and before the
 // licence that names it is reserved. A crash between the two leaves a file that nothing
 // refers to, under its own digest: the retry finds it there.
-func (r *Registry) storePortrait(ctx context.Context, a *asked) error {
-	if a.portrait == nil {
+func (r *Registry) storePortrait(ctx context.Context, jpeg []byte) error {
+	if jpeg == nil {
 		return nil
 	}
-	if _, err := r.cfg.Files.Put(ctx, a.portrait); err != nil {
+	if _, err := r.cfg.Files.Put(ctx, jpeg); err != nil {
 		return fmt.Errorf("storing the portrait: %w", err)
 	}
 	return nil
