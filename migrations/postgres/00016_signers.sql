@@ -20,17 +20,9 @@ CREATE TABLE request_nonce (
 CREATE INDEX request_nonce_until ON request_nonce (until_at);
 
 -- A key is ended, and nothing else of it changes.
--- +goose StatementBegin
-DO $$
-BEGIN
-    IF EXISTS (SELECT FROM pg_roles WHERE rolname = 'elicence_server') THEN
-        GRANT SELECT, INSERT ON client_key TO elicence_server;
-        GRANT UPDATE (ended_at) ON client_key TO elicence_server;
-        GRANT SELECT, INSERT, UPDATE, DELETE ON request_nonce TO elicence_server;
-    END IF;
-END
-$$;
--- +goose StatementEnd
+GRANT SELECT, INSERT ON client_key TO elicence_server;
+GRANT UPDATE (ended_at) ON client_key TO elicence_server;
+GRANT SELECT, INSERT, UPDATE, DELETE ON request_nonce TO elicence_server;
 
 -- +goose Down
 DROP TABLE request_nonce;

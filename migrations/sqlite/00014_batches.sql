@@ -11,7 +11,6 @@ CREATE TABLE licence_batch (
     ended_at     INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX licence_batch_open ON licence_batch (created_at) WHERE ended_at = 0;
-CREATE INDEX licence_batch_ended ON licence_batch (ended_at);
 
 -- Its items. The first of several that are the same is the one that is done; the others
 -- name its position, which is -1 else. The indexes are keyed digests.
