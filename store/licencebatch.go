@@ -38,16 +38,20 @@ func (r reader) LicenceBatch(ctx context.Context, id string) (registry.Batch, er
 	if err != nil {
 		return registry.Batch{}, err
 	}
-	b := found[0]
-	b.Counts = map[registry.ItemState]int{}
-	err = r.query(ctx, func(scan scan) error {
+	return found[0], nil
+}
+
+// BatchCounts implements registry.Store.
+func (r reader) BatchCounts(ctx context.Context, id string) (map[registry.ItemState]int, error) {
+	counts := map[registry.ItemState]int{}
+	err := r.query(ctx, func(scan scan) error {
 		var state string
 		var n int64
 		err := scan(&state, &n)
-		b.Counts[registry.ItemState(state)] = int(n)
+		counts[registry.ItemState(state)] = int(n)
 		return err
 	}, `SELECT state, count(*) FROM licence_batch_item WHERE batch = $1 GROUP BY state`, id)
-	return b, doing("counting items of a batch", err)
+	return counts, doing("counting items of a batch", err)
 }
 
 // OpenBatches implements registry.Store. At most 1,000 batches are returned.

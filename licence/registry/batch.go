@@ -91,7 +91,7 @@ func (r *Registry) SubmitBatch(ctx context.Context, c Caller, q BatchRequest) (B
 	if err != nil {
 		return Batch{}, receipt, err
 	}
-	b, err := r.batch(ctx, c, id)
+	b, err := r.counted(ctx, c, id)
 	return b, receipt, err
 }
 
@@ -194,11 +194,21 @@ func (r *Registry) unlogged(ctx context.Context, fn func(context.Context, Tx) er
 	return logError(err)
 }
 
-// batch is a batch of the caller's. What waits in one that was cancelled counts as cancelled.
+// batch is a batch of the caller's, without counts.
 func (r *Registry) batch(ctx context.Context, c Caller, id string) (Batch, error) {
 	b, err := r.cfg.Store.LicenceBatch(ctx, id)
 	if errors.Is(err, licence.ErrNotFound) || err == nil && b.Client != c.Principal {
 		return Batch{}, ErrNoBatch
+	}
+	return b, err
+}
+
+// counted is a batch of the caller's with its counts. What waits in one that was cancelled
+// counts as cancelled.
+func (r *Registry) counted(ctx context.Context, c Caller, id string) (Batch, error) {
+	b, err := r.batch(ctx, c, id)
+	if err == nil {
+		b.Counts, err = r.cfg.Store.BatchCounts(ctx, id)
 	}
 	if err != nil {
 		return Batch{}, err
@@ -212,7 +222,7 @@ func (r *Registry) batch(ctx context.Context, c Caller, id string) (Batch, error
 
 // ReadBatch tells how far a batch of the caller's has come; ErrNoBatch when there is none.
 func (r *Registry) ReadBatch(ctx context.Context, c Caller, id string) (Batch, audit.Receipt, error) {
-	b, err := r.batch(ctx, c, id)
+	b, err := r.counted(ctx, c, id)
 	receipt, err := r.gate(ctx, c, &access{action: ActionBatchRead, object: id, check: func() error { return err }})
 	if err != nil {
 		return Batch{}, receipt, err
@@ -262,7 +272,7 @@ func (r *Registry) CancelBatch(ctx context.Context, c Caller, id, key string) (B
 	if err != nil {
 		return Batch{}, receipt, err
 	}
-	b, err := r.batch(ctx, c, id)
+	b, err := r.counted(ctx, c, id)
 	return b, receipt, err
 }
 

@@ -54,8 +54,10 @@ type BatchItem struct {
 
 // BatchStore is the part of Store about batches.
 type BatchStore interface {
-	// LicenceBatch returns a submitted batch; licence.ErrNotFound when there is none.
+	// LicenceBatch returns a submitted batch without counts; licence.ErrNotFound when there is none.
 	LicenceBatch(ctx context.Context, id string) (Batch, error)
+	// BatchCounts counts the items of a batch in each state, all of them at every call.
+	BatchCounts(ctx context.Context, id string) (map[ItemState]int, error)
 	// BatchItems returns items of a batch from a position on, in ascending order, without
 	// Client, Body and Content.
 	BatchItems(ctx context.Context, id string, from, limit int) ([]BatchItem, error)

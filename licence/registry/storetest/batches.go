@@ -73,6 +73,9 @@ func wantItems(t *testing.T, what string, items []registry.BatchItem, want ...in
 func wantBatch(t *testing.T, b Backend, what string, want registry.Batch) {
 	t.Helper()
 	got, err := b.LicenceBatch(t.Context(), want.ID)
+	if err == nil {
+		got.Counts, err = b.BatchCounts(t.Context(), want.ID)
+	}
 	if diff := cmp.Diff(got, want); err != nil || diff != "" {
 		t.Errorf("%s (got, want): %v\n%s", what, err, diff)
 	}
