@@ -162,6 +162,27 @@ func TestSignInAtProvider(t *testing.T) {
 	}
 }
 
+// TestSignInLimit: whoever fails again and again has nothing taken to the provider any more,
+// be it good.
+func TestSignInLimit(t *testing.T) {
+	w := open(t)
+	p, server := provider(t, citizen)
+	v := &visitor{w, w.serve(func(c *api.Config) { c.Identity = p }), map[string]string{}}
+	back := v.signsIn(citizen)
+	attempt := v.cookies["elicence_sign_in"]
+	for range 20 {
+		if a := v.get("/sign-in/return?state=x&code=x"); a.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("a guess: %d", a.StatusCode)
+		}
+	}
+	server.Close() // asking it would be 503
+	before := w.size()
+	v.cookies["elicence_sign_in"] = attempt
+	if a := v.get(back); a.StatusCode != http.StatusTooManyRequests || w.size() != before {
+		t.Errorf("after the guesses: %d, %d entries", a.StatusCode, w.size()-before)
+	}
+}
+
 // TestBadSignIn brings back what no provider sent, or not to this browser, or not now.
 func TestBadSignIn(t *testing.T) {
 	w := open(t)
