@@ -131,7 +131,7 @@ func TestSignInAtProvider(t *testing.T) {
 		t.Fatalf("back: %d %s, cookies %v", a.StatusCode, a.body, v.cookies)
 	}
 	for _, path := range []string{"/holder", "/holder/log"} {
-		if a := v.get(path); a.StatusCode != http.StatusOK {
+		if a := v.get(path); a.StatusCode != http.StatusOK || bytes.Contains(a.body, []byte("authenticate")) {
 			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
 		}
 	}
