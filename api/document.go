@@ -33,7 +33,7 @@ func (x *exchange) document() {
 // documentRequest reads the form.
 func (x *exchange) documentRequest(r *room, sender string) (q registry.IssueRequest, err error) {
 	if !r.enter(sender) {
-		return q, errBusy
+		return q, errCrowd
 	}
 	defer r.leave(sender)
 	if mediaType, _, err := mime.ParseMediaType(x.r.Header.Get("Content-Type")); err != nil || mediaType != "multipart/form-data" {

@@ -233,7 +233,7 @@ var actionLabels = map[audit.Action]string{
 	registry.ActionSuspend: "暂停", registry.ActionResume: "恢复", registry.ActionRevoke: "吊销",
 	registry.ActionWithdraw: "撤销", registry.ActionCancel: "注销", registry.ActionAmend: "变更", registry.ActionRenew: "延续", registry.ActionReissue: "补发、换发",
 	registry.ActionCorrect: "更正", registry.ActionTransfer: "转让", registry.ActionSupersede: "被新版本替代", registry.ActionHistory: "查看版本记录", registry.ActionOwnLog: "查看使用记录",
-	registry.ActionCaseOpen: "登记办件", registry.ActionCaseClose: "办结办件",
+	registry.ActionAuthenticate: "登录", registry.ActionSignOut: "退出登录", registry.ActionCaseOpen: "登记办件", registry.ActionCaseClose: "办结办件",
 }
 
 func actionLabel(a audit.Action) string {

@@ -18,7 +18,8 @@ import (
 	"elicence/licence/registry"
 )
 
-// The bounds of a body of a batch of licences. An item is as large as a request may be.
+// The bounds of a body of a batch of licences. An item has licence.MaxJSON bytes at most: of a
+// photograph it holds less than a request by itself.
 const (
 	maxLicenceBatch  = 256 << 20
 	licenceBatchTime = 10 * time.Minute

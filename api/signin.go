@@ -112,7 +112,8 @@ func (x *exchange) signedInAtProvider() {
 	}
 }
 
-// vouched is who the provider says came back.
+// vouched is who the provider says came back. An address whose attempts fail has no code
+// taken to the provider any more, until its limit has room again.
 func (x *exchange) vouched() (identity.Person, error) {
 	cookie, err := x.r.Cookie(attemptCookie)
 	if err != nil {
@@ -125,6 +126,9 @@ func (x *exchange) vouched() (identity.Person, error) {
 	q, attempt := x.r.URL.Query(), x.attempt(seed)
 	if len(q["state"]) != 1 || len(q["code"]) != 1 || !hmac.Equal([]byte(q.Get("state")), []byte(attempt.State)) {
 		return identity.Person{}, x.stranger(errSignIn)
+	}
+	if wait := x.strangers.wait(x.remote(), x.now()); wait > 0 {
+		return identity.Person{}, x.summed(x.strangers.refused, errLimited(wait))
 	}
 	person, err := x.cfg.Identity.Person(x.r.Context(), attempt, q.Get("code"))
 	switch {

@@ -131,7 +131,7 @@ func TestSignInAtProvider(t *testing.T) {
 		t.Fatalf("back: %d %s, cookies %v", a.StatusCode, a.body, v.cookies)
 	}
 	for _, path := range []string{"/holder", "/holder/log"} {
-		if a := v.get(path); a.StatusCode != http.StatusOK {
+		if a := v.get(path); a.StatusCode != http.StatusOK || bytes.Contains(a.body, []byte("authenticate")) {
 			t.Errorf("%s: %d %s", path, a.StatusCode, a.body)
 		}
 	}
@@ -159,6 +159,27 @@ func TestSignInAtProvider(t *testing.T) {
 	v.cookies["elicence_session"] = session
 	if a := v.get("/holder"); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("after the sign-out: %d", a.StatusCode)
+	}
+}
+
+// TestSignInLimit: whoever fails again and again has nothing taken to the provider any more,
+// be it good.
+func TestSignInLimit(t *testing.T) {
+	w := open(t)
+	p, server := provider(t, citizen)
+	v := &visitor{w, w.serve(func(c *api.Config) { c.Identity = p }), map[string]string{}}
+	back := v.signsIn(citizen)
+	attempt := v.cookies["elicence_sign_in"]
+	for range 20 {
+		if a := v.get("/sign-in/return?state=x&code=x"); a.StatusCode != http.StatusUnauthorized {
+			t.Fatalf("a guess: %d", a.StatusCode)
+		}
+	}
+	server.Close() // asking it would be 503
+	before := w.size()
+	v.cookies["elicence_sign_in"] = attempt
+	if a := v.get(back); a.StatusCode != http.StatusTooManyRequests || w.size() != before {
+		t.Errorf("after the guesses: %d, %d entries", a.StatusCode, w.size()-before)
 	}
 }
 

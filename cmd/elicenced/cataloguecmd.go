@@ -294,11 +294,8 @@ func (a *catalogueAllowCmd) Run(ctx context.Context) error {
 	}
 	return a.with(ctx, func(in *instance) error {
 		client, err := in.database.Client(ctx, a.Client)
-		if errors.Is(err, licence.ErrNotFound) {
-			return fmt.Errorf("%w: there is no client %s", errUsage, a.Client)
-		}
 		if err != nil {
-			return err
+			return missing("client", a.Client, err)
 		}
 		if slices.Contains(client.Types, a.Type) {
 			fmt.Printf("%s: registered for %s already\n", a.Client, a.Type)

@@ -6,10 +6,10 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
+	"elicence/internal/private"
 	"elicence/licence"
 	"elicence/licence/registry"
 )
@@ -90,13 +90,10 @@ func (r *clientRotateCmd) Run(ctx context.Context) error {
 	})
 }
 
-// errMissing: the register has nothing of that name.
-var errMissing = fmt.Errorf("%w: there is none", errUsage)
-
-// missing names what there is none of.
+// missing says what the register has none of.
 func missing(what, id string, err error) error {
 	if errors.Is(err, licence.ErrNotFound) {
-		return fmt.Errorf("%s %s: %w", what, id, errMissing)
+		return fmt.Errorf("%w: there is no %s %s, or no more", errUsage, what, id)
 	}
 	return err
 }
@@ -175,9 +172,9 @@ type asPerson struct {
 
 // act opens the instance for somebody whose secret is right, which is logged like a token.
 func (p *asPerson) act(ctx context.Context, do func(*registry.Registry, registry.Caller) error) error {
-	secret, err := os.ReadFile(p.SecretFile)
+	secret, err := private.ReadFile(p.SecretFile)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: --secret-file: %w", errUsage, err)
 	}
 	return p.with(ctx, func(in *instance) error {
 		c, _, err := in.registry.Authenticate(ctx, p.As, strings.TrimSpace(string(secret)), "elicenced-grant")

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"net/url"
 	"os"
 	"strings"
@@ -10,6 +9,8 @@ import (
 
 	"elicence/api"
 	"elicence/api/identity"
+	"elicence/internal/listen"
+	"elicence/internal/private"
 )
 
 // identityFlags name the identity provider that people sign in at (OpenID Connect).
@@ -27,26 +28,20 @@ func (f *identityFlags) provider(publicURL string) (*identity.Provider, error) {
 		return nil, nil
 	}
 	issuer, err := url.Parse(f.IdentityIssuer)
-	if err != nil || issuer.Host == "" || issuer.Scheme != "https" && !(issuer.Scheme == "http" && loopback(issuer.Hostname())) {
-		return nil, fmt.Errorf("%w: --identity-issuer %q is not https with a host", errUsage, f.IdentityIssuer)
+	if err != nil || issuer.Host == "" || issuer.Scheme != "https" && !(issuer.Scheme == "http" && listen.Loopback(issuer.Hostname())) {
+		return nil, fmt.Errorf("%w: --identity-issuer %q is not https with a host, or http on this machine", errUsage, f.IdentityIssuer)
 	}
 	secret := os.Getenv("ELICENCE_IDENTITY_SECRET")
 	if f.IdentitySecretFile != "" {
-		b, err := os.ReadFile(f.IdentitySecretFile)
+		b, err := private.ReadFile(f.IdentitySecretFile)
 		if err != nil {
 			return nil, fmt.Errorf("%w: --identity-secret-file: %w", errUsage, err)
 		}
 		secret = strings.TrimSpace(string(b))
 	}
 	if f.IdentityClient == "" || secret == "" {
-		return nil, fmt.Errorf("%w: --identity-issuer needs --identity-client and a secret", errUsage)
+		return nil, fmt.Errorf("%w: --identity-issuer needs --identity-client, and --identity-secret-file or ELICENCE_IDENTITY_SECRET", errUsage)
 	}
 	return identity.New(identity.Config{Issuer: f.IdentityIssuer, ClientID: f.IdentityClient, ClientSecret: secret,
 		RedirectURL: publicURL + api.SignInReturn, HolderClaim: f.IdentityClaim, Scopes: f.IdentityScope, Now: time.Now}), nil
-}
-
-// loopback reports whether a host is this machine itself.
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -12,6 +12,9 @@ func TestIdentityFlags(t *testing.T) {
 	t.Parallel()
 	secret := filepath.Join(t.TempDir(), "secret")
 	must(t, os.WriteFile(secret, []byte("s\n"), 0o600))
+	shown := secret + "-shown"
+	must(t, os.WriteFile(shown, []byte("s\n"), 0o600))
+	must(t, os.Chmod(shown, 0o604))
 	for _, c := range []struct {
 		issuer, client, secret string
 		good                   bool
@@ -25,6 +28,7 @@ func TestIdentityFlags(t *testing.T) {
 		{"https://id.example.gov.cn", "", secret, false},
 		{"https://id.example.gov.cn", "c", "", false},
 		{"https://id.example.gov.cn", "c", secret + "x", false},
+		{"https://id.example.gov.cn", "c", shown, false},
 	} {
 		f := identityFlags{IdentityIssuer: c.issuer, IdentityClient: c.client, IdentitySecretFile: c.secret}
 		p, err := f.provider("https://zz.example.gov.cn")

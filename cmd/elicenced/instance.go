@@ -209,36 +209,55 @@ func (in *instance) warnOfOwner(ctx context.Context) error {
 	return err
 }
 
-// openRegistry opens keys, seals, catalogue and layouts, and the registry over them.
+// openRegistry opens files, catalogue and layouts, and the registry over them.
 func (in *instance) openRegistry(ctx context.Context, o options, s secrets) error {
 	cipher, err := pki.NewCipher(s.storage)
 	if err != nil {
 		return err
 	}
-	var files registry.Files // a command beside the service touches none
-	if !o.registerOnly {
-		if files, err = o.files.openFiles(ctx, o.location, cipher); err != nil {
+	c := registry.Config{
+		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil,
+		Fonts: o.fonts, Check: in.check, Evidence: in.gatherEvidence, CheckBundle: in.checkBundle, Trusted: in.trusts, SealMargin: o.sealMargin,
+		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
+		Failed: func(id licence.Identifier, step string, err error) {
+			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)
+		},
+	}
+	if !o.registerOnly { // a command beside the service touches no files
+		if c.Files, err = o.files.openFiles(ctx, o.location, cipher); err != nil {
 			return err
 		}
 	}
-	catalogue, err := licence.LoadCatalogue(templates.Catalogue())
+	if c.Catalogue, err = licence.LoadCatalogue(templates.Catalogue()); err != nil {
+		return err
+	}
+	if c.Layouts, err = render.LoadLayouts(templates.Layouts()); err != nil {
+		return err
+	}
+	documents, err := documentRewriter()
 	if err != nil {
 		return err
 	}
-	layouts, err := render.LoadLayouts(templates.Layouts())
-	if err != nil {
+	c.Rewrite = documents.Rewrite
+	if err := in.openSigners(o, &c); err != nil {
 		return err
 	}
-	seals, err := in.openSeals(o.fonts)
-	if err != nil {
+	in.registry, err = registry.New(c)
+	return err
+}
+
+// openSigners opens what the registry signs with: seals, keys and the timestamp authority.
+func (in *instance) openSigners(o options, c *registry.Config) (err error) {
+	if c.Seals, err = in.openSeals(o.fonts); err != nil {
 		return err
 	}
-	qr, qrKey, err := in.keys.pair("qr")
-	if err != nil {
+	if c.QR.Certificate, c.QR.Key, err = in.keys.pair("qr"); err != nil {
 		return err
 	}
-	padesKey, err := in.keys.pades()
-	if err != nil {
+	if c.PAdES, err = in.keys.pades(); err != nil {
+		return err
+	}
+	if c.Reporter, err = in.settings.reporter(); err != nil {
 		return err
 	}
 	if o.tsaURL == "" || o.tsaForOthers {
@@ -246,31 +265,12 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 			return err
 		}
 	}
-	reporter, err := in.settings.reporter()
-	if err != nil {
-		return err
-	}
 	stamper, err := in.timestamper(o.tsaURL)
 	if err != nil {
 		return err
 	}
-	documents, err := documentRewriter()
-	if err != nil {
-		return err
-	}
-	in.registry, err = registry.New(registry.Config{
-		Rewrite: documents.Rewrite,
-		Store:   in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil, Files: files,
-		Catalogue: catalogue, Layouts: layouts, Fonts: o.fonts, Seals: seals,
-		QR: registry.QRKey{Certificate: qr, Key: qrKey}, Reporter: reporter, PAdES: padesKey, TSA: stamper, TSAResting: stamper.Resting, Check: in.check,
-		Evidence: in.gatherEvidence, CheckBundle: in.checkBundle,
-		Trusted: in.trusts, SealMargin: o.sealMargin,
-		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
-		Failed: func(id licence.Identifier, step string, err error) {
-			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)
-		},
-	})
-	return err
+	c.TSA, c.TSAResting = stamper, stamper.Resting
+	return nil
 }
 
 // openServer makes the HTTP interface.

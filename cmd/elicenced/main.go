@@ -86,7 +86,7 @@ func exitCode(err error) int {
 		return exitUnavailable
 	}
 	// The command line, or a value on it.
-	for _, usage := range []error{errUsage, errNoSeal, listen.ErrUsage, registry.ErrWrongStage, registry.ErrKeyTaken, registry.ErrClientTaken, registry.ErrUnauthenticated} {
+	for _, usage := range []error{errUsage, errNoSeal, listen.ErrUsage, licence.ErrWrongStatus, registry.ErrWrongStage, registry.ErrKeyTaken, registry.ErrClientTaken, registry.ErrUnauthenticated, registry.ErrForbidden} {
 		if errors.Is(err, usage) {
 			return exitUsage
 		}

@@ -12,7 +12,6 @@ import (
 
 	"elicence/crypto/httpsig"
 	"elicence/crypto/pki"
-	"elicence/licence"
 	"elicence/licence/registry"
 )
 
@@ -51,19 +50,11 @@ func (a *signerAddCmd) Run(ctx context.Context) error {
 	}
 	return a.with(ctx, func(in *instance) error {
 		if _, err := in.registry.PutClientKey(ctx, registry.System("command-line"), k); err != nil {
-			return notRegistered(err, a.Client)
+			return missing("client", a.Client, err)
 		}
 		fmt.Printf("%s\n", k.KeyID)
 		return nil
 	})
-}
-
-// notRegistered says what it is that there is not.
-func notRegistered(err error, name string) error {
-	if errors.Is(err, licence.ErrNotFound) {
-		return fmt.Errorf("%w: there is no %s, or no more", errUsage, name)
-	}
-	return err
 }
 
 // readSignerKey reads a certificate or a public key.
@@ -135,7 +126,7 @@ type signerEndCmd struct {
 func (e *signerEndCmd) Run(ctx context.Context) error {
 	return e.with(ctx, func(in *instance) error {
 		if _, err := in.registry.EndClientKey(ctx, registry.System("command-line"), e.KeyID, e.Reason); err != nil {
-			return notRegistered(err, "key "+e.KeyID)
+			return missing("key", e.KeyID, err)
 		}
 		fmt.Println("done, and logged")
 		return nil
@@ -151,7 +142,7 @@ type signerRequireCmd struct {
 func (q *signerRequireCmd) Run(ctx context.Context) error {
 	return q.with(ctx, func(in *instance) error {
 		if _, err := in.registry.SetAuthentication(ctx, registry.System("command-line"), q.Client, q.How); err != nil {
-			return notRegistered(err, "client "+q.Client)
+			return missing("client", q.Client, err)
 		}
 		fmt.Println("done, and logged")
 		return nil

@@ -98,4 +98,5 @@ func TestSignerCommands(t *testing.T) {
 	if status, _, answer := signedSearch(t, r, next, body); status != http.StatusOK {
 		t.Errorf("by the new key: %d %s", status, answer)
 	}
+	s.clientCommands(t)
 }

@@ -92,7 +92,7 @@ func (c *copier) reference(ref types.IndirectRef, kind string, depth int) (strin
 	if number, copied := c.numbers[p]; copied {
 		return fmt.Sprintf("%d 0 R", number), nil
 	}
-	_, named := strings.CutPrefix(kind, "{}")
+	named := strings.HasPrefix(kind, "{}")
 	switch o := o.(type) {
 	case types.StreamDict:
 		if named || kind == "" {
@@ -214,13 +214,19 @@ func scalar(o types.Object) (string, error) {
 		}
 		return "", fault("unsupported", "has the unusual name %.40q", string(o))
 	case types.StringLiteral:
-		b, err := types.Unescape(string(o))
-		return "<" + hex.EncodeToString(b) + ">", err
+		return text(types.Unescape(string(o)))
 	case types.HexLiteral:
-		b, err := o.Bytes()
-		return "<" + hex.EncodeToString(b) + ">", err
+		return text(o.Bytes())
 	}
 	return "", fault("unsupported", "has a value of a kind that draws nothing: %T", o)
+}
+
+// text writes a string, if it could be read.
+func text(b []byte, err error) (string, error) {
+	if err != nil {
+		return "", fault("unreadable", "has a string that cannot be read: %v", err)
+	}
+	return "<" + hex.EncodeToString(b) + ">", nil
 }
 
 // regular reports whether a name can be written without escapes.

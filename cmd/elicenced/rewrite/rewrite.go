@@ -1,6 +1,6 @@
 // Package rewrite takes a PDF that others made apart, so that its pages can be drawn again
 // in a file of ours: pdfcpu reads and repairs it, and what draws is copied by the list of
-// crypto/pdfsig. It runs in a process of its own under limits (Serve, Run), for it is the
+// crypto/pdfsig. It runs in a process of its own under limits (Serve, Processes), for it is the
 // only code here that believes in such a file.
 //
 // What could act, or make the page look different later, is refused by name. What neither
