@@ -214,11 +214,15 @@ func scalar(o types.Object) (string, error) {
 		}
 		return "", fault("unsupported", "has the unusual name %.40q", string(o))
 	case types.StringLiteral:
-		b, err := types.Unescape(string(o))
-		return "<" + hex.EncodeToString(b) + ">", err
+		if b, err := types.Unescape(string(o)); err == nil {
+			return "<" + hex.EncodeToString(b) + ">", nil
+		}
+		return "", fault("unreadable", "has a string whose escapes cannot be read")
 	case types.HexLiteral:
-		b, err := o.Bytes()
-		return "<" + hex.EncodeToString(b) + ">", err
+		if b, err := o.Bytes(); err == nil {
+			return "<" + hex.EncodeToString(b) + ">", nil
+		}
+		return "", fault("unreadable", "has a string that is not hexadecimal")
 	}
 	return "", fault("unsupported", "has a value of a kind that draws nothing: %T", o)
 }

@@ -209,8 +209,24 @@ func TestProcess(t *testing.T) {
 	if _, err := p.Rewrite(gone, file); !errors.Is(err, context.Canceled) {
 		t.Errorf("caller gone: %v", err)
 	}
-	if _, err := NewProcesses("/nonexistent").Rewrite(t.Context(), file); err == nil || errors.As(err, new(*licence.RequestError)) {
-		t.Errorf("no program: %v", err)
+	for _, command := range [][]string{{"/nonexistent"}, {"sh", "-c", "echo no limits >&2; exit 70"}, {"true"}} {
+		if _, err := NewProcesses(command...).Rewrite(t.Context(), file); err == nil || errors.As(err, new(*licence.RequestError)) {
+			t.Errorf("%v: %v", command, err)
+		}
+	}
+	d, err = NewProcesses("sh", "-c", "kill -KILL $$").Rewrite(t.Context(), file)
+	wantCode(t, d, err, "too_costly")
+}
+
+// TestBounded has a process say more than is taken.
+func TestBounded(t *testing.T) {
+	for most, want := range map[int]error{99_999: errAnswer, 100_000: nil} {
+		out := &bounded{most: most}
+		cmd := exec.Command("head", "-c", "100000", "/dev/zero")
+		cmd.Stdout = out
+		if err := cmd.Run(); !errors.Is(err, want) || out.buffer.Len() > most {
+			t.Errorf("at most %d: %d bytes, %v", most, out.buffer.Len(), err)
+		}
 	}
 }
 
