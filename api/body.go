@@ -196,10 +196,11 @@ type paced struct {
 
 // pace makes the request's body a paced one.
 func (x *exchange) pace() {
-	x.r.Body = &paced{
+	x.body = &paced{
 		ReadCloser: x.r.Body, last: time.Now().Add(bodyTime),
 		deadline: http.NewResponseController(x.w).SetReadDeadline,
 	}
+	x.r.Body = x.body
 }
 
 // Read moves the deadline on with each portion that has come. With the body's end

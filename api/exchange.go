@@ -25,6 +25,8 @@ type exchange struct {
 	*Server
 	w gin.ResponseWriter
 	r *http.Request
+	// body is r.Body as it came: what reads through it, as that of a signed request, lies over it.
+	body *paced
 	// requestID names the request in answers, problem documents and the log.
 	requestID string
 	// action is what is being done; empty where nothing can be logged.

@@ -58,9 +58,7 @@ func (x *exchange) batchItems() (iter.Seq2[[]byte, error], error) {
 		return nil, errTooLarge
 	}
 	x.extend(licenceBatchTime + time.Minute)
-	if body, ok := x.r.Body.(*paced); ok {
-		body.last = time.Now().Add(licenceBatchTime)
-	}
+	x.body.last = time.Now().Add(licenceBatchTime)
 	body := http.MaxBytesReader(x.w, x.r.Body, maxLicenceBatch)
 	if mediaType == "application/json" {
 		return arrayItems(body), nil

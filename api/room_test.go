@@ -2,19 +2,24 @@ package api_test
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"crypto/rand"
 	"encoding/json"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"elicence/api"
+	"elicence/crypto/httpsig"
+	"elicence/licence/registry"
 	"elicence/verify"
 )
 
@@ -54,11 +59,18 @@ type sender struct {
 
 // post sends the head of a verification.
 func (p pipes) post(from, mediaType string, claimed int) *sender {
+	return p.head("/api/v1/verifications", claimed, http.Header{"X-Forwarded-For": {from}, "Content-Type": {mediaType}})
+}
+
+// head sends the head of a request.
+func (p pipes) head(path string, claimed int, h http.Header) *sender {
 	client, server := net.Pipe()
 	p <- server
 	s := &sender{Conn: client, answered: make(chan problem, 1), began: time.Now()}
 	go s.listen()
-	fmt.Fprintf(client, "POST /api/v1/verifications HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For: %s\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n", from, mediaType, claimed)
+	fmt.Fprintf(client, "POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n", path, claimed)
+	h.Write(client)
+	fmt.Fprint(client, "\r\n")
 	return s
 }
 
@@ -183,6 +195,30 @@ func TestPace(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestPaceOfBatch: a batch may take longer than other bodies, signed or not.
+func TestPaceOfBatch(t *testing.T) {
+	w := open(t)
+	key := w.signer(approval, registry.BySignature)
+	body := append(bytes.Repeat([]byte("\n"), 12*api.Portion), w.itemFor("a", 1)...)
+	q := ask{method: "POST", path: licenceBatchPath, key: "k", body: body}
+	m, fields := w.message(q)
+	m.Header.Set("Content-Type", "application/x-ndjson")
+	must(t, httpsig.Sign(rand.Reader, key, m, w.Now(), fields...))
+	synctest.Test(t, func(t *testing.T) {
+		s := listen(t, w.serveOver(w.Backend, behindProxy)).head(q.path, len(body), m.Header)
+		for piece := range slices.Chunk(body, api.Portion) {
+			if _, err := s.Write(piece); err != nil {
+				break
+			}
+			time.Sleep(9 * time.Second)
+		}
+		if got := s.answer(); got.Status != http.StatusAccepted || time.Since(s.began) < api.BodyTime {
+			t.Errorf("%+v after %s", got, time.Since(s.began))
+		}
+		time.Sleep(time.Second) // by when a server that refused has closed the connection
+	})
 }
 
 // TestLongWork: a deadline for reading ends no work that comes after it.

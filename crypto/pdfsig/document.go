@@ -21,7 +21,7 @@ type document struct {
 	attached  map[string][]byte
 	resources bool   // were read: all pages share them
 	portrait  []byte // the image's data; nil: none
-	forms     bool   // the pages draw a document that others made
+	forms     int    // of the document that the pages draw, which others made; 0: none
 	decoded   int    // bytes decoded so far, against MaxDecoded
 }
 
@@ -224,12 +224,18 @@ func (d *document) walkPage(ref value, signed int) error {
 }
 
 // checkForms refuses pages of other sizes in a licence on a document: those are all of one,
-// and no duplicate follows them.
+// and no duplicate follows them. Each has one form, so that none waits unseen.
 func (d *document) checkForms() error {
+	if d.forms == 0 {
+		return nil
+	}
 	for _, n := range d.pages {
-		if page := d.objects[n]; d.forms && page.body.has("MediaBox") {
+		if page := d.objects[n]; page.body.has("MediaBox") {
 			return malformed(CodeProfile, page.offset, "page with forms, of a size of its own")
 		}
+	}
+	if d.forms != len(d.pages) {
+		return malformed(CodeProfile, d.objects[d.tree].offset, "%d forms for %d pages", d.forms, len(d.pages))
 	}
 	return nil
 }

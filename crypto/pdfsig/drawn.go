@@ -1,6 +1,9 @@
 package pdfsig
 
-import "strings"
+import (
+	"slices"
+	"strings"
+)
 
 // Drawn says what the objects of a document that others made may hold, once its pages
 // are forms of ours (8.10): by kind of object and key, the kind of the value. A kind
@@ -35,6 +38,24 @@ var Drawn = map[string]map[string]string{
 
 // stream is what the dictionary of every stream may hold.
 var stream = join(keys("", "Length Filter"), keys("parameter", "DecodeParms"))
+
+// filters are how streams of a document may be encoded (7.4, table 6): what every reader decodes.
+// Crypt is none of them, nor what one may learn some day.
+var filters = strings.Fields("ASCIIHexDecode ASCII85Decode LZWDecode FlateDecode RunLengthDecode CCITTFaxDecode JBIG2Decode DCTDecode JPXDecode")
+
+// checkFilters holds the value of a stream's /Filter to them.
+func checkFilters(v value) error {
+	list := v.items()
+	if v.kind != kindArray {
+		list = []value{v}
+	}
+	for _, f := range list {
+		if f.kind != kindName || !slices.Contains(filters, string(f.text())) {
+			return malformed(CodeProfile, f.start, "filter that is none of the common ones")
+		}
+	}
+	return nil
+}
 
 func keys(kind, names string) map[string]string {
 	m := map[string]string{}
@@ -84,6 +105,11 @@ func (d *document) walkDrawn(v value, kind string) error {
 			if key := string(items[0].text()); !named {
 				if child, known = Drawn[kind][key]; !known {
 					return malformed(foreignCode(key), items[0].start, "entry /%s, which draws nothing in a %s", key, kind)
+				}
+				if key == "Filter" {
+					if err := checkFilters(items[1]); err != nil {
+						return err
+					}
 				}
 			}
 			if err := d.walkDrawn(items[1], child); err != nil {

@@ -29,7 +29,7 @@ func Read(file []byte) (*File, error) {
 	if n := len(s.waiting); n > 0 {
 		return nil, malformed(CodeField, len(file), "%d fields still wait for their signatures", n)
 	}
-	if d.forms != bytes.HasPrefix(d.attached["licence.json"], []byte(documentData)) {
+	if (d.forms > 0) != bytes.HasPrefix(d.attached["licence.json"], []byte(documentData)) {
 		return nil, malformed(CodeProfile, 0, "forms on the pages, and licence data of none, or the reverse")
 	}
 	return &File{Signatures: s.containers, Pages: len(d.pages), Attachments: d.attached, Portrait: d.portrait, bytes: file, contents: d.contents}, nil

@@ -90,6 +90,14 @@ var renderingAttacks = []struct {
 	{"form with a nameless dictionary", drawnForm("Form", "/Matrix <</A 1>>"), pdfsig.CodeActiveContent},
 	{"form with an object that is not there", drawnForm("Form", "/SMask 99 0 R"), pdfsig.CodeProfile},
 	{"PostScript object", drawnForm("PS", ""), pdfsig.CodeProfile},
+	{"form with a filter of encryption", drawnForm("Form", "/Filter [/Crypt /FlateDecode]"), pdfsig.CodeProfile},
+	{"form with a filter that is not known", drawnForm("Form", "/Filter /BrotliDecode"), pdfsig.CodeProfile},
+	{"form with a filter that is no name", drawnForm("Form", "/Filter [[/FlateDecode]]"), pdfsig.CodeProfile},
+	{"form of one page of two", formNamed("/X1 %d 0 R"), pdfsig.CodeProfile},
+	{"form of another name", formNamed("/X2 %d 0 R"), pdfsig.CodeProfile},
+	{"form in the wrong place", formNamed("/X2 %[1]d 0 R /X1 %[1]d 0 R"), pdfsig.CodeProfile},
+	{"form of a third page", formNamed("/X1 %[1]d 0 R /X2 %[1]d 0 R /X3 %[1]d 0 R"), pdfsig.CodeProfile},
+	{"no form at all", replaceRendered("<</Font <</F1 6 0 R>>", "<</Font <</F1 6 0 R>> /XObject <<>>"), pdfsig.CodeProfile},
 	{"file annotation", addRendered("<</Type /Annot /Subtype /FileAttachment /Rect [0 0 9 9] /FS 17 0 R>>", "[11 0 R 12 0 R]", " /Annots [%d 0 R]"), pdfsig.CodeProfile},
 	{"bookmark", addRendered("<</Type /Outlines>>", "/Type /Catalog ", "/Outlines %d 0 R "), pdfsig.CodeProfile},
 	{"crop box", replaceRendered("[11 0 R 12 0 R]", "[11 0 R 12 0 R] /CropBox [0 0 50 50]"), pdfsig.CodeProfile},
@@ -143,14 +151,21 @@ var renderingAttacks = []struct {
 	{"name tree of one", replaceRendered("(0000) ", ""), pdfsig.CodeProfile},
 }
 
-// drawnForm adds a form as the page of another's document has, with one entry more.
+// drawnForm adds a form as the pages of another's document have, with one entry more.
 func drawnForm(subtype, entry string) func(*testing.T, []byte) []byte {
-	return addRendered("<</Type /XObject /Subtype /"+subtype+" /BBox [0 0 9 9] "+entry+" /Length 0>>\nstream\n\nendstream", "<</Font <</F1 6 0 R>>", " /XObject <</X1 %d 0 R>>")
+	return drawnForms(subtype, entry, "/X1 %[1]d 0 R /X2 %[1]d 0 R")
 }
 
-// TestPrepareTakesForms says that what drawnForm refuses is the entry and not the form.
+// formNamed adds a good form under other names than one for each page.
+func formNamed(names string) func(*testing.T, []byte) []byte { return drawnForms("Form", "", names) }
+
+func drawnForms(subtype, entry, names string) func(*testing.T, []byte) []byte {
+	return addRendered("<</Type /XObject /Subtype /"+subtype+" /BBox [0 0 9 9] "+entry+" /Length 0>>\nstream\n\nendstream", "<</Font <</F1 6 0 R>>", " /XObject <<"+names+">>")
+}
+
+// TestPrepareTakesForms says that what renderingAttacks refuse is the entry and not the form.
 func TestPrepareTakesForms(t *testing.T) {
-	file := drawnForm("Form", "/Group <</S /Transparency /I true /CS /DeviceRGB>> /Resources <</Font <</F <</Subtype /Type3>>>>>>")(t, render(t))
+	file := drawnForm("Form", "/Group <</S /Transparency /I true /CS /DeviceRGB>> /Resources <</Font <</F <</Subtype /Type3>>>>>> /Filter [/ASCIIHexDecode /LZWDecode]")(t, render(t))
 	if _, err := pdfsig.Prepare(file, sampleOptions()); err != nil {
 		t.Fatal(err)
 	}

@@ -1,5 +1,7 @@
 package pdfsig
 
+import "strconv"
+
 // walkResources reads the one resource dictionary that all pages share: a TrueType
 // subset as a composite font (9.7), and either at most one image, the portrait of the
 // holder (8.9.5), or, for a document that others made, its pages, each a form XObject.
@@ -54,14 +56,13 @@ func (d *document) walkDescendant(ref value) error {
 }
 
 // walkExternal reads the external objects of the pages. Their names tell the two kinds of
-// licence apart: a portrait is P1, and stands alone.
+// licence apart: a portrait is P1, and stands alone; forms are X1, X2 and so on.
 func (d *document) walkExternal(objects value) error {
 	if objects.kind == kindNone {
 		return nil
 	}
 	if !objects.has("P1") {
-		d.forms = true
-		return d.walkDrawn(objects, "{}xobject")
+		return d.walkForms(objects)
 	}
 	if err := objects.conform(imagesShape); err != nil {
 		return err
@@ -72,4 +73,18 @@ func (d *document) walkExternal(objects value) error {
 	}
 	d.portrait = image.data
 	return nil
+}
+
+// walkForms reads the forms of a document that the pages draw.
+func (d *document) walkForms(objects value) error {
+	items := objects.items()
+	if d.forms = len(items) / 2; d.forms == 0 {
+		return malformed(CodeProfile, objects.start, "external objects, and none in them")
+	}
+	for i := range d.forms {
+		if name := items[2*i]; string(name.text()) != "X"+strconv.Itoa(i+1) {
+			return malformed(CodeProfile, name.start, "form /%s where /X%d belongs", name.text(), i+1)
+		}
+	}
+	return d.walkDrawn(objects, "{}xobject")
 }

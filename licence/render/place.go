@@ -79,7 +79,7 @@ func (l *Layout) lay(fonts *Fonts, lic *licence.Licence) ([]laid, error) {
 	return out, nil
 }
 
-// pages places the licence on the pages of one section.
+// sheets places the licence on the pages of one section.
 func (p *placer) sheets() []plan {
 	sheets := append([]sheet(nil), p.section.pages...)
 	flows := make([][]flow, len(sheets))

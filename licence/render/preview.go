@@ -24,9 +24,8 @@ const (
 // no part of it passes for a real one: it bears no seal, no slices of one, no QR symbol
 // and no attached file, and nothing in it is the licence's identifier but what the layout
 // prints of it. Where seals and symbol would be stand their outlines, an even ground where a
-// portrait would. lic need not be one that
-// was ever issued. The error is that of Check; a zero createdAt is one too, for the same input
-// gives the same bytes.
+// portrait would. lic need not be one that was ever issued. The error is that of Check; a zero
+// createdAt is one too, for the same input gives the same bytes.
 func (l *Layout) Preview(fonts *Fonts, lic *licence.Licence, createdAt time.Time) ([]byte, error) {
 	if createdAt.IsZero() {
 		return nil, errors.New("render: creation time is required")

@@ -21,21 +21,24 @@ var ignored = []string{"Metadata", "StructParent", "StructParents", "PieceInfo",
 
 // stream writes a stream of a kind and returns its number. plain data are not encoded yet.
 func (c *copier) stream(d types.Dict, data []byte, plain bool, kind string) (int, error) {
-	number := c.reserve()
+	number, err := c.reserve()
+	if err != nil {
+		return 0, err
+	}
 	return number, c.fill(number, d, data, plain, kind)
 }
 
 // reserve takes the next number: an object may lead to itself.
-func (c *copier) reserve() int {
+func (c *copier) reserve() (int, error) {
+	if len(c.out.Objects) == pdfsig.MaxObjects-1000 {
+		return 0, fault(licence.CodeTooMany, "has more objects than a licence file holds")
+	}
 	c.out.Objects = append(c.out.Objects, nil)
-	return c.out.First + len(c.out.Objects) - 1
+	return c.out.First + len(c.out.Objects) - 1, nil
 }
 
 // fill writes the stream of a number that was taken.
 func (c *copier) fill(number int, d types.Dict, data []byte, plain bool, kind string) error {
-	if len(c.out.Objects) > pdfsig.MaxObjects-1000 {
-		return fault(licence.CodeTooMany, "has more objects than a licence file holds")
-	}
 	d = d.Clone().(types.Dict)
 	if plain {
 		var out bytes.Buffer
@@ -98,17 +101,18 @@ func (c *copier) reference(ref types.IndirectRef, kind string, depth int) (strin
 		if named || kind == "" {
 			return "", fault("unsupported", "has a stream where a value belongs")
 		}
-		c.numbers[p] = c.reserve()
-		_, encoded := o.Find("Filter")
-		if err := c.fill(c.numbers[p], o.Dict, o.Raw, !encoded, kind); err != nil {
+		if c.numbers[p], err = c.reserve(); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%d 0 R", c.numbers[p]), nil
+		_, encoded := o.Find("Filter")
+		return fmt.Sprintf("%d 0 R", c.numbers[p]), c.fill(c.numbers[p], o.Dict, o.Raw, !encoded, kind)
 	case types.Dict:
 		if named || kind == "" {
 			return c.dictionary(o, kind, depth)
 		}
-		c.numbers[p] = c.reserve()
+		if c.numbers[p], err = c.reserve(); err != nil {
+			return "", err
+		}
 		body, err := c.value(o, kind, maxNesting)
 		c.out.Objects[c.numbers[p]-c.out.First] = []byte(body)
 		return fmt.Sprintf("%d 0 R", c.numbers[p]), err
@@ -178,7 +182,8 @@ func (c *copier) checkFont(d types.Dict) error {
 	descriptor, err := c.xref.DereferenceDict(d["FontDescriptor"])
 	if err == nil && descriptor != nil {
 		for _, key := range []string{"FontFile", "FontFile2", "FontFile3"} {
-			if _, embedded := descriptor.Find(key); embedded {
+			program, err := c.xref.Dereference(descriptor[key])
+			if _, embedded := program.(types.StreamDict); err == nil && embedded {
 				return nil
 			}
 		}

@@ -18,12 +18,14 @@ import (
 )
 
 // The limits of one process: what it may allocate beyond what it starts with, in bytes,
-// its processor time in seconds, its time on the wall, and what it may answer, in bytes.
+// its processor time in seconds, its time on the wall, and what it may answer and say of its
+// end, in bytes.
 const (
 	moreMemory = 1 << 30
 	cpuSeconds = 20
 	wallTime   = 40 * time.Second
 	maxAnswer  = 64 << 20
+	maxSaid    = 64 << 10
 )
 
 // answer is what the process writes.
@@ -90,7 +92,7 @@ func NewProcesses(command ...string) *Processes {
 }
 
 // Rewrite is the function of that name in a process of its own. A process that a limit
-// ends is a fault of the file.
+// ends is a fault of the file; one that fails otherwise is ours.
 func (p *Processes) Rewrite(ctx context.Context, file []byte) (*render.Document, error) {
 	if len(file) > MaxFile {
 		return nil, fault(licence.CodeTooLarge, "has %d bytes; at most %d are read", len(file), MaxFile)
@@ -103,21 +105,23 @@ func (p *Processes) Rewrite(ctx context.Context, file []byte) (*render.Document,
 	}
 	limited, cancel := context.WithTimeout(ctx, wallTime)
 	defer cancel()
-	out := &bounded{}
+	out, said := &bounded{most: maxAnswer}, &bounded{most: maxSaid}
 	cmd := exec.CommandContext(limited, p.command[0], p.command[1:]...)
-	cmd.Stdin, cmd.Stdout, cmd.Env, cmd.Dir = bytes.NewReader(file), out, []string{}, "/"
+	cmd.Stdin, cmd.Stdout, cmd.Stderr, cmd.Env, cmd.Dir = bytes.NewReader(file), out, said, []string{}, "/"
 	err := cmd.Run()
 	var ended *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.As(err, &ended), errors.Is(err, errAnswer):
+	case errors.As(err, &ended) && (ended.ExitCode() == killed || ended.ExitCode() == noMemory), errors.Is(err, errAnswer):
 		return nil, fault("too_costly", "cannot be read within the limits of memory and time")
+	case ended != nil: // Serve failed, or was not reached
+		return nil, fmt.Errorf("taking a document apart: %w: %.500s", err, bytes.TrimSpace(said.buffer.Bytes()))
 	case err != nil:
 		return nil, fmt.Errorf("taking a document apart: %w", err)
 	}
 	var a answer
-	switch err := json.Unmarshal(out.Bytes(), &a); {
+	switch err := json.Unmarshal(out.buffer.Bytes(), &a); {
 	case err != nil:
 		return nil, fmt.Errorf("taking a document apart: %w", err)
 	case a.Document == nil:
@@ -126,16 +130,27 @@ func (p *Processes) Rewrite(ctx context.Context, file []byte) (*render.Document,
 	return a.Document, nil
 }
 
+// How a limit ends a process: by a signal, or as Go's runtime does that gets no memory. Any other
+// exit code is of a process that says what it lacks.
+const (
+	killed   = -1
+	noMemory = 2
+)
+
 // errAnswer ends a process that writes more than it may.
 var errAnswer = errors.New("the answer is too large")
 
-// bounded is a buffer of at most maxAnswer bytes.
-type bounded struct{ bytes.Buffer }
+// bounded is a buffer of at most so many bytes. It does not embed the buffer, whose ReadFrom
+// os/exec would find and use, past Write.
+type bounded struct {
+	buffer bytes.Buffer
+	most   int
+}
 
 // Write refuses what is too much.
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > maxAnswer {
+	if len(p) > b.most-b.buffer.Len() {
 		return 0, errAnswer
 	}
-	return b.Buffer.Write(p)
+	return b.buffer.Write(p)
 }

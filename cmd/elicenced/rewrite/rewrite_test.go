@@ -62,6 +62,15 @@ func annotated(entries string) []byte {
 	return page("", "/Annots [5 0 R]", "", "<</Type /Annot /Rect [0 0 9 9] "+entries+">>")
 }
 
+// states are resources with a thousand graphics states, the objects from 5 on.
+func states() string {
+	var out strings.Builder
+	for n := range 1000 {
+		fmt.Fprintf(&out, "/G%d %d 0 R ", n, n+5)
+	}
+	return "/ExtGState <<" + out.String() + ">>"
+}
+
 // stream is an object.
 func stream(entries string) string {
 	return "<<" + entries + " /Length 1>>\nstream\nx\nendstream"
@@ -102,6 +111,8 @@ var refused = map[string]struct {
 	"film":                        {annotated("/Subtype /Link /A <</S /Movie>>"), "multimedia"},
 	"portfolio":                   {page("/Collection <<>>", "", ""), "embedded_file"},
 	"font of the reader's":        {page("", "", "/Font <</F 5 0 R>>", "<</Type /Font /Subtype /Type1 /BaseFont /Helvetica>>"), "font_not_embedded"},
+	"font that is not there":      {page("", "", "/Font <</F 5 0 R>>", "<</Type /Font /Subtype /TrueType /BaseFont /A /FirstChar 0 /LastChar 0 /Widths [1] /FontDescriptor <</Type /FontDescriptor /FontName /A /Flags 4 /FontBBox [0 0 9 9] /ItalicAngle 0 /Ascent 9 /Descent 0 /CapHeight 9 /StemV 1 /FontFile2 99 0 R>>>>"), "font_not_embedded"},
+	"more states than fit":        {page("", "", states(), slices.Repeat([]string{"<</Type /ExtGState /CA 1>>"}, 1000)...), "too_many"},
 	"entry that is not known":     {page("", "", "/XObject <</X 5 0 R>>", stream("/Type /XObject /Subtype /Form /BBox [0 0 1 1] /New 1")), "unsupported"},
 	"catalogue entry not known":   {page("/New 1", "", ""), "unsupported"},
 	"signature in a stream":       {page("", "", "/XObject <</X 5 0 R>>", "<</Type /XObject /Subtype /Image /Width 1 /Height 1 /ColorSpace /DeviceGray /BitsPerComponent 8 /Filter /DCTDecode /Length 10>>\nstream\n/ByteRange\nendstream"), "unsupported"},
@@ -209,8 +220,24 @@ func TestProcess(t *testing.T) {
 	if _, err := p.Rewrite(gone, file); !errors.Is(err, context.Canceled) {
 		t.Errorf("caller gone: %v", err)
 	}
-	if _, err := NewProcesses("/nonexistent").Rewrite(t.Context(), file); err == nil || errors.As(err, new(*licence.RequestError)) {
-		t.Errorf("no program: %v", err)
+	for _, command := range [][]string{{"/nonexistent"}, {"sh", "-c", "echo no limits >&2; exit 70"}, {"true"}} {
+		if _, err := NewProcesses(command...).Rewrite(t.Context(), file); err == nil || errors.As(err, new(*licence.RequestError)) {
+			t.Errorf("%v: %v", command, err)
+		}
+	}
+	d, err = NewProcesses("sh", "-c", "kill -KILL $$").Rewrite(t.Context(), file)
+	wantCode(t, d, err, "too_costly")
+}
+
+// TestBounded has a process say more than is taken.
+func TestBounded(t *testing.T) {
+	for most, want := range map[int]error{99_999: errAnswer, 100_000: nil} {
+		out := &bounded{most: most}
+		cmd := exec.Command("head", "-c", "100000", "/dev/zero")
+		cmd.Stdout = out
+		if err := cmd.Run(); !errors.Is(err, want) || out.buffer.Len() > most {
+			t.Errorf("at most %d: %d bytes, %v", most, out.buffer.Len(), err)
+		}
 	}
 }
 

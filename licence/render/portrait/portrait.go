@@ -57,8 +57,12 @@ const (
 	CodeSmall   = "photo_small"   // too few pixels to be printed
 	CodeShape   = "photo_shape"   // too wide or too narrow
 	CodeDamaged = "photo_damaged" // begins well and cannot be decoded
-	Name        = "portrait.jpg"  // of the attached file
-	MediaType   = "image/jpeg"    // of a portrait
+)
+
+// What a portrait is attached to a licence as.
+const (
+	Name        = "portrait.jpg"
+	MediaType   = "image/jpeg"
 	Description = "Portrait of the holder"
 )
 
