@@ -41,7 +41,7 @@ func benchmarkIssue(b *testing.B, s *site) {
 		clients[a.client] = s.as(b, server, a.client)
 	}
 	run := time.Now().UnixNano()
-	load(b, server.cmd.Process.Pid, "licences/s", func(n int) error {
+	load(b, server.cmd.Process.Pid, "licences/s", 0, func(n int) error {
 		sample := samples[n%len(samples)]
 		var issued registry.Issued
 		return clients[clientFor(sample)].post(b.Context(), "/licences", fmt.Sprintf("bench-%d-%d", run, n), sample.body, &issued)
@@ -81,25 +81,35 @@ func BenchmarkVerifyHTTP(b *testing.B) {
 			return err
 		}
 	}
-	b.Run("files", func(b *testing.B) { load(b, server.cmd.Process.Pid, "files/s", verified("application/pdf", files)) })
-	b.Run("QR codes", func(b *testing.B) { load(b, server.cmd.Process.Pid, "codes/s", verified("application/json", codes)) })
+	file, code := verified("application/pdf", files), verified("application/json", codes)
+	b.Run("files", func(b *testing.B) { load(b, server.cmd.Process.Pid, "files/s", 0, file) })
+	b.Run("600 files a second", func(b *testing.B) { load(b, server.cmd.Process.Pid, "files/s", 600, file) })
+	b.Run("QR codes", func(b *testing.B) { load(b, server.cmd.Process.Pid, "codes/s", 0, code) })
+	b.Run("2,000 QR codes a second", func(b *testing.B) { load(b, server.cmd.Process.Pid, "codes/s", 2000, code) })
 }
 
 // load has clientsAtOnce clients do something over and over, and reports how often in a
 // second, how long the slowest hundredth took at least, and how much of the processors
-// the server took for one, which other work on the machine changes least.
-func load(b *testing.B, server int, unit string, do func(n int) error) {
+// the server took for one, which other work on the machine changes least. Between them the
+// clients begin no more than rate a second, or each at once again when rate is zero. The time
+// of one that is begun late, because all clients were waiting, counts from when it was due.
+func load(b *testing.B, server int, unit string, rate float64, do func(n int) error) {
 	var next atomic.Int64
 	var mu sync.Mutex
 	var times []time.Duration
 	b.SetParallelism(clientsAtOnce / 2) // × GOMAXPROCS
 	before := processorTime(b, server)
 	b.ResetTimer()
+	start := time.Now()
 	b.RunParallel(func(pb *testing.PB) {
 		var own []time.Duration
 		for pb.Next() {
-			began := time.Now()
-			if err := do(int(next.Add(1))); err != nil {
+			n, began := next.Add(1), time.Now()
+			if rate > 0 {
+				began = start.Add(time.Duration(float64(n) / rate * float64(time.Second)))
+				time.Sleep(time.Until(began))
+			}
+			if err := do(int(n)); err != nil {
 				b.Error(err)
 				return
 			}
