@@ -45,7 +45,7 @@ func TestLogArchive(t *testing.T) {
 	s.mustRun(t, "done", append([]string{"log", "hold", "--by", "某局", "--basis", "函", "--until", time.Now().AddDate(0, 1, 0).Format(time.DateOnly)}, hold...)...)
 	_, err = s.issueOne(t, r, "log-archive-held")
 	must(t, err)
-	s.wantRefused(t, exitInternal, "hold is in force", archive("-o", at("x"), "--before", strconv.FormatUint(s.verifyLog(t).To, 10))...)
+	s.wantRefused(t, exitUsage, "hold is in force", archive("-o", at("x"), "--before", strconv.FormatUint(s.verifyLog(t).To, 10))...)
 	for _, name := range []string{"x", "x.new"} {
 		if _, err := os.Lstat(at(name)); err == nil {
 			t.Errorf("%s is left of what was refused", name)
@@ -63,7 +63,7 @@ func TestLogArchive(t *testing.T) {
 	}
 	s.mustRun(t, "archived: two", archive("-o", at("two"), "--before", strconv.FormatUint(end("one")+5, 10))...)
 	s.mustRun(t, "", archive()...)
-	s.wantRefused(t, exitInternal, "is archived in one", "log", "export", "-o", at("all"))
+	s.wantRefused(t, exitUsage, "is archived in one", "log", "export", "-o", at("all"))
 	s.mustRun(t, "", "log", "export", "-o", at("live"), "--from", strconv.FormatUint(end("two"), 10))
 	s.verified(t, at("one"), at("two"), at("live"))
 	_, err = s.issueOne(t, r, "log-archive-after")

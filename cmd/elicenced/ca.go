@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"os"
@@ -157,8 +156,8 @@ func (k keyring) issuerOf(cert *pki.Certificate) (*pki.Certificate, error) {
 			return ca, nil
 		}
 	}
-	return nil, fmt.Errorf("certificate %q was not issued by a CA of this instance: ask its own CA, or take its anchor out of keys/%s",
-		cert.Subject.CommonName, outsideAnchors)
+	return nil, fmt.Errorf("%w: certificate %q was not issued by a CA of this instance: ask its own CA, or take its anchor out of keys/%s",
+		errUsage, cert.Subject.CommonName, outsideAnchors)
 }
 
 // addRevoked puts a line into a list. What is revoked stays so, from its date on: a
@@ -174,7 +173,7 @@ func addRevoked(lines []pki.Revoked, line pki.Revoked) ([]pki.Revoked, error) {
 	final := old.Reason == pki.CertificateHold && line.Reason != pki.CertificateHold
 	lost := line.Reason.LostKey() && !old.Reason.LostKey()
 	if !final && !lost && !line.Effective().Before(old.Effective()) {
-		return nil, fmt.Errorf("certificate %x is revoked already: %s, counting from %s", old.SerialNumber, old.Reason, old.Effective().Format(time.RFC3339))
+		return nil, fmt.Errorf("%w: certificate %x is revoked already: %s, counting from %s", errUsage, old.SerialNumber, old.Reason, old.Effective().Format(time.RFC3339))
 	}
 	lines[i] = line
 	return lines, nil
@@ -188,11 +187,11 @@ func readCertificate(file string) (*pki.Certificate, error) {
 	}
 	block, rest := pem.Decode(text)
 	if block == nil || block.Type != "CERTIFICATE" || strings.TrimSpace(string(rest)) != "" {
-		return nil, fmt.Errorf("%s is not one PEM certificate", file)
+		return nil, fmt.Errorf("%w: %s is not one PEM certificate", errUsage, file)
 	}
 	cert, err := pki.ParseCertificate(block.Bytes)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", file, err)
+		return nil, fmt.Errorf("%w: reading %s: %w", errUsage, file, err)
 	}
 	return cert, nil
 }
@@ -217,7 +216,7 @@ func (c *caCRLCmd) Run() error {
 	}
 	list, ok := anchors.CRL(ca)
 	if !ok {
-		return errors.New("there is no list of this CA: start the service, which makes them")
+		return fmt.Errorf("%w: there is no list of this CA: start the service, which makes them", errUsage)
 	}
 	if err := durable.Replace(c.Output, list.Raw); err != nil {
 		return err

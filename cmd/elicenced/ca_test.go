@@ -113,12 +113,12 @@ func TestRevoke(t *testing.T) {
 	if first == nil || first.At.Before(now) {
 		t.Fatalf("%+v", first)
 	}
-	s.wantRefused(t, exitInternal, "revoked already", "ca", "revoke", file, "--reason", "certificateHold")
+	s.wantRefused(t, exitUsage, "revoked already", "ca", "revoke", file, "--reason", "certificateHold")
 	s.mustRun(t, "superseded", "ca", "revoke", file, "--reason", "superseded")
-	s.wantRefused(t, exitInternal, "revoked already", "ca", "revoke", "--serial", fmt.Sprintf("%x", qr.SerialNumber), "--reason", "cessationOfOperation")
+	s.wantRefused(t, exitUsage, "revoked already", "ca", "revoke", "--serial", fmt.Sprintf("%x", qr.SerialNumber), "--reason", "cessationOfOperation")
 	since := qr.NotBefore // a minute before it was made
 	s.mustRun(t, since.Format(time.RFC3339), "ca", "revoke", file, "--reason", "keyCompromise", "--since", since.Format(time.RFC3339))
-	s.wantRefused(t, exitInternal, "revoked already", "ca", "revoke", file, "--reason", "keyCompromise")
+	s.wantRefused(t, exitUsage, "revoked already", "ca", "revoke", file, "--reason", "keyCompromise")
 	must(t, os.Chtimes(keys.path(ownAnchors), time.Time{}, time.Now().Add(-2*crlRenewal)))
 	must(t, refreshCRLs(keys, time.Now()))
 	got := s.revoked(t, qr.SerialNumber)

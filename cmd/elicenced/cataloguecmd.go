@@ -106,9 +106,9 @@ func readRegular(root *os.Root, name string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, errors.New("is no regular file")
+		return nil, fmt.Errorf("%w: is no regular file", errUsage)
 	case info.Size() > licence.MaxJSON:
-		return nil, fmt.Errorf("larger than %d bytes", licence.MaxJSON)
+		return nil, fmt.Errorf("%w: larger than %d bytes", errUsage, licence.MaxJSON)
 	}
 	return root.ReadFile(name)
 }

@@ -114,7 +114,7 @@ func (c *caIssueCmd) Run(ctx context.Context) error {
 	}
 	asked, err := csr.ParsePEM(text)
 	if err != nil {
-		return fmt.Errorf("reading %s: %w", c.Request, err)
+		return fmt.Errorf("%w: reading %s: %w", errUsage, c.Request, err)
 	}
 	k, s, err := c.open()
 	if err != nil {
@@ -133,7 +133,7 @@ func (c *caIssueCmd) Run(ctx context.Context) error {
 	r.CRLURL, r.OCSPURL = s.statusURLs("issuing")
 	cert, err := ca.Issue(rand.Reader, r)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	if err := durable.Replace(c.Output, pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil)); err != nil {
 		return err
@@ -170,17 +170,17 @@ func (c *caInstallCmd) Run(ctx context.Context) error {
 	}
 	switch {
 	case !pki.SamePublicKey(cert, key):
-		return fmt.Errorf("the certificate is not for key %s", c.Name)
+		return fmt.Errorf("%w: the certificate is not for key %s", errUsage, c.Name)
 	case usage == pki.UsageCA && !bytes.Equal(cert.RawSubject, old.RawSubject):
-		return errors.New("a CA keeps its name: what it issued names it as its issuer")
+		return fmt.Errorf("%w: a CA keeps its name: what it issued names it as its issuer", errUsage)
 	}
 	if err := k.checkInstalled(cert, usage); err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errUsage, err)
 	}
 	for _, a := range s.Authorities {
 		if c.Name == "seal-"+a.Code {
 			if err := a.checkSigner(cert); err != nil {
-				return err
+				return fmt.Errorf("%w: %w", errUsage, err)
 			}
 		}
 	}

@@ -102,21 +102,21 @@ func TestOutsideCA(t *testing.T) {
 	s.wantRefused(t, exitUsage, "there is no key", "ca", "csr", "root", "-o", request)
 	s.wantRefused(t, exitUsage, "there is no key", "ca", "csr", "../log", "-o", request)
 	o.certify(t, request, file, pki.UsageSealSigner, 365, "")
-	s.wantRefused(t, exitInternal, "cannot be used", install(name)...) // not trusted yet
+	s.wantRefused(t, exitUsage, "cannot be used", install(name)...) // not trusted yet
 	o.trusted(t, s, false)
-	s.wantRefused(t, exitInternal, "revocation_unknown", install(name)...)
+	s.wantRefused(t, exitUsage, "revocation_unknown", install(name)...)
 	o.trusted(t, s, true)
 	s.wantRefused(t, exitUsage, "there is no key", install("ocsp")...)
-	s.wantRefused(t, exitInternal, "not for key qr", install("qr")...)
+	s.wantRefused(t, exitUsage, "not for key qr", install("qr")...)
 	o.certify(t, qrRequest, file, pki.UsageQR, 365, "")
-	s.wantRefused(t, exitInternal, "not for key "+name, install(name)...)
+	s.wantRefused(t, exitUsage, "not for key "+name, install(name)...)
 	o.certify(t, request, file, pki.UsageTimestamp, 365, "")
-	s.wantRefused(t, exitInternal, "does not allow seal_signer", install(name)...)
+	s.wantRefused(t, exitUsage, "does not allow seal_signer", install(name)...)
 	must(t, os.WriteFile(file, []byte("certificate"), 0o644))
-	s.wantRefused(t, exitInternal, "not one PEM certificate", install(name)...)
+	s.wantRefused(t, exitUsage, "not one PEM certificate", install(name)...)
 
 	o.certify(t, request, file, pki.UsageSealSigner, 365, "")
-	s.wantRefused(t, exitInternal, "unified social credit code", install(name)...)
+	s.wantRefused(t, exitUsage, "unified social credit code", install(name)...)
 	o.uscc = strings.TrimPrefix(name, "seal-")
 	cert := o.certify(t, request, file, pki.UsageSealSigner, 365, "")
 	s.mustRun(t, "installed", install(name)...)
@@ -156,7 +156,7 @@ func TestOutsideCA(t *testing.T) {
 		t.Errorf("revoked by its CA: %v", err)
 	}
 	r.stop(t)
-	s.wantRefused(t, exitInternal, "revoked", install(name)...)
+	s.wantRefused(t, exitUsage, "revoked", install(name)...)
 
 	o.certify(t, request, file, pki.UsageSealSigner, 5, "")
 	o.trusted(t, s, true)
@@ -250,9 +250,9 @@ func TestOwnCertificates(t *testing.T) {
 	s.wantRefused(t, exitUsage, "--days", issue("--usage", "qr", "--days", "0")...)
 	s.wantRefused(t, exitUsage, "give --uscc", issue("--usage", "seal-signer", "--days", "1")...)
 	s.wantRefused(t, exitUsage, "--usage", issue("--usage", "ca", "--days", "1")...)
-	s.wantRefused(t, exitInternal, "not within the CA's", issue("--usage", "qr", "--days", "7300")...)
+	s.wantRefused(t, exitUsage, "not within the CA's", issue("--usage", "qr", "--days", "7300")...)
 	must(t, os.WriteFile(request, []byte("request"), 0o644))
-	s.wantRefused(t, exitInternal, "CERTIFICATE REQUEST", issue("--usage", "qr", "--days", "1")...)
+	s.wantRefused(t, exitUsage, "CERTIFICATE REQUEST", issue("--usage", "qr", "--days", "1")...)
 }
 
 // TestStatusService asks a running server for lists and by OCSP, as anybody may.

@@ -25,7 +25,7 @@ func TestLogCommands(t *testing.T) {
 	at := []string{"--principal", client, "--case", "调查-1"}
 	hold := append([]string{"log", "hold", "--by", "某局", "--basis", "函〔2026〕1号", "--until", soon}, at...)
 	lift := append([]string{"log", "lift", "--reason", "结案"}, at...)
-	s.wantRefused(t, exitInternal, "not found", lift...)
+	s.wantRefused(t, exitUsage, "not found", lift...)
 	s.mustRun(t, "done, and logged", hold...)
 	s.mustRun(t, "done, and logged", lift...)
 	s.wantRefused(t, exitUsage, "--until", append(hold, "--until", "soon")...)

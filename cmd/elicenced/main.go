@@ -15,6 +15,7 @@ import (
 	"os/signal"
 	"syscall"
 
+	"elicence/audit"
 	"elicence/internal/listen"
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -86,7 +87,8 @@ func exitCode(err error) int {
 		return exitUnavailable
 	}
 	// The command line, or a value on it.
-	for _, usage := range []error{errUsage, errNoSeal, listen.ErrUsage, licence.ErrWrongStatus, registry.ErrWrongStage, registry.ErrKeyTaken, registry.ErrClientTaken, registry.ErrUnauthenticated, registry.ErrForbidden} {
+	for _, usage := range []error{errUsage, errNoSeal, listen.ErrUsage, licence.ErrWrongStatus, registry.ErrWrongStage, registry.ErrKeyTaken, registry.ErrClientTaken,
+		registry.ErrUnauthenticated, registry.ErrForbidden, registry.ErrHeld, licence.ErrNotFound, audit.ErrArchived, audit.ErrOutOfRange, audit.ErrNothingLost} {
 		if errors.Is(err, usage) {
 			return exitUsage
 		}
