@@ -19,8 +19,8 @@ const selectDispute = `SELECT id, kind, state, holder_code, holder_code_type, li
 const unsettled = `state IN ('open', 'accepted')`
 
 // disputes reads a query that begins with selectDispute.
-func (s Secrets) disputes(ctx context.Context, from session, query string, args ...any) (found []dispute.Dispute, err error) {
-	err = from.query(ctx, func(scan scan) error {
+func (r reader) disputes(ctx context.Context, query string, args ...any) (found []dispute.Dispute, err error) {
+	err = r.query(ctx, func(scan scan) error {
 		var d dispute.Dispute
 		var kind, state, codeType, disputed, version string
 		var code, statement, reason, remedy []byte
@@ -41,7 +41,7 @@ func (s Secrets) disputes(ctx context.Context, from session, query string, args 
 			{"dispute.reason", reason, func(b []byte) error { d.Reason = string(b); return nil }},
 			{"dispute.remedy", remedy, func(b []byte) error { d.Remedy = string(b); return nil }},
 		} {
-			value, err := s.open(place{c.column, d.ID}, c.sealed)
+			value, err := r.secrets.open(place{c.column, d.ID}, c.sealed)
 			if err == nil && value != nil {
 				err = c.set(value)
 			}
@@ -58,9 +58,9 @@ func (s Secrets) disputes(ctx context.Context, from session, query string, args 
 	return found, doing("reading disputes", err)
 }
 
-// dispute reads the one dispute of an identifier.
-func (s Secrets) dispute(ctx context.Context, from session, id string) (dispute.Dispute, error) {
-	found, err := s.disputes(ctx, from, selectDispute+`WHERE id = $1`, id)
+// Dispute implements registry.DisputeStore.
+func (r reader) Dispute(ctx context.Context, id string) (dispute.Dispute, error) {
+	found, err := r.disputes(ctx, selectDispute+`WHERE id = $1`, id)
 	if err == nil && len(found) == 0 {
 		err = licence.ErrNotFound
 	}
@@ -70,21 +70,16 @@ func (s Secrets) dispute(ctx context.Context, from session, id string) (dispute.
 	return found[0], nil
 }
 
-// Dispute implements registry.DisputeStore.
-func (r reader) Dispute(ctx context.Context, id string) (dispute.Dispute, error) {
-	return r.secrets.dispute(ctx, r, id)
-}
-
 // Disputes implements registry.DisputeStore.
 func (r reader) Disputes(ctx context.Context, q registry.DisputeQuery) ([]dispute.Dispute, error) {
 	const which = `WHERE ($1 = '' OR state = $1) AND ($2 = '' OR kind = $2) AND (CAST($3 AS bigint) = 0 OR due_at <= $3 AND ` + unsettled + `) `
 	args := []any{string(q.State), string(q.Kind), nanos(q.OverdueAt)}
 	if q.Holder.Code != "" {
-		return r.secrets.disputes(ctx, r, selectDispute+which+`AND holder_index = $4 AND ($5 = '' OR id < $5) ORDER BY id DESC LIMIT $6`,
+		return r.disputes(ctx, selectDispute+which+`AND holder_index = $4 AND ($5 = '' OR id < $5) ORDER BY id DESC LIMIT $6`,
 			append(args, r.secrets.holderIndex(q.Holder), q.AfterID, int64(limit(q.Limit)))...)
 	}
 	// A department lies below another when its division and that of its code do, and neither is the same.
-	return r.secrets.disputes(ctx, r, selectDispute+which+`AND (due_at > $4 OR due_at = $4 AND id > $5)
+	return r.disputes(ctx, selectDispute+which+`AND (due_at > $4 OR due_at = $4 AND id > $5)
 		AND ($6 = '' OR ($7 LIKE '% ' || type_code || ' %' OR type_code = '') AND substr(division, 1, length(CAST($8 AS text))) = $8
 			AND (authority_code = $6 OR division <> $9 AND substr(authority_code, 3, length(CAST($8 AS text))) = $8 AND substr(authority_code, 3, 6) <> $9))
 		ORDER BY due_at, id LIMIT $10`,
@@ -94,7 +89,7 @@ func (r reader) Disputes(ctx context.Context, q registry.DisputeQuery) ([]disput
 // AcceptedDisputes implements registry.DisputeStore.
 func (r reader) AcceptedDisputes(ctx context.Context, kind dispute.Kind, id licence.Identifier) ([]dispute.Dispute, error) {
 	from, to := id.Versions()
-	return r.secrets.disputes(ctx, r, selectDispute+`WHERE state = 'accepted' AND kind = $1 AND licence > $2 AND licence < $3 ORDER BY id`, string(kind), string(from), string(to))
+	return r.disputes(ctx, selectDispute+`WHERE state = 'accepted' AND kind = $1 AND licence > $2 AND licence < $3 ORDER BY id`, string(kind), string(from), string(to))
 }
 
 // OverdueDisputes implements registry.DisputeStore.
@@ -116,11 +111,6 @@ func (t *transaction) CountDisputes(ctx context.Context, h licence.Holder, since
 	err = one(ctx, t, `SELECT coalesce(sum(CASE WHEN `+unsettled+` THEN 1 ELSE 0 END), 0), coalesce(sum(CASE WHEN raised_at > $2 THEN 1 ELSE 0 END), 0)
 		FROM dispute WHERE holder_index = $1`, []any{t.secrets.holderIndex(h), nanos(since)}, &all[0], &all[1])
 	return int(all[0]), int(all[1]), doing("counting disputes", err)
-}
-
-// Dispute implements registry.DisputeTx.
-func (t *transaction) Dispute(ctx context.Context, id string) (dispute.Dispute, error) {
-	return t.secrets.dispute(ctx, t, id)
 }
 
 // sealTexts encrypts texts for their columns of a dispute, in the same order.

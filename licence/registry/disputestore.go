@@ -51,8 +51,6 @@ type DisputeTx interface {
 	// InsertDispute stores a dispute that is new; ErrDisputeStands when the holder has one that
 	// is unsettled, of the same kind and about the same.
 	InsertDispute(ctx context.Context, d dispute.Dispute) error
-	// Dispute reads a dispute inside the transaction.
-	Dispute(ctx context.Context, id string) (dispute.Dispute, error)
 	// UpdateDispute stores where a dispute stands and all that was answered; licence.ErrWrongStatus
 	// when its state is not from.
 	UpdateDispute(ctx context.Context, d dispute.Dispute, from dispute.State) error
