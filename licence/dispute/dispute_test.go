@@ -1,7 +1,10 @@
 package dispute_test
 
 import (
+	"encoding/json"
 	"errors"
+	"fmt"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -46,6 +49,31 @@ func TestDeadlines(t *testing.T) {
 			if !due.got.Equal(day.EndsAt()) {
 				t.Errorf("%s: due %s, want the end of %s", c.name, due.got, due.last)
 			}
+		}
+	}
+}
+
+// TestRulesDocumented compares the rules that the program ships with those of docs/disputes.md.
+func TestRulesDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile("../../docs/disputes.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var file struct {
+		Kinds map[dispute.Kind]dispute.Rule
+	}
+	b, err := os.ReadFile("rules.json")
+	if err == nil {
+		err = json.Unmarshal(b, &file)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range dispute.Kinds {
+		r := file.Kinds[kind]
+		if line := fmt.Sprintf("| `%s` | %d | %d | %s |\n", kind, r.Decide, r.Remedy, r.Days); !strings.Contains(string(page), line) {
+			t.Errorf("docs/disputes.md lacks %s", line)
 		}
 	}
 }

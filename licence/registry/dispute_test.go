@@ -107,6 +107,7 @@ func init() {
 		operations[name] = prepare
 	}
 	noAccess["Registry.Issuers"] = "tells whom a missing licence can be asked of: the configuration"
+	noAccess["Registry.PublishedTypes"] = "names the licence types there are: public"
 	noAccess["Registry.OverdueDisputes"] = "counts disputes for those who watch; shows nothing of a licence"
 }
 
