@@ -58,7 +58,7 @@ type accessWorld struct {
 	*world
 	own                     licence.IssuingAuthority
 	valid, suspended, grant string
-	kase, batch             string
+	kase, batch, disputed   string
 	n                       int
 }
 
@@ -100,6 +100,7 @@ func openMatrix(t *testing.T) *accessWorld {
 	w.valid, w.suspended = string(w.issue(food, w.next()).Identifier), string(w.issue(food, w.next()).Identifier)
 	w.act(licence.Identifier(w.suspended), "suspend", w.next(), `{"reason":"r"}`)
 	w.grant, w.kase = w.newGrantOf(), w.newCaseOf()
+	w.disputed = w.newDisputeOf("")
 	w.batch = w.submitBatch(ask{as: "matrix-approval_system-own", key: w.next(), body: []byte("[" + w.itemFor(w.next(), 1) + "]")}).ID
 	return w
 }
@@ -122,6 +123,18 @@ func (w *accessWorld) newClientOf() string {
 	_, err := w.PutClient(w.t.Context(), registry.System("test"), registry.Client{ID: id, Roles: []registry.Role{registry.RolePartner}, Authority: w.own, Salt: []byte("s"), SecretHash: []byte("h")})
 	must(w.t, err)
 	return id
+}
+
+// newDisputeOf has the holder dispute a licence of that department, ready for a step.
+func (w *accessWorld) newDisputeOf(step string) string {
+	id := w.issue(food, w.next()).Identifier
+	a := w.do(ask{method: "POST", path: "/api/v1/disputes", as: "matrix-holder-own", key: w.next(), body: disputeBody(id), remote: w.remote()})
+	var d struct{ ID string }
+	if a.json(w.t, &d); step == "close" {
+		w.do(ask{method: "POST", path: "/api/v1/disputes/" + d.ID + "/accept", as: "matrix-authority-own", key: w.next(), body: []byte(`{"reason":"r"}`), remote: w.remote()})
+		w.act(id, "withdraw", w.next(), `{"reason":"r"}`)
+	}
+	return d.ID
 }
 
 // newBrakeOf brakes a client of that department.
@@ -195,6 +208,15 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		}
 	case strings.Contains(path, ":brake"):
 		q.key, q.body, name = w.next(), []byte(`{"reason":"r"}`), w.newBrakeOf()
+	case path == "/api/v1/disputes" && q.method == "POST":
+		q.key, q.body = w.next(), disputeBody(licence.Identifier(w.valid))
+	case strings.Contains(path, ":dispute"):
+		if name = w.disputed; q.method == "POST" {
+			q.key, q.body = w.next(), []byte(`{"reason":"r"}`)
+			if allowed {
+				name = w.newDisputeOf(op)
+			}
+		}
 	case path == "/api/v1/verifications" || path == "/api/v1/verifications/report":
 		q.mediaType, q.body = "application/pdf", file
 	case path == batchPath:
@@ -212,7 +234,7 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/log/search":
 		q.body = []byte(`{}`)
 	}
-	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":batch", name, ":client", name, ":type", name).Replace(path)
+	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":batch", name, ":client", name, ":type", name).Replace(path)
 	q.remote = w.remote()
 	return q
 }

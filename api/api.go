@@ -118,7 +118,7 @@ func New(c Config) (*Server, error) {
 	if c.Witnesses == nil {
 		c.Witnesses = func() ([]witness.State, time.Time) { return nil, time.Time{} }
 	}
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Registry.OverdueDisputes}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
@@ -197,6 +197,7 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/cases/:case/close", serveDecision(s, registry.ActionCaseClose, s.cfg.Registry.CloseCase, func(k registry.CaseState) registry.CaseState { return k }))
 	v1.GET("/brakes", serveGet(s, registry.ActionBrakeRead, (*exchange).brakes))
 	v1.POST("/brakes/:brake/lift", serveDecision(s, registry.ActionBrakeLift, s.cfg.Registry.LiftBrake, newBrake))
+	s.disputeRoutes(v1.Group("/disputes"))
 	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
 	v1.POST("/verifications/report", s.handle(registry.ActionVerify, (*exchange).sealedReport))
 	v1.POST("/verifications/batch", s.handle(registry.ActionVerify, (*exchange).verificationBatch))
@@ -234,6 +235,10 @@ func (s *Server) pageRoutes() {
 	s.engine.GET("/holder", s.handle(registry.ActionSearch, (*exchange).holderPage))
 	s.engine.GET("/holder/log", s.handle(registry.ActionOwnLog, (*exchange).holderLog))
 	s.engine.GET("/holder/log.json", s.handle(registry.ActionOwnLog, (*exchange).holderLogFile))
+	s.engine.GET("/holder/disputes", s.handle(registry.ActionDisputeRead, (*exchange).disputesPage))
+	s.engine.POST("/holder/disputes", s.handle(registry.ActionDisputeRaise, (*exchange).raiseDisputeForm))
+	s.engine.GET("/holder/disputes/new", s.handle(registry.ActionRead, (*exchange).newDisputePage))
+	s.engine.POST("/holder/disputes/:dispute/withdraw", s.handle(registry.ActionDisputeWithdraw, (*exchange).withdrawDisputeForm))
 	s.engine.GET("/holder/sign-in", s.handle("", (*exchange).signInPage))
 	s.engine.POST("/holder/sign-in", s.handle(registry.ActionAuthenticate, (*exchange).signIn))
 	s.engine.POST("/holder/sign-out", s.handle(registry.ActionSignOut, (*exchange).signOut))

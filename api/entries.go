@@ -192,23 +192,24 @@ func (x *exchange) ownQuery() (registry.LogQuery, error) {
 
 // holderLog shows the holder who used their licences, and for what.
 func (x *exchange) holderLog() {
-	x.holderEntries(func(a entriesAnswer) {
+	x.holderEntries(func(a entriesAnswer, log int) {
 		x.show(http.StatusOK, "holder_log", struct {
 			entriesAnswer
-			Self string // the principal that the holder acts as
-		}{a, x.caller.Principal})
+			Self    string // the principal that the holder acts as
+			Present bool   // of the present log, whose entries can be disputed
+		}{a, x.caller.Principal, log == 0})
 	})
 }
 
 // holderLogFile gives the same entries, with their proofs, as a file to keep.
 func (x *exchange) holderLogFile() {
-	x.holderEntries(func(a entriesAnswer) {
+	x.holderEntries(func(a entriesAnswer, _ int) {
 		x.w.Header().Set("Content-Disposition", `attachment; filename="access-log.json"`)
 		x.json(http.StatusOK, a)
 	})
 }
 
-func (x *exchange) holderEntries(write func(entriesAnswer)) {
+func (x *exchange) holderEntries(write func(a entriesAnswer, log int)) {
 	x.page = true
 	if _, err := x.session(); err != nil {
 		x.failSession(err)
@@ -221,7 +222,7 @@ func (x *exchange) holderEntries(write func(entriesAnswer)) {
 	}
 	page, receipt, err := x.cfg.Registry.OwnLog(x.r.Context(), x.caller, q, selfService)
 	if x.settle(receipt, err) {
-		write(newEntries(page))
+		write(newEntries(page), q.Log)
 	}
 }
 
@@ -234,6 +235,8 @@ var actionLabels = map[audit.Action]string{
 	registry.ActionWithdraw: "撤销", registry.ActionCancel: "注销", registry.ActionAmend: "变更", registry.ActionRenew: "延续", registry.ActionReissue: "补发、换发",
 	registry.ActionCorrect: "更正", registry.ActionTransfer: "转让", registry.ActionSupersede: "被新版本替代", registry.ActionHistory: "查看版本记录", registry.ActionOwnLog: "查看使用记录",
 	registry.ActionAuthenticate: "登录", registry.ActionSignOut: "退出登录", registry.ActionCaseOpen: "登记办件", registry.ActionCaseClose: "办结办件",
+	registry.ActionDisputeRaise: "提出异议", registry.ActionDisputeWithdraw: "撤回异议", registry.ActionDisputeAccept: "异议：认定属实", registry.ActionDisputeReject: "异议：不予认可",
+	registry.ActionDisputeClose: "异议：办结", registry.ActionDisputeRead: "查看异议",
 }
 
 func actionLabel(a audit.Action) string {

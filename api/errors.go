@@ -129,6 +129,9 @@ var statuses = map[string]struct {
 	"case_mismatch":             {403, "Case is about something else"},
 	"case_taken":                {409, "Case number taken"},
 	"client_taken":              {409, "Client identifier taken"},
+	"dispute_stands":            {409, "Disputed already"},
+	"not_remedied":              {409, "Not put right"},
+	"too_many_disputes":         {429, "Too many disputes"},
 	"consent_required":          {403, "Holder's consent required"},
 	"braked":                    {403, "Braked"},
 	"reason_missing":            {422, "Reason missing"},
@@ -150,7 +153,7 @@ var statuses = map[string]struct {
 
 // retryAfter says when to come back for the register's own errors that pass.
 var retryAfter = map[string]time.Duration{
-	"too_many_batches": time.Minute, "request_running": time.Second, "version_pending": time.Second, "log_unavailable": 5 * time.Second, "outcome_unknown": 5 * time.Second, "storage_unavailable": 5 * time.Second,
+	"too_many_batches": time.Minute, "too_many_disputes": time.Hour, "request_running": time.Second, "version_pending": time.Second, "log_unavailable": 5 * time.Second, "outcome_unknown": 5 * time.Second, "storage_unavailable": 5 * time.Second,
 	"unfinished": registry.Lease, "timestamp_awaited": registry.Lease, "evidence_unavailable": time.Minute, "files_unavailable": 5 * time.Second, "timeout": 5 * time.Second, "cancelled": time.Second,
 }
 
@@ -238,6 +241,9 @@ var details = map[string]string{
 	"case_closed":               registry.ErrCaseClosed.Error(),
 	"case_taken":                registry.ErrCaseTaken.Error(),
 	"client_taken":              registry.ErrClientTaken.Error(),
+	"dispute_stands":            registry.ErrDisputeStands.Error(),
+	"not_remedied":              registry.ErrNotRemedied.Error() + ": the licence is still in force",
+	"too_many_disputes":         registry.ErrTooManyDisputes.Error(),
 	"consent_required":          registry.ErrConsentRequired.Error(),
 	"braked":                    registry.ErrBraked.Error(),
 	"reason_missing":            registry.ErrReasonMissing.Error(),

@@ -15,6 +15,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/dispute"
 	"elicence/templates"
 	"elicence/verify"
 )
@@ -27,15 +28,17 @@ import (
 // parsePages reads the embedded pages.
 func parsePages() (*template.Template, error) {
 	t, err := template.New("pages").Funcs(template.FuncMap{
-		"checkLabel":  func(n verify.Name) string { return checkLabels[n] },
-		"stateLabel":  stateLabel,
-		"rare":        rare,
-		"pick":        pick,
-		"badCount":    badCount,
-		"indication":  indicationLabel,
-		"actionLabel": actionLabel,
-		"outcome":     func(r audit.Result) string { return outcomeLabels[r] },
-		"clock":       func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
+		"checkLabel":   func(n verify.Name) string { return checkLabels[n] },
+		"stateLabel":   stateLabel,
+		"rare":         rare,
+		"pick":         pick,
+		"badCount":     badCount,
+		"indication":   indicationLabel,
+		"actionLabel":  actionLabel,
+		"disputeKind":  func(k dispute.Kind) string { return disputeKindLabels[k] },
+		"disputeState": func(s dispute.State) string { return disputeStateLabels[s] },
+		"outcome":      func(r audit.Result) string { return outcomeLabels[r] },
+		"clock":        func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
 	}).ParseFS(templates.Pages(), "*.html")
 	if err != nil {
 		return nil, fmt.Errorf("api: parsing the pages: %w", err)
@@ -207,10 +210,14 @@ var problemWords = map[string]struct{ Title, Next string }{
 	"link_spent":             {"登录链接已失效", "一次性登录链接只能使用一次，且有时间限制。请索取新的链接。"},
 	"no_seal":                {"这里不能出具核验报告", "本平台没有用于核验报告的电子印章。请直接打印查验结果页面。"},
 	"no_such_report":         {"没有这份核验报告", "访问日志里没有这份核验报告的记录，它不是本平台出具的。请勿采信，并与提交报告的人核实。"},
-	"not_found":              {"没有找到这份证照", "请返回“我的证照”，从列表中重新打开。"},
+	"not_found":              {"没有找到", "这份证照、这条记录或这件异议不存在，或者不在您名下。请返回“我的证照”，从列表中重新打开。"},
+	"dispute_stands":         {"已有一件同样的异议", "同一事项的异议还没有办结，请在“我的异议”中查看进度。"},
+	"too_many_disputes":      {"异议太多", "未办结的异议不超过十件，一天内提出的不超过二十件。请等待答复，或撤回不再需要的异议。"},
+	"wrong_status":           {"现在不能进行这项操作", "这件异议的状态已经改变，请在“我的异议”中查看。"},
+	"entry_archived":         {"这条记录已归档", "请向本平台申请调取后再提出异议。"},
 	"too_large":              {"文件太大", "电子证照文件不超过 20 MB。请确认所选文件是否正确。"},
 	"malformed_upload":       {"没有收到文件或二维码", "请返回上一页，选择一个电子证照文件（PDF），或填入二维码的内容后再提交。"},
-	"invalid_request":        {"填写的内容有误", "请检查填入的二维码内容和日期：日期应为今天或以前的一天。"},
+	"invalid_request":        {"填写的内容有误", "请返回上一页检查：必填的内容不能为空，文字不能过长或含有特殊字符；二维码内容应完整，日期应为今天或以前的一天。"},
 	"unsupported_media_type": {"没有收到文件", "请返回上一页，选择一个电子证照文件（PDF）后再提交。"},
 	"rate_limited":           {"操作过于频繁", "请稍等一分钟后再试。"},
 	"busy":                   {"当前查验人数较多", "请稍后再试。"},

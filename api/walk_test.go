@@ -116,6 +116,34 @@ var walked = map[string]func(w *routeWalk) walkStep{
 		w.name = w.brake(partner)
 		return w.withToken(ask{as: auditor, key: w.next(), body: []byte(`{"reason":"核实无误"}`)})
 	},
+	"POST /api/v1/disputes": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: holder, key: w.next(), body: disputeBody(w.issue(food, w.next()).Identifier)})
+	},
+	"GET /api/v1/disputes":                    func(w *routeWalk) walkStep { return w.withToken(ask{as: auditor}) },
+	"GET /api/v1/disputes/:dispute":           func(w *routeWalk) walkStep { return w.ofDispute(ask{as: holder}) },
+	"POST /api/v1/disputes/:dispute/withdraw": func(w *routeWalk) walkStep { return w.ofDispute(ask{as: holder, key: w.next(), body: []byte("{}")}) },
+	"POST /api/v1/disputes/:dispute/accept":   (*routeWalk).answers,
+	"POST /api/v1/disputes/:dispute/reject":   (*routeWalk).answers,
+	"POST /api/v1/disputes/:dispute/close": func(w *routeWalk) walkStep {
+		id := w.issue(food, w.next()).Identifier
+		w.name = w.dispute(w.next(), id)
+		w.do(ask{method: "POST", path: "/api/v1/disputes/" + w.name + "/accept", as: keeper, key: w.next(), body: []byte(`{"reason":"属实"}`)})
+		w.act(id, "withdraw", w.next(), `{"reason":"r"}`)
+		return w.withToken(ask{as: keeper, key: w.next(), body: []byte(`{"reason":"已撤销"}`)})
+	},
+	"GET /holder/disputes": (*routeWalk).own,
+	"GET /holder/disputes/new": func(w *routeWalk) walkStep {
+		step := w.own()
+		step.allowed.query = "?licence=" + w.id
+		return step
+	},
+	"POST /holder/disputes": func(w *routeWalk) walkStep {
+		return w.posts("kind=wrong_licence&text=r&licence=" + string(w.issue(food, w.next()).Identifier))
+	},
+	"POST /holder/disputes/:dispute/withdraw": func(w *routeWalk) walkStep {
+		w.name = w.dispute(w.next(), w.issue(food, w.next()).Identifier)
+		return w.posts("")
+	},
 	"POST /api/v1/verifications":        (*routeWalk).verifies,
 	"POST /api/v1/verifications/report": (*routeWalk).verifies,
 	"POST /V":                           (*routeWalk).sends,
@@ -278,6 +306,25 @@ func (w *routeWalk) own() walkStep {
 	return walkStep{session(holder), session("gone")}
 }
 
+// ofDispute asks about a dispute.
+func (w *routeWalk) ofDispute(q ask) walkStep {
+	w.name = w.dispute(w.next(), w.issue(food, w.next()).Identifier)
+	return w.withToken(q)
+}
+
+func (w *routeWalk) answers() walkStep {
+	return w.ofDispute(ask{as: keeper, key: w.next(), body: []byte(`{"reason":"经核实"}`)})
+}
+
+// posts sends a form about a dispute.
+func (w *routeWalk) posts(form string) walkStep {
+	step := w.own()
+	for _, q := range []*ask{&step.allowed, &step.refused} {
+		q.mediaType, q.body = "application/x-www-form-urlencoded", []byte(form+"&key="+w.next())
+	}
+	return step
+}
+
 // remote is an address that nothing came from yet, so that no rate limit is met.
 func (w *routeWalk) remote() string { w.n++; return fmt.Sprintf("198.51.100.%d:1", w.n) }
 
@@ -287,7 +334,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":client", q.name, ":type", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":client", q.name, ":type", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }

@@ -22,6 +22,7 @@ import (
 	"elicence/audit"
 	"elicence/crypto/pki"
 	"elicence/licence"
+	"elicence/licence/dispute"
 	"elicence/licence/registry"
 	"elicence/store"
 )
@@ -217,6 +218,7 @@ func writePersonal(t *testing.T, b backend) {
 			change.PutClient(ctx, registry.Client{ID: "c", SecretHash: []byte{1}, Salt: []byte{1}, HolderCode: personal[1]}),
 			change.AnswerKey(ctx, "c", "k", []byte(personal[4]+personal[1])),
 			change.InsertLicence(ctx, rec),
+			change.InsertDispute(ctx, dispute.Dispute{ID: "d", Holder: rec.Holder, Statement: dispute.Statement{ShouldBe: personal[0], Text: personal[5]}, Reason: personal[3], Remedy: personal[6]}),
 			change.SetStatus(ctx, "id", []licence.Status{licence.StatusPending}, licence.StatusVoided,
 				registry.Change{Reason: personal[3], At: time.Unix(2, 0)}),
 			tx.Append(ctx, "log", []audit.Row{{Record: []byte("public-record"), Opening: opening}}, nil, audit.Head{Size: 1, Checkpoint: []byte("note")}))

@@ -22,6 +22,7 @@ import (
 	"elicence/crypto/tsa"
 	"elicence/internal/private"
 	"elicence/licence"
+	"elicence/licence/dispute"
 	"elicence/licence/registry"
 	"elicence/licence/render"
 	"elicence/store"
@@ -117,6 +118,7 @@ type options struct {
 	passphraseFile, publicURL, tsaURL string
 	behindProxy, tsaForOthers         bool
 	sealMargin                        time.Duration
+	disputeRules                      *dispute.Rules // nil: the program's
 	witnesses                         witnessFlags
 	files                             fileFlags
 	identity                          *identity.Provider // nil: nobody signs in at one
@@ -217,7 +219,7 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 	}
 	c := registry.Config{
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil,
-		Fonts: o.fonts, Check: in.check, Evidence: in.gatherEvidence, CheckBundle: in.checkBundle, Trusted: in.trusts, SealMargin: o.sealMargin,
+		Fonts: o.fonts, Check: in.check, Evidence: in.gatherEvidence, CheckBundle: in.checkBundle, Trusted: in.trusts, SealMargin: o.sealMargin, DisputeRules: o.disputeRules,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
 			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)

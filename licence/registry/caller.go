@@ -168,7 +168,10 @@ var permitted = map[audit.Action][]Role{
 	ActionClientRotate: append([]Role{RoleSystem}, Registrable...), // a client its own
 	ActionBrakeRead:    {RoleAuditor, RoleAuthority, RolePartner, RoleSystem},
 	ActionBrakeLift:    {RoleAuditor, RoleAuthority, RoleSystem},
-	ActionVerify:       {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
+	// Who answers a dispute decides answers(); a use that a holder knows nothing of, the auditor too.
+	ActionDisputeRaise: {RoleHolder}, ActionDisputeWithdraw: {RoleHolder}, ActionDisputeRead: {RoleHolder, RoleAuthority, RoleAuditor},
+	ActionDisputeAccept: {RoleAuthority, RoleAuditor}, ActionDisputeReject: {RoleAuthority, RoleAuditor}, ActionDisputeClose: {RoleAuthority, RoleAuditor},
+	ActionVerify: {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	// Whoever verifies may have it in writing.
 	ActionReport:      {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	ActionReadReport:  {RoleAnonymous},

@@ -359,7 +359,7 @@ func (r *Registry) enterShipped(ctx context.Context, c Caller, files CatalogueFi
 	a := access{action: ActionCataloguePublish, object: catalogueObject(v.TypeCode, v.Version), digest: digest[:], use: Use{Purpose: v.Reason}}
 	imported := a
 	imported.action = ActionCatalogueImport
-	a.before = &imported
+	a.before = []*access{&imported}
 	a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 		return tx.InsertCatalogueVersion(ctx, v, files)
 	}

@@ -87,6 +87,9 @@ func (e *edition) check(seals map[string]*SealKey) error {
 // catalogue is the published types.
 func (r *Registry) catalogue() *licence.Catalogue { return r.editions.Load().current }
 
+// PublishedTypes are the types that licences can be issued of, in the order of the catalogue.
+func (r *Registry) PublishedTypes() []*licence.CatalogueItem { return r.catalogue().Items() }
+
 // published is the published version of a type; licence.ErrNotFound when there is none.
 func (r *Registry) published(typeCode string) (*edition, error) {
 	if e := r.editions.Load().byType[typeCode]; e != nil {

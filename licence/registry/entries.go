@@ -288,7 +288,8 @@ const maxErase = 500
 // of the log or, once there are none, of one that it succeeds, whose name ends the object;
 // and returns how many it took: repeat it until there is none. The entry of the erasure
 // names no holder; its digest is SM3 of the indexes in decimal, ascending, each with a
-// line feed. Entries under a hold keep their values while it lasts.
+// line feed. Entries under a hold keep their values while it lasts. What the holder wrote in
+// disputes that were settled before the instant is erased with them, and who it was.
 // Errors: ErrForbidden, ErrReasonMissing, *licence.RequestError, ErrLog.
 func (r *Registry) ErasePersonal(ctx context.Context, c Caller, q EraseRequest) (erased int, receipt audit.Receipt, err error) {
 	key := audit.HolderKey(string(q.Holder.CodeType), q.Holder.Code)
@@ -296,7 +297,7 @@ func (r *Registry) ErasePersonal(ctx context.Context, c Caller, q EraseRequest) 
 	var logID string
 	a := &access{action: ActionErase, use: Use{Purpose: q.Reason}, purposeField: "reason",
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
-			return tx.EraseOpenings(ctx, logID, indexes, key)
+			return errors.Join(tx.EraseOpenings(ctx, logID, indexes, key), tx.EraseDisputes(ctx, q.Holder, q.Before))
 		}}
 	a.check = func() error {
 		if q.Reason == "" {

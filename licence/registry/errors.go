@@ -75,6 +75,12 @@ var (
 	ErrConsentRequired = errors.New("the grant needs the holder's consent, which cannot be given here yet")
 	// ErrBraked: the client was stopped for the way it reuses; a person lets it go.
 	ErrBraked = errors.New("the client is stopped for the way it reuses, until an auditor or a superior authority lifts the brake")
+	// ErrDisputeStands: the holder disputes the same already, and it is not settled.
+	ErrDisputeStands = errors.New("a dispute of this kind about the same stands already")
+	// ErrTooManyDisputes: the holder has raised as many disputes as one may.
+	ErrTooManyDisputes = errors.New("too many disputes of this holder are unsettled, or were raised within a day")
+	// ErrNotRemedied: nothing was done about what was accepted.
+	ErrNotRemedied = errors.New("what was accepted has not been put right")
 	// ErrNumbersExhausted: the sequence of the type's numbers has outgrown its digits.
 	ErrNumbersExhausted = errors.New("the numbers of this licence type are exhausted")
 	// ErrReasonMissing: a change of status needs a reason.
@@ -109,6 +115,9 @@ var codes = []struct {
 	{ErrBraked, "braked"},
 	{errSlowed, "rate_limited"},
 	{ErrReasonMissing, "reason_missing"},
+	{ErrDisputeStands, "dispute_stands"},
+	{ErrTooManyDisputes, "too_many_disputes"},
+	{ErrNotRemedied, "not_remedied"},
 	{ErrTimestampAwaited, "timestamp_awaited"},
 	{ErrUnfinished, "unfinished"}, // whatever the cause, the log's too: something is reserved
 	{audit.ErrOutcomeUnknown, "outcome_unknown"},

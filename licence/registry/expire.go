@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/licence"
 )
 
 // ExpireRequest asks that the personal values of all log entries of a time be erased,
@@ -20,11 +21,14 @@ type ExpireRequest struct {
 
 // ExpirePersonal is ErasePersonal for whatever was logged before an instant, 500 entries at
 // most. next is the From of the next call, 0 when nothing is left; a call that found nothing
-// to erase is logged, too. Entries under a hold keep their values while it lasts.
+// to erase is logged, too. Entries under a hold keep their values while it lasts. Disputes
+// that were settled before the instant are erased as by ErasePersonal.
 func (r *Registry) ExpirePersonal(ctx context.Context, c Caller, q ExpireRequest) (erased int, next uint64, receipt audit.Receipt, err error) {
 	var rows []audit.Row
 	a := &access{action: ActionErase, use: Use{Purpose: q.Reason}, purposeField: "reason",
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return eraseAll(ctx, tx, q.LogID, rows) }}
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+			return errors.Join(eraseAll(ctx, tx, q.LogID, rows), tx.EraseDisputes(ctx, licence.Holder{}, q.Before))
+		}}
 	a.check = func() error {
 		if err := r.checkLog(q.LogID, q.Reason); err != nil {
 			return err

@@ -206,15 +206,19 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 		Timestamped: !s.token.IsZero(), TimestampedAt: s.token, SealedAt: s.sealedAt, CreatedAt: now}
 	issued := s.rec.answer(s.lic, file)
 	issued.Removed = s.removed
+	corrected, noDisputes := r.corrects(ctx, &s.rec)
 	answer, err := json.Marshal(issued)
-	if err != nil {
+	if err = errors.Join(noDisputes, err); err != nil {
 		return Issued{}, audit.Receipt{}, err
 	}
 	receipt, err := r.step(ctx, c, &access{
 		action: ActionIssued, object: string(s.rec.Identifier), digest: digest[:], holder: s.rec.Holder, use: Use{Case: s.rec.CaseNumber},
-		before: s.superseding(),
+		before: append(s.superseding(), corrected.entries(&s.rec)...),
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			if err := r.supersede(ctx, tx, s, now); err != nil {
+				return err
+			}
+			if err := corrected.apply(ctx, tx, c.Principal, s.rec.Identifier, now); err != nil {
 				return err
 			}
 			change := Change{Reason: cmp.Or(s.rec.StatusReason, "issued"), CaseNumber: s.rec.CaseNumber, At: now}

@@ -25,6 +25,8 @@ type access struct {
 	// holder, when set, is whom the operation is about: committed to in the log with the
 	// operator. It is set whenever object is a licence of the register.
 	holder licence.Holder
+	// texts are further personal values that the log commits to, by name; empty ones are left out.
+	texts  map[string]string
 	digest []byte
 	// code is what came of an operation that was allowed; empty for nearly all.
 	code string
@@ -38,9 +40,9 @@ type access struct {
 	count func(context.Context, Tx) error
 	// counted is told that the entry with count is committed; nil with count.
 	counted func()
-	// before is another operation that apply does too: its entry, made of all but check
-	// and apply, is committed with this one's and stands before it. It may be nil.
-	before *access
+	// before are other operations that apply does too: their entries, made of all but check
+	// and apply, are committed with this one's and stand before it.
+	before []*access
 }
 
 // gate authorises an operation and logs it: the only way to either. A refusal
@@ -86,10 +88,11 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 		}
 		return receipt, logError(err)
 	}
-	all := []*audit.Entry{e}
-	if a.before != nil {
-		all = []*audit.Entry{a.before.entry(c), e}
+	var all []*audit.Entry
+	for _, b := range a.before {
+		all = append(all, b.entry(c))
 	}
+	all = append(all, e)
 	var applied error
 	receipt, err := r.cfg.Log.AppendAll(ctx, all, func(tx audit.Tx) error {
 		// A caller who goes away must not break the batch of the others.
@@ -212,6 +215,11 @@ func (a *access) personal() map[string]string {
 	} {
 		if value != "" {
 			p[name] = value
+		}
+	}
+	for name, text := range a.texts {
+		if text != "" {
+			p[name] = text
 		}
 	}
 	return p

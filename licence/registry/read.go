@@ -38,6 +38,9 @@ type View struct {
 	item *licence.CatalogueItem // nil when the type is in no catalogue any more
 }
 
+// Item is the licence's type as the catalogue has it; nil when it is in none any more.
+func (v View) Item() *licence.CatalogueItem { return v.item }
+
 // Masked is the view for somebody who need not see all: see licence.CatalogueItem.Masked.
 func (v View) Masked() View {
 	v.Licence = v.item.Masked(v.Licence)

@@ -67,6 +67,7 @@ import (
 	"elicence/crypto/pki"
 	"elicence/crypto/tsa"
 	"elicence/licence"
+	"elicence/licence/dispute"
 	"elicence/licence/render"
 )
 
@@ -136,6 +137,8 @@ type Config struct {
 	// needs; what is wrong with the file is a *licence.RequestError about the field "file".
 	// Nil: no licence is drawn on a document.
 	Rewrite func(ctx context.Context, file []byte) (*render.Document, error)
+	// DisputeRules say by when disputes are answered; nil: those that the program ships.
+	DisputeRules *dispute.Rules
 	// PublicURL is the scheme and host printed in QR codes.
 	PublicURL string
 	Now       func() time.Time
@@ -167,6 +170,10 @@ type Registry struct {
 // first to find out.
 func New(c Config) (*Registry, error) {
 	r := &Registry{cfg: c}
+	if c.DisputeRules == nil {
+		rules := dispute.Shipped()
+		r.cfg.DisputeRules = &rules
+	}
 	for _, item := range c.Catalogue.Items() {
 		e := &edition{item: item, layout: c.Layouts[item.Layout]}
 		if err := e.check(c.Seals); err != nil {

@@ -18,6 +18,7 @@ import (
 // up by a keyed index. Methods return licence.ErrNotFound when there is no such row.
 type Store interface {
 	BatchStore
+	DisputeStore
 	// Client returns a registered machine client.
 	Client(ctx context.Context, id string) (Client, error)
 	// ClientKey returns a registered key, ended or not, by its KeyID.
@@ -118,6 +119,7 @@ type Store interface {
 // because a batch is run again whole after a serialization failure.
 type Tx interface {
 	BatchTx
+	DisputeTx
 	// PutClient registers a client, or replaces it. Of its Brake nothing is stored.
 	PutClient(ctx context.Context, c Client) error
 	// SetAuthentication changes what a client must use; licence.ErrNotFound when there is none.

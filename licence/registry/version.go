@@ -152,13 +152,13 @@ func (r *Registry) checkOld(ctx context.Context, s *sealing) (err error) {
 	return err
 }
 
-// superseding is the log entry about the old version; nil when there is none.
-func (s *sealing) superseding() *access {
+// superseding is the log entry about the old version; none when there is no such version.
+func (s *sealing) superseding() []*access {
 	if s.rec.Supersedes == "" {
 		return nil
 	}
-	return &access{action: ActionSupersede, object: string(s.rec.Supersedes), holder: s.old.Holder,
-		use: Use{Purpose: s.rec.StatusReason, Case: s.rec.CaseNumber}}
+	return []*access{{action: ActionSupersede, object: string(s.rec.Supersedes), holder: s.old.Holder,
+		use: Use{Purpose: s.rec.StatusReason, Case: s.rec.CaseNumber}}}
 }
 
 // supersede makes the old version superseded, in the transaction that makes the new one
