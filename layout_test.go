@@ -45,6 +45,9 @@ var layout = []struct{ pkg, mayImport string }{
 	{"audit", "crypto/pki"},
 	{"audit/audittest", "audit crypto/pki"},
 	{"licence/bundle", "licence audit"},
+	// What others are told of licences, how it is signed and where it may be sent: rules
+	// alone, which the registry, the one that sends and receivers' tests share.
+	{"licence/event", "licence crypto/pki"},
 	// The witness of a log and the log's side of it: the binary and the demo run the
 	// same code, and the log itself knows nothing of networks.
 	{"audit/witness", "audit crypto/pki internal/durable internal/private internal/listen"},
