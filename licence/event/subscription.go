@@ -101,6 +101,8 @@ type Delivery struct {
 	// tried: its time, or that of its replay.
 	Attempts int
 	Since    time.Time
+	// Until is when the claim on it ends: whoever has not settled it by then may have lost it.
+	Until time.Time
 	// Fault is what came of the last attempt; empty while there was none, or it succeeded.
 	Fault string
 }

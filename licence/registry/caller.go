@@ -168,7 +168,11 @@ var permitted = map[audit.Action][]Role{
 	ActionClientRotate: append([]Role{RoleSystem}, Registrable...), // a client its own
 	ActionBrakeRead:    {RoleAuditor, RoleAuthority, RolePartner, RoleSystem},
 	ActionBrakeLift:    {RoleAuditor, RoleAuthority, RoleSystem},
-	ActionVerify:       {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
+	// Whoever reads licences is told of them; the system looks after it for them.
+	ActionSubscribe: {RoleApprovalSystem, RolePartner, RoleSystem}, ActionUnsubscribe: {RoleApprovalSystem, RolePartner, RoleSystem},
+	ActionSubscriptionEnable: {RoleApprovalSystem, RolePartner, RoleSystem}, ActionEventReplay: {RoleApprovalSystem, RolePartner, RoleSystem},
+	ActionSubscriptionRead: {RoleApprovalSystem, RolePartner, RoleSystem}, ActionDeadEventsRead: {RoleApprovalSystem, RolePartner, RoleSystem},
+	ActionVerify: {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	// Whoever verifies may have it in writing.
 	ActionReport:      {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	ActionReadReport:  {RoleAnonymous},
