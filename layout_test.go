@@ -48,6 +48,7 @@ var layout = []struct{ pkg, mayImport string }{
 	// What others are told of licences, how it is signed and where it may be sent: rules
 	// alone, which the registry, the one that sends and receivers' tests share.
 	{"licence/event", "licence crypto/pki"},
+	{"licence/event/deliver", "licence/event"},
 	// The witness of a log and the log's side of it: the binary and the demo run the
 	// same code, and the log itself knows nothing of networks.
 	{"audit/witness", "audit crypto/pki internal/durable internal/private internal/listen"},
@@ -67,10 +68,10 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store/pgtest", ""},
 	{"store/s3test", ""},
 	{"api/identity", ""},
-	{"api", "api/identity crypto/httpsig crypto/pki licence licence/registry verify audit audit/witness templates"},
+	{"api", "api/identity crypto/httpsig crypto/pki licence licence/event licence/registry verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
-	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.

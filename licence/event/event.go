@@ -23,19 +23,22 @@ import (
 // Type is what became of a licence, as it stands in the CloudEvents attribute type.
 type Type string
 
+// Prefix begins every type.
+const Prefix = "elicence.licence."
+
 // The types. The subject of those from issued to transferred is the new licence, or version.
 const (
-	Issued      Type = "elicence.licence.issued"
-	Amended     Type = "elicence.licence.amended"
-	Renewed     Type = "elicence.licence.renewed"
-	Reissued    Type = "elicence.licence.reissued"
-	Corrected   Type = "elicence.licence.corrected"
-	Transferred Type = "elicence.licence.transferred"
-	Suspended   Type = "elicence.licence.suspended"
-	Resumed     Type = "elicence.licence.resumed"
-	Revoked     Type = "elicence.licence.revoked"
-	Withdrawn   Type = "elicence.licence.withdrawn"
-	Cancelled   Type = "elicence.licence.cancelled"
+	Issued      Type = Prefix + "issued"
+	Amended     Type = Prefix + "amended"
+	Renewed     Type = Prefix + "renewed"
+	Reissued    Type = Prefix + "reissued"
+	Corrected   Type = Prefix + "corrected"
+	Transferred Type = Prefix + "transferred"
+	Suspended   Type = Prefix + "suspended"
+	Resumed     Type = Prefix + "resumed"
+	Revoked     Type = Prefix + "revoked"
+	Withdrawn   Type = Prefix + "withdrawn"
+	Cancelled   Type = Prefix + "cancelled"
 )
 
 // byOperation gives the event that an operation on a licence ends in.

@@ -3,6 +3,7 @@ package event
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"elicence/licence"
@@ -60,6 +61,16 @@ type Subscription struct {
 	RestUntil time.Time
 }
 
+// Target is the URL as it may be shown: what stands behind a question mark may be a secret of
+// the receiver's.
+func (s Subscription) Target() string {
+	shown, secret, _ := strings.Cut(s.URL, "?")
+	if secret != "" {
+		shown += "?…"
+	}
+	return shown
+}
+
 // Check names what is wrong with a subscription that is asked for, its URL aside: a
 // *licence.RequestError.
 func (s Subscription) Check() error {
@@ -111,8 +122,6 @@ type Delivery struct {
 type Outcome struct {
 	// Delivered says that the receiver took the event, Gone that it wants no more at all.
 	Delivered, Gone bool
-	// Down says that the fault is the receiver's as a whole, and not of the one event.
-	Down bool
 	// Fault is a stable code, as http_500 or timeout; empty when it was delivered.
 	Fault string
 	// RetryAfter is how long the receiver asked to be left alone; zero when it did not.
@@ -132,10 +141,9 @@ type Ruling struct {
 // Rule says what is to be done after a failed attempt that ended at an instant.
 func (d Delivery) Rule(o Outcome, at time.Time, jitter float64) Ruling {
 	wait := max(RetryAfter(d.Attempts, jitter), min(o.RetryAfter, longestRetry))
-	r := Ruling{DueAt: at.Add(wait), Dead: o.Gone || at.Add(wait).After(d.Since.Add(RetryFor)), Failures: d.Subscription.Failures}
-	if o.Down {
-		r.Failures++
-		r.RestUntil = at.Add(max(RestAfter(r.Failures, jitter), min(o.RetryAfter, longestRest)))
+	failures := d.Subscription.Failures + 1
+	return Ruling{
+		DueAt: at.Add(wait), Dead: o.Gone || at.Add(wait).After(d.Since.Add(RetryFor)),
+		Failures: failures, RestUntil: at.Add(max(RestAfter(failures, jitter), min(o.RetryAfter, longestRest))),
 	}
-	return r
 }

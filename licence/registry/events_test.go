@@ -307,7 +307,7 @@ func TestEventsDisabled(t *testing.T) {
 	h.issue()
 	claimed, err = h.ClaimEvents(t.Context(), sub, time.Minute, 1)
 	must(t, err)
-	must(t, h.SettleEvent(t.Context(), claimed[0], event.Outcome{Fault: "http_500", Down: true}, 0))
+	must(t, h.SettleEvent(t.Context(), claimed[0], event.Outcome{Fault: "http_500"}, 0))
 	h.Move(event.RetryFor + time.Hour)
 	must(t, h.TidyEvents(t.Context()))
 	counts, err := h.EventCounts(t.Context())
