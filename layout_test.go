@@ -47,6 +47,10 @@ var layout = []struct{ pkg, mayImport string }{
 	{"audit", "crypto/pki"},
 	{"audit/audittest", "audit crypto/pki"},
 	{"licence/bundle", "licence audit"},
+	// What others are told of licences, how it is signed and where it may be sent: rules
+	// alone, which the registry, the one that sends and receivers' tests share.
+	{"licence/event", "licence crypto/pki"},
+	{"licence/event/deliver", "licence/event"},
 	// The witness of a log and the log's side of it: the binary and the demo run the
 	// same code, and the log itself knows nothing of networks.
 	{"audit/witness", "audit crypto/pki internal/durable internal/private internal/listen"},
@@ -56,20 +60,20 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/render/sealpicture", "licence licence/render/typeface"},
 	{"licence/render/portrait", "licence"},
 	{"licence/render", "licence licence/render/pdf licence/render/portrait licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
-	{"licence/registry", "licence licence/dispute licence/bundle licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
+	{"licence/registry", "licence licence/dispute licence/bundle licence/event licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"cmd/elicenced/rewrite", "licence licence/render crypto/pdfsig"},
-	{"licence/registry/storetest", "licence licence/dispute licence/registry audit crypto/pki"},
-	{"licence/registry/registrytest", "licence licence/bundle licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
+	{"licence/registry/storetest", "licence licence/dispute licence/event licence/registry audit crypto/pki"},
+	{"licence/registry/registrytest", "licence licence/bundle licence/event licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
 	{"verify", "licence licence/bundle audit crypto/pki crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
 	{"verify/verifytest", "licence crypto/pki verify"},
-	{"store", "internal/durable licence licence/dispute licence/registry audit crypto/pki migrations"},
+	{"store", "internal/durable licence licence/dispute licence/event licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"store/s3test", ""},
 	{"api/identity", ""},
-	{"api", "api/identity crypto/httpsig crypto/pki licence licence/dispute licence/registry verify audit audit/witness templates"},
+	{"api", "api/identity crypto/httpsig crypto/pki licence licence/dispute licence/event licence/registry verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
-	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/dispute licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.

@@ -12,6 +12,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/event"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 )
@@ -137,6 +138,16 @@ func (w *accessWorld) newDisputeOf(step string) string {
 	return d.ID
 }
 
+// subscriptionOf is an active subscription of that department.
+func (w *accessWorld) subscriptionOf() string {
+	for _, s := range w.allSubscriptions() {
+		if s.Authority.Code == w.own.Code && s.Status == event.Active {
+			return s.ID
+		}
+	}
+	return w.subscribed("matrix-approval_system-own")
+}
+
 // newBrakeOf brakes a client of that department.
 func (w *accessWorld) newBrakeOf() string {
 	w.n++
@@ -206,6 +217,15 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		if allowed {
 			name = w.newCaseOf()
 		}
+	case path == "/api/v1/subscriptions" && q.method == "POST":
+		q.key, q.body = w.next(), subscriptionBody(w.t, nil)
+	case strings.Contains(path, ":subscription"):
+		if name = w.subscriptionOf(); op == "enable" && allowed {
+			w.disableSubscription(name)
+		}
+		if q.method == "POST" {
+			q.key, q.body = w.next(), []byte(`{"reason":"r"}`)
+		}
 	case strings.Contains(path, ":brake"):
 		q.key, q.body, name = w.next(), []byte(`{"reason":"r"}`), w.newBrakeOf()
 	case path == "/api/v1/disputes" && q.method == "POST":
@@ -234,7 +254,7 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/log/search":
 		q.body = []byte(`{}`)
 	}
-	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":batch", name, ":client", name, ":type", name).Replace(path)
+	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":batch", name, ":client", name, ":subscription", name, ":type", name).Replace(path)
 	q.remote = w.remote()
 	return q
 }

@@ -118,7 +118,7 @@ func New(c Config) (*Server, error) {
 	if c.Witnesses == nil {
 		c.Witnesses = func() ([]witness.State, time.Time) { return nil, time.Time{} }
 	}
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Registry.OverdueDisputes}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Registry.OverdueDisputes}, eventGauges{c.Registry.EventCounts, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
@@ -198,6 +198,7 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/brakes", serveGet(s, registry.ActionBrakeRead, (*exchange).brakes))
 	v1.POST("/brakes/:brake/lift", serveDecision(s, registry.ActionBrakeLift, s.cfg.Registry.LiftBrake, newBrake))
 	s.disputeRoutes(v1.Group("/disputes"))
+	s.eventRoutes(v1.Group("/subscriptions"))
 	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
 	v1.POST("/verifications/report", s.handle(registry.ActionVerify, (*exchange).sealedReport))
 	v1.POST("/verifications/batch", s.handle(registry.ActionVerify, (*exchange).verificationBatch))

@@ -16,8 +16,11 @@ import (
 	"github.com/gin-gonic/gin"
 )
 
-// nameForm is what the register calls a grant, a case or a brake.
+// nameForm is what the register calls a grant, a case, a brake or a subscription.
 var nameForm = regexp.MustCompile(`^[0-9a-f]{28,32}$`)
+
+// numberForm is a place in a list that is counted.
+var numberForm = regexp.MustCompile(`^[0-9]{1,18}$`)
 
 // grantJSON is a grant.
 type grantJSON struct {

@@ -111,6 +111,27 @@ var walked = map[string]func(w *routeWalk) walkStep{
 		w.name = w.newCase(w.next())
 		return w.withToken(ask{as: elsewhere, key: w.next(), body: []byte(`{"reason":"办结"}`)})
 	},
+	"POST /api/v1/subscriptions": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: approval, key: w.next(), body: subscriptionBody(w.t, nil)})
+	},
+	"GET /api/v1/subscriptions": func(w *routeWalk) walkStep { return w.withToken(ask{as: partner}) },
+	"POST /api/v1/subscriptions/:subscription/remove": func(w *routeWalk) walkStep {
+		w.name = w.subscribed(approval)
+		return w.withToken(ask{as: approval, key: w.next(), body: []byte(`{"reason":"系统下线"}`)})
+	},
+	"POST /api/v1/subscriptions/:subscription/enable": func(w *routeWalk) walkStep {
+		w.name = w.subscribed(approval)
+		w.disableSubscription(w.name)
+		return w.withToken(ask{as: approval, key: w.next(), body: []byte(`{"reason":"接收端已恢复"}`)})
+	},
+	"GET /api/v1/subscriptions/:subscription/dead": func(w *routeWalk) walkStep {
+		w.name = w.subscribed(approval)
+		return w.withToken(ask{as: approval})
+	},
+	"POST /api/v1/subscriptions/:subscription/replay": func(w *routeWalk) walkStep {
+		w.name = w.subscribed(approval)
+		return w.withToken(ask{as: approval, key: w.next(), body: []byte(`{}`)})
+	},
 	"GET /api/v1/brakes": func(w *routeWalk) walkStep { return w.withToken(ask{as: auditor}) },
 	"POST /api/v1/brakes/:brake/lift": func(w *routeWalk) walkStep {
 		w.name = w.brake(partner)
@@ -334,7 +355,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":client", q.name, ":type", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":client", q.name, ":subscription", q.name, ":type", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }

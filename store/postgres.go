@@ -54,7 +54,7 @@ func OpenPostgres(ctx context.Context, dsn string, s Secrets) (*Postgres, error)
 		pool.Close()
 		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
 	}
-	return &Postgres{reader{pgSession{pool}, s}, pool}, nil
+	return &Postgres{reader{session: pgSession{pool}, secrets: s, writing: pgSession{pool}, skip: " FOR UPDATE OF d SKIP LOCKED"}, pool}, nil
 }
 
 // Close closes all connections and waits for those in use.

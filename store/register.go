@@ -16,6 +16,10 @@ import (
 type reader struct {
 	session
 	secrets Secrets
+	// writing is for what changes outside of a batch, statement by statement; see
+	// registry.EventStore. skip is the clause that passes over rows which another claims.
+	writing session
+	skip    string
 }
 
 // Licence implements registry.Store.

@@ -48,7 +48,7 @@ func OpenSQLite(ctx context.Context, path string, s Secrets) (*SQLite, error) {
 		_ = writer.close()
 		return nil, err
 	}
-	return &SQLite{reader{readers, s}, writer, readers}, nil
+	return &SQLite{reader{session: readers, secrets: s, writing: writer}, writer, readers}, nil
 }
 
 // sqliteURI makes the file and returns its URI with the pragmas that a store needs.

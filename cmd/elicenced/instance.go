@@ -23,6 +23,7 @@ import (
 	"elicence/internal/private"
 	"elicence/licence"
 	"elicence/licence/dispute"
+	"elicence/licence/event/deliver"
 	"elicence/licence/registry"
 	"elicence/licence/render"
 	"elicence/store"
@@ -91,6 +92,7 @@ type instance struct {
 	logKey   audit.Signer
 	registry *registry.Registry
 	server   *api.Server
+	sender   *deliver.Sender // nil when no events are sent
 	anchors  atomic.Pointer[pki.TrustAnchors]
 	evidence *ocsp.Evidence
 	// published is the newest trust list; nil until one was made.
@@ -121,6 +123,7 @@ type options struct {
 	disputeRules                      *dispute.Rules // nil: the program's
 	witnesses                         witnessFlags
 	files                             fileFlags
+	events                            eventFlags
 	identity                          *identity.Provider // nil: nobody signs in at one
 	registerOnly                      bool               // for a command beside the service: no upkeep, no server, nothing entered
 	fonts                             *render.Fonts      // nil with registerOnly
@@ -172,6 +175,9 @@ func open(ctx context.Context, o options) (_ *instance, err error) {
 	}
 	in.watchCatalogue(ctx) // a type that cannot be read is missing, and does not keep the others back
 	if err = in.openServer(o, secrets); err != nil {
+		return in, err
+	}
+	if in.sender, err = in.openSender(o); err != nil {
 		return in, err
 	}
 	first, cancel := context.WithTimeout(ctx, evidenceInterval)
@@ -262,6 +268,13 @@ func (in *instance) openSigners(o options, c *registry.Config) (err error) {
 	if c.Reporter, err = in.settings.reporter(); err != nil {
 		return err
 	}
+	_, key, err := in.keys.eventSigner()
+	if err == nil {
+		err = o.events.allowTargets(key, c)
+	}
+	if err != nil {
+		return err
+	}
 	if o.tsaURL == "" || o.tsaForOthers {
 		if err := in.openAuthority(); err != nil {
 			return err
@@ -350,6 +363,7 @@ func (in *instance) startUpkeep() {
 			slog.Info("batches", "fault", err)
 		}
 	})
+	in.startEvents(ctx)
 	in.every(ctx, trustInterval, in.watchTrust)
 	in.every(ctx, catalogueInterval, func() { in.watchCatalogue(ctx) })
 	in.every(ctx, revocationInterval, func() { in.keepRevocations(ctx) })

@@ -46,6 +46,7 @@ type commands struct {
 	Client    clientCmd    `cmd:"" help:"The clients of the register: add, list, rotate, disable."`
 	Grant     grantCmd     `cmd:"" help:"Who may reuse what: request, approve, withdraw, list."`
 	Brake     brakeCmd     `cmd:"" help:"Clients that were stopped for the way they reuse: list, lift."`
+	Event     eventCmd     `cmd:"" help:"Who is told of licences by events: subscribe, list, unsubscribe, enable; and what was not told: dead, replay."`
 	Catalogue catalogueCmd `cmd:"" help:"The licence types: list, import, export, preview, dry-run, publish, retire, allow."`
 	Log       logCmd       `cmd:"" help:"The access log: export, archive, restore, retain, hold, lift, erase, request; and who approves that it is succeeded, approve, succeed."`
 	Database  struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"crypto/rand"
+	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -27,7 +28,7 @@ const sealSuffix = ".esl"
 // keys that it read when it started.
 type rotateCmd struct {
 	location
-	Name            string `arg:"" help:"seal-CODE, maker, qr, tsa or trust-list."`
+	Name            string `arg:"" help:"seal-CODE, maker, qr, tsa, trust-list or event; event also where there is none yet."`
 	PassphraseFile  string `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
 	SDFLibrary      string `name:"sdf-library" help:"The new key is in a device: its GM/T 0018 library." type:"path"`
 	SDFIndex        uint32 `name:"sdf-index" help:"Index of the key in the device."`
@@ -62,6 +63,10 @@ func (r *rotateCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("rotating %s: %w", r.Name, err)
 	}
 	fmt.Printf("%s has a new key, certificate %s…; it takes effect at the next start of serve\n", r.Name, hex.EncodeToString(n.cert.SerialNumber.Bytes())[:16])
+	if n.old == nil {
+		fmt.Println("make a new backup of the keys")
+		return nil
+	}
 	fmt.Printf("the old certificate and key are in %s; old licences verify as before. Make a new backup of the keys\n", keys.path(retiredDir))
 	return nil
 }
@@ -96,9 +101,9 @@ type newKey struct {
 	uscc      string       // of a seal signer
 	seals     []*seal.Seal // those that must be made again, by file name
 	files     []string
-	keys      keyring // the present set
-	made      setup   // the new one
-	old, cert *pki.Certificate
+	keys      keyring          // the present set
+	made      setup            // the new one
+	old, cert *pki.Certificate // old is nil when there was none
 	key       crypto.Signer
 }
 
@@ -110,7 +115,9 @@ func (r *rotateCmd) newKey(keys, staged keyring, set settings) (n *newKey, err e
 	if n.usage, n.uscc, err = rotatable(r.Name, set); err != nil {
 		return nil, err
 	}
-	if n.old, err = keys.certificate(r.Name); err != nil {
+	if n.old, err = keys.certificate(r.Name); errors.Is(err, os.ErrNotExist) && n.usage == pki.UsageEvent {
+		n.old = nil // of an instance made before there were events: this is the first
+	} else if err != nil {
 		return nil, err
 	}
 	if err := n.findSeals(set.Authorities); err != nil {
@@ -125,7 +132,7 @@ func (r *rotateCmd) newKey(keys, staged keyring, set settings) (n *newKey, err e
 	if n.key, err = r.makeKey(staged); err != nil {
 		return nil, err
 	}
-	if pki.SamePublicKey(n.old, n.key) {
+	if n.old != nil && pki.SamePublicKey(n.old, n.key) {
 		return nil, fmt.Errorf("%w: that key of the device is the present one", errUsage)
 	}
 	return n, nil
@@ -136,9 +143,9 @@ func rotatable(name string, set settings) (pki.Usage, string, error) {
 	if code, ok := strings.CutPrefix(name, "seal-"); ok && slices.ContainsFunc(set.Authorities, func(a authority) bool { return a.Code == code }) {
 		return pki.UsageSealSigner, code, nil
 	}
-	usage, ok := map[string]pki.Usage{"maker": pki.UsageSealMaker, "qr": pki.UsageQR, "tsa": pki.UsageTimestamp, "trust-list": pki.UsageTrustList}[name]
+	usage, ok := map[string]pki.Usage{"maker": pki.UsageSealMaker, "qr": pki.UsageQR, "tsa": pki.UsageTimestamp, "trust-list": pki.UsageTrustList, eventKey: pki.UsageEvent}[name]
 	if !ok {
-		return "", "", fmt.Errorf("%w: no key %q to rotate; there are maker, qr, tsa, trust-list, and seal-CODE for the code of each authority", errUsage, name)
+		return "", "", fmt.Errorf("%w: no key %q to rotate; there are maker, qr, tsa, trust-list, event, and seal-CODE for the code of each authority", errUsage, name)
 	}
 	return usage, "", nil
 }
@@ -186,6 +193,9 @@ func (n *newKey) checkOldKey() error {
 // retire copies what is replaced into the archive of the staged set, under the key
 // id of the old certificate.
 func (n *newKey) retire() error {
+	if n.old == nil {
+		return nil
+	}
 	for _, suffix := range []string{".cer.pem", softwareKey, deviceKeyNote} {
 		if err := n.archive(n.name, suffix); err != nil {
 			return err
@@ -253,7 +263,11 @@ func (n *newKey) make() error {
 		return err
 	}
 	ca := &pki.CA{Certificate: issuing, Key: key}
-	n.cert, err = ca.Issue(rand.Reader, n.made.request(n.old.Subject, n.key, n.usage, n.uscc, leafLife))
+	subject := pkix.Name{CommonName: eventSubject}
+	if n.old != nil {
+		subject = n.old.Subject
+	}
+	n.cert, err = ca.Issue(rand.Reader, n.made.request(subject, n.key, n.usage, n.uscc, leafLife))
 	if err != nil {
 		return err
 	}

@@ -28,6 +28,7 @@ type serveCmd struct {
 	fileFlags
 	identityFlags
 	disputeFlags
+	eventFlags
 	PassphraseFile string        `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
 	Listen         string        `help:"Address to listen on." default:"127.0.0.1:8080"`
 	PublicURL      string        `name:"public-url" help:"Scheme and host that QR codes lead to (default: the address listened on)."`
@@ -88,7 +89,7 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 		return err
 	}
 	in, err := open(ctx, options{identity: provider, disputeRules: rules, location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, sealMargin: s.SealMargin, behindProxy: s.BehindProxy,
-		tsaForOthers: forOthers != nil, fonts: fonts, witnesses: s.witnessFlags, files: s.fileFlags})
+		tsaForOthers: forOthers != nil, fonts: fonts, witnesses: s.witnessFlags, files: s.fileFlags, events: s.eventFlags})
 	if err != nil {
 		return err
 	}

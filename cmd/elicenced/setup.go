@@ -69,6 +69,9 @@ func (a authority) checkSigner(cert *pki.Certificate) error {
 	return nil
 }
 
+// eventSubject is whom the certificate of the key that signs events names.
+const eventSubject = "市电子证照库 事件通知"
+
 // Lifetimes of what set-up makes.
 const (
 	caLife     = 20 * 365 * 24 * time.Hour
@@ -123,6 +126,7 @@ func (s *setup) make() error {
 		{"qr", "市电子证照库 二维码签名", pki.UsageQR},
 		{"tsa", "市电子证照库 时间戳服务", pki.UsageTimestamp},
 		{"trust-list", "市电子证照库 信任列表", pki.UsageTrustList},
+		{eventKey, eventSubject, pki.UsageEvent},
 		{"ocsp", "市电子证照库 证书状态服务", pki.UsageOCSP},
 	} {
 		if _, _, err := s.leaf(leaf.name, pkix.Name{CommonName: leaf.common}, leaf.usage, ""); err != nil {

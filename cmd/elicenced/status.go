@@ -33,8 +33,8 @@ const (
 	evidenceInterval = 5 * time.Second
 )
 
-// statusService gives out the lists of both CAs and the trust list, and answers by OCSP
-// for the issuing CA.
+// statusService gives out the lists of both CAs, the trust list and the certificate of
+// events, and answers by OCSP for the issuing CA.
 //
 // It is public, as RFC 5280 and RFC 6960 want it, and asks for no token. What it answers
 // is signed and the same for all, and who asks learns of no licence that they do not
@@ -44,6 +44,7 @@ type statusService struct {
 	in        *instance
 	cas       map[string]*pki.Certificate // by path, such as /pki/issuing.crl
 	responder *ocsp.Responder
+	event     *pki.Certificate // whose key signs events; nil when none are sent
 	limit     *rate.Limiter
 }
 
@@ -58,6 +59,10 @@ func (in *instance) withStatus(next http.Handler) (http.Handler, error) {
 		s.cas[pkiPath+name+".crl"] = cert
 	}
 	if err := s.openResponder(s.cas[pkiPath+"issuing.crl"]); err != nil {
+		return nil, err
+	}
+	var err error
+	if s.event, _, err = in.keys.eventSigner(); err != nil {
 		return nil, err
 	}
 	status := in.server.Observed(pkiPath, s)
@@ -102,9 +107,9 @@ func (s *statusService) spent(cert, issuer *pki.Certificate) bool {
 func (s *statusService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ca := s.cas[r.URL.Path]
 	asked := r.URL.Path == ocspPath || strings.HasPrefix(r.URL.Path, ocspPath+"/")
-	trust := r.URL.Path == trustListPath
+	trust, event := r.URL.Path == trustListPath, r.URL.Path == eventPath
 	switch {
-	case ca == nil && !asked && !trust:
+	case ca == nil && !asked && !trust && !event:
 		http.Error(w, "there is nothing at this address", http.StatusNotFound)
 	case !s.limit.Allow():
 		tooMany(w)
@@ -115,6 +120,8 @@ func (s *statusService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "GET or HEAD", http.StatusMethodNotAllowed)
 	case trust:
 		s.trustList(w, r)
+	case event:
+		s.eventCertificate(w)
 	default:
 		s.list(w, ca)
 	}

@@ -21,6 +21,7 @@ const (
 	UsageQR         Usage = "qr"          // signs QR payloads
 	UsageTimestamp  Usage = "timestamp"   // signs timestamp tokens (RFC 3161 §2.3)
 	UsageTrustList  Usage = "trust_list"  // signs the trust list
+	UsageEvent      Usage = "event"       // signs events that are sent to others
 	UsageOCSP       Usage = "ocsp"        // signs OCSP answers for its issuer (RFC 6960 §4.2.2.2)
 )
 
@@ -32,6 +33,7 @@ const (
 //	elicence     ::= { 2 25 561737094 }
 //	id-kp-seal-maker   { elicence 1 }      id-kp-qr          { elicence 3 }
 //	id-kp-seal-signer  { elicence 2 }      id-kp-trust-list  { elicence 4 }
+//	id-kp-event        { elicence 5 }
 //	id-aa-minimal-form { elicence 50 }     -- crypto/tsa: a signed attribute
 //	timestamp policies { elicence 100 … }  -- for installations without an arc of their own
 
@@ -44,10 +46,11 @@ var (
 	oidSealSigner   = asn1.ObjectIdentifier{2, 25, 561737094, 2}
 	oidQR           = asn1.ObjectIdentifier{2, 25, 561737094, 3}
 	oidTrustList    = asn1.ObjectIdentifier{2, 25, 561737094, 4}
+	oidEvent        = asn1.ObjectIdentifier{2, 25, 561737094, 5}
 	oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8} // RFC 5280 §4.2.1.12
 	oidOCSPSigning  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 9}
 
-	purposeIDs = []asn1.ObjectIdentifier{oidSealMaker, oidSealSigner, oidQR, oidTrustList, oidTimeStamping, oidOCSPSigning}
+	purposeIDs = []asn1.ObjectIdentifier{oidSealMaker, oidSealSigner, oidQR, oidTrustList, oidEvent, oidTimeStamping, oidOCSPSigning}
 )
 
 // purpose gives the extended key usage of a leaf of usage u.
@@ -61,6 +64,8 @@ func (u Usage) purpose() (asn1.ObjectIdentifier, error) {
 		return oidQR, nil
 	case UsageTrustList:
 		return oidTrustList, nil
+	case UsageEvent:
+		return oidEvent, nil
 	case UsageTimestamp:
 		return oidTimeStamping, nil
 	case UsageOCSP:

@@ -171,6 +171,10 @@ var permitted = map[audit.Action][]Role{
 	// Who answers a dispute decides answers(); a use that a holder knows nothing of, the auditor too.
 	ActionDisputeRaise: {RoleHolder}, ActionDisputeWithdraw: {RoleHolder}, ActionDisputeRead: {RoleHolder, RoleAuthority, RoleAuditor},
 	ActionDisputeAccept: {RoleAuthority, RoleAuditor}, ActionDisputeReject: {RoleAuthority, RoleAuditor}, ActionDisputeClose: {RoleAuthority, RoleAuditor},
+	// Whoever reads licences is told of them; the system looks after it for them.
+	ActionSubscribe: {RoleApprovalSystem, RolePartner, RoleSystem}, ActionUnsubscribe: {RoleApprovalSystem, RolePartner, RoleSystem},
+	ActionSubscriptionEnable: {RoleApprovalSystem, RolePartner, RoleSystem}, ActionEventReplay: {RoleApprovalSystem, RolePartner, RoleSystem},
+	ActionSubscriptionRead: {RoleApprovalSystem, RolePartner, RoleSystem}, ActionDeadEventsRead: {RoleApprovalSystem, RolePartner, RoleSystem},
 	ActionVerify: {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},
 	// Whoever verifies may have it in writing.
 	ActionReport:      {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner, RoleHolder},

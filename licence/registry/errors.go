@@ -83,6 +83,8 @@ var (
 	ErrNotRemedied = errors.New("what was accepted has not been put right")
 	// ErrNumbersExhausted: the sequence of the type's numbers has outgrown its digits.
 	ErrNumbersExhausted = errors.New("the numbers of this licence type are exhausted")
+	// ErrTooManySubscriptions: the department has as many subscriptions to events as it may.
+	ErrTooManySubscriptions = errors.New("the department has as many subscriptions to events as it may")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )
@@ -143,6 +145,7 @@ var codes = []struct {
 	{ErrWrongStage, "wrong_stage"},
 	{ErrNoRaster, "no_raster"},
 	{ErrVersionTaken, "catalogue_changed"},
+	{ErrTooManySubscriptions, "too_many_subscriptions"},
 	{ErrNumbersExhausted, "numbers_exhausted"},
 	{licence.ErrNotApplicable, "not_applicable"},
 	{ErrVersionPending, "version_pending"},

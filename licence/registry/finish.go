@@ -225,6 +225,9 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 			if err := tx.SetStatus(ctx, s.rec.Identifier, []licence.Status{licence.StatusPending}, licence.StatusValid, change); err != nil {
 				return err
 			}
+			if err := r.tell(ctx, tx, &s.rec, s.rec.Operation, now); err != nil {
+				return err
+			}
 			if err := tx.SetFile(ctx, s.rec.Identifier, file); err != nil {
 				return err
 			}

@@ -130,7 +130,10 @@ func (r *Registry) applyChange(ctx context.Context, tx Tx, changed StatusChanged
 		return err
 	}
 	change := Change{Reason: q.Reason, CaseNumber: q.CaseNumber, At: changed.ChangedAt}
-	return tx.SetStatus(ctx, changed.Identifier, []licence.Status{rec.Status}, changed.Status, change)
+	if err := tx.SetStatus(ctx, changed.Identifier, []licence.Status{rec.Status}, changed.Status, change); err != nil {
+		return err
+	}
+	return r.tell(ctx, tx, &rec, op, changed.ChangedAt)
 }
 
 // standing reads a licence inside the transaction, and says with licence.ErrWrongStatus

@@ -9,7 +9,7 @@ import (
 )
 
 // Store keeps what the registry must remember. Reads need no transaction; every
-// change happens through a Tx, inside the batch that also commits its log entry.
+// change but those of EventStore happens through a Tx, inside the batch that also commits its log entry.
 //
 // A transaction handed out by the same storage's audit side implements Tx too:
 // the registry's closures receive an audit.Tx and assert it.
@@ -19,6 +19,7 @@ import (
 type Store interface {
 	BatchStore
 	DisputeStore
+	EventStore
 	// Client returns a registered machine client.
 	Client(ctx context.Context, id string) (Client, error)
 	// ClientKey returns a registered key, ended or not, by its KeyID.
@@ -120,6 +121,7 @@ type Store interface {
 type Tx interface {
 	BatchTx
 	DisputeTx
+	EventTx
 	// PutClient registers a client, or replaces it. Of its Brake nothing is stored.
 	PutClient(ctx context.Context, c Client) error
 	// SetAuthentication changes what a client must use; licence.ErrNotFound when there is none.

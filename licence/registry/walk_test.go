@@ -27,6 +27,7 @@ import (
 	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
+	"elicence/licence/event"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 
@@ -38,25 +39,30 @@ import (
 // noAccess are the exported functions of the package that are no access to the register,
 // with the reason of each. What is neither here nor in operations fails the walk.
 var noAccess = map[string]string{
-	"Registry.CallerFor":        "says who a token is of that was checked; the request that it came with is the access",
-	"Registry.MayArchive":       "tells whoever archives whether a hold is in force; shows nothing of a licence",
-	"Registry.Reporter":         "tells who seals reports: the configuration",
-	"Registry.Seal":             "seals are on public record",
-	"Registry.Seals":            "seals are on public record",
-	"Registry.SealStates":       "tells whether seals can be used, for those who watch; shows nothing of a licence",
-	"Registry.WorkBatches":      "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
-	"Registry.TidyBatches":      "forgets batches whose time is over; nothing of a licence",
-	"Registry.Share":            "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
-	"Registry.Shared":           "the same",
-	"Registry.Consents":         "consents are on public record, like the seals",
-	"Lookup.ByFile":             "exists only inside Verify, whose entry covers it",
-	"Lookup.ByIdentifier":       "exists only inside Verify, whose entry covers it",
-	"Lookup.StatusAsOf":         "exists only inside Verify, whose entry covers it",
-	"Registry.CallerSigned":     "says who a signature is of that was verified; the request that it came with is the access",
-	"Registry.ClientKey":        "public keys, by which signatures are verified",
-	"Registry.CallerInSession":  "says who a session is of; the request that it came with is the access",
-	"Registry.StandingBrakes":   "counts brakes for those who watch; shows nothing of a licence",
-	"Registry.RefreshCatalogue": "brings the server's own copy of the catalogue up to date; shows nothing",
+	"Registry.CallerFor":            "says who a token is of that was checked; the request that it came with is the access",
+	"Registry.MayArchive":           "tells whoever archives whether a hold is in force; shows nothing of a licence",
+	"Registry.Reporter":             "tells who seals reports: the configuration",
+	"Registry.Seal":                 "seals are on public record",
+	"Registry.Seals":                "seals are on public record",
+	"Registry.SealStates":           "tells whether seals can be used, for those who watch; shows nothing of a licence",
+	"Registry.WorkBatches":          "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
+	"Registry.TidyBatches":          "forgets batches whose time is over; nothing of a licence",
+	"Registry.Share":                "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
+	"Registry.Shared":               "the same",
+	"Registry.Consents":             "consents are on public record, like the seals",
+	"Lookup.ByFile":                 "exists only inside Verify, whose entry covers it",
+	"Lookup.ByIdentifier":           "exists only inside Verify, whose entry covers it",
+	"Lookup.StatusAsOf":             "exists only inside Verify, whose entry covers it",
+	"Registry.CallerSigned":         "says who a signature is of that was verified; the request that it came with is the access",
+	"Registry.ClientKey":            "public keys, by which signatures are verified",
+	"Registry.CallerInSession":      "says who a session is of; the request that it came with is the access",
+	"Registry.StandingBrakes":       "counts brakes for those who watch; shows nothing of a licence",
+	"Registry.WaitingSubscriptions": "takes no caller: what is to be sent, for the one that sends it",
+	"Registry.ClaimEvents":          "takes no caller: hands out what Subscribe, which is walked, had written; thin events to those who may read the licences",
+	"Registry.SettleEvent":          "takes no caller: notes what came of sending; that a subscription is disabled has an entry, see TestEvents",
+	"Registry.TidyEvents":           "takes no caller: forgets events whose time is over; that a subscription is disabled has an entry, see TestEvents",
+	"Registry.EventCounts":          "counts events for those who watch; shows nothing of a licence",
+	"Registry.RefreshCatalogue":     "brings the server's own copy of the catalogue up to date; shows nothing",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their
@@ -372,6 +378,41 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return receipt, err
 		})
 	},
+	"Registry.Subscribe": func(w *walker, ctx context.Context) call {
+		q := w.subscription()
+		return answering(func(r *registry.Registry) (event.Subscription, audit.Receipt, error) {
+			return ifDone(r.Subscribe(ctx, w.approval, q))
+		})
+	},
+	"Registry.Unsubscribe": func(w *walker, ctx context.Context) call {
+		id, q := w.subscribed(ctx).ID, w.status()
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.Unsubscribe(ctx, w.approval, id, q) })
+	},
+	"Registry.EnableSubscription": func(w *walker, ctx context.Context) call {
+		s, q := w.subscribed(ctx), w.status()
+		must(w.t, w.SettleEvent(ctx, event.Delivery{Subscription: s}, event.Outcome{Gone: true, Fault: "http_410"}, 0))
+		return answering(func(r *registry.Registry) (event.Subscription, audit.Receipt, error) {
+			return ifDone(r.EnableSubscription(ctx, w.approval, s.ID, q))
+		})
+	},
+	"Registry.Subscriptions": func(w *walker, ctx context.Context) call {
+		w.subscribed(ctx)
+		return answering(func(r *registry.Registry) ([]event.Subscription, audit.Receipt, error) {
+			return r.Subscriptions(ctx, w.approval, registry.SubscriptionQuery{})
+		})
+	},
+	"Registry.DeadEvents": func(w *walker, ctx context.Context) call {
+		id := w.dead(ctx)
+		return answering(func(r *registry.Registry) ([]event.Delivery, audit.Receipt, error) {
+			return r.DeadEvents(ctx, w.approval, id, 0, 5)
+		})
+	},
+	"Registry.ReplayEvents": func(w *walker, ctx context.Context) call {
+		id, q := w.dead(ctx), w.status()
+		return answering(func(r *registry.Registry) (registry.Replayed, audit.Receipt, error) {
+			return ifDone(r.ReplayEvents(ctx, w.approval, id, "", q))
+		})
+	},
 	"Registry.Verify": func(w *walker, ctx context.Context) call {
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
 			return r.Verify(ctx, registry.Anonymous("walk"), func() [32]byte { return [32]byte{1} }, func(l registry.Lookup) registry.Verdict {
@@ -643,6 +684,39 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.RestoreLog(ctx, walkSystem, registrytest.LogID, audit.Segment{To: 1}, "r")
 		})
 	},
+}
+
+// subscription asks for one to the events of the walk's licence.
+func (w *walker) subscription() registry.SubscriptionRequest {
+	w.Register(w.t, w.approval)
+	return registry.SubscriptionRequest{Key: w.next(), URL: "https://receiver.example.gov.cn/events", TypeCodes: w.approval.Types}
+}
+
+// subscribed is a new subscription, the only one there is.
+func (w *walker) subscribed(ctx context.Context) event.Subscription {
+	all, _, err := w.Subscriptions(ctx, walkSystem, registry.SubscriptionQuery{Limit: registry.MaxPage})
+	must(w.t, err)
+	for _, s := range all {
+		_, err := w.Unsubscribe(ctx, walkSystem, s.ID, w.status())
+		must(w.t, err)
+	}
+	s, _, err := w.Subscribe(ctx, w.approval, w.subscription())
+	must(w.t, err)
+	return s
+}
+
+// dead is a new subscription with an event that died.
+func (w *walker) dead(ctx context.Context) (id string) {
+	s := w.subscribed(ctx)
+	issue(w.t, w.Service, "food-retail.json", w.next())
+	claimed, err := w.ClaimEvents(ctx, s, time.Minute, 5)
+	must(w.t, err)
+	if len(claimed) != 1 {
+		w.t.Fatalf("claimed %+v", claimed)
+	}
+	claimed[0].Since = w.Now().Add(-event.RetryFor)
+	must(w.t, w.SettleEvent(ctx, claimed[0], event.Outcome{Fault: "http_404"}, 0))
+	return s.ID
 }
 
 // batch submits one.

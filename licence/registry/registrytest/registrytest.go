@@ -11,10 +11,13 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/x509/pkix"
+	"errors"
 	"maps"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -26,6 +29,7 @@ import (
 	"elicence/crypto/seal"
 	"elicence/licence"
 	"elicence/licence/bundle"
+	"elicence/licence/event"
 	"elicence/licence/registry"
 	"elicence/licence/render"
 	"elicence/templates"
@@ -112,9 +116,10 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 	s.Config = registry.Config{
 		Store: backend, Log: log, LogID: LogID, LogReader: backend, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: fonts, Seals: seals(t, p, fonts),
-		Reporter: &registry.Reporter{Authority: Platform, Layout: reports["verification"]},
-		QR:       registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
-		TSA:      p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
+		Reporter:    &registry.Reporter{Authority: Platform, Layout: reports["verification"]},
+		QR:          registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
+		CheckTarget: checkTarget,
+		TSA:         p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) { t.Logf("%s stopped at %s: %v", id, step, err) },
 	}
 	s.Registry, err = registry.New(s.Config)
@@ -146,6 +151,16 @@ func (s *Service) evidence(context.Context, []registry.Relied) (registry.Evidenc
 		e.CRLs = append(e.CRLs, list)
 	}
 	return e, nil
+}
+
+// checkTarget finds every host of example.gov.cn on an open network, and no other.
+func checkTarget(ctx context.Context, target string) error {
+	return event.Networks(nil).CheckTarget(ctx, target, func(_ context.Context, host string) ([]netip.Addr, error) {
+		if !strings.HasSuffix(host, ".example.gov.cn") {
+			return nil, errors.New("no such host")
+		}
+		return []netip.Addr{netip.MustParseAddr("1.1.1.1")}, nil
+	})
 }
 
 // readable is the self-check of bundles here; the tests verify them.
@@ -180,6 +195,13 @@ func (s *Service) trusted(cert *pki.Certificate, usage pki.Usage, at time.Time) 
 	defer s.mu.Unlock()
 	_, err := s.trust.CheckPath(cert, pki.PathOptions{Usage: usage, At: at, Now: at})
 	return err
+}
+
+// Register registers the client that a caller is.
+func (s *Service) Register(t testing.TB, c registry.Caller) {
+	t.Helper()
+	_, err := s.PutClient(t.Context(), registry.System("test"), registry.Client{ID: c.Principal, Roles: c.Roles, Authority: c.Authority, Types: c.Types, Salt: []byte("s"), SecretHash: registry.HashSecret([]byte("s"), "secret")})
+	must(t, err)
 }
 
 // Approval is the caller that issues licences of a type.

@@ -90,6 +90,12 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"claims in parallel", testClaimsInParallel},
 		{"catalogue", testCatalogue},
 		{"newest licences", testNewestLicences},
+		{"subscriptions", testSubscriptions},
+		{"events matched", testEventsMatched},
+		{"event order", testEventOrder},
+		{"event claims", testEventClaims},
+		{"event life", testEventLife},
+		{"granted", testGranted},
 	} {
 		t.Run(c.name, func(t *testing.T) { c.test(t, open(t)) })
 	}
