@@ -54,13 +54,15 @@ var layout = []struct{ pkg, mayImport string }{
 	// The witness of a log and the log's side of it: the binary and the demo run the
 	// same code, and the log itself knows nothing of networks.
 	{"audit/witness", "audit crypto/pki internal/durable internal/private internal/listen"},
+	// What may be asked of a licence and how it is answered, which needs no store.
+	{"licence/question", "licence"},
 	{"licence/render/pdf", ""},
 	{"licence/render/typeface", "licence"},
 	{"licence/render/qr", "licence"},
 	{"licence/render/sealpicture", "licence licence/render/typeface"},
 	{"licence/render/portrait", "licence"},
 	{"licence/render", "licence licence/render/pdf licence/render/portrait licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
-	{"licence/registry", "licence licence/dispute licence/bundle licence/event licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal"},
+	{"licence/registry", "licence licence/dispute licence/bundle licence/event licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal licence/question"},
 	{"cmd/elicenced/rewrite", "licence licence/render crypto/pdfsig"},
 	{"licence/registry/storetest", "licence licence/dispute licence/event licence/registry audit crypto/pki"},
 	{"licence/registry/registrytest", "licence licence/bundle licence/event licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
@@ -70,7 +72,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store/pgtest", ""},
 	{"store/s3test", ""},
 	{"api/identity", ""},
-	{"api", "api/identity crypto/httpsig crypto/pki licence licence/dispute licence/event licence/registry verify audit audit/witness templates"},
+	{"api", "api/identity crypto/httpsig crypto/pki licence licence/dispute licence/event licence/registry verify audit audit/witness templates licence/question"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
 	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},

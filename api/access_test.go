@@ -96,7 +96,7 @@ func openMatrix(t *testing.T) *accessWorld {
 			w.token(c.ID)
 		}
 	}
-	w.Grant(t, registry.Grant{Authority: w.own, TypeCode: foodType, MatterCode: matter, Fields: []string{"number"}})
+	w.Grant(t, registry.Grant{Authority: w.own, TypeCode: foodType, MatterCode: matter, Fields: []string{"number"}, Questions: []string{"valid"}})
 	w.Case(t, w.own, registry.Case{Number: "C-own", MatterCode: matter, Holder: holderOf["own"], Types: []string{foodType}})
 	w.valid, w.suspended = string(w.issue(food, w.next()).Identifier), string(w.issue(food, w.next()).Identifier)
 	w.act(licence.Identifier(w.suspended), "suspend", w.next(), `{"reason":"r"}`)
@@ -198,6 +198,8 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		q.body = []byte(`{"holder":` + holderCode(w.t) + `}`)
 	case path == "/api/v1/reuse":
 		q.body = reuseBody(w.t, map[string]any{"case_number": "C-own"})
+	case path == "/api/v1/questions":
+		q.body = questionBody(w.t, map[string]any{"case_number": "C-own"})
 	case path == "/api/v1/clients" && q.method == "POST":
 		// A verifier: while a brake of the department stands, as others here make, it gets no partner.
 		q.key, q.body = w.next(), bytes.Replace(clientBody(w.t, w.next()), []byte(`"partner"`), []byte(`"verifier"`), 1)

@@ -31,6 +31,8 @@ type grantJSON struct {
 	MatterCode    string               `json:"matter_code"`
 	Scenario      string               `json:"scenario"`
 	Fields        []string             `json:"fields"`
+	Masked        bool                 `json:"masked"`
+	Questions     []string             `json:"questions"`
 	How           registry.How         `json:"how"`
 	LegalBasis    string               `json:"legal_basis"`
 	ValidFrom     string               `json:"valid_from"`
@@ -48,11 +50,14 @@ type grantJSON struct {
 func newGrant(g registry.Grant) grantJSON {
 	return grantJSON{
 		ID: g.ID, AuthorityCode: g.Authority.Code, AuthorityName: g.Authority.Name, TypeCode: g.TypeCode, MatterCode: g.MatterCode, Scenario: g.Scenario,
-		Fields: g.Fields, How: g.How, LegalBasis: g.LegalBasis, ValidFrom: g.ValidFrom.String(), ValidTo: g.ValidTo.String(), Status: g.Status,
+		Fields: listOf(g.Fields), Masked: g.Masked, Questions: listOf(g.Questions), How: g.How, LegalBasis: g.LegalBasis, ValidFrom: g.ValidFrom.String(), ValidTo: g.ValidTo.String(), Status: g.Status,
 		RequestedBy: g.RequestedBy, RequestedAt: g.RequestedAt.UTC(), ApprovedBy: g.ApprovedBy, ApprovedAt: givenInstant(g.ApprovedAt),
 		WithdrawnBy: g.WithdrawnBy, WithdrawnAt: givenInstant(g.WithdrawnAt), Reason: g.Reason,
 	}
 }
+
+// listOf is a list that is never null.
+func listOf(texts []string) []string { return append([]string{}, texts...) }
 
 // grantsAnswer is one page of grants.
 type grantsAnswer struct {
@@ -66,7 +71,7 @@ func parseGrant(body []byte) (registry.GrantRequest, error) {
 	return parseJSON(body, func(r *reader) registry.GrantRequest {
 		return registry.GrantRequest{Body: sm3.Sum(append([]byte("grants\n"), body...)), Grant: registry.Grant{
 			TypeCode: r.required("type_code", maxType), MatterCode: r.required("matter_code", maxText), Scenario: r.required("scenario", maxText),
-			Fields: r.texts("fields", 100, 128), How: registry.How(r.required("how", 16)), LegalBasis: r.required("legal_basis", maxText),
+			Fields: r.texts("fields", 100, 128), Masked: r.truth("masked"), Questions: r.texts("questions", 100, 256), How: registry.How(r.required("how", 16)), LegalBasis: r.required("legal_basis", maxText),
 			ValidFrom: r.date("valid_from"), ValidTo: r.date("valid_to"),
 		}}
 	})

@@ -105,6 +105,19 @@ func mustParse(t testing.TB, b []byte) any {
 	return v
 }
 
+// questionBody asks whether the licence of the tests is valid.
+func questionBody(t testing.TB, members map[string]any) []byte {
+	t.Helper()
+	var q map[string]any
+	must(t, json.Unmarshal(reuseBody(t, members), &q))
+	if _, given := members["questions"]; !given {
+		q["questions"] = []any{map[string]any{"question": "valid"}}
+	}
+	b, err := json.Marshal(q)
+	must(t, err)
+	return b
+}
+
 // reuseBody is a reuse that is granted, with members replaced or taken out.
 func reuseBody(t testing.TB, members map[string]any) []byte {
 	t.Helper()

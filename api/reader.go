@@ -122,6 +122,12 @@ func (r *reader) integer(name string, low, high int64) int {
 	return int(n)
 }
 
+// truth takes true or false; false when absent.
+func (r *reader) truth(name string) bool {
+	b, _ := member[bool](r, name, "true or false")
+	return b
+}
+
 // texts takes a list of at most most texts of limit bytes.
 func (r *reader) texts(name string, most, limit int) []string {
 	list, _ := member[[]any](r, name, "a list of texts")

@@ -137,14 +137,24 @@ func (s *Server) parseReuse(body []byte) (registry.ReuseRequest, error) {
 }
 
 func readReuse(r *reader, now func() time.Time) registry.ReuseRequest {
-	holder := r.sub("holder")
 	return registry.ReuseRequest{
-		Holder:   licence.Holder{Code: holder.required("code", maxCode), CodeType: licence.HolderCodeType(holder.required("code_type", maxCodeType))},
+		Holder:   r.caseHolder(),
 		TypeCode: r.required("type_code", maxType), Fields: r.texts("fields", 100, 128),
 		After: r.cursor("cursor"), Limit: cmp.Or(r.integer("limit", 1, registry.MaxPage), registry.MaxPage), AsOf: r.asOf("as_of", now),
-		Use: registry.Use{Purpose: r.required("purpose", maxText), Case: r.required("case_number", maxText),
-			Matter: r.required("matter_code", maxText), Operator: r.required("operator", maxText)},
+		Use: r.caseUse(),
 	}
+}
+
+// caseHolder takes the holder whom a reuse is about.
+func (r *reader) caseHolder() licence.Holder {
+	holder := r.sub("holder")
+	return licence.Holder{Code: holder.required("code", maxCode), CodeType: licence.HolderCodeType(holder.required("code_type", maxCodeType))}
+}
+
+// caseUse takes what a reuse is for.
+func (r *reader) caseUse() registry.Use {
+	return registry.Use{Purpose: r.required("purpose", maxText), Case: r.required("case_number", maxText),
+		Matter: r.required("matter_code", maxText), Operator: r.required("operator", maxText)}
 }
 
 // reusedJSON is what a reuse gives of one licence.
@@ -152,6 +162,7 @@ type reusedJSON struct {
 	Identifier licence.Identifier `json:"identifier"`
 	Status     licence.Status     `json:"status"`
 	Fields     map[string]any     `json:"fields"`
+	Masked     []string           `json:"masked"`
 }
 
 // reuseAnswer is the answer to a reuse.

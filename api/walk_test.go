@@ -92,6 +92,9 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/reuse": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: partner, body: reuseBody(w.t, nil)})
 	},
+	"POST /api/v1/questions": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: partner, body: questionBody(w.t, nil)})
+	},
 	"POST /api/v1/clients": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: approver, key: w.next(), body: clientBody(w.t, w.next())})
 	},

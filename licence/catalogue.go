@@ -106,6 +106,13 @@ type DefiningAuthority struct {
 // type does not have.
 func (it *CatalogueItem) Label(field string) string { return it.labels[field] }
 
+// Scalar reports whether one of the type's own fields holds a text, a whole number, or true
+// or false.
+func (it *CatalogueItem) Scalar(field string) bool {
+	property, _ := it.properties[field].(map[string]any)
+	return slices.Contains([]any{"string", "integer", "boolean"}, property["type"])
+}
+
 // Columns are the members of the rows of one of the type's own fields, in order; nil for a
 // field without rows.
 func (it *CatalogueItem) Columns(field string) []string { return it.columns[field] }

@@ -111,6 +111,16 @@ func CheckCitizenNumber(code string, today Date) error {
 	return nil
 }
 
+// BirthDate is the date of birth that a holder's citizen number states; known is false for
+// holders who have none that is right.
+func (h Holder) BirthDate() (born Date, known bool) {
+	if h.CodeType != CodeTypeCitizenNumber || CheckCitizenNumber(h.Code, maxDate) != nil {
+		return Date{}, false
+	}
+	born, err := ParseDate(h.Code[6:10] + "-" + h.Code[10:12] + "-" + h.Code[12:14])
+	return born, err == nil
+}
+
 // usccAlphabet leaves out I, O, S, V and Z.
 const usccAlphabet = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 

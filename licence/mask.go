@@ -51,6 +51,14 @@ var (
 	codeMask = mask{first: 3, last: 4}
 )
 
+// CanMask reports whether a field, as a grant names it, can be shown masked. Name and code of
+// a holder who is no natural person are public, and are shown whole all the same.
+func (it *CatalogueItem) CanMask(field string) bool {
+	key, own := strings.CutPrefix(field, "fields.")
+	_, masked := it.masks[key]
+	return own && masked || field == "holder.name" || field == "holder.code"
+}
+
 // Masked is a licence of this type as it is shown where not all of it need be seen: its
 // own fields by their masks, and name and code of a holder who is a natural person, also
 // where the code is the licence's number. A nil type has no fields with masks.

@@ -104,9 +104,9 @@ func (it *CatalogueItem) validateValidity() (err error) {
 func (it *CatalogueItem) lastDays(from Date, h Holder) (days []Date, err error) {
 	var cut Date
 	if it.UntilAge > 0 {
-		born, err := ParseDate(h.Code[6:10] + "-" + h.Code[10:12] + "-" + h.Code[12:14])
-		if err != nil {
-			return nil, err
+		born, known := h.BirthDate()
+		if !known {
+			return nil, errors.New("the holder's code states no date of birth")
 		}
 		if cut = (span{years: it.UntilAge}).lastDay(born); cut.Compare(from) < 0 {
 			return nil, fmt.Errorf("the holder reached the age of %d before the first day", it.UntilAge)
@@ -138,7 +138,8 @@ func (it *CatalogueItem) fillExpiry(r *Request, from Date) {
 
 // dated reports whether a request has what the rules count from.
 func (it *CatalogueItem) dated(r Request, from Date) bool {
-	return from.inRange() && (it.UntilAge == 0 || r.Holder.CodeType == CodeTypeCitizenNumber && CheckCitizenNumber(r.Holder.Code, maxDate) == nil)
+	_, known := r.Holder.BirthDate()
+	return from.inRange() && (it.UntilAge == 0 || known)
 }
 
 // checkValidity holds the last day of a request to the type's rules, which count from one

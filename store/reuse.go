@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"elicence/licence"
@@ -11,23 +13,27 @@ import (
 )
 
 // selectGrant selects the columns that grants reads.
-const selectGrant = `SELECT id, authority_name, authority_code, division, type_code, matter_code, scenario, fields, how, legal_basis,
+const selectGrant = `SELECT id, authority_name, authority_code, division, type_code, matter_code, scenario, fields, masked, questions, how, legal_basis,
 	valid_from, valid_to, status, requested_by, requested_at, approved_by, approved_at, withdrawn_by, withdrawn_at, reason FROM reuse_grant `
 
 // grants reads a query that begins with selectGrant.
 func grants(ctx context.Context, from session, query string, args ...any) (found []registry.Grant, err error) {
 	err = from.query(ctx, func(scan scan) error {
 		var g registry.Grant
-		var fields, how, first, last, status string
-		var requested, approved, withdrawn int64
-		if err := scan(&g.ID, &g.Authority.Name, &g.Authority.Code, &g.Authority.Division, &g.TypeCode, &g.MatterCode, &g.Scenario, &fields, &how, &g.LegalBasis,
+		var fields, questions, how, first, last, status string
+		var masked, requested, approved, withdrawn int64
+		if err := scan(&g.ID, &g.Authority.Name, &g.Authority.Code, &g.Authority.Division, &g.TypeCode, &g.MatterCode, &g.Scenario, &fields, &masked, &questions, &how, &g.LegalBasis,
 			&first, &last, &status, &g.RequestedBy, &requested, &g.ApprovedBy, &approved, &g.WithdrawnBy, &withdrawn, &g.Reason); err != nil {
 			return err
 		}
 		g.How, g.Status = registry.How(how), registry.GrantStatus(status)
+		g.Masked = masked == 1
 		g.RequestedAt, g.ApprovedAt, g.WithdrawnAt = instant(requested), instant(approved), instant(withdrawn)
 		if err := json.Unmarshal([]byte(fields), &g.Fields); err != nil {
 			return doing("reading reuse_grant.fields", err)
+		}
+		if err := json.Unmarshal([]byte(questions), &g.Questions); err != nil {
+			return doing("reading reuse_grant.questions", err)
 		}
 		if err := g.ValidFrom.UnmarshalText([]byte(first)); err != nil {
 			return doing("reading reuse_grant.valid_from", err)
@@ -84,11 +90,19 @@ func (t *transaction) InsertGrant(ctx context.Context, g registry.Grant) error {
 	if err != nil {
 		return fmt.Errorf("storing reuse_grant.fields: %w", err)
 	}
+	questions, err := json.Marshal(g.Questions)
+	if err != nil {
+		return fmt.Errorf("storing reuse_grant.questions: %w", err)
+	}
+	masked := int64(0)
+	if g.Masked {
+		masked = 1
+	}
 	_, err = t.exec(ctx, `INSERT INTO reuse_grant (id, authority_name, authority_code, division, type_code, matter_code, scenario, fields, how, legal_basis,
-			valid_from, valid_to, status, requested_by, requested_at, approved_by, approved_at, withdrawn_by, withdrawn_at, reason)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)`,
+			valid_from, valid_to, status, requested_by, requested_at, approved_by, approved_at, withdrawn_by, withdrawn_at, reason, masked, questions)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
 		g.ID, g.Authority.Name, g.Authority.Code, g.Authority.Division, g.TypeCode, g.MatterCode, g.Scenario, string(fields), string(g.How), g.LegalBasis,
-		g.ValidFrom.String(), g.ValidTo.String(), string(g.Status), g.RequestedBy, nanos(g.RequestedAt), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason)
+		g.ValidFrom.String(), g.ValidTo.String(), string(g.Status), g.RequestedBy, nanos(g.RequestedAt), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason, masked, string(questions))
 	return doing("storing grant", err)
 }
 
@@ -154,4 +168,21 @@ func (t *transaction) InsertCase(ctx context.Context, k registry.Case) error {
 func (t *transaction) CloseCase(ctx context.Context, id string, at time.Time) error {
 	err := wrongStatus(t.exec(ctx, `UPDATE reuse_case SET closed_at = $2 WHERE id = $1 AND closed_at = 0`, id, nanos(at)))
 	return doing("closing case", err)
+}
+
+// CountQuestions implements registry.Tx. The names are taken in order, so that no two
+// transactions wait for one another.
+func (t *transaction) CountQuestions(ctx context.Context, caseID string, add map[string]int, most int) error {
+	for _, name := range slices.Sorted(maps.Keys(add)) {
+		n, err := t.exec(ctx, `INSERT INTO reuse_question (case_id, question, n) VALUES ($1, $2, $3)
+			ON CONFLICT (case_id, question) DO UPDATE SET n = reuse_question.n + excluded.n WHERE reuse_question.n < $4`,
+			caseID, name, int64(add[name]), int64(most))
+		if err == nil && n == 0 {
+			err = registry.ErrQuestionsSpent
+		}
+		if err != nil {
+			return doing("counting questions", err)
+		}
+	}
+	return nil
 }

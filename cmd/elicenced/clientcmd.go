@@ -186,7 +186,11 @@ func (p *asPerson) act(ctx context.Context, do func(*registry.Registry, registry
 }
 
 func printGrant(g registry.Grant) {
-	fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%v\t%s\t%s\t%s\n", g.ID, g.Status, g.Authority.Name, g.TypeCode, g.MatterCode, g.How, g.Fields, g.ValidFrom, g.ValidTo, g.LegalBasis)
+	fields := fmt.Sprint(g.Fields)
+	if g.Masked {
+		fields += " masked"
+	}
+	fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%v\t%s\t%s\t%s\n", g.ID, g.Status, g.Authority.Name, g.TypeCode, g.MatterCode, g.How, fields, g.Questions, g.ValidFrom, g.ValidTo, g.LegalBasis)
 }
 
 type grantRequestCmd struct {
@@ -194,14 +198,16 @@ type grantRequestCmd struct {
 	Type     string   `required:"" help:"Code of the licence type."`
 	Matter   string   `required:"" help:"Code of the matter."`
 	Scenario string   `required:"" help:"What the licence is needed for in it."`
-	Field    []string `required:"" help:"Fields: number, status, holder.name, fields.NAME and so on."`
+	Field    []string `help:"Fields: number, status, holder.name, fields.NAME and so on."`
+	Masked   bool     `help:"Show these fields masked alone."`
+	Question []string `help:"Questions answered by yes or no: valid, over:18, equals:number and so on."`
 	How      string   `default:"function" help:"function or consent."`
 	Basis    string   `required:"" help:"The legal basis; it stands in the log."`
 	Until    string   `placeholder:"YYYY-MM-DD" help:"Last day (default: none)."`
 }
 
 func (q *grantRequestCmd) Run(ctx context.Context) error {
-	g := registry.Grant{TypeCode: q.Type, MatterCode: q.Matter, Scenario: q.Scenario, Fields: q.Field, How: registry.How(q.How), LegalBasis: q.Basis}
+	g := registry.Grant{TypeCode: q.Type, MatterCode: q.Matter, Scenario: q.Scenario, Fields: q.Field, Masked: q.Masked, Questions: q.Question, How: registry.How(q.How), LegalBasis: q.Basis}
 	if q.Until != "" {
 		var err error
 		if g.ValidTo, err = licence.ParseDate(q.Until); err != nil {

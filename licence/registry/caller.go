@@ -123,6 +123,7 @@ const (
 	ActionBundle       audit.Action = bundle.ActionBundle
 	ActionSearch       audit.Action = "search"
 	ActionReuse        audit.Action = "reuse"
+	ActionAsk          audit.Action = "ask"
 	ActionVerify       audit.Action = "verify"
 	ActionReport       audit.Action = "report"      // permits the seal of a verification report
 	ActionReadReport   audit.Action = "read_report" // compares a report with the log
@@ -159,6 +160,7 @@ var permitted = map[audit.Action][]Role{
 	ActionBundle:   {RoleApprovalSystem, RoleHolder},
 	ActionSearch:   {RoleApprovalSystem, RoleHolder},
 	ActionReuse:    {RolePartner},
+	ActionAsk:      {RolePartner},
 	// Who requests a grant and who approves it are two; see ApproveGrant.
 	ActionGrantRequest: {RoleAuthority}, ActionGrantApprove: {RoleAuthority}, ActionGrantWithdraw: {RoleAuthority},
 	ActionGrantRead: {RoleAuthority, RolePartner},

@@ -67,6 +67,8 @@ var (
 	ErrCaseClosed = errors.New("the case opens nothing any more")
 	// ErrCaseMismatch: the case concerns another holder, matter or type.
 	ErrCaseMismatch = errors.New("the case is about something else")
+	// ErrQuestionsSpent: too many wrong values, or past days, were asked for in the case.
+	ErrQuestionsSpent = errors.New("the case has spent what it may ask in vain: no such question is answered in it any more")
 	// ErrCaseTaken: the department has a case of that number already.
 	ErrCaseTaken = errors.New("the department has a case of this number already")
 	// ErrClientTaken: there is a client of that identifier.
@@ -111,6 +113,7 @@ var codes = []struct {
 	{ErrCaseUnknown, "case_unknown"},
 	{ErrCaseClosed, "case_closed"},
 	{ErrCaseMismatch, "case_mismatch"},
+	{ErrQuestionsSpent, "questions_spent"},
 	{ErrCaseTaken, "case_taken"},
 	{ErrClientTaken, "client_taken"},
 	{ErrConsentRequired, "consent_required"},

@@ -28,6 +28,8 @@ type access struct {
 	// texts are further personal values that the log commits to, by name; empty ones are left out.
 	texts  map[string]string
 	digest []byte
+	// questions are the names of those asked, committed to in the log.
+	questions []string
 	// code is what came of an operation that was allowed; empty for nearly all.
 	code string
 	// check decides what the role alone cannot: reach, grant, validity of the
@@ -100,8 +102,14 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 		if applied = c.Signed.spend(ctx, tx.(Tx), r.now()); applied == nil {
 			applied = a.apply(ctx, tx.(Tx), e)
 		}
-		return applied
+		if applied != nil || a.count == nil {
+			return applied
+		}
+		return a.count(ctx, tx.(Tx))
 	})
+	if err == nil && a.counted != nil {
+		a.counted()
+	}
 	if err != nil && applied != nil && errors.Is(err, applied) {
 		return receipt, err
 	}
@@ -211,7 +219,7 @@ func (a *access) entry(c Caller) *audit.Entry {
 func (a *access) personal() map[string]string {
 	p := map[string]string{}
 	for name, value := range map[string]string{
-		"operator": a.use.Operator, audit.PersonalHolderCode: a.holder.Code, audit.PersonalHolderCodeType: string(a.holder.CodeType),
+		"operator": a.use.Operator, "questions": clip(strings.Join(a.questions, " "), signaturePart), audit.PersonalHolderCode: a.holder.Code, audit.PersonalHolderCodeType: string(a.holder.CodeType),
 	} {
 		if value != "" {
 			p[name] = value

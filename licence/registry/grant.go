@@ -50,7 +50,12 @@ type Grant struct {
 	MatterCode, Scenario string
 	// Fields are metadata names, as of ReusableFields, and the type's own as "fields.<key>".
 	Fields []string
-	How    How
+	// Masked says that the fields are shown masked alone.
+	Masked bool
+	// Questions are those that may be asked, as of package question; a grant has at least
+	// one of them, or one field.
+	Questions []string
+	How       How
 	// LegalBasis is the sentence of law or agreement the grant rests on.
 	LegalBasis string
 	// ValidFrom and ValidTo bound the grant in days, both inclusive; a zero ValidTo is unbounded.
@@ -139,13 +144,21 @@ func (r *Registry) checkGrant(g Grant) error {
 		return sealFault("scenario", licence.CodeTooLong, "is longer than 512 bytes of UTF-8")
 	case g.How != HowFunction && g.How != HowConsent:
 		return sealFault("how", licence.CodeNotAllowed, "is neither function nor consent")
-	case len(g.Fields) == 0:
-		return sealFault("fields", licence.CodeTooFew, "names no field")
+	case len(g.Fields)+len(g.Questions) == 0:
+		return sealFault("fields", licence.CodeTooFew, "names no field, and questions no question")
 	case !g.ValidTo.IsZero() && g.ValidTo.Compare(g.ValidFrom) < 0:
 		return sealFault("valid_to", licence.CodeDateOrder, "is before valid_from")
 	case !g.ValidTo.IsZero() && g.ValidTo.Compare(r.today()) < 0:
 		return sealFault("valid_to", licence.CodeOutOfRange, "has passed")
 	}
+	if err := checkQuestions(g.Questions, item); err != nil {
+		return err
+	}
+	return checkFields(g, item)
+}
+
+// checkFields names what is wrong with the fields that a grant is to give.
+func checkFields(g Grant, item *licence.CatalogueItem) error {
 	for i, name := range g.Fields {
 		at := fmt.Sprintf("fields[%d]", i)
 		key, own := strings.CutPrefix(name, "fields.")
@@ -154,6 +167,8 @@ func (r *Registry) checkGrant(g Grant) error {
 			return sealFault(at, licence.CodeRepeated, "stands there already")
 		case own && !slices.Contains(item.FieldOrder, key), !own && !slices.Contains(ReusableFields, name):
 			return sealFault(at, licence.CodeNotAllowed, "is no field of this type")
+		case g.Masked && !item.CanMask(name):
+			return sealFault(at, licence.CodeNotAllowed, "has no mask: ask for it by a grant of its own")
 		}
 	}
 	return nil

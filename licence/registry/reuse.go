@@ -28,11 +28,13 @@ type ReuseRequest struct {
 	Use  Use
 }
 
-// Reused is what a reuse gives of one licence: the granted fields, by name.
+// Reused is what a reuse gives of one licence: the granted fields, by name, and the names of
+// those that are masked.
 type Reused struct {
 	Identifier licence.Identifier
 	Status     licence.Status
 	Fields     map[string]any
+	Masked     []string
 }
 
 // Reuse reads granted fields of a holder's licences of one type. It needs an open case of
@@ -54,7 +56,7 @@ func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reuse
 	views, err := r.views(ctx, records, q.AsOf)
 	answer := make([]Reused, 0, len(views))
 	for _, v := range views {
-		answer = append(answer, Reused{v.Identifier, v.Status, v.pick(fields)})
+		answer = append(answer, v.reused(fields))
 	}
 	return answer, receipt, err
 }
@@ -62,29 +64,47 @@ func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reuse
 // reusable decides a reuse and finds its licences, and the fields to show of them; nothing
 // is shown before the gate has logged it. A caller whose role does not permit a reuse is
 // left to the gate.
-func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest, a *access) ([]string, []Record, error) {
-	if !c.MayAct(ActionReuse) {
+func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest, a *access) (fields map[string]bool, records []Record, err error) {
+	if !c.MayAct(a.action) {
 		return nil, nil, nil
 	}
-	if err := r.checkReuse(q); err != nil {
+	err = r.unlock(ctx, c, q, a, func(o opening) (err error) {
+		fields, err = o.fieldsOf(q.Fields)
+		return err
+	})
+	if err != nil {
 		return nil, nil, err
+	}
+	records, err = r.ofHolder(ctx, q)
+	return fields, records, err
+}
+
+// unlock decides whether a reuse, or a question, is let through: what it says, the brake,
+// the case, the grants, and what choose takes of that which they open.
+func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *access, choose func(opening) error) error {
+	if err := r.checkReuse(q); err != nil {
+		return err
 	}
 	if err := r.brake(ctx, c, q, a); err != nil {
-		return nil, nil, err
+		return err
 	}
-	fields, err := r.opened(ctx, c, q)
-	if err != nil {
-		if Code(err) != "internal" {
-			r.brakes.refused(c, r.now())
-		}
-		return nil, nil, err
+	o, err := r.opened(ctx, c, q)
+	if err == nil {
+		err = choose(o)
 	}
+	if err != nil && Code(err) != "internal" {
+		r.brakes.refused(c, r.now())
+	}
+	return err
+}
+
+// ofHolder are the licences that a reuse is about.
+func (r *Registry) ofHolder(ctx context.Context, q ReuseRequest) ([]Record, error) {
 	limit := q.Limit
 	if limit < 1 || limit > MaxPage {
 		limit = MaxPage
 	}
-	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true, AsOf: q.AsOf})
-	return fields, records, err
+	return r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true, AsOf: q.AsOf})
 }
 
 // checkReuse names what is wrong with a request, whatever is granted.
@@ -104,56 +124,77 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 	return r.checkHolder(q.Holder)
 }
 
-// opened is what case and grant open to a reuse: the fields to show.
-func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest) ([]string, error) {
+// opening is what case and grants open: the fields, true of those that are shown masked
+// alone, and the questions.
+type opening struct {
+	fields    map[string]bool
+	questions []string
+}
+
+// fieldsOf are the fields that are asked for, or all that are open when none is named.
+func (o opening) fieldsOf(asked []string) (map[string]bool, error) {
+	if len(o.fields) == 0 {
+		return nil, fmt.Errorf("%w: the grant permits questions alone", ErrForbidden)
+	}
+	if len(asked) == 0 {
+		return o.fields, nil
+	}
+	fields := map[string]bool{}
+	for _, f := range asked {
+		masked, granted := o.fields[f]
+		if !granted {
+			return nil, fmt.Errorf("%w: field %s is not granted", ErrForbidden, f)
+		}
+		fields[f] = masked
+	}
+	return fields, nil
+}
+
+// opened is what case and grants open to a reuse.
+func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest) (o opening, err error) {
 	k, err := r.caseFor(ctx, c, q)
 	if err != nil {
-		return nil, err
+		return o, err
 	}
 	for _, name := range []string{k.MatterName, k.MatterCode, k.Number, q.Use.Operator} {
 		if folded(name) == folded(q.Use.Purpose) {
-			return nil, sealFault("purpose", licence.CodeNotAllowed, "is only the name of the matter, the case or the operator: say what the licence is needed for")
+			return o, sealFault("purpose", licence.CodeNotAllowed, "is only the name of the matter, the case or the operator: say what the licence is needed for")
 		}
 	}
 	grants, err := r.cfg.Store.GrantsFor(ctx, c.Authority.Code, q.TypeCode, q.Use.Matter)
 	if err != nil {
-		return nil, err
+		return o, err
 	}
-	granted, err := fieldsGranted(grants, r.today())
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range q.Fields {
-		if !slices.Contains(granted, f) {
-			return nil, fmt.Errorf("%w: field %s is not granted", ErrForbidden, f)
-		}
-	}
-	if len(q.Fields) > 0 {
-		return q.Fields, nil
-	}
-	return granted, nil
+	return openedBy(grants, r.today())
 }
 
-// fieldsGranted are the fields of all grants that are in force on a day.
-func fieldsGranted(grants []Grant, day licence.Date) (fields []string, err error) {
+// openedBy is what all grants open together that are in force on a day. A field that one
+// of them gives whole is whole.
+func openedBy(grants []Grant, day licence.Date) (o opening, err error) {
 	err = fmt.Errorf("%w: the department has no grant for licences of this type in this matter", ErrForbidden)
+	o.fields = map[string]bool{}
+	inForce := 0
 	for _, g := range grants {
 		switch {
 		case g.at(day).Status != GrantApproved || day.Compare(g.ValidFrom) < 0:
-			if len(fields) == 0 && !errors.Is(err, ErrConsentRequired) {
+			if !errors.Is(err, ErrConsentRequired) {
 				err = fmt.Errorf("%w: the grant is not in force", ErrForbidden)
 			}
 		case g.How != HowFunction:
 			err = ErrConsentRequired
 		default:
-			fields = append(fields, g.Fields...)
+			inForce++
+			for _, f := range g.Fields {
+				masked, known := o.fields[f]
+				o.fields[f] = g.Masked && (masked || !known)
+			}
+			o.questions = append(o.questions, g.Questions...)
 		}
 	}
-	if len(fields) > 0 {
+	if inForce > 0 {
 		err = nil
 	}
-	slices.Sort(fields)
-	return slices.Compact(fields), err
+	return o, err
 }
 
 // sameText compares two texts in a time that does not depend on where they differ.
@@ -193,22 +234,44 @@ func saysNothing(purpose string) bool {
 // ReusableFields are the names, beside the type's own, of what can be granted of a licence.
 var ReusableFields = []string{"number", "type_name", "status", "issued_on", "effective_on", "expires_on", "holder.name", "holder.code", "authority.name"}
 
-// pick returns the named fields of a licence; one it lacks is left out.
-func (v View) pick(names []string) map[string]any {
+// reused is what a reuse gives of a licence: the named fields, true of those that are
+// shown masked. One it lacks is left out, and so is one without a mask that must have one.
+func (v View) reused(fields map[string]bool) Reused {
+	r := Reused{Identifier: v.Identifier, Status: v.Status, Fields: map[string]any{}, Masked: []string{}}
+	whole, masked := v.values(), v.Masked().values()
+	for name, mask := range fields {
+		from := whole
+		if mask {
+			from = masked
+			if v.item == nil || !v.item.CanMask(name) {
+				continue
+			}
+		}
+		value, ok := from(name)
+		if !ok {
+			continue
+		}
+		if r.Fields[name] = value; mask {
+			r.Masked = append(r.Masked, name)
+		}
+	}
+	slices.Sort(r.Masked)
+	return r
+}
+
+// values gives the fields of a licence by their names; not ok of one that it lacks.
+func (v View) values() func(name string) (value any, ok bool) {
 	own := map[string]any{
 		"number": v.Number, "type_name": v.TypeName, "status": string(v.Status),
 		"issued_on": v.IssuedOn.String(), "effective_on": v.EffectiveOn.String(), "expires_on": v.ExpiresOn.String(),
 		"holder.name": v.Holder.Name, "holder.code": v.Holder.Code, "authority.name": v.Authority.Name,
 	}
-	picked := map[string]any{}
-	for _, name := range names {
-		value, ok := own[name]
+	return func(name string) (value any, ok bool) {
 		if key, field := strings.CutPrefix(name, "fields."); field {
 			value, ok = v.Fields[key]
+			return value, ok
 		}
-		if ok {
-			picked[name] = value
-		}
+		value, ok = own[name]
+		return value, ok
 	}
-	return picked
 }

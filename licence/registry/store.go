@@ -153,6 +153,10 @@ type Tx interface {
 	InsertCase(ctx context.Context, k Case) error
 	// CloseCase closes a case; licence.ErrWrongStatus when it is none that is open.
 	CloseCase(ctx context.Context, id string, at time.Time) error
+	// CountQuestions adds to what was asked in vain in a case, by the names of the questions;
+	// ErrQuestionsSpent, and nothing is added, when one of all that are named has as many as
+	// most before that.
+	CountQuestions(ctx context.Context, caseID string, add map[string]int, most int) error
 	// CountReuses adds to what all servers have counted of a client since its last brake was
 	// lifted, forgets what was counted before a time, and returns the sums, in the same order.
 	CountReuses(ctx context.Context, client string, lifted time.Time, add []ReuseCount, before time.Time) ([]int64, error)

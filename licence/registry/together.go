@@ -16,11 +16,12 @@ var errUnanswered = errors.New("the question was given up before it was answered
 // older answer than by asking alone. The zero value is ready.
 type together[T any] struct {
 	mu       sync.Mutex
-	gathered *question[T] // not put yet
-	put      *question[T]
+	gathered *gathering[T] // not put yet
+	put      *gathering[T]
 }
 
-type question[T any] struct {
+// gathering is one question for all who gathered for it.
+type gathering[T any] struct {
 	names   []string
 	done    chan struct{}
 	answers map[string]T
@@ -56,11 +57,11 @@ func (t *together[T]) ask(ctx context.Context, name string, fn func(context.Cont
 
 // join adds a name to the question that gathers. For the first it begins one, and
 // returns the one that has to be answered before.
-func (t *together[T]) join(name string) (q, before *question[T], first bool) {
+func (t *together[T]) join(name string) (q, before *gathering[T], first bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if first = t.gathered == nil; first {
-		t.gathered = &question[T]{done: make(chan struct{})}
+		t.gathered = &gathering[T]{done: make(chan struct{})}
 	}
 	q = t.gathered
 	if !slices.Contains(q.names, name) {
@@ -69,7 +70,7 @@ func (t *together[T]) join(name string) (q, before *question[T], first bool) {
 	return q, t.put, first
 }
 
-func (t *together[T]) run(ctx context.Context, q, before *question[T], fn func(context.Context, []string) (map[string]T, error)) {
+func (t *together[T]) run(ctx context.Context, q, before *gathering[T], fn func(context.Context, []string) (map[string]T, error)) {
 	if before != nil {
 		<-before.done
 	}

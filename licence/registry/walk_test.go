@@ -28,6 +28,7 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
 	"elicence/licence/event"
+	"elicence/licence/question"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 
@@ -104,7 +105,7 @@ func newWalker(t *testing.T, s *registrytest.Service) *walker {
 		_, err = s.PutClient(t.Context(), walkSystem, registry.Client{ID: id, Salt: []byte("s"), SecretHash: registry.HashSecret([]byte("s"), "secret"), Roles: []registry.Role{registry.RolePartner}})
 		must(t, err)
 	}
-	s.Grant(t, registry.Grant{Authority: registrytest.Department, TypeCode: request.TypeCode, Fields: []string{"number"}, MatterCode: "m"})
+	s.Grant(t, registry.Grant{Authority: registrytest.Department, TypeCode: request.TypeCode, Fields: []string{"number"}, Questions: walkQuestions, MatterCode: "m"})
 	w.issued = issue(t, s, "food-retail.json", "walk")
 	return w
 }
@@ -316,6 +317,12 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		w.openCase("walk")
 		return answering(func(r *registry.Registry) ([]registry.Reused, audit.Receipt, error) {
 			return r.Reuse(ctx, registrytest.Partner(), w.reuse("walk"))
+		})
+	},
+	"Registry.Ask": func(w *walker, ctx context.Context) call {
+		w.openCase("walk")
+		return answering(func(r *registry.Registry) ([][]question.Answer, audit.Receipt, error) {
+			return r.Ask(ctx, registrytest.Partner(), w.ask("walk", question.Question{Name: question.Valid}))
 		})
 	},
 	"Registry.AddClient": func(w *walker, ctx context.Context) call {

@@ -22,6 +22,7 @@ func testGrants(t *testing.T, b Backend) {
 	wantError(t, "unknown grant", err, licence.ErrNotFound)
 	unbounded, otherMatter, otherType, elsewhere := g, g, g, g
 	unbounded.ID, unbounded.ValidTo = "g2", licence.Date{}
+	unbounded.Masked, unbounded.Questions = true, []string{"valid", "equals:number"}
 	otherMatter.ID, otherMatter.MatterCode = "g3", "440300-002"
 	otherType.ID, otherType.TypeCode = "g4", "another type"
 	elsewhere.ID, elsewhere.Authority.Code, elsewhere.Authority.Division = "g5", "another", "330100"
@@ -99,6 +100,33 @@ func testCases(t *testing.T, b Backend) {
 	for _, again := range []string{id, "no such case"} {
 		err := rerun(t.Context(), b, func(tx Tx) error { return tx.CloseCase(t.Context(), again, base) })
 		wantError(t, "closing "+again, err, licence.ErrWrongStatus)
+	}
+}
+
+func testQuestions(t *testing.T, b Backend) {
+	count := func(id string, add map[string]int) error {
+		return rerun(t.Context(), b, func(tx Tx) error { return tx.CountQuestions(t.Context(), id, add, 2) })
+	}
+	for i, step := range []struct {
+		id   string
+		add  map[string]int
+		want error
+	}{
+		{"c1", map[string]int{"a": 1, "b": 0}, nil},
+		{"c1", map[string]int{"a": 0}, nil},
+		{"c1", map[string]int{"a": 1}, nil},
+		{"c1", map[string]int{"a": 1}, registry.ErrQuestionsSpent},
+		{"c1", map[string]int{"a": 0}, registry.ErrQuestionsSpent},
+		{"c1", map[string]int{"a": 0, "b": 1}, registry.ErrQuestionsSpent},
+		{"c1", map[string]int{"b": 1, "z": 0, "a": 0}, registry.ErrQuestionsSpent}, // and b is not counted
+		{"c1", map[string]int{"b": 1}, nil},
+		{"c1", map[string]int{"b": 1}, nil},
+		{"c1", map[string]int{"b": 0}, registry.ErrQuestionsSpent},
+		{"c2", map[string]int{"a": 1}, nil},
+	} {
+		if err := count(step.id, step.add); !errors.Is(err, step.want) || (err == nil) != (step.want == nil) {
+			t.Errorf("step %d: %v, want %v", i, err, step.want)
+		}
 	}
 }
 

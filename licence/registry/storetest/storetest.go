@@ -44,6 +44,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"nonces", testNonces},
 		{"client life", testClientLife},
 		{"grants", testGrants},
+		{"questions", testQuestions},
 		{"cases", testCases},
 		{"brakes", testBrakes},
 		{"reuse counts", testReuseCounts},
