@@ -72,8 +72,8 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store/pgtest", ""},
 	{"store/s3test", ""},
 	{"api/identity", ""},
-	{"api", "api/identity crypto/httpsig crypto/pki licence licence/dispute licence/event licence/registry verify audit audit/witness templates licence/question"},
-	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
+	{"api", "api/identity crypto/httpsig crypto/pki licence licence/dispute licence/event licence/question licence/registry verify audit audit/witness templates"},
+	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/httpsig crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
 	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }

@@ -38,6 +38,7 @@ import (
 	"elicence/api/identity"
 	"elicence/audit"
 	"elicence/audit/witness"
+	"elicence/crypto/pki"
 	"elicence/licence/registry"
 	"elicence/verify"
 
@@ -67,6 +68,8 @@ type Config struct {
 	BehindProxy bool
 	Now         func() time.Time
 	Rand        io.Reader
+	// Answers signs what departments are answered.
+	Answers AnswerSigner
 	// Rasterise makes a PNG of a page of a preview; registry.ErrNoRaster when what does so is
 	// not installed.
 	Rasterise func(ctx context.Context, file []byte, page int) ([]byte, error)
@@ -109,6 +112,9 @@ func New(c Config) (*Server, error) {
 	}
 	if u, err := url.Parse(c.PublicURL); err != nil || u.Host == "" || u.Path != "" {
 		return nil, errors.New("api: the public URL is not a scheme and a host")
+	}
+	if c.Answers.Key == nil || c.Answers.Certificate == nil || !pki.SamePublicKey(c.Answers.Certificate, c.Answers.Key) {
+		return nil, errors.New("api: the key of signed answers is not its certificate's")
 	}
 	pages, err := parsePages()
 	if err != nil {
@@ -184,8 +190,8 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	}
 	v1.GET("/statistics", serveGet(s, registry.ActionStatistics, (*exchange).statistics))
 	s.catalogueRoutes(v1.Group("/catalogue"))
-	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, s.parseReuse, (*exchange).reuse))
-	v1.POST("/questions", serveJSON(s, registry.ActionAsk, http.StatusOK, s.parseQuestions, (*exchange).ask))
+	v1.POST("/reuse", serveBody(s, registry.ActionReuse, s.parseReuse, (*exchange).reuse, signed))
+	v1.POST("/questions", serveBody(s, registry.ActionAsk, s.parseQuestions, (*exchange).ask, signed))
 	v1.POST("/clients", serveJSON(s, registry.ActionClientAdd, http.StatusCreated, parseClient, (*exchange).addClient))
 	v1.GET("/clients", serveGet(s, registry.ActionClientRead, (*exchange).clients))
 	v1.POST("/clients/:client/rotate", serveJSON(s, registry.ActionClientRotate, http.StatusOK, parseRotation, (*exchange).rotateClient))

@@ -329,6 +329,7 @@ func TestConfig(t *testing.T) {
 		{TokenKey: make([]byte, 31), PublicURL: "https://a.example"},
 		{TokenKey: make([]byte, 32), PublicURL: "https://a.example/path"},
 		{TokenKey: make([]byte, 32), PublicURL: "nonsense"},
+		{TokenKey: make([]byte, 32), PublicURL: "https://a.example"}, // no key for answers
 	} {
 		if s, err := api.New(c); err == nil || s != nil {
 			t.Errorf("%q with a key of %d bytes: %v", c.PublicURL, len(c.TokenKey), err)

@@ -23,6 +23,11 @@ const MaxFile = 20 << 20
 // is asked, do it, answer. What any of the first steps refuses is logged here,
 // what do refuses the register has logged.
 func serveJSON[Q, A any](s *Server, action audit.Action, status int, parse func([]byte) (Q, error), do func(*exchange, Q) (A, audit.Receipt, error)) gin.HandlerFunc {
+	return serveBody(s, action, parse, do, func(x *exchange, _ []byte, answer A) { x.json(status, answer) })
+}
+
+// serveBody is serveJSON with the writer of the answer, who gets the request's body too.
+func serveBody[Q, A any](s *Server, action audit.Action, parse func([]byte) (Q, error), do func(*exchange, Q) (A, audit.Receipt, error), write func(x *exchange, request []byte, answer A)) gin.HandlerFunc {
 	return s.handle(action, func(x *exchange) {
 		if err := x.authenticate(); err != nil {
 			x.refuse(err)
@@ -40,7 +45,7 @@ func serveJSON[Q, A any](s *Server, action audit.Action, status int, parse func(
 		}
 		answer, receipt, err := do(x, q)
 		if x.settle(receipt, err) {
-			x.json(status, answer)
+			write(x, body, answer)
 		}
 	})
 }

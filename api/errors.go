@@ -148,6 +148,7 @@ var statuses = map[string]struct {
 	"timestamp_awaited":         {503, "Waiting for a timestamp"},
 	"entry_archived":            {409, "Entry archived"},
 	"evidence_unavailable":      {503, "Evidence not at hand"},
+	"answer_unsigned":           {503, "Answer not signed"},
 	"files_unavailable":         {503, "File storage unavailable"},
 	"cancelled":                 {503, "Cancelled"},
 	"timeout":                   {503, "Timed out"},

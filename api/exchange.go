@@ -120,18 +120,30 @@ func (s *Server) tell(requestID string, err error) {
 func (x *exchange) json(status int, v any) { x.write(status, "application/json", v) }
 
 func (x *exchange) write(status int, mediaType string, v any) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	b, err := encoded(v)
+	if err != nil {
 		x.report(fmt.Errorf("encoding the answer: %w", err))
 		status = http.StatusInternalServerError
 	}
+	x.send(status, mediaType, b)
+}
+
+// encoded is v as JSON.
+func encoded(v any) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	err := e.Encode(v)
+	return b.Bytes(), err
+}
+
+// send answers with a body that is complete.
+func (x *exchange) send(status int, mediaType string, b []byte) {
 	// With its length an answer takes fewer writes than in chunks.
-	x.w.Header().Set("Content-Length", strconv.Itoa(b.Len()))
+	x.w.Header().Set("Content-Length", strconv.Itoa(len(b)))
 	x.w.Header().Set("Content-Type", mediaType)
 	x.w.WriteHeader(status)
-	if _, err := x.w.Write(b.Bytes()); err != nil {
+	if _, err := x.w.Write(b); err != nil {
 		x.report(fmt.Errorf("writing the answer: %w", err))
 	}
 }

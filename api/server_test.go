@@ -64,6 +64,8 @@ type world struct {
 	server *api.Server
 	router routers.Router
 	tokens map[string]string
+	// answers signs what departments are answered.
+	answers api.AnswerSigner
 	// failed holds what the server told its operator.
 	failed []error
 	ready  error
@@ -88,6 +90,8 @@ func open(t testing.TB) *world {
 	w.Config.Rewrite = func(_ context.Context, file []byte) (*render.Document, error) { return rewrite.Rewrite(file) }
 	w.Registry, err = registry.New(w.Config)
 	must(t, err)
+	answers := w.PKI.MustIssue(t, w.PKI.Issuing, "答复签名", pki.UsageAnswer)
+	w.answers = api.AnswerSigner{Certificate: answers.Certificate, Key: answers.Key}
 	w.server = w.serve(func(c *api.Config) {})
 	w.router, err = specification()
 	must(t, err)
@@ -103,6 +107,7 @@ func (w *world) serve(change func(*api.Config)) *api.Server {
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: w.PKI.Anchors, Register: r, QRSigners: []*pki.Certificate{w.PKI.QR.Certificate}}
 		},
+		Answers:   w.answers,
 		Ready:     func(context.Context) error { return w.ready },
 		Rasterise: func(_ context.Context, file []byte, page int) ([]byte, error) { return w.raster(file, page) },
 		Now:       w.Now, Rand: rand.Reader,

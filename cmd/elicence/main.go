@@ -5,6 +5,7 @@
 //	elicence audit verify --policy FILE EXPORT…
 //	elicence audit prove --policy FILE (--index N [--leaf HEX] | --older FILE) [--checkpoint FILE] [-o FILE] (SOURCE | --server URL --token-file F)
 //	elicence audit watch --policy FILE --server URL --token-file F --state FILE [--witness NAME=URL]… [--every 1m] [--stale 10m] [--once]
+//	elicence answer verify --anchors F [--trust F] [--at RFC3339] [--request F] [--json] FILE…
 //	elicence bundle --server URL --token-file F IDENTIFIER -o FILE
 //
 // Exit codes: 0 good, 1 bad, 2 undecided (or a log that declares a loss), 64 wrong usage, 66 a file could not be
@@ -50,6 +51,7 @@ type commandLine struct {
 	Verify  verifyCommand  `cmd:"" help:"Verify licence files and evidence bundles. 验证证照文件和证据包。"`
 	Bundle  bundleCommand  `cmd:"" help:"Fetch the evidence bundle of a licence. 获取证照的证据包。"`
 	Inspect inspectCommand `cmd:"" help:"Take a licence file apart, for checking with other tools. 拆解文件供其他工具核对。"`
+	Answer  answerCommands `cmd:"" help:"Signed answers to departments. 对用证部门的签名答复。"`
 	Audit   auditCommands  `cmd:"" help:"Access log. 访问日志。"`
 }
 

@@ -47,6 +47,7 @@ func writeSamples(t testing.TB, dir string) {
 	maps.Copy(files, successionSamples(t))
 	maps.Copy(files, foreignSamples(t, p))
 	maps.Copy(files, bundleSamples(t, p, good))
+	maps.Copy(files, answerSamples(t, p))
 	maps.Copy(files, map[string][]byte{
 		"good.pdf": goodFile, "revoked.pdf": makeFile(t, p, revoked, true), "suspended.pdf": makeFile(t, p, suspended, true), "pending.pdf": makeFile(t, p, good, false),
 		"altered.pdf": flip(goodFile, sig-60), "appended.pdf": append(bytes.Clone(goodFile), '\n'), "empty.pdf": {},

@@ -24,7 +24,7 @@ import (
 // usages are the leaf usages as the command line spells them.
 var usages = map[string]pki.Usage{
 	"seal-signer": pki.UsageSealSigner, "seal-maker": pki.UsageSealMaker, "qr": pki.UsageQR,
-	"timestamp": pki.UsageTimestamp, "trust-list": pki.UsageTrustList, "event": pki.UsageEvent, "ocsp": pki.UsageOCSP,
+	"timestamp": pki.UsageTimestamp, "trust-list": pki.UsageTrustList, "event": pki.UsageEvent, "answer": pki.UsageAnswer, "ocsp": pki.UsageOCSP,
 }
 
 // usageOf is what a key of the instance is for, by its name in the keys folder. The
@@ -32,12 +32,12 @@ var usages = map[string]pki.Usage{
 // another CA's.
 func usageOf(name string, s settings) (pki.Usage, error) {
 	usage, ok := map[string]pki.Usage{
-		"issuing": pki.UsageCA, "maker": pki.UsageSealMaker, "qr": pki.UsageQR, "tsa": pki.UsageTimestamp, "trust-list": pki.UsageTrustList, eventKey: pki.UsageEvent,
+		"issuing": pki.UsageCA, "maker": pki.UsageSealMaker, "qr": pki.UsageQR, "tsa": pki.UsageTimestamp, "trust-list": pki.UsageTrustList, eventKey: pki.UsageEvent, answerKey: pki.UsageAnswer,
 	}[name]
 	if ok {
 		return usage, nil
 	}
-	names := []string{"issuing", "maker", "qr", "tsa", "trust-list", eventKey}
+	names := []string{"issuing", "maker", "qr", "tsa", "trust-list", eventKey, answerKey}
 	for _, a := range s.Authorities {
 		if name == "seal-"+a.Code {
 			return pki.UsageSealSigner, nil
@@ -62,7 +62,7 @@ func (s settings) statusURLs(ca string) (crl, responder string) {
 // caCSRCmd asks another CA to certify a key of this instance.
 type caCSRCmd struct {
 	keyFolder
-	Name   string `arg:"" help:"Name of the key: issuing, maker, qr, tsa, trust-list, event, or seal- and the code of an authority."`
+	Name   string `arg:"" help:"Name of the key: issuing, maker, qr, tsa, trust-list, event, answer, or seal- and the code of an authority."`
 	Output string `short:"o" required:"" help:"File to write, PEM." type:"path"`
 }
 
@@ -94,7 +94,7 @@ func (c *caCSRCmd) Run() error {
 type caIssueCmd struct {
 	keyFolder
 	Request string `arg:"" help:"The request, PEM (PKCS#10)." type:"existingfile"`
-	Usage   string `required:"" help:"What the certificate is for (${enum})." enum:"seal-signer,seal-maker,qr,timestamp,trust-list,event,ocsp"`
+	Usage   string `required:"" help:"What the certificate is for (${enum})." enum:"seal-signer,seal-maker,qr,timestamp,trust-list,event,answer,ocsp"`
 	Days    int    `required:"" help:"How long it is valid, from now on."`
 	USCC    string `name:"uscc" help:"Unified social credit code of the holder, put into the certificate; required for a seal signer."`
 	Output  string `short:"o" required:"" help:"File to write, PEM." type:"path"`

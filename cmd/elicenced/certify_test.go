@@ -229,7 +229,7 @@ func TestOwnCertificates(t *testing.T) {
 	s.wantIndications(t, r)
 	r.stop(t)
 	keys := s.mustKeys(t)
-	qr, err := keys.qrCertificates()
+	qr, err := keys.everCertified("qr")
 	if err != nil || len(qr) != 2 || qr[0].Equal(qr[1]) {
 		t.Errorf("%d QR certificates, %v", len(qr), err)
 	}

@@ -290,12 +290,16 @@ func (in *instance) openSigners(o options, c *registry.Config) (err error) {
 
 // openServer makes the HTTP interface.
 func (in *instance) openServer(o options, s secrets) (err error) {
-	qr, err := in.keys.qrCertificates()
+	qr, err := in.keys.everCertified("qr")
+	if err != nil {
+		return err
+	}
+	answers, err := in.keys.answerSigner()
 	if err != nil {
 		return err
 	}
 	config := api.Config{
-		Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
+		Answers: answers, Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Ready: in.database.Ready, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {

@@ -113,15 +113,15 @@ func syncTree(dir string) error {
 	})
 }
 
-// qrCertificates are the present QR signer's certificate and those of all before it:
-// codes on paper name the one of their day.
-func (k keyring) qrCertificates() ([]*pki.Certificate, error) {
-	present, err := k.certificate("qr")
+// everCertified are the present certificate of a name and those of all before it: codes on
+// paper, and answers in files, name the one of their day.
+func (k keyring) everCertified(name string) ([]*pki.Certificate, error) {
+	present, err := k.certificate(name)
 	if err != nil {
 		return nil, err
 	}
 	certs := []*pki.Certificate{present}
-	files, err := filepath.Glob(k.path(retiredDir + "/qr-*.cer.pem"))
+	files, err := filepath.Glob(k.path(retiredDir + "/" + name + "-*.cer.pem"))
 	if err != nil {
 		return nil, err
 	}

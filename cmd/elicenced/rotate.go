@@ -28,7 +28,7 @@ const sealSuffix = ".esl"
 // keys that it read when it started.
 type rotateCmd struct {
 	location
-	Name            string `arg:"" help:"seal-CODE, maker, qr, tsa, trust-list or event; event also where there is none yet."`
+	Name            string `arg:"" help:"seal-CODE, maker, qr, tsa, trust-list, event or answer; the last two also where there is none yet."`
 	PassphraseFile  string `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
 	SDFLibrary      string `name:"sdf-library" help:"The new key is in a device: its GM/T 0018 library." type:"path"`
 	SDFIndex        uint32 `name:"sdf-index" help:"Index of the key in the device."`
@@ -115,8 +115,8 @@ func (r *rotateCmd) newKey(keys, staged keyring, set settings) (n *newKey, err e
 	if n.usage, n.uscc, err = rotatable(r.Name, set); err != nil {
 		return nil, err
 	}
-	if n.old, err = keys.certificate(r.Name); errors.Is(err, os.ErrNotExist) && n.usage == pki.UsageEvent {
-		n.old = nil // of an instance made before there were events: this is the first
+	if n.old, err = keys.certificate(r.Name); errors.Is(err, os.ErrNotExist) && firstSubjects[r.Name] != "" {
+		n.old = nil // of an instance made before there were such keys: this is the first
 	} else if err != nil {
 		return nil, err
 	}
@@ -143,9 +143,9 @@ func rotatable(name string, set settings) (pki.Usage, string, error) {
 	if code, ok := strings.CutPrefix(name, "seal-"); ok && slices.ContainsFunc(set.Authorities, func(a authority) bool { return a.Code == code }) {
 		return pki.UsageSealSigner, code, nil
 	}
-	usage, ok := map[string]pki.Usage{"maker": pki.UsageSealMaker, "qr": pki.UsageQR, "tsa": pki.UsageTimestamp, "trust-list": pki.UsageTrustList, eventKey: pki.UsageEvent}[name]
+	usage, ok := map[string]pki.Usage{"maker": pki.UsageSealMaker, "qr": pki.UsageQR, "tsa": pki.UsageTimestamp, "trust-list": pki.UsageTrustList, eventKey: pki.UsageEvent, answerKey: pki.UsageAnswer}[name]
 	if !ok {
-		return "", "", fmt.Errorf("%w: no key %q to rotate; there are maker, qr, tsa, trust-list, event, and seal-CODE for the code of each authority", errUsage, name)
+		return "", "", fmt.Errorf("%w: no key %q to rotate; there are maker, qr, tsa, trust-list, event, answer, and seal-CODE for the code of each authority", errUsage, name)
 	}
 	return usage, "", nil
 }
@@ -263,7 +263,7 @@ func (n *newKey) make() error {
 		return err
 	}
 	ca := &pki.CA{Certificate: issuing, Key: key}
-	subject := pkix.Name{CommonName: eventSubject}
+	subject := pkix.Name{CommonName: firstSubjects[n.name]}
 	if n.old != nil {
 		subject = n.old.Subject
 	}

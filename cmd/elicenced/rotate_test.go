@@ -74,7 +74,7 @@ func (s *site) wantGenuine(t *testing.T, r *running, name string, file []byte) *
 	defer keys.devices.close()
 	anchors, err := readAnchors(keys.path(ownAnchors))
 	must(t, err)
-	signers, err := keys.qrCertificates()
+	signers, err := keys.everCertified("qr")
 	must(t, err)
 	parsed, err := pdfsig.Read(file)
 	must(t, err)

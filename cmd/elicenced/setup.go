@@ -127,6 +127,7 @@ func (s *setup) make() error {
 		{"tsa", "市电子证照库 时间戳服务", pki.UsageTimestamp},
 		{"trust-list", "市电子证照库 信任列表", pki.UsageTrustList},
 		{eventKey, eventSubject, pki.UsageEvent},
+		{answerKey, answerSubject, pki.UsageAnswer},
 		{"ocsp", "市电子证照库 证书状态服务", pki.UsageOCSP},
 	} {
 		if _, _, err := s.leaf(leaf.name, pkix.Name{CommonName: leaf.common}, leaf.usage, ""); err != nil {

@@ -22,6 +22,8 @@ import (
 const (
 	pkiPath  = "/pki/"
 	ocspPath = pkiPath + "ocsp"
+	// answersPath has the certificates of the keys that sign answers, the present one first.
+	answersPath = pkiPath + "answer.pem"
 )
 
 // Bounds of the status service.
@@ -33,8 +35,8 @@ const (
 	evidenceInterval = 5 * time.Second
 )
 
-// statusService gives out the lists of both CAs, the trust list and the certificate of
-// events, and answers by OCSP for the issuing CA.
+// statusService gives out the lists of both CAs, the trust list and the certificates of
+// events and of answers, and answers by OCSP for the issuing CA.
 //
 // It is public, as RFC 5280 and RFC 6960 want it, and asks for no token. What it answers
 // is signed and the same for all, and who asks learns of no licence that they do not
@@ -43,6 +45,7 @@ const (
 type statusService struct {
 	in        *instance
 	cas       map[string]*pki.Certificate // by path, such as /pki/issuing.crl
+	answers   []byte                      // certificates that signed answers have, PEM
 	responder *ocsp.Responder
 	event     *pki.Certificate // whose key signs events; nil when none are sent
 	limit     *rate.Limiter
@@ -58,10 +61,14 @@ func (in *instance) withStatus(next http.Handler) (http.Handler, error) {
 		}
 		s.cas[pkiPath+name+".crl"] = cert
 	}
+	signers, err := in.keys.everCertified(answerKey)
+	if err != nil {
+		return nil, err
+	}
+	s.answers = pki.MarshalTrustAnchors(signers, nil)
 	if err := s.openResponder(s.cas[pkiPath+"issuing.crl"]); err != nil {
 		return nil, err
 	}
-	var err error
 	if s.event, _, err = in.keys.eventSigner(); err != nil {
 		return nil, err
 	}
@@ -107,9 +114,9 @@ func (s *statusService) spent(cert, issuer *pki.Certificate) bool {
 func (s *statusService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ca := s.cas[r.URL.Path]
 	asked := r.URL.Path == ocspPath || strings.HasPrefix(r.URL.Path, ocspPath+"/")
-	trust, event := r.URL.Path == trustListPath, r.URL.Path == eventPath
+	trust, event, answers := r.URL.Path == trustListPath, r.URL.Path == eventPath, r.URL.Path == answersPath
 	switch {
-	case ca == nil && !asked && !trust && !event:
+	case ca == nil && !asked && !trust && !event && !answers:
 		http.Error(w, "there is nothing at this address", http.StatusNotFound)
 	case !s.limit.Allow():
 		tooMany(w)
@@ -122,6 +129,10 @@ func (s *statusService) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.trustList(w, r)
 	case event:
 		s.eventCertificate(w)
+	case answers:
+		w.Header().Set("Content-Type", "application/pem-certificate-chain")
+		w.Header().Set("Cache-Control", "max-age=600")
+		w.Write(s.answers)
 	default:
 		s.list(w, ca)
 	}

@@ -36,7 +36,7 @@ func (in *instance) trustList(ctx context.Context, now time.Time) ([]byte, error
 		return nil, err
 	}
 	list := &verify.TrustList{IssuedAt: now, ExpiresAt: now.Add(trustListLife), States: verify.States{}}
-	if list.QRSigners, err = in.keys.qrCertificates(); err != nil {
+	if list.QRSigners, err = in.keys.everCertified("qr"); err != nil {
 		return nil, err
 	}
 	list.Certificates, list.CRLs = issuers(in.anchors.Load())

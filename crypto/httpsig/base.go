@@ -2,6 +2,7 @@ package httpsig
 
 import (
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 )
@@ -9,10 +10,12 @@ import (
 // Base is the signature base (RFC 9421 §2.5): a line for each component, and one for the
 // signature's parameters. Errors wrap ErrMalformed: a covered field is not there once, or
 // the whole is too long.
-func (s *Signature) Base(m Message) (string, error) {
+func (s *Signature) Base(m Message) (string, error) { return s.base(m.component) }
+
+func (s *Signature) base(component func(name string) (string, error)) (string, error) {
 	var b strings.Builder
 	for _, name := range s.Components {
-		value, err := m.component(name)
+		value, err := component(name)
 		if err != nil {
 			return "", err
 		}
@@ -30,9 +33,14 @@ func (m Message) component(name string) (string, error) {
 	if strings.HasPrefix(name, "@") {
 		return m.derive(name)
 	}
-	values := m.Header.Values(name)
+	return field(m.Header, name)
+}
+
+// field is the value of a covered field.
+func field(h http.Header, name string) (string, error) {
+	values := h.Values(name)
 	if len(values) != 1 {
-		return "", fmt.Errorf("%w: covered field %s stands in the request %d times, want once", ErrMalformed, name, len(values))
+		return "", fmt.Errorf("%w: covered field %s stands in the message %d times, want once", ErrMalformed, name, len(values))
 	}
 	for i := range len(values[0]) {
 		if c := values[0][i]; c < ' ' || c > '~' {

@@ -1,10 +1,12 @@
-// Package httpsig signs and verifies HTTP requests with SM2 keys (RFC 9421), and checks
-// their bodies (RFC 9530).
+// Package httpsig signs and verifies HTTP requests, and answers, with SM2 keys (RFC 9421),
+// and checks their bodies (RFC 9530).
 //
 // It holds to a profile of RFC 9421: one signature to a request; components without
 // parameters; fields that stand in the request once; the parameters created, nonce, keyid
-// and alg, and expires if wanted, no others. The algorithm has no registered name: ours is
-// private. docs/request-signatures.md describes the profile, with test vectors.
+// and alg, and expires if wanted, no others; of an answer tag in the place of nonce and
+// expires (see VerifyResponse). The algorithm has no registered name: ours is
+// private. docs/request-signatures.md and docs/signed-answers.md describe
+// the profile, with test vectors.
 //
 // # Invariants
 //
@@ -24,6 +26,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -83,8 +86,9 @@ type Signature struct {
 	Components []string
 	Created    time.Time
 	Expires    time.Time // zero without
-	// Nonce is 16 to 64 characters; KeyID is as KeyID gives it.
-	Nonce, KeyID string
+	// Nonce is 16 to 64 characters, and empty of an answer; KeyID is as KeyID gives it. Tag is
+	// an answer's: AnswerTag.
+	Nonce, KeyID, Tag string
 	// Input and Field are the values of Signature-Input and Signature.
 	Input, Field string
 	Value        [64]byte // r‖s
@@ -110,6 +114,11 @@ func Present(h http.Header) bool {
 // Parse parses the fields Signature-Input and Signature of a request. Errors wrap
 // ErrMalformed.
 func Parse(h http.Header) (*Signature, error) {
+	return parse(h, request)
+}
+
+// parse parses both fields of a message.
+func parse(h http.Header, p profile) (*Signature, error) {
 	input, err := single(h, "Signature-Input", MaxInput)
 	if err != nil {
 		return nil, err
@@ -118,13 +127,25 @@ func Parse(h http.Header) (*Signature, error) {
 	if err != nil {
 		return nil, err
 	}
-	s, label, err := ParseInput(input)
+	s, label, err := parseInput(input, p)
 	if err != nil {
 		return nil, err
 	}
 	s.Field = field
 	return s, s.parseField(label)
 }
+
+// profile is what a signature may be of: the derived components (RFC 9421 §2.2) and the
+// parameters that are texts; created and, in a request, expires go with them.
+type profile struct {
+	derived, texts []string
+	expires        bool
+}
+
+var (
+	request  = profile{[]string{"@method", "@target-uri", "@scheme", "@authority", "@path", "@query"}, []string{"alg", "keyid", "nonce"}, true}
+	response = profile{[]string{"@status"}, []string{"alg", "keyid", "tag"}, false}
+)
 
 // single is the value of a field that stands in a request once.
 func single(h http.Header, name string, most int) (string, error) {
@@ -170,6 +191,10 @@ func dictionary(name, value string) (*httpsfv.Dictionary, error) {
 // ParseInput parses the value of a Signature-Input field, and returns the label too. The
 // signature has no Field and no Value.
 func ParseInput(input string) (s *Signature, label string, err error) {
+	return parseInput(input, request)
+}
+
+func parseInput(input string, p profile) (s *Signature, label string, err error) {
 	if len(input) > MaxInput {
 		return nil, "", fmt.Errorf("%w: Signature-Input is longer than %d bytes", ErrMalformed, MaxInput)
 	}
@@ -185,31 +210,34 @@ func ParseInput(input string) (s *Signature, label string, err error) {
 	for _, item := range list.Items {
 		name, ok := item.Value.(string)
 		switch {
-		case !ok || len(item.Params.Names()) > 0 || !isComponent(name):
+		case !ok || len(item.Params.Names()) > 0 || !p.isComponent(name):
 			return nil, "", fmt.Errorf("%w: unknown component %.64q, or one with parameters", ErrMalformed, item.Value)
 		case slices.Contains(s.Components, name):
 			return nil, "", fmt.Errorf("%w: component %q is covered twice", ErrMalformed, name)
 		}
 		s.Components = append(s.Components, name)
 	}
-	return s, label, s.parseParams(list.Params)
+	return s, label, s.parseParams(list.Params, p)
 }
 
-// derived are the derived components (RFC 9421 §2.2) of the profile.
-var derived = []string{"@method", "@target-uri", "@scheme", "@authority", "@path", "@query"}
-
-// isComponent reports whether name is one of them or may be a field's in lower case.
-func isComponent(name string) bool {
+// isComponent reports whether name is a derived component of the profile or may be a
+// field's in lower case.
+func (p profile) isComponent(name string) bool {
 	field := name != "" && len(name) <= 64 && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
-	return slices.Contains(derived, name) || field && name != "signature" && name != "signature-input"
+	return slices.Contains(p.derived, name) || field && name != "signature" && name != "signature-input"
 }
 
 // parseParams takes the parameters of the signature.
-func (s *Signature) parseParams(p *httpsfv.Params) error {
-	texts := map[string]*string{"nonce": &s.Nonce, "keyid": &s.KeyID, "alg": new(string)}
-	times := map[string]*time.Time{"created": &s.Created, "expires": &s.Expires}
-	for _, name := range p.Names() {
-		value, _ := p.Get(name)
+func (s *Signature) parseParams(params *httpsfv.Params, p profile) error {
+	var algorithm string
+	texts := map[string]*string{"nonce": &s.Nonce, "keyid": &s.KeyID, "alg": &algorithm, "tag": &s.Tag}
+	maps.DeleteFunc(texts, func(name string, _ *string) bool { return !slices.Contains(p.texts, name) })
+	times := map[string]*time.Time{"created": &s.Created}
+	if p.expires {
+		times["expires"] = &s.Expires
+	}
+	for _, name := range params.Names() {
+		value, _ := params.Get(name)
 		text, isText := value.(string)
 		seconds, isTime := value.(int64)
 		switch {
@@ -222,11 +250,11 @@ func (s *Signature) parseParams(p *httpsfv.Params) error {
 		}
 	}
 	switch {
-	case *texts["alg"] != Algorithm:
+	case algorithm != Algorithm:
 		return fmt.Errorf("%w: alg is not %q", ErrMalformed, Algorithm)
-	case s.Created.IsZero() || s.Nonce == "" || s.KeyID == "":
+	case s.Created.IsZero() || texts["nonce"] != nil && s.Nonce == "" || s.KeyID == "":
 		return fmt.Errorf("%w: created, nonce and keyid are required", ErrMalformed)
-	case len(s.Nonce) < minNonce || len(s.Nonce) > maxNonce:
+	case texts["nonce"] != nil && (len(s.Nonce) < minNonce || len(s.Nonce) > maxNonce):
 		return fmt.Errorf("%w: nonce is not %d to %d characters", ErrMalformed, minNonce, maxNonce)
 	case len(s.KeyID) != 2*sm3.Size || strings.Trim(s.KeyID, "0123456789abcdef") != "":
 		return fmt.Errorf("%w: keyid is not SM3 in lower-case hex", ErrMalformed)

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"time"
 
@@ -43,6 +44,11 @@ func SignInput(random io.Reader, key crypto.Signer, m Message, input string) err
 	if err != nil {
 		return err
 	}
+	return sign(random, key, base, input, name, m.Header)
+}
+
+// sign signs a base, and puts both fields into a header.
+func sign(random io.Reader, key crypto.Signer, base, input, label string, h http.Header) error {
 	der, err := pki.SignMessage(random, key, []byte(base))
 	if err != nil {
 		return err
@@ -51,8 +57,8 @@ func SignInput(random io.Reader, key crypto.Signer, m Message, input string) err
 	if err != nil {
 		return err
 	}
-	m.Header.Set("Signature-Input", input)
-	m.Header.Set("Signature", name+"=:"+base64.StdEncoding.EncodeToString(raw[:])+":")
+	h.Set("Signature-Input", input)
+	h.Set("Signature", label+"=:"+base64.StdEncoding.EncodeToString(raw[:])+":")
 	return nil
 }
 

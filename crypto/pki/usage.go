@@ -22,6 +22,7 @@ const (
 	UsageTimestamp  Usage = "timestamp"   // signs timestamp tokens (RFC 3161 §2.3)
 	UsageTrustList  Usage = "trust_list"  // signs the trust list
 	UsageEvent      Usage = "event"       // signs events that are sent to others
+	UsageAnswer     Usage = "answer"      // signs what the service answers to departments
 	UsageOCSP       Usage = "ocsp"        // signs OCSP answers for its issuer (RFC 6960 §4.2.2.2)
 )
 
@@ -33,7 +34,7 @@ const (
 //	elicence     ::= { 2 25 561737094 }
 //	id-kp-seal-maker   { elicence 1 }      id-kp-qr          { elicence 3 }
 //	id-kp-seal-signer  { elicence 2 }      id-kp-trust-list  { elicence 4 }
-//	id-kp-event        { elicence 5 }
+//	id-kp-event        { elicence 5 }       id-kp-answer      { elicence 6 }
 //	id-aa-minimal-form { elicence 50 }     -- crypto/tsa: a signed attribute
 //	timestamp policies { elicence 100 … }  -- for installations without an arc of their own
 
@@ -47,10 +48,11 @@ var (
 	oidQR           = asn1.ObjectIdentifier{2, 25, 561737094, 3}
 	oidTrustList    = asn1.ObjectIdentifier{2, 25, 561737094, 4}
 	oidEvent        = asn1.ObjectIdentifier{2, 25, 561737094, 5}
+	oidAnswer       = asn1.ObjectIdentifier{2, 25, 561737094, 6}
 	oidTimeStamping = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 8} // RFC 5280 §4.2.1.12
 	oidOCSPSigning  = asn1.ObjectIdentifier{1, 3, 6, 1, 5, 5, 7, 3, 9}
 
-	purposeIDs = []asn1.ObjectIdentifier{oidSealMaker, oidSealSigner, oidQR, oidTrustList, oidEvent, oidTimeStamping, oidOCSPSigning}
+	purposeIDs = []asn1.ObjectIdentifier{oidSealMaker, oidSealSigner, oidQR, oidTrustList, oidEvent, oidAnswer, oidTimeStamping, oidOCSPSigning}
 )
 
 // purpose gives the extended key usage of a leaf of usage u.
@@ -66,6 +68,8 @@ func (u Usage) purpose() (asn1.ObjectIdentifier, error) {
 		return oidTrustList, nil
 	case UsageEvent:
 		return oidEvent, nil
+	case UsageAnswer:
+		return oidAnswer, nil
 	case UsageTimestamp:
 		return oidTimeStamping, nil
 	case UsageOCSP:
