@@ -198,6 +198,8 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		q.body = []byte(`{"holder":` + holderCode(w.t) + `}`)
 	case path == "/api/v1/reuse":
 		q.body = reuseBody(w.t, map[string]any{"case_number": "C-own"})
+	case strings.HasPrefix(path, "/api/gbt36906/"):
+		q.body = sharingBody(w.t, op, "C-own", licence.Identifier(w.valid), w.download(licence.Identifier(w.valid)))
 	case path == "/api/v1/questions":
 		q.body = questionBody(w.t, map[string]any{"case_number": "C-own"})
 	case path == "/api/v1/clients" && q.method == "POST":

@@ -153,6 +153,7 @@ func (s *Server) Close() {
 // refusal is logged.
 func (s *Server) routes() {
 	s.apiRoutes(s.engine.Group("/api/v1"))
+	s.sharingRoutes(s.engine.Group(sharingPath))
 	s.pageRoutes()
 	s.engine.GET("/openapi.yaml", s.handle("", (*exchange).openAPI))
 	s.engine.GET("/healthz", s.handle("", (*exchange).health))

@@ -47,6 +47,7 @@ var (
 	errNoBatch      = &refusal{code: "no_such_batch", detail: "there is no such batch of this client; a batch is kept for a quarter of an hour"}
 	errNoReport     = &refusal{code: "no_such_report", detail: "the access log has no verification that this report could be on"}
 	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
+	errNoCopies     = &refusal{code: "copies_unavailable", detail: "a file leaves for reuse as an annotated copy alone, and copies are not made here yet"}
 	errDrawing      = &refusal{code: "busy", detail: "too many previews and dry runs at once", after: 5 * time.Second}
 	errBusy         = &refusal{code: "busy", detail: "too many uploads at once", after: 5 * time.Second}
 	errCrowd        = &refusal{code: "rate_limited", detail: "too many uploads at once from this address or client", after: 5 * time.Second}
@@ -93,6 +94,7 @@ var statuses = map[string]struct {
 	"not_signed_in":             {401, "Not authenticated"},
 	"forbidden":                 {403, "Not permitted"},
 	"not_found":                 {404, "Not found"},
+	"copies_unavailable":        {404, "No copies"},
 	"no_such_batch":             {404, "Not found"},
 	"batch_size":                {422, "Batch too large or empty"},
 	"too_many_batches":          {429, "Too many batches"},
@@ -313,6 +315,10 @@ func (x *exchange) fail(err error) {
 		x.fault(x.r.Context(), x.requestID, err)
 	}
 	x.announce(err, p)
+	if x.enveloped {
+		x.write(p.Status, "application/json", envelopeOf(p))
+		return
+	}
 	if x.page {
 		x.problemPage(p)
 		return

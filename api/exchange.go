@@ -37,6 +37,8 @@ type exchange struct {
 	caller registry.Caller
 	// page says that a person looks at the answer: problems are shown as a page.
 	page bool
+	// enveloped says that problems are answered in the envelope of the sharing services.
+	enveloped bool
 }
 
 // requestIDForm is what a client may call its request. It has no colon: what this

@@ -330,7 +330,13 @@ func (w *world) conforms(r *http.Request, a answer) {
 // issue issues a sample under a key.
 func (w *world) issue(name, key string) registry.Issued {
 	w.t.Helper()
-	a := w.do(ask{method: "POST", path: "/api/v1/licences", as: approval, key: key, body: sample(w.t, name)})
+	return w.issueBody(sample(w.t, name), key)
+}
+
+// issueBody issues what a body asks for.
+func (w *world) issueBody(body []byte, key string) registry.Issued {
+	w.t.Helper()
+	a := w.do(ask{method: "POST", path: "/api/v1/licences", as: approval, key: key, body: body})
 	var issued registry.Issued
 	if a.json(w.t, &issued); a.StatusCode != http.StatusCreated {
 		w.t.Fatalf("issue: %d %s", a.StatusCode, a.body)

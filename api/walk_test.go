@@ -17,26 +17,29 @@ import (
 	"elicence/api"
 	"elicence/api/identity"
 	"elicence/audit"
+	"elicence/licence"
 	"elicence/licence/registry"
 )
 
 // noAccess are the routes that are no access to the register, with the reason of each.
 // What is neither here nor in walked fails the walk.
 var noAccess = map[string]string{
-	"GET /openapi.yaml":    "the description of the interface",
-	"GET /healthz":         "says that the process answers",
-	"GET /readyz":          "says whether storage and log can be reached; shows nothing of a licence",
-	"GET /metrics":         "counts, for those who watch",
-	"GET /":                "a page without data",
-	"GET /V":               "a page without data: what is verified comes by another request",
-	"GET /v":               "a page without data: what is verified comes by another request",
-	"GET /V/":              "leads to /V",
-	"GET /v/":              "leads to /V",
-	"GET /pages/style.css": "a static file",
-	"GET /pages/verify.js": "a static file",
-	"GET /pages/icon.svg":  "a static file",
-	"GET /holder/sign-in":  "a page without data: the link is spent by another request",
-	"GET /sign-in/holder":  "leads to the identity provider",
+	"GET /openapi.yaml":              "the description of the interface",
+	"GET /healthz":                   "says that the process answers",
+	"GET /readyz":                    "says whether storage and log can be reached; shows nothing of a licence",
+	"GET /metrics":                   "counts, for those who watch",
+	"GET /":                          "a page without data",
+	"GET /V":                         "a page without data: what is verified comes by another request",
+	"GET /v":                         "a page without data: what is verified comes by another request",
+	"GET /V/":                        "leads to /V",
+	"GET /v/":                        "leads to /V",
+	"GET /pages/style.css":           "a static file",
+	"GET /pages/verify.js":           "a static file",
+	"GET /pages/icon.svg":            "a static file",
+	"GET /holder/sign-in":            "a page without data: the link is spent by another request",
+	"GET /sign-in/holder":            "leads to the identity provider",
+	"POST /api/gbt36906/downloadUrl": "refuses, and logs that: there are no copies; see TestSharing",
+	"POST /api/gbt36906/downloadUrlsByHolderCode": "refuses, and logs that: there are no copies; see TestSharing",
 }
 
 // walkStep is how a route is walked: a request that is allowed and one that is refused.
@@ -95,6 +98,12 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/questions": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: partner, body: questionBody(w.t, nil)})
 	},
+	"POST /api/gbt36906/searchCert":                shares("searchCert"),
+	"POST /api/gbt36906/queryCertInfo":             shares("queryCertInfo"),
+	"POST /api/gbt36906/queryCertInfoByHolderCode": shares("queryCertInfoByHolderCode"),
+	"POST /api/gbt36906/queryCertInfoByQRcode":     shares("queryCertInfoByQRcode"),
+	"POST /api/gbt36906/verifyCertInfo":            shares("verifyCertInfo"),
+	"POST /api/gbt36906/verifyFile":                shares("verifyFile"),
 	"POST /api/v1/clients": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: approver, key: w.next(), body: clientBody(w.t, w.next())})
 	},
@@ -237,6 +246,7 @@ var unrecorded = map[string]string{
 
 // routeWalk is a service that the walk goes through.
 type routeWalk struct {
+	shared licence.Identifier // of the sharing services
 	*world
 	id, name string // of the path
 	file     []byte

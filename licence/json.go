@@ -21,9 +21,12 @@ const MaxJSON = 256 << 10
 // no null, no half surrogate pair, nothing behind the value. Texts come back as
 // string, numbers as int64, lists as []any, objects as map[string]any. The error is
 // a *RequestError with the path of each fault.
-func ParseJSON(b []byte) (any, error) {
+func ParseJSON(b []byte) (any, error) { return ParseJSONUpTo(MaxJSON, b) }
+
+// ParseJSONUpTo is ParseJSON with another limit, in bytes.
+func ParseJSONUpTo(limit int, b []byte) (any, error) {
 	var f faults
-	v, ok := parseJSON(b, &f)
+	v, ok := parseJSONUpTo(limit, b, &f)
 	if err := f.err(); err != nil || !ok {
 		return nil, err
 	}
@@ -153,10 +156,7 @@ type jsonReader struct {
 	path   []step // leads to the value that is read
 }
 
-// parseJSON reports false when there is no value to go on with.
-func parseJSON(b []byte, f *faults) (any, bool) { return parseJSONUpTo(MaxJSON, b, f) }
-
-// parseJSONUpTo is parseJSON with another limit.
+// parseJSONUpTo reports false when there is no value to go on with.
 func parseJSONUpTo(limit int, b []byte, f *faults) (any, bool) {
 	if len(b) > limit {
 		f.add("", CodeTooLarge, "is larger than %d bytes", limit)

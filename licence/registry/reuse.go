@@ -16,8 +16,11 @@ import (
 
 // ReuseRequest asks for granted fields of a holder's licences for one case (用证).
 type ReuseRequest struct {
-	Holder   licence.Holder // Code and CodeType
-	TypeCode string
+	// Identifier, when set, asks for the licence of that identifier alone, and Holder and
+	// TypeCode are left to the register.
+	Identifier licence.Identifier
+	Holder     licence.Holder // Code and CodeType
+	TypeCode   string
 	// Fields are the fields asked for; empty asks for all that is granted.
 	Fields []string
 	// After and Limit (1 to MaxPage, 0 for MaxPage) choose a page, as of a Query.
@@ -47,7 +50,7 @@ type Reused struct {
 // ErrCaseMismatch, ErrConsentRequired, *SlowedError, ErrBraked, ErrLog.
 func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reused, audit.Receipt, error) {
 	a := &access{action: ActionReuse, object: q.TypeCode, use: q.Use, holder: q.Holder}
-	fields, records, err := r.reusable(ctx, c, q, a)
+	fields, records, err := r.reusable(ctx, c, &q, a)
 	a.check = func() error { return err }
 	receipt, err := r.show(ctx, c, a, records)
 	if err != nil {
@@ -64,19 +67,37 @@ func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reuse
 // reusable decides a reuse and finds its licences, and the fields to show of them; nothing
 // is shown before the gate has logged it. A caller whose role does not permit a reuse is
 // left to the gate.
-func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest, a *access) (fields map[string]bool, records []Record, err error) {
+func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *access) (fields map[string]bool, records []Record, err error) {
 	if !c.MayAct(a.action) {
 		return nil, nil, nil
 	}
-	err = r.unlock(ctx, c, q, a, func(o opening) (err error) {
+	if q.Identifier != "" {
+		if err := r.identified(ctx, q, a); err != nil {
+			return nil, nil, err
+		}
+	}
+	err = r.unlock(ctx, c, *q, a, func(o opening) (err error) {
 		fields, err = o.fieldsOf(q.Fields)
 		return err
 	})
 	if err != nil {
 		return nil, nil, err
 	}
-	records, err = r.ofHolder(ctx, q)
+	records, err = r.ofHolder(ctx, *q)
 	return fields, records, err
+}
+
+// identified completes a reuse of one licence. Where there is none of that identifier the
+// holder stays empty, whom no case concerns.
+func (r *Registry) identified(ctx context.Context, q *ReuseRequest, a *access) error {
+	q.Holder, q.TypeCode = licence.Holder{}, q.Identifier.TypeCode()
+	a.object = string(q.Identifier)
+	rec, err := r.cfg.Store.Licence(ctx, q.Identifier)
+	if errors.Is(err, licence.ErrNotFound) {
+		return nil
+	}
+	q.Holder, a.holder = rec.Holder, rec.Holder
+	return err
 }
 
 // unlock decides whether a reuse, or a question, is let through: what it says, the brake,
@@ -92,6 +113,9 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *acce
 	if err == nil {
 		err = choose(o)
 	}
+	if q.Identifier != "" && errors.Is(err, ErrCaseMismatch) {
+		err = errOutOfReach // not telling whose it is, or that it is nobody's
+	}
 	if err != nil && Code(err) != "internal" {
 		r.brakes.refused(c, r.now())
 	}
@@ -103,6 +127,16 @@ func (r *Registry) ofHolder(ctx context.Context, q ReuseRequest) ([]Record, erro
 	limit := q.Limit
 	if limit < 1 || limit > MaxPage {
 		limit = MaxPage
+	}
+	if q.Identifier != "" {
+		rec, err := r.cfg.Store.Licence(ctx, q.Identifier)
+		if err == nil && !issued(rec.Status) {
+			err = errOutOfReach
+		}
+		if err != nil {
+			return nil, err
+		}
+		return []Record{rec}, nil
 	}
 	return r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true, AsOf: q.AsOf})
 }
@@ -120,6 +154,9 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 	}
 	if _, err := r.instantOf(q.AsOf); err != nil {
 		return err
+	}
+	if q.Identifier != "" {
+		return nil
 	}
 	return r.checkHolder(q.Holder)
 }
