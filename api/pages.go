@@ -38,6 +38,7 @@ func parsePages() (*template.Template, error) {
 		"disputeKind":  func(k dispute.Kind) string { return disputeKindLabels[k] },
 		"disputeState": func(s dispute.State) string { return disputeStateLabels[s] },
 		"outcome":      func(r audit.Result) string { return outcomeLabels[r] },
+		"lastDay":      func(end time.Time) string { return licence.DateOf(end.Add(-1)).String() },
 		"clock":        func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
 	}).ParseFS(templates.Pages(), "*.html")
 	if err != nil {
