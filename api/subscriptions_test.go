@@ -57,6 +57,7 @@ func TestSubscriptions(t *testing.T) {
 	claimed, err := w.ClaimEvents(t.Context(), w.allSubscriptions()[0], time.Minute, 2)
 	must(t, err)
 	must(t, w.SettleEvent(t.Context(), claimed[0], event.Outcome{Fault: "http_410", Gone: true}, 0))
+	must(t, w.TidyEvents(t.Context()))
 
 	get := func(path string, into any) answer {
 		t.Helper()

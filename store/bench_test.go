@@ -10,6 +10,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/event"
 	"elicence/licence/registry"
 )
 
@@ -50,14 +51,18 @@ func BenchmarkBatch(b *testing.B) {
 
 // BenchmarkIssue measures the batches of 32 issues made at the same time: the
 // attempt, the reservation, the sealing and the issue of each, with all their
-// changes to the register.
+// changes to the register; and the same while a department has subscribed to its events.
 func BenchmarkIssue(b *testing.B) {
 	const clients = 32
 	data := bytes.Repeat([]byte("licence data "), 100)
-	for _, open := range engines {
+	for i := range 2 * len(engines) {
+		open, subscribed := engines[i/2], i%2 == 1
 		e := open(b)
-		b.Run(e.name, func(b *testing.B) {
+		b.Run(e.name+map[bool]string{true: ", subscribed"}[subscribed], func(b *testing.B) {
 			db := migrated(b, open(b))
+			if subscribed {
+				subscribe(b, db)
+			}
 			batch := func(apply func(registry.Tx, int) error) {
 				err := db.Batch(b.Context(), func(tx audit.Tx) error {
 					for i := range clients {
@@ -88,6 +93,16 @@ func BenchmarkIssue(b *testing.B) {
 	}
 }
 
+// subscribe subscribes to the events of BenchmarkIssue.
+func subscribe(b *testing.B, db backend) {
+	err := db.Batch(b.Context(), func(tx audit.Tx) error {
+		return tx.(registry.Tx).InsertSubscription(b.Context(), event.Subscription{ID: "s", Client: "c", URL: "https://a.example/", TypeCodes: []string{"type"}, Status: event.Active})
+	})
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
 func reserve(ctx context.Context, tx registry.Tx, name string, data []byte) error {
 	now := time.Unix(1_800_000_000, 0)
 	if _, err := tx.TakeKey(ctx, registry.Key{Client: "c", Key: name, LeaseUntil: now.Add(time.Minute)}, now); err != nil {
@@ -113,6 +128,10 @@ func issue(ctx context.Context, tx registry.Tx, name string) error {
 	copy(f.Digest[:], name)
 	change := registry.Change{Reason: "issued", At: time.Unix(1_800_000_001, 0)}
 	if err := tx.SetStatus(ctx, id, []licence.Status{licence.StatusPending}, licence.StatusValid, change); err != nil {
+		return err
+	}
+	e := event.Event{ID: name, Type: event.Issued, Subject: id, TypeCode: "type", Version: 1, Time: change.At}
+	if err := tx.InsertEvent(ctx, e, "440300"); err != nil {
 		return err
 	}
 	if err := tx.SetFile(ctx, id, f); err != nil {

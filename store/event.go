@@ -169,24 +169,31 @@ func (r reader) DropEvent(ctx context.Context, d event.Delivery) error {
 	return doing("dropping an event", err)
 }
 
-// TidyEvents implements registry.Store.
-func (r reader) TidyEvents(ctx context.Context, now, since, delivered, died time.Time, n int) (more bool, err error) {
+// TidyEvents implements registry.Store. Each statement is repeated in pages, so that none holds
+// up others for long.
+func (r reader) TidyEvents(ctx context.Context, now, since, delivered, died time.Time) error {
+	const forget = `DELETE FROM event_delivery WHERE seq IN (SELECT seq FROM picked)`
 	for _, s := range []struct {
 		query string
 		args  []any
 	}{
 		{r.picked(`d.state = 'due' AND d.since_at < $1 AND d.due_at <= $2 LIMIT $3`) + `UPDATE event_delivery SET state = 'dead', due_at = $2,
-			fault = CASE WHEN fault = '' THEN 'too_old' ELSE fault END WHERE seq IN (SELECT seq FROM picked)`, []any{nanos(since), nanos(now), int64(limit(n))}},
-		{r.picked(`d.state = 'delivered' AND d.due_at < $1 LIMIT $2`) + `DELETE FROM event_delivery WHERE seq IN (SELECT seq FROM picked)`, []any{nanos(delivered), int64(limit(n))}},
-		{r.picked(`d.state = 'dead' AND d.due_at < $1 LIMIT $2`) + `DELETE FROM event_delivery WHERE seq IN (SELECT seq FROM picked)`, []any{nanos(died), int64(limit(n))}},
+			fault = CASE WHEN fault = '' THEN 'too_old' ELSE fault END WHERE seq IN (SELECT seq FROM picked)`, []any{nanos(since), nanos(now)}},
+		{r.picked(`d.state = 'due' AND EXISTS (SELECT 1 FROM event_subscription s WHERE s.id = d.subscription AND s.status = 'disabled') LIMIT $2`) + `UPDATE event_delivery
+			SET state = 'dead', due_at = $1, fault = CASE WHEN fault = '' THEN (SELECT reason FROM event_subscription s WHERE s.id = subscription) ELSE fault END
+			WHERE seq IN (SELECT seq FROM picked)`, []any{nanos(now)}},
+		{r.picked(`d.state IN ('due', 'dead') AND NOT EXISTS (SELECT 1 FROM event_subscription s WHERE s.id = d.subscription) LIMIT $1`) + forget, nil},
+		{r.picked(`d.state = 'delivered' AND d.due_at < $1 LIMIT $2`) + forget, []any{nanos(delivered)}},
+		{r.picked(`d.state = 'dead' AND d.due_at < $1 LIMIT $2`) + forget, []any{nanos(died)}},
 	} {
-		changed, err := r.writing.exec(ctx, s.query, s.args...)
-		if err != nil {
-			return false, doing("tidying events", err)
+		for n := int64(maxRows); n == maxRows; {
+			var err error
+			if n, err = r.writing.exec(ctx, s.query, append(s.args, int64(maxRows))...); err != nil {
+				return doing("tidying events", err)
+			}
 		}
-		more = more || changed == int64(limit(n))
 	}
-	return more, nil
+	return nil
 }
 
 // Backlogged implements registry.Store.
@@ -240,20 +247,12 @@ func (t *transaction) InsertSubscription(ctx context.Context, s event.Subscripti
 
 // DropSubscription implements registry.Tx.
 func (t *transaction) DropSubscription(ctx context.Context, id string) error {
-	err := changed(t.exec(ctx, `DELETE FROM event_subscription WHERE id = $1`, id))
-	if err == nil {
-		_, err = t.exec(ctx, `DELETE FROM event_delivery WHERE subscription = $1 AND state IN ('due', 'dead')`, id)
-	}
-	return doing("removing subscription", err)
+	return doing("removing subscription", changed(t.exec(ctx, `DELETE FROM event_subscription WHERE id = $1`, id)))
 }
 
 // DisableSubscription implements registry.Tx.
 func (t *transaction) DisableSubscription(ctx context.Context, id, reason string, at time.Time) error {
 	err := wrongStatus(t.exec(ctx, `UPDATE event_subscription SET status = 'disabled', reason = $2, status_at = $3 WHERE id = $1 AND status = 'active'`, id, reason, nanos(at)))
-	if err == nil {
-		_, err = t.exec(ctx, `UPDATE event_delivery SET state = 'dead', due_at = $2, fault = CASE WHEN fault = '' THEN CAST($3 AS text) ELSE fault END
-			WHERE subscription = $1 AND state = 'due'`, id, nanos(at), reason)
-	}
 	return doing("disabling subscription", err)
 }
 

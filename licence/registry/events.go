@@ -11,11 +11,10 @@ import (
 	"elicence/licence/event"
 )
 
-// How long events are kept that are not due any more, and how many are tidied at once.
+// How long events are kept that are not due any more.
 const (
 	keepDelivered = 7 * 24 * time.Hour
 	keepDead      = 30 * 24 * time.Hour
-	tidyPage      = 1000
 )
 
 // tell has an event about a licence, as it is after an operation, told to those who
@@ -95,12 +94,9 @@ func (r *Registry) disable(ctx context.Context, id, reason string) error {
 // TidyEvents keeps the store of events bounded: what is too old dies, what is dead or delivered
 // is forgotten after a time, and a subscription with too many events due is disabled.
 func (r *Registry) TidyEvents(ctx context.Context) error {
-	for more := true; more; {
-		now := r.now()
-		var err error
-		if more, err = r.cfg.Store.TidyEvents(ctx, now, now.Add(-event.RetryFor), now.Add(-keepDelivered), now.Add(-keepDead), tidyPage); err != nil {
-			return err
-		}
+	now := r.now()
+	if err := r.cfg.Store.TidyEvents(ctx, now, now.Add(-event.RetryFor), now.Add(-keepDelivered), now.Add(-keepDead)); err != nil {
+		return err
 	}
 	ids, err := r.cfg.Store.Backlogged(ctx, event.MaxBacklog)
 	for _, id := range ids {

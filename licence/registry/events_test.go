@@ -2,6 +2,7 @@ package registry_test
 
 import (
 	"bytes"
+	"database/sql"
 	"errors"
 	"fmt"
 	"slices"
@@ -44,6 +45,7 @@ func eventNames(all []event.Event) (list []string) {
 // TestEvents walks a licence through its whole life: each step is told once, in order, with
 // nothing personal, and what was refused or repeated is not.
 func TestEvents(t *testing.T) {
+	t.Parallel()
 	l := newLife(t)
 	s := l.Service
 	s.Registry = l.r // of a type that passes to others
@@ -145,6 +147,7 @@ func (h *heard) issue() { h.t.Helper(); issue(h.t, h.Service, "food-retail.json"
 
 // TestEventRights: nobody is told of what they may not read, when they subscribe or later.
 func TestEventRights(t *testing.T) {
+	t.Parallel()
 	h := newHeard(t)
 	issuer := h.subscribed(h.issuer)
 	if _, err := h.subscribe(h.partner); !errors.Is(err, registry.ErrForbidden) {
@@ -196,6 +199,7 @@ func TestEventRights(t *testing.T) {
 
 // TestSubscriptionRefused tries subscriptions, and what others would do with them.
 func TestSubscriptionRefused(t *testing.T) {
+	t.Parallel()
 	h := newHeard(t)
 	for what, q := range map[string]registry.SubscriptionRequest{
 		"url":       {URL: "https://127.0.0.1/", TypeCodes: h.issuer.Types},
@@ -266,6 +270,7 @@ func TestSubscriptionRefused(t *testing.T) {
 // TestEventsDisabled: a receiver that wants no more, or takes too few, is told no more, and the
 // log says so; a person has it told again, and what it missed.
 func TestEventsDisabled(t *testing.T) {
+	t.Parallel()
 	h := newHeard(t)
 	sub := h.subscribed(h.issuer)
 	h.issue()
@@ -275,6 +280,7 @@ func TestEventsDisabled(t *testing.T) {
 	from := size(t, h.Service)
 	must(t, h.SettleEvent(t.Context(), claimed[0], event.Outcome{Gone: true, Fault: "http_410"}, 0))
 	wantTrail(t, h.Service, from, "event_disable allowed")
+	must(t, h.TidyEvents(t.Context()))
 	if waiting, err := h.WaitingSubscriptions(t.Context()); err != nil || len(waiting) != 0 {
 		t.Errorf("%v wait, %v", waiting, err)
 	}
@@ -318,5 +324,41 @@ func TestEventsDisabled(t *testing.T) {
 	must(t, h.TidyEvents(t.Context()))
 	if counts, err := h.EventCounts(t.Context()); err != nil || counts.Dead != 0 {
 		t.Errorf("dead for a month: %+v, %v", counts, err)
+	}
+}
+
+// TestEventBacklog: a subscription with more events due than are kept is disabled, with an entry,
+// and others are not.
+func TestEventBacklog(t *testing.T) {
+	t.Parallel()
+	h := newHeard(t)
+	full, other := h.subscribed(h.issuer), h.subscribed(h.issuer)
+	h.issue()
+	path, _ := databases.Load(h.Service)
+	db, err := sql.Open("sqlite", "file:"+path.(string)+"?_pragma=busy_timeout(10000)")
+	must(t, err)
+	defer db.Close()
+	copies := func(n int) {
+		t.Helper()
+		_, err := db.Exec(`WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+			INSERT INTO event_delivery (subscription, licence, event_id, type, subject, supersedes, type_code, version, at, state, attempts, since_at, due_at, fault)
+			SELECT subscription, licence || i, event_id, type, subject, supersedes, type_code, version, at, state, attempts, since_at, due_at, fault
+			FROM n, (SELECT * FROM event_delivery WHERE subscription = $2 LIMIT 1)`, n, full.ID)
+		must(t, err)
+	}
+	copies(event.MaxBacklog - 1)
+	from := size(t, h.Service)
+	must(t, h.TidyEvents(t.Context()))
+	wantTrail(t, h.Service, from)
+	copies(1)
+	must(t, h.TidyEvents(t.Context()))
+	must(t, h.TidyEvents(t.Context()))
+	wantTrail(t, h.Service, from, "event_disable allowed")
+	counts, err := h.EventCounts(t.Context())
+	if err != nil || counts.Due != 1 || counts.Dead != event.MaxBacklog+1 || counts.Disabled[event.ReasonBacklog] != 1 {
+		t.Errorf("counts: %+v, %v", counts, err)
+	}
+	if got := toldOf(t, h.Service, other); len(got) != 1 {
+		t.Errorf("the other is told %v", eventNames(got))
 	}
 }

@@ -38,10 +38,10 @@ type EventStore interface {
 	FailEvent(ctx context.Context, d event.Delivery, fault string, r event.Ruling, at time.Time) error
 	// DropEvent forgets a claimed event, unless it was claimed again meanwhile.
 	DropEvent(ctx context.Context, d event.Delivery) error
-	// TidyEvents makes dead what is due since before one instant and not claimed, and forgets
-	// what was delivered before the second or died before the third: at most limit events of
-	// each kind. It reports whether some are left.
-	TidyEvents(ctx context.Context, now, since, delivered, died time.Time, limit int) (more bool, err error)
+	// TidyEvents makes dead what is due of a disabled subscription, or is due since before one
+	// instant and not claimed, and forgets what was delivered before the second, died before the
+	// third, or is of a subscription that was removed.
+	TidyEvents(ctx context.Context, now, since, delivered, died time.Time) error
 	// Backlogged names the active subscriptions with more than limit events due.
 	Backlogged(ctx context.Context, limit int) ([]string, error)
 }
@@ -55,10 +55,9 @@ type EventTx interface {
 	// InsertSubscription stores a subscription that is new; ErrTooManySubscriptions when its
 	// department has as many as it may.
 	InsertSubscription(ctx context.Context, s event.Subscription) error
-	// DropSubscription removes one with what is due or dead of it; licence.ErrNotFound when there is none.
+	// DropSubscription removes one; licence.ErrNotFound when there is none.
 	DropSubscription(ctx context.Context, id string) error
-	// DisableSubscription disables one and makes dead what is due of it; licence.ErrWrongStatus
-	// when it is none that is active.
+	// DisableSubscription disables one; licence.ErrWrongStatus when it is none that is active.
 	DisableSubscription(ctx context.Context, id, reason string, at time.Time) error
 	// EnableSubscription makes a disabled one active, without failures; licence.ErrWrongStatus
 	// when it is none.
