@@ -360,7 +360,10 @@ func (w *routeWalk) posts(form string) walkStep {
 }
 
 // remote is an address that nothing came from yet, so that no rate limit is met.
-func (w *routeWalk) remote() string { w.n++; return fmt.Sprintf("198.51.100.%d:1", w.n) }
+func (w *routeWalk) remote() string {
+	w.n++
+	return fmt.Sprintf("198.51.%d.%d:1", 100+w.n/250, w.n%250) // more than one network has addresses
+}
 
 // along sends a request of the walk along a route.
 func (w *routeWalk) along(route string, q ask) answer {
