@@ -93,7 +93,7 @@ func readType(folder string) (registry.CatalogueFiles, error) {
 	files := registry.CatalogueFiles{}
 	for _, name := range names {
 		if files[name], err = readRegular(root, name); err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Join(folder, name), err)
+			return nil, fmt.Errorf("%w: %s: %w", errUsage, filepath.Join(folder, name), err)
 		}
 	}
 	return files, nil
@@ -106,9 +106,9 @@ func readRegular(root *os.Root, name string) ([]byte, error) {
 	case err != nil:
 		return nil, err
 	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%w: is no regular file", errUsage)
+		return nil, errors.New("is no regular file")
 	case info.Size() > licence.MaxJSON:
-		return nil, fmt.Errorf("%w: larger than %d bytes", errUsage, licence.MaxJSON)
+		return nil, fmt.Errorf("larger than %d bytes", licence.MaxJSON)
 	}
 	return root.ReadFile(name)
 }
