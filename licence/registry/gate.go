@@ -100,8 +100,14 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 		if applied = c.Signed.spend(ctx, tx.(Tx), r.now()); applied == nil {
 			applied = a.apply(ctx, tx.(Tx), e)
 		}
+		if applied == nil && a.count != nil {
+			applied = a.count(ctx, tx.(Tx))
+		}
 		return applied
 	})
+	if err == nil && a.counted != nil {
+		a.counted()
+	}
 	if err != nil && applied != nil && errors.Is(err, applied) {
 		return receipt, err
 	}

@@ -12,6 +12,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/consent"
 )
 
 // ReuseRequest asks for granted fields of a holder's licences for one case (用证).
@@ -26,6 +27,10 @@ type ReuseRequest struct {
 	// AsOf asks for the licences as they were at an instant, as of a Query.
 	AsOf time.Time
 	Use  Use
+	// Code is the holder's (用证码), or the text of its QR symbol. The reuse then rests on the
+	// holder's consent in place of a case, which Use must not name, and only grants by consent
+	// count. Holder may be empty; After and AsOf must be.
+	Code string
 }
 
 // Reused is what a reuse gives of one licence: the granted fields, by name.
@@ -38,11 +43,12 @@ type Reused struct {
 // Reuse reads granted fields of a holder's licences of one type. It needs an open case of
 // the caller's department that concerns the holder, the matter and the type; a grant to
 // the department for type, matter and every field asked for; and all of purpose, case,
-// matter and operator. Every licence it shows is one log entry; a reuse
+// matter and operator. With a holder's code it needs no case, but a grant by consent, and
+// gives no field that the holder has not agreed to. Every licence it shows is one log entry; a reuse
 // that finds nothing is one too. The receipt is that of the last entry. Whoever does not
 // reuse as people do is slowed, and then stopped; see Brake.
 // Errors: ErrForbidden, ErrPurposeMissing, *licence.RequestError, ErrCaseUnknown, ErrCaseClosed,
-// ErrCaseMismatch, ErrConsentRequired, *SlowedError, ErrBraked, ErrLog.
+// ErrCaseMismatch, ErrConsentRequired, those of package consent, *SlowedError, ErrBraked, ErrLog.
 func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reused, audit.Receipt, error) {
 	a := &access{action: ActionReuse, object: q.TypeCode, use: q.Use, holder: q.Holder}
 	fields, records, err := r.reusable(ctx, c, q, a)
@@ -54,7 +60,7 @@ func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reuse
 	views, err := r.views(ctx, records, q.AsOf)
 	answer := make([]Reused, 0, len(views))
 	for _, v := range views {
-		answer = append(answer, Reused{v.Identifier, v.Status, v.pick(fields)})
+		answer = append(answer, Reused{v.Identifier, v.Status, v.Pick(fields)})
 	}
 	return answer, receipt, err
 }
@@ -72,24 +78,31 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest, a *ac
 	if err := r.brake(ctx, c, q, a); err != nil {
 		return nil, nil, err
 	}
-	fields, err := r.opened(ctx, c, q)
-	if err != nil {
-		if Code(err) != "internal" {
-			r.brakes.refused(c, r.now())
-		}
-		return nil, nil, err
+	var fields []string
+	var records []Record
+	var err error
+	if q.Code != "" {
+		fields, records, err = r.consented(ctx, c, q, a)
+	} else {
+		fields, err = r.opened(ctx, c, q)
+	}
+	if err != nil && Code(err) != "internal" {
+		r.brakes.refused(c, r.now())
+	}
+	if err != nil || q.Code != "" {
+		return fields, records, err
 	}
 	limit := q.Limit
 	if limit < 1 || limit > MaxPage {
 		limit = MaxPage
 	}
-	records, err := r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true, AsOf: q.AsOf})
+	records, err = r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true, AsOf: q.AsOf})
 	return fields, records, err
 }
 
 // checkReuse names what is wrong with a request, whatever is granted.
 func (r *Registry) checkReuse(q ReuseRequest) error {
-	if q.Use.Purpose == "" || q.Use.Case == "" || q.Use.Matter == "" || q.Use.Operator == "" {
+	if q.Use.Purpose == "" || q.Use.Case == "" && q.Code == "" || q.Use.Matter == "" || q.Use.Operator == "" {
 		return ErrPurposeMissing
 	}
 	if err := q.Use.check("purpose"); err != nil {
@@ -100,6 +113,17 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 	}
 	if _, err := r.instantOf(q.AsOf); err != nil {
 		return err
+	}
+	if q.Code == "" {
+		return r.checkHolder(q.Holder)
+	}
+	for name, given := range map[string]bool{"case_number": q.Use.Case != "", "cursor": q.After != "", "as_of": !q.AsOf.IsZero()} {
+		if given {
+			return sealFault(name, licence.CodeNotAllowed, "does not go with consent_code")
+		}
+	}
+	if q.Holder == (licence.Holder{}) {
+		return nil
 	}
 	return r.checkHolder(q.Holder)
 }
@@ -119,23 +143,58 @@ func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest) ([]stri
 	if err != nil {
 		return nil, err
 	}
-	granted, err := fieldsGranted(grants, r.today())
+	granted, err := fieldsGranted(grants, HowFunction, r.today())
 	if err != nil {
 		return nil, err
 	}
+	return q.among(granted, "granted")
+}
+
+// among are the fields that are asked for, which must be among those that may be shown.
+func (q ReuseRequest) among(shown []string, word string) ([]string, error) {
 	for _, f := range q.Fields {
-		if !slices.Contains(granted, f) {
-			return nil, fmt.Errorf("%w: field %s is not granted", ErrForbidden, f)
+		if !slices.Contains(shown, f) {
+			return nil, fmt.Errorf("%w: field %s is not %s", ErrForbidden, f, word)
 		}
 	}
 	if len(q.Fields) > 0 {
 		return q.Fields, nil
 	}
-	return granted, nil
+	return shown, nil
 }
 
-// fieldsGranted are the fields of all grants that are in force on a day.
-func fieldsGranted(grants []Grant, day licence.Date) (fields []string, err error) {
+// consented is what a holder's code and a grant by consent open to a reuse: the fields and
+// the licences to show. That they are shown is one use of the consent.
+func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *access) ([]string, []Record, error) {
+	k, err := r.openedByCode(ctx, c, q.Code, consent.Reuse, a)
+	if err != nil {
+		return nil, nil, err
+	}
+	if q.Holder.Code != "" && !sameHolder(q.Holder, k.Holder) {
+		return nil, nil, fmt.Errorf("%w: it is another holder's", consent.ErrMismatch)
+	}
+	grants, err := r.cfg.Store.GrantsFor(ctx, c.Authority.Code, q.TypeCode, q.Use.Matter)
+	if err != nil {
+		return nil, nil, err
+	}
+	granted, err := fieldsGranted(grants, HowConsent, r.today())
+	if err != nil {
+		return nil, nil, err
+	}
+	fields, err := q.among(consent.Common(granted, k.Fields), "both granted and agreed to")
+	if err == nil && len(fields) == 0 {
+		err = fmt.Errorf("%w: no field is both granted and agreed to", ErrForbidden)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	records, err := r.consentedTo(ctx, k, q.TypeCode)
+	r.spend(k, a)
+	return fields, records, err
+}
+
+// fieldsGranted are the fields of all grants of a kind that are in force on a day.
+func fieldsGranted(grants []Grant, how How, day licence.Date) (fields []string, err error) {
 	err = fmt.Errorf("%w: the department has no grant for licences of this type in this matter", ErrForbidden)
 	for _, g := range grants {
 		switch {
@@ -143,10 +202,12 @@ func fieldsGranted(grants []Grant, day licence.Date) (fields []string, err error
 			if len(fields) == 0 && !errors.Is(err, ErrConsentRequired) {
 				err = fmt.Errorf("%w: the grant is not in force", ErrForbidden)
 			}
-		case g.How != HowFunction:
+		case g.How == how:
+			fields = append(fields, g.Fields...)
+		case how == HowFunction:
 			err = ErrConsentRequired
 		default:
-			fields = append(fields, g.Fields...)
+			err = fmt.Errorf("%w: the grant is by function, so the reuse needs a case and no code", ErrForbidden)
 		}
 	}
 	if len(fields) > 0 {
@@ -193,8 +254,8 @@ func saysNothing(purpose string) bool {
 // ReusableFields are the names, beside the type's own, of what can be granted of a licence.
 var ReusableFields = []string{"number", "type_name", "status", "issued_on", "effective_on", "expires_on", "holder.name", "holder.code", "authority.name"}
 
-// pick returns the named fields of a licence; one it lacks is left out.
-func (v View) pick(names []string) map[string]any {
+// Pick returns the named fields of a licence; one it lacks is left out.
+func (v View) Pick(names []string) map[string]any {
 	own := map[string]any{
 		"number": v.Number, "type_name": v.TypeName, "status": string(v.Status),
 		"issued_on": v.IssuedOn.String(), "effective_on": v.EffectiveOn.String(), "expires_on": v.ExpiresOn.String(),
