@@ -137,12 +137,18 @@ func (s *Server) parseReuse(body []byte) (registry.ReuseRequest, error) {
 }
 
 func readReuse(r *reader, now func() time.Time) registry.ReuseRequest {
+	// A holder's code says whose licences they are, and stands in place of a case.
+	code, needed := r.text("consent_code", maxText), (*reader).required
+	if code != "" {
+		needed = (*reader).text
+	}
 	holder := r.sub("holder")
 	return registry.ReuseRequest{
-		Holder:   licence.Holder{Code: holder.required("code", maxCode), CodeType: licence.HolderCodeType(holder.required("code_type", maxCodeType))},
+		Code:     code,
+		Holder:   licence.Holder{Code: needed(holder, "code", maxCode), CodeType: licence.HolderCodeType(needed(holder, "code_type", maxCodeType))},
 		TypeCode: r.required("type_code", maxType), Fields: r.texts("fields", 100, 128),
 		After: r.cursor("cursor"), Limit: cmp.Or(r.integer("limit", 1, registry.MaxPage), registry.MaxPage), AsOf: r.asOf("as_of", now),
-		Use: registry.Use{Purpose: r.required("purpose", maxText), Case: r.required("case_number", maxText),
+		Use: registry.Use{Purpose: r.required("purpose", maxText), Case: needed(r, "case_number", maxText),
 			Matter: r.required("matter_code", maxText), Operator: r.required("operator", maxText)},
 	}
 }
@@ -170,7 +176,7 @@ func (x *exchange) reuse(q registry.ReuseRequest) (reuseAnswer, audit.Receipt, e
 	for _, l := range reused {
 		a.Licences = append(a.Licences, reusedJSON(l))
 	}
-	if len(reused) == q.Limit {
+	if len(reused) == q.Limit && q.Code == "" {
 		a.NextCursor = cursorAfter(reused[q.Limit-1].Identifier)
 	}
 	return a, receipt, err

@@ -3,43 +3,20 @@ package main
 import (
 	"bytes"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 )
 
 // TestCatalogueWalk runs the walk of docs/catalogue.md as it stands there, beside a
-// service, and then what the commands refuse.
+// service, that of docs/reuse.md beside the same one, for to make one takes long, and then
+// what the commands refuse.
 func TestCatalogueWalk(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/catalogue.md")
-	must(t, err)
-	_, script, found := strings.Cut(string(page), "<!-- walk -->\n```sh\n")
-	script, _, closed := strings.Cut(script, "```\n<!-- /walk -->")
-	if !found || !closed {
-		t.Fatal("docs/catalogue.md has no walk")
-	}
 	s := newSite(t, "")
 	r := s.serve(t)
 	defer r.stop(t)
-	dir := t.TempDir()
-	must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o755))
-	must(t, os.Symlink(binary, filepath.Join(dir, "bin", "elicenced")))
-	must(t, os.Symlink(auditorBinary, filepath.Join(dir, "bin", "elicence")))
-	must(t, os.Symlink(s.Dir, filepath.Join(dir, "demo")))
-	demo, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(s.Dir, "demo.json"), regexp.MustCompile(`"base_url": "[^"]*"`).ReplaceAll(demo, []byte(`"base_url": "`+r.baseURL+`"`)), 0o600))
-	cmd := exec.Command("bash", "-eo", "pipefail", "-c", script)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "ELICENCE_FONTS="+fontsDir())
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.String(), said.String())
-	}
-	for _, want := range []string{
+	dir, out := s.walk(t, r, "../../docs/catalogue.md", "walk", []string{
 		"version 1 (饮用水供水单位卫生许可证): published\n",
 		"approval-health: registered for 11100000MB19000005903, and logged\n",
 		"（浙）卫水证字〔2026〕第3301000001号 2030-02-28\n",
@@ -49,17 +26,14 @@ func TestCatalogueWalk(t *testing.T) {
 		"1 licences drawn, 0 would be refused\n",
 		"version 2 (饮用水供水单位卫生许可证): published\n",
 		"11100000MB19000005903\t1\tretired\t", "11100000MB19000005903\t2\tpublished\t",
-	} {
-		if !strings.Contains(out.String(), want) {
-			t.Errorf("the walk lacks %q", want)
-		}
-	}
+	})
 	if png, err := os.ReadFile(filepath.Join(dir, "sanitation.png")); err != nil || !bytes.HasPrefix(png, []byte("\x89PNG")) {
 		t.Errorf("preview: %v, %.8q", err, png)
 	}
 	if t.Failed() {
-		t.Logf("%s%s", out.String(), said.String())
+		t.Log(out)
 	}
+	s.walksConsent(t, r)
 	s.catalogueRefuses(t, filepath.Join(dir, "sanitation"))
 	s.wantVerdict(t, "after the walk", "")
 }
