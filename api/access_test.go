@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/consent"
 	"elicence/licence/event"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
@@ -59,7 +61,8 @@ type accessWorld struct {
 	*world
 	own                     licence.IssuingAuthority
 	valid, suspended, grant string
-	kase, batch, disputed   string
+	kase, batch             string
+	disputed, consent       string
 	n                       int
 }
 
@@ -102,6 +105,7 @@ func openMatrix(t *testing.T) *accessWorld {
 	w.act(licence.Identifier(w.suspended), "suspend", w.next(), `{"reason":"r"}`)
 	w.grant, w.kase = w.newGrantOf(), w.newCaseOf()
 	w.disputed = w.newDisputeOf("")
+	w.consent = w.newConsentOf()
 	w.batch = w.submitBatch(ask{as: "matrix-approval_system-own", key: w.next(), body: []byte("[" + w.itemFor(w.next(), 1) + "]")}).ID
 	return w
 }
@@ -136,6 +140,21 @@ func (w *accessWorld) newDisputeOf(step string) string {
 		w.act(id, "withdraw", w.next(), `{"reason":"r"}`)
 	}
 	return d.ID
+}
+
+// holderCaller is the holder whose things are concerned.
+func (w *accessWorld) holderCaller() registry.Caller {
+	c, err := w.CallerFor(w.t.Context(), "matrix-holder-own", "test")
+	must(w.t, err)
+	return c
+}
+
+// newConsentOf is a presentation of the holder whose things are concerned.
+func (w *accessWorld) newConsentOf() string {
+	k, _, err := w.MakeConsent(w.t.Context(), w.holderCaller(), registry.ConsentRequest{Key: w.next(), Life: time.Minute, Consent: consent.Consent{
+		Kind: consent.Presentation, Licences: []licence.Identifier{licence.Identifier(w.valid)}, Fields: []string{"number"}, Purpose: "出示", Uses: 1}})
+	must(w.t, err)
+	return k.ID
 }
 
 // subscriptionOf is an active subscription of that department.
@@ -202,6 +221,17 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		q.body = sharingBody(w.t, op, "C-own", licence.Identifier(w.valid), w.download(licence.Identifier(w.valid)))
 	case path == "/api/v1/questions":
 		q.body = questionBody(w.t, map[string]any{"case_number": "C-own"})
+	case path == "/api/v1/consents" && q.method == "POST":
+		q.key, q.body = w.next(), consentBody(w.t, w.valid, nil)
+	case strings.Contains(path, ":consent"):
+		q.key, q.body, name = w.next(), []byte(`{}`), w.consent
+		if allowed {
+			name = w.newConsentOf()
+		}
+	case path == "/api/v1/presentations":
+		code, _, err := w.NewConsentCode(w.t.Context(), w.holderCaller(), w.newConsentOf())
+		must(w.t, err)
+		q.body = []byte(`{"code":"` + code.Code + `","operator":"王五"}`)
 	case path == "/api/v1/clients" && q.method == "POST":
 		// A verifier: while a brake of the department stands, as others here make, it gets no partner.
 		q.key, q.body = w.next(), bytes.Replace(clientBody(w.t, w.next()), []byte(`"partner"`), []byte(`"verifier"`), 1)
@@ -258,7 +288,7 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/log/search":
 		q.body = []byte(`{}`)
 	}
-	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":batch", name, ":client", name, ":subscription", name, ":type", name).Replace(path)
+	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":consent", name, ":batch", name, ":client", name, ":subscription", name, ":type", name).Replace(path)
 	q.remote = w.remote()
 	return q
 }

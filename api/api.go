@@ -86,6 +86,8 @@ type Server struct {
 	// verifications bounds anonymous verifications by address, reports those that are
 	// sealed, strangers failed authentications; see guesser.
 	verifications, reports, strangers *limiter
+	// looks bounds by sender the codes of holders that open nothing.
+	looks *limiter
 	// open is for verifications of anybody, reserved for those with a token.
 	open, reserved *room
 	batches        *batches
@@ -128,6 +130,7 @@ func New(c Config) (*Server, error) {
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))
+	s.looks = newLimiter(lookRate, s.newTally(registry.ActionPresent, "rate_limited"))
 	s.crowded = s.newTally(registry.ActionVerify, errBusy.code)
 	s.unlogged = s.newTally(actionAppend, "log_unavailable")
 	s.engine.HandleMethodNotAllowed = true
@@ -144,7 +147,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.engine.Se
 // sum. The server must have stopped answering before.
 func (s *Server) Close() {
 	s.batches.close()
-	for _, t := range []*tally{s.verifications.refused, s.reports.refused, s.strangers.refused, s.crowded, s.unlogged} {
+	for _, t := range []*tally{s.verifications.refused, s.reports.refused, s.strangers.refused, s.looks.refused, s.crowded, s.unlogged} {
 		t.close()
 	}
 }
@@ -193,6 +196,11 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	s.catalogueRoutes(v1.Group("/catalogue"))
 	v1.POST("/reuse", serveBody(s, registry.ActionReuse, s.parseReuse, (*exchange).reuse, signed))
 	v1.POST("/questions", serveBody(s, registry.ActionAsk, s.parseQuestions, (*exchange).ask, signed))
+	v1.POST("/consents", serveJSON(s, registry.ActionConsent, http.StatusCreated, parseConsent, (*exchange).makeConsent))
+	v1.GET("/consents", serveGet(s, registry.ActionConsentRead, (*exchange).consents))
+	v1.POST("/consents/:consent/code", serveJSON(s, registry.ActionConsentCode, http.StatusCreated, parseNothing, (*exchange).newCode))
+	v1.POST("/consents/:consent/revoke", serveDecision(s, registry.ActionConsentRevoke, s.cfg.Registry.RevokeConsent, s.newConsent))
+	v1.POST("/presentations", serveJSON(s, registry.ActionPresent, http.StatusOK, parseLook, (*exchange).presentation))
 	v1.POST("/clients", serveJSON(s, registry.ActionClientAdd, http.StatusCreated, parseClient, (*exchange).addClient))
 	v1.GET("/clients", serveGet(s, registry.ActionClientRead, (*exchange).clients))
 	v1.POST("/clients/:client/rotate", serveJSON(s, registry.ActionClientRotate, http.StatusOK, parseRotation, (*exchange).rotateClient))
@@ -254,6 +262,13 @@ func (s *Server) pageRoutes() {
 	s.engine.GET("/sign-in/holder", s.handle("", (*exchange).signInAtProvider))
 	s.engine.GET(SignInReturn, s.handle(registry.ActionAuthenticate, (*exchange).signedInAtProvider))
 	s.engine.GET("/holder/licences/:identifier/file", s.handle(registry.ActionDownload, (*exchange).holderFile))
+	s.engine.GET("/holder/consents", s.handle(registry.ActionConsentRead, (*exchange).consentsPage))
+	s.engine.POST("/holder/consents", s.handle(registry.ActionConsent, (*exchange).makeConsentForm))
+	s.engine.GET("/holder/consents/new", s.handle(registry.ActionRead, (*exchange).consentForm))
+	s.engine.GET("/holder/consents/:consent", s.handle(registry.ActionConsentCode, (*exchange).consentCodePage))
+	s.engine.POST("/holder/consents/:consent/revoke", s.handle(registry.ActionConsentRevoke, (*exchange).revokeConsentForm))
+	s.engine.GET("/S/:code", s.handle("", (*exchange).lookPage))
+	s.engine.POST("/S", s.handle(registry.ActionPresent, (*exchange).lookForm))
 	for name := range assetTypes {
 		s.engine.GET("/pages/"+name, s.handle("", func(x *exchange) { x.asset(name) }))
 	}

@@ -97,8 +97,8 @@ func TestCoSealProblems(t *testing.T) {
 	if p := problemIn(t, w.do(joint(t, "suspended"))); p.Status != 409 || p.Code != "co_seal_not_usable" || !strings.Contains(p.Detail, registrytest.CoSealer.Name) {
 		t.Errorf("%+v", p)
 	}
-	consent := w.Consent(t)
-	_, err = w.EndConsent(t.Context(), registry.System("test"), consent.TypeCode, consent.Issuing, consent.Kind, "r")
+	consent := w.SealConsent(t)
+	_, err = w.EndSealConsent(t.Context(), registry.System("test"), consent.TypeCode, consent.Issuing, consent.Kind, "r")
 	must(t, err)
 	if p := problemIn(t, w.do(joint(t, "without"))); p.Status != 403 || p.Code != "no_consent" || !strings.Contains(p.Detail, consent.Kind) {
 		t.Errorf("%+v", p)

@@ -237,6 +237,7 @@ var actionLabels = map[audit.Action]string{
 	registry.ActionAuthenticate: "登录", registry.ActionSignOut: "退出登录", registry.ActionCaseOpen: "登记办件", registry.ActionCaseClose: "办结办件",
 	registry.ActionDisputeRaise: "提出异议", registry.ActionDisputeWithdraw: "撤回异议", registry.ActionDisputeAccept: "异议：认定属实", registry.ActionDisputeReject: "异议：不予认可",
 	registry.ActionDisputeClose: "异议：办结", registry.ActionDisputeRead: "查看异议",
+	registry.ActionConsent: "授权", registry.ActionConsentCode: "出示授权码", registry.ActionConsentRevoke: "撤回授权", registry.ActionConsentRead: "查看授权", registry.ActionPresent: "亮证查看",
 }
 
 func actionLabel(a audit.Action) string {
@@ -249,13 +250,24 @@ func actionLabel(a audit.Action) string {
 // outcomeLabels name to people what came of it.
 var outcomeLabels = map[audit.Result]string{audit.ResultAllowed: "已进行", audit.ResultRefused: "已拒绝", audit.ResultFailed: "未完成"}
 
+// groundLabel says to people what an entry names as what it rests on: a case, or a consent.
+func groundLabel(number string) string {
+	if strings.HasPrefix(number, "consent/") {
+		return "授权编号"
+	}
+	return "办件编号"
+}
+
+// addressLabels name to people where somebody unknown looked from; see addressClass.
+var addressLabels = map[string]string{"address_public": "，来自公网", "address_private": "，来自内部网络", "address_local": "，来自本机"}
+
 // Who names to people who acted.
 func (e entryJSON) Who() string {
 	switch {
 	case e.AuthorityName != "":
 		return e.AuthorityName
 	case e.Principal == "anonymous":
-		return "公众（未登录）"
+		return "公众（未登录" + addressLabels[e.Code] + "）"
 	case e.Principal == "system":
 		return "本平台"
 	case e.AuthorityCode != "":

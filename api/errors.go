@@ -11,6 +11,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/consent"
 	"elicence/licence/registry"
 )
 
@@ -46,6 +47,7 @@ var (
 	errKept         = &refusal{code: "rate_limited", detail: "too many items in batches at once; the oldest are forgotten a quarter of an hour after they came", after: time.Minute}
 	errNoBatch      = &refusal{code: "no_such_batch", detail: "there is no such batch of this client; a batch is kept for a quarter of an hour"}
 	errNoReport     = &refusal{code: "no_such_report", detail: "the access log has no verification that this report could be on"}
+	errNoChoice     = &refusal{code: "malformed_parameter", detail: "the form names no licence, or too many"}
 	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
 	errNoCopies     = &refusal{code: "copies_unavailable", detail: "a file leaves for reuse as an annotated copy alone, and copies are not made here yet"}
 	errDrawing      = &refusal{code: "busy", detail: "too many previews and dry runs at once", after: 5 * time.Second}
@@ -137,6 +139,12 @@ var statuses = map[string]struct {
 	"not_remedied":              {409, "Not put right"},
 	"too_many_disputes":         {429, "Too many disputes"},
 	"consent_required":          {403, "Holder's consent required"},
+	"consent_unknown":           {403, "No such code"},
+	"consent_mismatch":          {403, "Consent is for something else"},
+	"consent_expired":           {403, "Code expired"},
+	"consent_revoked":           {403, "Consent revoked"},
+	"consent_spent":             {403, "Consent spent"},
+	"too_many_consents":         {409, "Too many consents"},
 	"braked":                    {403, "Braked"},
 	"reason_missing":            {422, "Reason missing"},
 	"out_of_range":              {404, "Not in the log"},
@@ -252,6 +260,11 @@ var details = map[string]string{
 	"not_remedied":              registry.ErrNotRemedied.Error() + ": the licence is still in force",
 	"too_many_disputes":         registry.ErrTooManyDisputes.Error(),
 	"consent_required":          registry.ErrConsentRequired.Error(),
+	"consent_unknown":           consent.ErrUnknown.Error(),
+	"consent_expired":           consent.ErrExpired.Error(),
+	"consent_revoked":           consent.ErrRevoked.Error(),
+	"consent_spent":             consent.ErrSpent.Error(),
+	"too_many_consents":         registry.ErrTooManyConsents.Error(),
 	"braked":                    registry.ErrBraked.Error(),
 	"reason_missing":            registry.ErrReasonMissing.Error(),
 	"log_unavailable":           "the access log cannot record this request, so nothing was done",
@@ -280,8 +293,8 @@ func detailOf(err error, code string) string {
 	if archived := (*audit.ArchivedError)(nil); errors.As(err, &archived) {
 		return fmt.Sprintf("entry %d of the access log lies in an archive file, %s: ask the operator for it, or to restore it", archived.Index, archived.Segment)
 	}
-	if slowed := (*registry.SlowedError)(nil); errors.As(err, &slowed) || code == "case_mismatch" {
-		return err.Error() // of the caller's own reuses and cases
+	if slowed := (*registry.SlowedError)(nil); errors.As(err, &slowed) || code == "case_mismatch" || code == "consent_mismatch" {
+		return err.Error() // of the caller's own reuses and cases, and of a code that they have
 	}
 	if code == "forbidden" && strings.HasPrefix(err.Error(), registry.ErrForbidden.Error()) {
 		return err.Error() // names the caller's own role, types or grant

@@ -30,6 +30,9 @@ var (
 	reportRate = limits{10 * time.Second, 5}
 	// strangerRate is for failed authentications.
 	strangerRate = limits{3 * time.Second, 20}
+	// lookRate is for codes of holders that there are none of. They cannot be guessed: what it
+	// spares is the log.
+	lookRate = limits{6 * time.Second, 10}
 )
 
 // maxSenders bounds the senders kept at once: the one not heard of for longest is
@@ -207,9 +210,8 @@ func (x *exchange) stranger(err *refusal) error {
 	return err
 }
 
-// remote is the address that limits count by: an IPv4 address, or the /64 of an
-// IPv6 address, which one subscriber has to himself.
-func (x *exchange) remote() string {
+// address is where the request came from; ok is false where that cannot be told.
+func (x *exchange) address() (a netip.Addr, ok bool) {
 	host, _, err := net.SplitHostPort(x.r.RemoteAddr)
 	if err != nil {
 		host = x.r.RemoteAddr
@@ -218,16 +220,40 @@ func (x *exchange) remote() string {
 		last := forwarded[len(forwarded)-1]
 		host = strings.TrimSpace(last[strings.LastIndexByte(last, ',')+1:])
 	}
-	addr, err := netip.ParseAddr(host)
-	if err != nil {
+	a, err = netip.ParseAddr(host)
+	return a.Unmap().WithZone(""), err == nil
+}
+
+// remote is the address that limits count by: an IPv4 address, or the /64 of an
+// IPv6 address, which one subscriber has to himself.
+func (x *exchange) remote() string {
+	addr, ok := x.address()
+	if !ok {
 		return "unknown"
 	}
-	if addr = addr.Unmap(); addr.Is4() {
+	if addr.Is4() {
 		return addr.String()
 	}
-	prefix, err := addr.WithZone("").Prefix(64)
+	prefix, err := addr.Prefix(64)
 	if err != nil {
 		return "unknown"
 	}
 	return prefix.String()
+}
+
+// sharedSpace is what providers give to many subscribers (RFC 6598).
+var sharedSpace = netip.MustParsePrefix("100.64.0.0/10")
+
+// addressClass is all that the log says of where somebody unknown looked from: an address
+// may be a person's.
+func (x *exchange) addressClass() string {
+	switch addr, ok := x.address(); {
+	case !ok:
+		return "address_unknown"
+	case addr.IsLoopback():
+		return "address_local"
+	case addr.IsPrivate(), addr.IsLinkLocalUnicast(), sharedSpace.Contains(addr):
+		return "address_private"
+	}
+	return "address_public"
 }

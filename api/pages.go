@@ -15,7 +15,9 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/consent"
 	"elicence/licence/dispute"
+	"elicence/licence/registry"
 	"elicence/templates"
 	"elicence/verify"
 )
@@ -37,6 +39,9 @@ func parsePages() (*template.Template, error) {
 		"actionLabel":  actionLabel,
 		"disputeKind":  func(k dispute.Kind) string { return disputeKindLabels[k] },
 		"disputeState": func(s dispute.State) string { return disputeStateLabels[s] },
+		"groundLabel":  groundLabel,
+		"kindLabel":    func(k consent.Kind) string { return kindLabels[k] },
+		"standsLabel":  func(s consent.Status) string { return standsLabels[s] },
 		"outcome":      func(r audit.Result) string { return outcomeLabels[r] },
 		"lastDay":      func(end time.Time) string { return licence.DateOf(end.Add(-1)).String() },
 		"clock":        func(t time.Time) string { return t.In(beijing).Format(time.DateTime) },
@@ -65,6 +70,12 @@ var stateLabels = map[licence.Status]string{
 	licence.StatusWithdrawn: "已撤销", licence.StatusCancelled: "已注销", licence.StatusSuperseded: "已被新版本替代",
 	licence.StatusPending: "尚未签发", licence.StatusVoided: "已作废", licence.StatusExpired: "已过期", licence.StatusNotYetValid: "尚未生效", licence.StatusUnknown: "未核验",
 }
+
+// kindLabels and standsLabels name to people what a consent is for, and how it stands.
+var (
+	kindLabels   = map[consent.Kind]string{consent.Reuse: "用证码", consent.Presentation: "亮证"}
+	standsLabels = map[consent.Status]string{consent.Standing: "有效", consent.Spent: "已用完", consent.Revoked: "已撤回", consent.Expired: "已到期"}
+)
 
 func stateLabel(s licence.Status) string {
 	if label, ok := stateLabels[s]; ok {
@@ -209,6 +220,13 @@ var problemWords = map[string]struct{ Title, Next string }{
 	"sign_in_unknown":        {"无法确认您的身份信息", "统一身份认证没有提供有效的公民身份号码。请先在统一身份认证平台完成实名认证。"},
 	"identity_unavailable":   {"统一身份认证暂时不可用", "请稍后再试，或使用发给您的一次性登录链接。"},
 	"link_spent":             {"登录链接已失效", "一次性登录链接只能使用一次，且有时间限制。请索取新的链接。"},
+	"consent_unknown":        {"没有这个码", "码可能不完整或有误。请让持证人重新出示，再扫一次。"},
+	"consent_expired":        {"码已失效", "码每分钟更新一次。请让持证人打开“授权与亮证”页面重新出示。"},
+	"consent_spent":          {"已用完授权的次数", "持证人同意的使用次数已经用完。如仍需使用，请持证人另行授权。"},
+	"consent_revoked":        {"授权已撤回", "持证人已经撤回这次授权。"},
+	"consent_mismatch":       {"这个码不能在这里查看", "它是用证码，或只授权给指定单位。请由该单位在其业务系统中扫码使用。"},
+	"too_many_consents":      {"有效的授权太多", "请先撤回不再需要的授权，或等它到期。"},
+	"malformed_parameter":    {"没有选择证照", "请返回“我的证照”，选择要授权或出示的证照（不超过 20 份）。"},
 	"no_seal":                {"这里不能出具核验报告", "本平台没有用于核验报告的电子印章。请直接打印查验结果页面。"},
 	"no_such_report":         {"没有这份核验报告", "访问日志里没有这份核验报告的记录，它不是本平台出具的。请勿采信，并与提交报告的人核实。"},
 	"not_found":              {"没有找到", "这份证照、这条记录或这件异议不存在，或者不在您名下。请返回“我的证照”，从列表中重新打开。"},
@@ -231,6 +249,9 @@ var problemWords = map[string]struct{ Title, Next string }{
 // problemPage shows a problem to a person.
 func (x *exchange) problemPage(p problem) {
 	words, ok := problemWords[p.Code]
+	if x.action == registry.ActionConsent && p.Code == "invalid_request" {
+		words.Next = "请返回上一页检查：至少选择一项内容，写明用途，次数为 1 至 100，时间为 1 分钟至 7 天。"
+	}
 	if !ok {
 		words.Title, words.Next = "操作没有完成", "请稍后再试；如仍不成功，请把下面的请求编号告知服务单位。"
 	}
@@ -247,6 +268,7 @@ func (x *exchange) problemPage(p problem) {
 var assetTypes = map[string]string{
 	"style.css": "text/css; charset=utf-8",
 	"verify.js": "text/javascript; charset=utf-8",
+	"live.js":   "text/javascript; charset=utf-8",
 	"icon.svg":  "image/svg+xml",
 }
 

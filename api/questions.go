@@ -16,8 +16,8 @@ const maxQuestion = 256
 // parseQuestions reads a body of POST /questions.
 func (s *Server) parseQuestions(body []byte) (registry.AskRequest, error) {
 	return parseJSON(body, func(r *reader) registry.AskRequest {
-		return registry.AskRequest{Holder: r.caseHolder(), TypeCode: r.required("type_code", maxType),
-			Questions: r.questions("questions"), AsOf: r.asOf("as_of", s.cfg.Now), Use: r.caseUse()}
+		return registry.AskRequest{Holder: r.caseHolder((*reader).required), TypeCode: r.required("type_code", maxType),
+			Questions: r.questions("questions"), AsOf: r.asOf("as_of", s.cfg.Now), Use: r.caseUse((*reader).required)}
 	})
 }
 

@@ -137,23 +137,29 @@ func (s *Server) parseReuse(body []byte) (registry.ReuseRequest, error) {
 }
 
 func readReuse(r *reader, now func() time.Time) registry.ReuseRequest {
+	// A holder's code says whose licences they are, and stands in place of a case.
+	code, needed := r.text("consent_code", maxText), (*reader).required
+	if code != "" {
+		needed = (*reader).text
+	}
 	return registry.ReuseRequest{
-		Holder:   r.caseHolder(),
+		Code:     code,
+		Holder:   r.caseHolder(needed),
 		TypeCode: r.required("type_code", maxType), Fields: r.texts("fields", 100, 128),
 		After: r.cursor("cursor"), Limit: cmp.Or(r.integer("limit", 1, registry.MaxPage), registry.MaxPage), AsOf: r.asOf("as_of", now),
-		Use: r.caseUse(),
+		Use: r.caseUse(needed),
 	}
 }
 
-// caseHolder takes the holder whom a reuse is about.
-func (r *reader) caseHolder() licence.Holder {
+// caseHolder takes the holder whom a reuse is about, as (*reader).required or text does.
+func (r *reader) caseHolder(text func(r *reader, key string, most int) string) licence.Holder {
 	holder := r.sub("holder")
-	return licence.Holder{Code: holder.required("code", maxCode), CodeType: licence.HolderCodeType(holder.required("code_type", maxCodeType))}
+	return licence.Holder{Code: text(holder, "code", maxCode), CodeType: licence.HolderCodeType(text(holder, "code_type", maxCodeType))}
 }
 
-// caseUse takes what a reuse is for.
-func (r *reader) caseUse() registry.Use {
-	return registry.Use{Purpose: r.required("purpose", maxText), Case: r.required("case_number", maxText),
+// caseUse takes what a reuse is for; text takes the number of its case.
+func (r *reader) caseUse(text func(r *reader, key string, most int) string) registry.Use {
+	return registry.Use{Purpose: r.required("purpose", maxText), Case: text(r, "case_number", maxText),
 		Matter: r.required("matter_code", maxText), Operator: r.required("operator", maxText)}
 }
 
@@ -181,7 +187,7 @@ func (x *exchange) reuse(q registry.ReuseRequest) (reuseAnswer, audit.Receipt, e
 	for _, l := range reused {
 		a.Licences = append(a.Licences, reusedJSON(l))
 	}
-	if len(reused) == q.Limit {
+	if len(reused) == q.Limit && q.Code == "" {
 		a.NextCursor = cursorAfter(reused[q.Limit-1].Identifier)
 	}
 	return a, receipt, err

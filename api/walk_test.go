@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"net/http"
@@ -35,7 +36,9 @@ var noAccess = map[string]string{
 	"GET /v/":                        "leads to /V",
 	"GET /pages/style.css":           "a static file",
 	"GET /pages/verify.js":           "a static file",
+	"GET /pages/live.js":             "a static file",
 	"GET /pages/icon.svg":            "a static file",
+	"GET /S/:code":                   "a page without data: what the code presents is asked for by another request",
 	"GET /holder/sign-in":            "a page without data: the link is spent by another request",
 	"GET /sign-in/holder":            "leads to the identity provider",
 	"POST /api/gbt36906/downloadUrl": "refuses, and logs that: there are no copies; see TestSharing",
@@ -104,6 +107,51 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/gbt36906/queryCertInfoByQRcode":     shares("queryCertInfoByQRcode"),
 	"POST /api/gbt36906/verifyCertInfo":            shares("verifyCertInfo"),
 	"POST /api/gbt36906/verifyFile":                shares("verifyFile"),
+	"POST /api/v1/consents": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: holder, key: w.next(), body: consentBody(w.t, w.held(), nil)})
+	},
+	"GET /api/v1/consents": func(w *routeWalk) walkStep { return w.withToken(ask{as: holder}) },
+	"POST /api/v1/consents/:consent/code": func(w *routeWalk) walkStep {
+		w.name = w.agree(nil)
+		return w.withToken(ask{as: holder, body: []byte("{}")})
+	},
+	"POST /api/v1/consents/:consent/revoke": func(w *routeWalk) walkStep {
+		w.name = w.agree(nil)
+		return w.withToken(ask{as: holder, key: w.next(), body: []byte("{}")})
+	},
+	"POST /api/v1/presentations": func(w *routeWalk) walkStep {
+		body, err := json.Marshal(map[string]string{"code": w.codeOf(w.agree(presented)), "operator": "王五"})
+		must(w.t, err)
+		return w.withToken(ask{as: verifier, body: body})
+	},
+	"POST /S": func(w *routeWalk) walkStep {
+		q := ask{mediaType: "application/x-www-form-urlencoded", body: []byte("code=" + w.codeOf(w.agree(presented)))}
+		wrong := q
+		wrong.body = []byte("code=x")
+		return walkStep{q, wrong}
+	},
+	"GET /holder/consents": (*routeWalk).own,
+	"GET /holder/consents/new": func(w *routeWalk) walkStep {
+		step := w.own()
+		step.allowed.query = "?licence=" + w.id
+		step.refused.query = step.allowed.query
+		return step
+	},
+	"GET /holder/consents/:consent": func(w *routeWalk) walkStep {
+		step := w.own()
+		w.name = w.agree(presented)
+		return step
+	},
+	"POST /holder/consents": func(w *routeWalk) walkStep {
+		form := w.ownForm()
+		form.body = []byte("kind=reuse&licence=" + w.id + "&field=number&purpose=租房&uses=1&minutes=5&key=" + w.next())
+		return w.fromElsewhere(form)
+	},
+	"POST /holder/consents/:consent/revoke": func(w *routeWalk) walkStep {
+		form := w.ownForm()
+		w.name = w.agree(nil)
+		return w.fromElsewhere(form)
+	},
 	"POST /api/v1/clients": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: approver, key: w.next(), body: clientBody(w.t, w.next())})
 	},
@@ -215,12 +263,7 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"GET /holder/log.json":                  (*routeWalk).own,
 	"GET /holder/licences/:identifier/file": (*routeWalk).own,
 	"POST /holder/sign-out": func(w *routeWalk) walkStep {
-		step := w.own()
-		foreign := step.allowed
-		foreign.header = maps.Clone(foreign.header)
-		foreign.header["Sec-Fetch-Site"] = "cross-site"
-		step.refused = foreign
-		return step
+		return w.fromElsewhere(w.own().allowed)
 	},
 	"GET /sign-in/return": func(w *routeWalk) walkStep {
 		// Allowed once for each server: a code is good once.
@@ -359,10 +402,25 @@ func (w *routeWalk) posts(form string) walkStep {
 	return step
 }
 
+// ownForm is a form that the holder sends.
+func (w *routeWalk) ownForm() ask {
+	q := w.own().allowed
+	q.mediaType = "application/x-www-form-urlencoded"
+	return q
+}
+
+// fromElsewhere is refused when another site sends it.
+func (w *routeWalk) fromElsewhere(q ask) walkStep {
+	foreign := q
+	foreign.header = maps.Clone(q.header)
+	foreign.header["Sec-Fetch-Site"] = "cross-site"
+	return walkStep{q, foreign}
+}
+
 // remote is an address that nothing came from yet, so that no rate limit is met.
 func (w *routeWalk) remote() string {
 	w.n++
-	return fmt.Sprintf("198.51.%d.%d:1", 100+w.n/250, w.n%250) // more than one network has addresses
+	return fmt.Sprintf("198.18.%d.%d:1", w.n/250, w.n%250)
 }
 
 // along sends a request of the walk along a route.
@@ -371,7 +429,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":client", q.name, ":subscription", q.name, ":type", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":consent", q.name, ":client", q.name, ":subscription", q.name, ":type", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }

@@ -85,6 +85,16 @@ func NewReportText(publicURL string, index uint64, leaf [32]byte) (QRText, error
 	return QRText{URL: fmt.Sprintf("%s/R/%d-%X", strings.TrimSuffix(page, "/V"), index, leaf)}, nil
 }
 
+// NewCodeText is the text of a holder's code (用证码、亮证码), for the service at publicURL:
+// the page that shows what it presents. "HTTPS://HOST/S/MFRGG…".
+func NewCodeText(publicURL, code string) (QRText, error) {
+	page, err := verificationPage(publicURL)
+	if err != nil {
+		return QRText{}, err
+	}
+	return QRText{URL: strings.TrimSuffix(page, "/V") + "/S/" + code}, nil
+}
+
 // notASCII keeps out letters such as U+212A, whose other case is an ASCII letter.
 func notASCII(r rune) bool { return r >= utf8.RuneSelf }
 

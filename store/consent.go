@@ -2,62 +2,102 @@ package store
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"time"
 
 	"elicence/licence"
+	"elicence/licence/consent"
 	"elicence/licence/registry"
 )
 
 // selectConsent selects the columns that consents reads.
-const selectConsent = `SELECT type_code, issuing_code, kind, authority_code, authority_name, basis, valid_from, valid_to FROM seal_consent `
+const selectConsent = `SELECT id, holder_code, holder_code_type, kind, licences, fields, purpose, receiver, receiver_name, uses, used, made_at, ends_at, revoked_at FROM holder_consent `
 
 // consents reads a query that begins with selectConsent.
-func consents(ctx context.Context, from session, query string, args ...any) ([]registry.Consent, error) {
-	var found []registry.Consent
-	err := from.query(ctx, func(scan scan) error {
-		var c registry.Consent
-		var first, last string
-		if err := scan(&c.TypeCode, &c.Issuing, &c.Kind, &c.CoSealer.Code, &c.CoSealer.Name, &c.Basis, &first, &last); err != nil {
+func (r reader) consents(ctx context.Context, query string, args ...any) (found []consent.Consent, err error) {
+	err = r.query(ctx, func(scan scan) error {
+		var c consent.Consent
+		var code, purpose []byte
+		var codeType, kind, licences, fields string
+		var uses, used, made, ends, revoked int64
+		if err := scan(&c.ID, &code, &codeType, &kind, &licences, &fields, &purpose, &c.Receiver, &c.ReceiverName, &uses, &used, &made, &ends, &revoked); err != nil {
 			return err
 		}
-		if err := c.ValidFrom.UnmarshalText([]byte(first)); err != nil {
-			return doing("reading seal_consent.valid_from", err)
+		c.Kind, c.Uses, c.Used = consent.Kind(kind), int(uses), int(used)
+		c.MadeAt, c.EndsAt, c.RevokedAt = instant(made), instant(ends), instant(revoked)
+		for column, to := range map[string]struct {
+			text string
+			list any
+		}{"licences": {licences, &c.Licences}, "fields": {fields, &c.Fields}} {
+			if err := json.Unmarshal([]byte(to.text), to.list); err != nil {
+				return doing("reading holder_consent."+column, err)
+			}
 		}
+		holder, err := r.secrets.open(place{"holder_consent.holder_code", c.ID}, code)
+		if err != nil {
+			return err
+		}
+		text, err := r.secrets.open(place{"holder_consent.purpose", c.ID}, purpose)
+		c.Holder, c.Purpose = licence.Holder{Code: string(holder), CodeType: licence.HolderCodeType(codeType)}, string(text)
 		found = append(found, c)
-		return doing("reading seal_consent.valid_to", found[len(found)-1].ValidTo.UnmarshalText([]byte(last)))
+		return err
 	}, query, args...)
 	return found, doing("reading consents", err)
 }
 
 // Consent implements registry.Store.
-func (r reader) Consent(ctx context.Context, typeCode, issuing, kind string) (registry.Consent, error) {
-	found, err := consents(ctx, r, selectConsent+`WHERE type_code = $1 AND issuing_code = $2 AND kind = $3`, typeCode, issuing, kind)
+func (r reader) Consent(ctx context.Context, id string) (consent.Consent, error) {
+	found, err := r.consents(ctx, selectConsent+`WHERE id = $1`, id)
 	if err == nil && len(found) == 0 {
 		err = licence.ErrNotFound
 	}
 	if err != nil {
-		return registry.Consent{}, err
+		return consent.Consent{}, err
 	}
 	return found[0], nil
 }
 
 // Consents implements registry.Store.
-func (r reader) Consents(ctx context.Context) ([]registry.Consent, error) {
-	return consents(ctx, r, selectConsent+`ORDER BY type_code, issuing_code, kind`)
+func (r reader) Consents(ctx context.Context, q registry.ConsentQuery) ([]consent.Consent, error) {
+	return r.consents(ctx, selectConsent+`WHERE holder_index = $1 AND ($2 = '' OR id < $2)
+		AND (CAST($3 AS bigint) = 0 OR revoked_at = 0 AND used < uses AND ends_at > $3) ORDER BY id DESC LIMIT $4`,
+		r.secrets.holderIndex(q.Holder), q.After, nanos(q.StandingAt), int64(limit(q.Limit)))
 }
 
-// PutConsent implements registry.Tx.
-func (t *transaction) PutConsent(ctx context.Context, c registry.Consent) error {
-	_, err := t.exec(ctx, `INSERT INTO seal_consent (type_code, issuing_code, kind, authority_code, authority_name, basis, valid_from, valid_to)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-		ON CONFLICT (type_code, issuing_code, kind) DO UPDATE SET authority_code = excluded.authority_code,
-			authority_name = excluded.authority_name, basis = excluded.basis,
-			valid_from = excluded.valid_from, valid_to = excluded.valid_to`,
-		c.TypeCode, c.Issuing, c.Kind, c.CoSealer.Code, c.CoSealer.Name, c.Basis, c.ValidFrom.String(), c.ValidTo.String())
+// InsertConsent implements registry.Tx.
+func (t *transaction) InsertConsent(ctx context.Context, c consent.Consent) error {
+	code, err := t.secrets.seal(place{"holder_consent.holder_code", c.ID}, []byte(c.Holder.Code))
+	if err != nil {
+		return err
+	}
+	purpose, err := t.secrets.seal(place{"holder_consent.purpose", c.ID}, []byte(c.Purpose))
+	if err != nil {
+		return err
+	}
+	licences, err := json.Marshal(c.Licences)
+	if err != nil {
+		return fmt.Errorf("storing holder_consent.licences: %w", err)
+	}
+	fields, err := json.Marshal(c.Fields)
+	if err != nil {
+		return fmt.Errorf("storing holder_consent.fields: %w", err)
+	}
+	_, err = t.exec(ctx, `INSERT INTO holder_consent (id, holder_index, holder_code, holder_code_type, kind, licences, fields, purpose, receiver, receiver_name, uses, used, made_at, ends_at, revoked_at)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+		c.ID, t.secrets.holderIndex(c.Holder), code, string(c.Holder.CodeType), string(c.Kind), string(licences), string(fields), purpose, c.Receiver, c.ReceiverName,
+		int64(c.Uses), int64(c.Used), nanos(c.MadeAt), nanos(c.EndsAt), nanos(c.RevokedAt))
 	return doing("storing consent", err)
 }
 
-// DropConsent implements registry.Tx.
-func (t *transaction) DropConsent(ctx context.Context, typeCode, issuing, kind string) error {
-	err := changed(t.exec(ctx, `DELETE FROM seal_consent WHERE type_code = $1 AND issuing_code = $2 AND kind = $3`, typeCode, issuing, kind))
-	return doing("ending consent", err)
+// UseConsent implements registry.Tx.
+func (t *transaction) UseConsent(ctx context.Context, id string, at time.Time) error {
+	err := wrongStatus(t.exec(ctx, `UPDATE holder_consent SET used = used + 1 WHERE id = $1 AND used < uses AND revoked_at = 0 AND ends_at > $2`, id, nanos(at)))
+	return doing("using consent", err)
+}
+
+// RevokeConsent implements registry.Tx.
+func (t *transaction) RevokeConsent(ctx context.Context, id string, at time.Time) error {
+	err := wrongStatus(t.exec(ctx, `UPDATE holder_consent SET revoked_at = $2 WHERE id = $1 AND used < uses AND revoked_at = 0 AND ends_at > $2`, id, nanos(at)))
+	return doing("revoking consent", err)
 }

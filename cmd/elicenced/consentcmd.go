@@ -21,7 +21,7 @@ type consentListCmd struct{ onRegister }
 
 func (l *consentListCmd) Run(ctx context.Context) error {
 	return l.with(ctx, func(in *instance) error {
-		consents, err := in.registry.Consents(ctx)
+		consents, err := in.registry.SealConsents(ctx)
 		for _, c := range consents {
 			fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", c.TypeCode, c.Issuing, c.Kind, c.CoSealer.Code, c.CoSealer.Name, c.ValidFrom, c.ValidTo, c.Basis)
 		}
@@ -48,7 +48,7 @@ type consentGiveCmd struct {
 
 func (g *consentGiveCmd) Run(ctx context.Context) error {
 	return g.done(ctx, func(r *registry.Registry, c registry.Caller) error {
-		consent := registry.Consent{TypeCode: g.Type, Issuing: g.Issuing, Kind: g.Kind, Basis: g.Basis,
+		consent := registry.SealConsent{TypeCode: g.Type, Issuing: g.Issuing, Kind: g.Kind, Basis: g.Basis,
 			CoSealer: licence.CoSealer{Name: g.Name, Code: g.Authority}, ValidFrom: licence.DateOf(time.Now())}
 		for _, d := range []struct {
 			flag, text string
@@ -62,7 +62,7 @@ func (g *consentGiveCmd) Run(ctx context.Context) error {
 				return fmt.Errorf("%w: %s: %w", errUsage, d.flag, err)
 			}
 		}
-		_, err := r.PutConsent(ctx, c, consent)
+		_, err := r.PutSealConsent(ctx, c, consent)
 		return err
 	})
 }
@@ -74,7 +74,7 @@ type consentEndCmd struct {
 
 func (e *consentEndCmd) Run(ctx context.Context) error {
 	return e.done(ctx, func(r *registry.Registry, c registry.Caller) error {
-		_, err := r.EndConsent(ctx, c, e.Type, e.Issuing, e.Kind, e.Reason)
+		_, err := r.EndSealConsent(ctx, c, e.Type, e.Issuing, e.Kind, e.Reason)
 		return err
 	})
 }

@@ -77,7 +77,7 @@ func (w *walk) consent(ctx context.Context) error {
 	if !w.coSeals() {
 		return nil
 	}
-	_, err := w.in.registry.PutConsent(ctx, registry.System("demo"), registry.Consent{
+	_, err := w.in.registry.PutSealConsent(ctx, registry.System("demo"), registry.SealConsent{
 		TypeCode: demoJoint, Issuing: issuerOf(demoJoint).Code, Kind: "规划和自然资源主管部门",
 		CoSealer: licence.CoSealer{Name: demoPlanning.Name, Code: demoPlanning.Code},
 		Basis:    "演示：竣工联合验收联合用印授权", ValidFrom: licence.DateOf(time.Now()),

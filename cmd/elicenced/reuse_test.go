@@ -9,7 +9,7 @@ import (
 // led to.
 func (s *site) reuseWalk(t *testing.T, r *running) {
 	t.Helper()
-	_, out := s.walk(t, r, "reuse.md")
+	_, out := s.walk(t, r, "../../docs/reuse.md", "walk", nil)
 	rest, found := out, true
 	for _, want := range []string{
 		"approved\t杭州市人力资源和社会保障局\n", "open\n",

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"fmt"
 	"hash/maphash"
 	"maps"
@@ -284,7 +285,7 @@ func (k *clientCounts) prune(now time.Time) {
 // see notes the code of the holder whom a reuse is about.
 func (n *numbers) see(code string) {
 	switch {
-	case code == n.last:
+	case code == n.last, code == "": // by a holder's code none need be named
 		return
 	case code > n.last:
 		n.rising++
@@ -325,9 +326,9 @@ func (n *numbers) neighbours() (near int) {
 	return near
 }
 
-// holdersOf is how many holders were named under the case of a reuse.
+// holdersOf is how many holders were named under the case of a reuse, or under the code.
 func (k *clientCounts) holdersOf(q ReuseRequest) int {
-	number, holder := maphash.String(k.seed, q.Use.Case), maphash.String(k.seed, q.Holder.Code)
+	number, holder := maphash.String(k.seed, cmp.Or(q.Use.Case, q.Code)), maphash.String(k.seed, q.Holder.Code)
 	if known := k.cases[number]; !slices.Contains(known, holder) && len(known) <= holdersOfCase {
 		k.cases[number] = append(known, holder)
 	}

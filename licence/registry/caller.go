@@ -150,7 +150,7 @@ var permitted = map[audit.Action][]Role{
 	// Until people sign in with roles of their own, seals are the system's.
 	ActionSealApply: {RoleSystem}, ActionSealMaking: {RoleSystem}, ActionSealMake: {RoleSystem}, ActionSealRecord: {RoleSystem}, ActionSealUse: {RoleSystem},
 	ActionSealSuspend: {RoleSystem}, ActionSealRevoke: {RoleSystem}, ActionSealDestroy: {RoleSystem},
-	ActionConsent: {RoleSystem}, ActionConsentEnd: {RoleSystem},
+	ActionSealConsent: {RoleSystem}, ActionSealConsentEnd: {RoleSystem},
 	ActionTrustList:     {RoleSystem},
 	ActionCatalogueRead: {RoleApprovalSystem, RoleAuthority, RoleSystem}, ActionCatalogueImport: {RoleAuthority, RoleSystem}, ActionCataloguePublish: {RoleAuthority, RoleSystem},
 	ActionCatalogueRetire: {RoleAuthority, RoleSystem}, ActionCataloguePreview: {RoleAuthority, RoleSystem}, ActionCatalogueDryRun: {RoleAuthority, RoleSystem},
@@ -164,6 +164,9 @@ var permitted = map[audit.Action][]Role{
 	// Who requests a grant and who approves it are two; see ApproveGrant.
 	ActionGrantRequest: {RoleAuthority}, ActionGrantApprove: {RoleAuthority}, ActionGrantWithdraw: {RoleAuthority},
 	ActionGrantRead: {RoleAuthority, RolePartner},
+	ActionConsent:   {RoleHolder}, ActionConsentCode: {RoleHolder}, ActionConsentRevoke: {RoleHolder}, ActionConsentRead: {RoleHolder},
+	// Whoever the holder shows the code to.
+	ActionPresent: {RoleAnonymous, RoleVerifier, RoleApprovalSystem, RolePartner},
 	// Whoever registers cases does not reuse for them; see checkClient.
 	ActionCaseOpen: {RoleApprovalSystem}, ActionCaseClose: {RoleApprovalSystem},
 	ActionClientAdd: {RoleAuthority, RoleSystem}, ActionClientDisable: {RoleAuthority, RoleSystem}, ActionClientRead: {RoleAuthority, RoleSystem},
@@ -221,8 +224,7 @@ func (c Caller) reaches(r *Record) bool {
 	if c.has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && Within(r.Division, c.Authority.Division) {
 		return true
 	}
-	return c.has(RoleHolder) && c.Holder.Code != "" &&
-		c.Holder.Code == r.Holder.Code && c.Holder.CodeType == r.Holder.CodeType
+	return c.has(RoleHolder) && sameHolder(c.Holder, r.Holder)
 }
 
 // Within reports whether a division code (GB/T 2260) lies in the subtree of

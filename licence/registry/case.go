@@ -120,6 +120,8 @@ func (r *Registry) checkCase(k Case) error {
 	}
 	today := r.today()
 	switch {
+	case strings.HasPrefix(k.Number, consentObject("")):
+		return sealFault("case_number", licence.CodeNotAllowed, "begins as what the log calls a consent does")
 	case len(k.MatterName) > 512:
 		return sealFault("matter_name", licence.CodeTooLong, "is longer than 512 bytes of UTF-8")
 	case len(k.Types) == 0 || len(k.Types) > maxCaseTypes:
@@ -167,15 +169,14 @@ func (r *Registry) CloseCase(ctx context.Context, c Caller, id string, q StatusR
 	return state, receipt, err
 }
 
-// covers says why a case does not open a reuse, or nil. The holder's code is compared in
-// constant time: who names a case of theirs must not measure whose it is.
+// covers says why a case does not open a reuse, or nil.
 func (k Case) covers(q ReuseRequest, day licence.Date) error {
 	switch {
 	case !k.ClosedAt.IsZero():
 		return fmt.Errorf("%w: it is closed", ErrCaseClosed)
 	case day.Compare(k.ValidTo) > 0:
 		return fmt.Errorf("%w: its last day was %s", ErrCaseClosed, k.ValidTo)
-	case !sameText(string(k.Holder.CodeType)+" "+k.Holder.Code, string(q.Holder.CodeType)+" "+q.Holder.Code):
+	case !sameHolder(k.Holder, q.Holder):
 		return fmt.Errorf("%w: it concerns another holder", ErrCaseMismatch)
 	case k.MatterCode != q.Use.Matter:
 		return fmt.Errorf("%w: it is of another matter", ErrCaseMismatch)

@@ -86,12 +86,12 @@ func TestRestIsCovered(t *testing.T) {
 	for name, change := range map[string]struct {
 		request, old, new, field string // old and new in the catalogue
 		caller                   func(*registry.Caller)
-		consent                  func(*registry.Consent)
+		consent                  func(*registry.SealConsent)
 	}{
 		"authority": {request: "safety-builder.json", field: "authority.name", caller: func(c *registry.Caller) { c.Authority.Name += noFont }},
 		"number":    {request: "safety-builder.json", old: "安许证字", new: "安许证字" + noFont, field: "number"},
 		"type":      {request: "safety-builder.json", old: `"name": "安全生产许可证"`, new: `"name": "安全生产许可证` + noFont + `"`, field: "type_name"},
-		"co-sealer": {request: "joint-school.json", field: "co_sealer.1.name", consent: func(c *registry.Consent) { c.CoSealer.Name += noFont }},
+		"co-sealer": {request: "joint-school.json", field: "co_sealer.1.name", consent: func(c *registry.SealConsent) { c.CoSealer.Name += noFont }},
 		"nothing":   {request: "safety-builder.json"}, // and it is issued
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -102,9 +102,9 @@ func TestRestIsCovered(t *testing.T) {
 			r, err := registry.New(cfg)
 			must(t, err)
 			if change.consent != nil {
-				consent := s.Consent(t)
+				consent := s.SealConsent(t)
 				change.consent(&consent)
-				_, err := r.PutConsent(t.Context(), registry.System("test"), consent)
+				_, err := r.PutSealConsent(t.Context(), registry.System("test"), consent)
 				must(t, err)
 			}
 			body, c := sample(t, change.request)

@@ -2,146 +2,325 @@ package registry
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strings"
+	"time"
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/consent"
 )
 
-// Consent is an authority's standing agreement that its seal stands on licences of one
-// type that another authority issues (联合用印授权). There is at most one for a type, an
-// issuing authority and a kind: it also says which authority of that kind seals.
-type Consent struct {
-	// TypeCode is the licence type, Issuing the USCC of the authority that issues it,
-	// Kind one of the kinds in the type's co_seals.
-	TypeCode, Issuing, Kind string
-	// CoSealer is the authority that consents; its name stands on the licences.
-	CoSealer licence.CoSealer
-	// Basis is the document in which it does.
-	Basis string
-	// ValidFrom and ValidTo bound the consent in days, both inclusive; a zero ValidTo is
-	// unbounded.
-	ValidFrom, ValidTo licence.Date
-}
-
-// The actions on consents, as they stand in the access log.
+// The actions on holders' consents, as they stand in the access log.
 const (
-	ActionConsent    audit.Action = "seal_consent"
-	ActionConsentEnd audit.Action = "seal_consent_end"
+	ActionConsent       audit.Action = "consent" // a holder makes one
+	ActionConsentCode   audit.Action = "consent_code"
+	ActionConsentRevoke audit.Action = "consent_revoke"
+	ActionConsentRead   audit.Action = "read_consents"
 )
 
-// PutConsent registers a consent, or replaces the one for the same type, issuing
-// authority and kind.
-func (r *Registry) PutConsent(ctx context.Context, c Caller, consent Consent) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{
-		action: ActionConsent, object: consent.object(), use: Use{Purpose: consent.Basis}, purposeField: "basis",
-		check: func() error { return r.checkConsent(ctx, consent) },
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutConsent(ctx, consent) },
+// ErrTooManyConsents: as many consents of the holder stand as may at once.
+var ErrTooManyConsents = fmt.Errorf("%d consents of the holder stand already; revoke one, or let one end", consent.MaxStanding)
+
+// ConsentRequest asks for a consent to licences of the caller's own.
+type ConsentRequest struct {
+	// Key is the Idempotency-Key, Body SM3 of the request body it came with.
+	Key  string
+	Body [32]byte
+	// Consent needs all from Kind to Uses.
+	Consent consent.Consent
+	// Life is how long it lasts.
+	Life time.Duration
+}
+
+// ConsentQuery asks for the consents of a holder, the newest first.
+type ConsentQuery struct {
+	Holder licence.Holder // Code and CodeType; set by the register
+	// StandingAt leaves out those that do not stand at that instant; zero: none.
+	StandingAt time.Time
+	After      string
+	Limit      int // 1 to MaxPage
+}
+
+// ConsentCode is a code that opens a consent for a moment (用证码).
+type ConsentCode struct {
+	Consent consent.Consent
+	Code    string
+	// Until is when it opens nothing any more.
+	Until time.Time
+}
+
+// consentObject names a consent in the log, also as what a use rests on, in place of a case.
+func consentObject(id string) string { return "consent/" + id }
+
+// MakeConsent makes a consent to licences of the caller, who must be a holder. It opens
+// nothing but by a code; see NewConsentCode. Errors: ErrForbidden, licence.ErrNotFound for
+// what is no licence of theirs, *licence.RequestError, ErrTooManyConsents, ErrKeyReused, ErrLog.
+func (r *Registry) MakeConsent(ctx context.Context, c Caller, q ConsentRequest) (consent.Consent, audit.Receipt, error) {
+	k := q.Consent
+	id, noID := r.newID()
+	k.ID = fmt.Sprintf("%012x", r.now().UnixMilli()) + id[:16]
+	k.Holder = licence.Holder{Code: c.Holder.Code, CodeType: c.Holder.CodeType}
+	k.MadeAt, k.EndsAt, k.RevokedAt, k.Used = r.now(), r.now().Add(q.Life), time.Time{}, 0
+	k.ReceiverName = r.nameOf(ctx, k.Receiver)
+	receipt, err := r.gate(ctx, c, &access{
+		action: ActionConsent, object: consentObject(k.ID), digest: q.Body[:], holder: c.Holder, use: Use{Purpose: k.Purpose},
+		check: func() error {
+			if err := errors.Join(checkKey(q.Key), noID); err != nil {
+				return err
+			}
+			return r.checkConsent(ctx, c, k)
+		},
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.once(ctx, tx, c, q.Key, q.Body, e, &k, func() error { return tx.InsertConsent(ctx, k) })
+		},
 	})
+	return k, receipt, err
 }
 
-// object names a consent in the log.
-func (c Consent) object() string {
-	return "consent/" + c.CoSealer.Code + "/" + c.TypeCode + "/" + c.Issuing
+// nameOf is what a department is called that has asked for a grant; empty when none has, or
+// it cannot be told now, for it is only shown.
+func (r *Registry) nameOf(ctx context.Context, code string) string {
+	if code == "" {
+		return ""
+	}
+	grants, err := r.cfg.Store.Grants(ctx, GrantQuery{Authority: code, Limit: 1})
+	if err != nil || len(grants) == 0 {
+		return ""
+	}
+	return grants[0].Authority.Name
 }
 
-// checkConsent names what is wrong with a consent: a *licence.RequestError.
-func (r *Registry) checkConsent(ctx context.Context, c Consent) error {
-	if err := c.CoSealer.Check(); err != nil {
+// checkConsent names what is wrong with a consent that is asked for. That it is one too
+// many is looked at before, outside the transaction: two at once may both be let through.
+func (r *Registry) checkConsent(ctx context.Context, c Caller, k consent.Consent) error {
+	if len(k.Licences) == 0 || len(k.Licences) > consent.MaxLicences {
+		return sealFault("licences", licence.CodeOutOfRange, fmt.Sprintf("does not name 1 to %d licences", consent.MaxLicences))
+	}
+	var ids []string
+	for i, id := range k.Licences {
+		if slices.Contains(k.Licences[:i], id) {
+			return sealFault(fmt.Sprintf("licences[%d]", i), licence.CodeRepeated, "stands there already")
+		}
+		ids = append(ids, string(id))
+	}
+	records, err := r.cfg.Store.Licences(ctx, ids)
+	if err != nil {
 		return err
 	}
-	if err := licence.CheckUSCC(c.Issuing); err != nil {
-		return sealFault("issuing", licence.CodeBadHolderCode, "is wrong: "+err.Error())
-	}
-	item, err := r.catalogue().Item(c.TypeCode)
-	if err != nil {
-		return sealFault("type_code", licence.CodeUnknownType, "is not in the catalogue")
-	}
-	switch {
-	case !slices.Contains(item.CoSeals, c.Kind):
-		return sealFault("kind", licence.CodeNotAllowed, fmt.Sprintf("is not among the co-seals of %s: %q", item.Name, item.CoSeals))
-	case c.CoSealer.Code == c.Issuing:
-		return sealFault("co_sealer.code", licence.CodeRepeated, "is the issuing authority's own")
-	case r.cfg.Seals[c.CoSealer.Code] == nil:
-		return sealFault("co_sealer.code", licence.CodeNotAllowed, "names an authority whose seal is not kept here")
-	case c.Basis == "":
-		return sealFault("basis", licence.CodeMissing, "is required")
-	case c.ValidFrom.IsZero():
-		return sealFault("valid_from", licence.CodeMissing, "is required")
-	case !c.ValidTo.IsZero() && c.ValidTo.Compare(c.ValidFrom) < 0:
-		return sealFault("valid_to", licence.CodeDateOrder, "is before valid_from")
-	}
-	return r.sealsOnce(ctx, item, c)
-}
-
-// sealsOnce refuses a consent of an authority that seals the same licences already.
-func (r *Registry) sealsOnce(ctx context.Context, item *licence.CatalogueItem, c Consent) error {
-	for _, kind := range item.CoSeals {
-		other, err := r.cfg.Store.Consent(ctx, c.TypeCode, c.Issuing, kind)
-		switch {
-		case errors.Is(err, licence.ErrNotFound) || kind == c.Kind:
-		case err != nil:
-			return err
-		case other.CoSealer.Code == c.CoSealer.Code:
-			return sealFault("co_sealer.code", licence.CodeRepeated, "seals these licences already, as "+kind)
+	for _, id := range k.Licences {
+		own := func(rec Record) bool {
+			return rec.Identifier == id && issued(rec.Status) && sameHolder(c.Holder, rec.Holder)
+		}
+		if !slices.ContainsFunc(records, own) {
+			return errOutOfReach
 		}
 	}
-	return nil
+	if err := k.Check(func(field string) bool { return r.fieldOf(records, field) }); err != nil {
+		return err
+	}
+	standing, err := r.cfg.Store.Consents(ctx, ConsentQuery{Holder: k.Holder, StandingAt: r.now(), Limit: consent.MaxStanding})
+	if err == nil && len(standing) >= consent.MaxStanding {
+		err = ErrTooManyConsents
+	}
+	return err
 }
 
-// EndConsent takes a consent back. What was sealed by it stays good; what is reserved and
-// not sealed yet waits for another. Errors: licence.ErrNotFound, ErrReasonMissing.
-func (r *Registry) EndConsent(ctx context.Context, c Caller, typeCode, issuing, kind, reason string) (audit.Receipt, error) {
-	consent, found := r.cfg.Store.Consent(ctx, typeCode, issuing, kind)
-	consent.TypeCode, consent.Issuing = typeCode, issuing
-	return r.gate(ctx, c, &access{
-		action: ActionConsentEnd, object: consent.object(), use: Use{Purpose: reason}, purposeField: "reason",
-		check: func() error {
-			if found == nil && reason == "" {
-				return ErrReasonMissing
-			}
-			return found
-		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
-			return tx.DropConsent(ctx, typeCode, issuing, kind)
-		},
+// fieldOf reports whether a name is that of a field of one of some licences.
+func (r *Registry) fieldOf(records []Record, name string) bool {
+	key, own := strings.CutPrefix(name, "fields.")
+	return !own && slices.Contains(ReusableFields, name) || own && slices.ContainsFunc(records, func(rec Record) bool {
+		item := r.lastItem(rec.TypeCode)
+		return item != nil && slices.Contains(item.FieldOrder, key)
 	})
 }
 
-// Consents are all consents. Like the seals, they are no personal data, so that reading
-// them is no operation.
-func (r *Registry) Consents(ctx context.Context) ([]Consent, error) {
-	return r.cfg.Store.Consents(ctx)
+// Consents lists the consents of the caller, who must be a holder.
+func (r *Registry) Consents(ctx context.Context, c Caller, q ConsentQuery) ([]consent.Consent, audit.Receipt, error) {
+	q.Holder, q.Limit = c.Holder, min(max(q.Limit, 1), MaxPage)
+	receipt, err := r.gate(ctx, c, &access{action: ActionConsentRead, object: "consents", holder: c.Holder})
+	if err != nil {
+		return nil, receipt, err
+	}
+	all, err := r.cfg.Store.Consents(ctx, q)
+	return all, receipt, err
 }
 
-// coSealers are the authorities whose seals stand on licences of a type beside those of
-// the issuing authority, in order. A *SealFault when one has not consented.
-func (r *Registry) coSealers(ctx context.Context, item *licence.CatalogueItem, issuing string) (found []licence.CoSealer, err error) {
-	for _, kind := range item.CoSeals {
-		consent, err := r.consent(ctx, item.TypeCode, issuing, kind)
-		if err != nil {
-			return nil, err
+// ownConsent is a consent of the caller; what it is nobody else learns, not even that there is one.
+func (r *Registry) ownConsent(ctx context.Context, c Caller, id string) (consent.Consent, error) {
+	k, err := r.cfg.Store.Consent(ctx, id)
+	if err == nil && !sameHolder(c.Holder, k.Holder) {
+		k, err = consent.Consent{}, errOutOfReach
+	}
+	return k, err
+}
+
+// sharedCode is the kind under which a code is kept, as a keyed digest: a copy of the
+// database opens nothing, and to look one up takes as long whatever it is like.
+const sharedCode = "consent_code"
+
+// codeValue is what is kept under a code. It is kept until keepCode after the consent's
+// end, so that a code that has lapsed is told from one that never was.
+type codeValue struct {
+	Consent string    `json:"consent"`
+	Until   time.Time `json:"until"`
+}
+
+const keepCode = 24 * time.Hour
+
+// NewConsentCode makes a code for a consent of the caller's that stands. Those made before
+// lapse by themselves. Errors: ErrForbidden, licence.ErrNotFound, consent.ErrExpired,
+// consent.ErrRevoked, consent.ErrSpent, ErrLog.
+func (r *Registry) NewConsentCode(ctx context.Context, c Caller, id string) (ConsentCode, audit.Receipt, error) {
+	k, found := r.ownConsent(ctx, c, id)
+	now := r.now()
+	answer := ConsentCode{Consent: k, Until: now.Add(consent.CodeLife)}
+	if answer.Until.After(k.EndsAt) {
+		answer.Until = k.EndsAt
+	}
+	receipt, err := r.gate(ctx, c, &access{
+		action: ActionConsentCode, object: consentObject(id), holder: c.Holder,
+		check: func() (err error) {
+			if found != nil {
+				return found
+			}
+			if err := k.Stands(now); err != nil {
+				return err
+			}
+			answer.Code, err = consent.NewCode(r.cfg.Rand)
+			return err
+		},
+		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+			value, err := json.Marshal(codeValue{id, answer.Until})
+			if err != nil {
+				return err
+			}
+			return tx.PutShared(ctx, sharedCode, answer.Code, value, now, k.EndsAt.Add(keepCode))
+		},
+	})
+	if err != nil {
+		return ConsentCode{}, receipt, err
+	}
+	return answer, receipt, nil
+}
+
+// RevokeConsent takes a consent of the caller's back: from then on it opens nothing.
+// Errors: ErrForbidden, licence.ErrNotFound, licence.ErrWrongStatus, ErrKeyReused, ErrLog.
+func (r *Registry) RevokeConsent(ctx context.Context, c Caller, id string, q StatusRequest) (consent.Consent, audit.Receipt, error) {
+	k, found := r.ownConsent(ctx, c, id)
+	k.RevokedAt = r.now()
+	receipt, err := r.gate(ctx, c, &access{
+		action: ActionConsentRevoke, object: consentObject(id), digest: q.Body[:], holder: c.Holder, purposeField: "reason", use: Use{Purpose: q.Reason},
+		check: func() error { return errors.Join(found, checkKey(q.Key)) },
+		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.once(ctx, tx, c, q.Key, q.Body, e, &k, func() error { return tx.RevokeConsent(ctx, id, k.RevokedAt) })
+		},
+	})
+	return k, receipt, err
+}
+
+// openedByCode is what a code opens for a caller, of a kind. Whose it is, and which consent, goes
+// into the access, so that the holder sees a refusal too. Errors: those of package consent.
+func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind consent.Kind, a *access) (consent.Consent, error) {
+	code, ok := consent.ParseCode(text)
+	if !ok {
+		return consent.Consent{}, consent.ErrUnknown
+	}
+	value, err := r.Shared(ctx, sharedCode, code)
+	if errors.Is(err, licence.ErrNotFound) {
+		err = consent.ErrUnknown
+	}
+	var known codeValue
+	if err == nil {
+		err = json.Unmarshal(value, &known)
+	}
+	if err != nil {
+		return consent.Consent{}, err
+	}
+	k, err := r.cfg.Store.Consent(ctx, known.Consent)
+	if err != nil {
+		return k, err
+	}
+	a.holder, a.object, a.use.Case = k.Holder, consentObject(k.ID), consentObject(k.ID)
+	if err := k.Opens(kind, c.Authority.Code, r.now()); err != nil {
+		return k, err
+	}
+	if !r.now().Before(known.Until) {
+		return k, consent.ErrExpired
+	}
+	return k, nil
+}
+
+// spend has an access count one use of a consent, in the transaction of its entry. Of two
+// at once that there is one use left for, the second is refused.
+func (r *Registry) spend(k consent.Consent, a *access) {
+	a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+		err := tx.UseConsent(ctx, k.ID, r.now())
+		if errors.Is(err, licence.ErrWrongStatus) {
+			return consent.ErrSpent
 		}
-		found = append(found, consent.CoSealer)
+		return err
 	}
-	return found, nil
 }
 
-// consent is the one that holds today; a *SealFault when there is none.
-func (r *Registry) consent(ctx context.Context, typeCode, issuing, kind string) (Consent, error) {
-	c, err := r.cfg.Store.Consent(ctx, typeCode, issuing, kind)
-	today := r.today()
-	switch {
-	case errors.Is(err, licence.ErrNotFound):
-		return c, &SealFault{"consent_missing", "of the kind " + kind, ErrNoConsent}
-	case err != nil:
-		return c, err
-	case today.Compare(c.ValidFrom) < 0:
-		return c, &SealFault{"consent_not_yet_valid", "that of " + c.CoSealer.Name + " begins on " + c.ValidFrom.String(), ErrNoConsent}
-	case !c.ValidTo.IsZero() && today.Compare(c.ValidTo) > 0:
-		return c, &SealFault{"consent_ended", "that of " + c.CoSealer.Name + " ended on " + c.ValidTo.String(), ErrNoConsent}
+// consentedTo are the licences of a consent, of a type or, when it is empty, of all.
+func (r *Registry) consentedTo(ctx context.Context, k consent.Consent, typeCode string) ([]Record, error) {
+	ids := make([]string, len(k.Licences))
+	for i, id := range k.Licences {
+		ids[i] = string(id)
 	}
-	return c, nil
+	records, err := r.cfg.Store.Licences(ctx, ids)
+	records = slices.DeleteFunc(records, func(rec Record) bool {
+		return typeCode != "" && rec.TypeCode != typeCode || !issued(rec.Status) || !sameHolder(rec.Holder, k.Holder)
+	})
+	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(string(b.Identifier), string(a.Identifier)) })
+	if err == nil && len(records) == 0 {
+		err = fmt.Errorf("%w: it names no such licence", consent.ErrMismatch)
+	}
+	return records, err
+}
+
+// Receivers are the departments that hold a grant by consent in force, on licences of a
+// type: those that a holder can agree to a reuse by, in the order of their codes.
+func (r *Registry) Receivers(ctx context.Context, c Caller, typeCode string) ([]licence.IssuingAuthority, audit.Receipt, error) {
+	receipt, err := r.gate(ctx, c, &access{action: ActionConsentRead, object: clip("receivers/"+typeCode, 256), holder: c.Holder})
+	if err != nil {
+		return nil, receipt, err
+	}
+	found := map[string]licence.IssuingAuthority{}
+	today := r.today()
+	for q := (GrantQuery{TypeCode: typeCode, Limit: MaxPage}); ; {
+		grants, err := r.cfg.Store.Grants(ctx, q)
+		if err != nil {
+			return nil, receipt, err
+		}
+		for _, g := range grants {
+			if g.How == HowConsent && g.at(today).Status == GrantApproved && today.Compare(g.ValidFrom) >= 0 {
+				found[g.Authority.Code] = g.Authority
+			}
+		}
+		if len(grants) < q.Limit {
+			break
+		}
+		q.After = grants[len(grants)-1].ID
+	}
+	return slices.SortedFunc(maps.Values(found), func(a, b licence.IssuingAuthority) int { return strings.Compare(a.Code, b.Code) }), receipt, nil
+}
+
+// FieldLabel is what a field is called in Chinese, of a consent to some licences.
+func (r *Registry) FieldLabel(ids []licence.Identifier, name string) string {
+	key, own := strings.CutPrefix(name, "fields.")
+	if !own {
+		return ownLabels[name]
+	}
+	for _, id := range ids {
+		if item := r.lastItem(id.TypeCode()); item != nil && item.Label(key) != "" {
+			return item.Label(key)
+		}
+	}
+	return key
 }

@@ -216,11 +216,11 @@ func TestCoSealRefused(t *testing.T) {
 	co, system := registrytest.CoSealer, registry.System("test")
 	day := func(n int) licence.Date { return licence.DateOf(s.Now().AddDate(0, 0, n)) }
 	key := s.Config.Seals[co.Code]
-	consent := func(edit func(*registry.Consent)) func(*registry.Config) {
+	consent := func(edit func(*registry.SealConsent)) func(*registry.Config) {
 		return func(*registry.Config) {
-			changed := s.Consent(t)
+			changed := s.SealConsent(t)
 			edit(&changed)
-			_, err := s.PutConsent(t.Context(), system, changed)
+			_, err := s.PutSealConsent(t.Context(), system, changed)
 			must(t, err)
 		}
 	}
@@ -247,15 +247,15 @@ func TestCoSealRefused(t *testing.T) {
 		says         string
 	}{
 		{"no consent", func(*registry.Config) {
-			_, err := s.EndConsent(t.Context(), system, registrytest.JointType, c.Authority.Code, s.Consent(t).Kind, "r")
+			_, err := s.EndSealConsent(t.Context(), system, registrytest.JointType, c.Authority.Code, s.SealConsent(t).Kind, "r")
 			must(t, err)
 		}, nil, "no_consent", "consent_missing", "规划和自然资源主管部门"},
-		{"consent that begins tomorrow", consent(func(c *registry.Consent) { c.ValidFrom = day(1) }), nil, "no_consent", "consent_not_yet_valid", day(1).String()},
-		{"consent that ended yesterday", consent(func(c *registry.Consent) { c.ValidFrom, c.ValidTo = day(-9), day(-1) }), nil, "no_consent", "consent_ended", day(-1).String()},
+		{"consent that begins tomorrow", consent(func(c *registry.SealConsent) { c.ValidFrom = day(1) }), nil, "no_consent", "consent_not_yet_valid", day(1).String()},
+		{"consent that ended yesterday", consent(func(c *registry.SealConsent) { c.ValidFrom, c.ValidTo = day(-9), day(-1) }), nil, "no_consent", "consent_ended", day(-1).String()},
 		{"consent to another issuing authority", func(cfg *registry.Config) {
-			_, err := s.EndConsent(t.Context(), system, registrytest.JointType, c.Authority.Code, s.Consent(t).Kind, "r")
+			_, err := s.EndSealConsent(t.Context(), system, registrytest.JointType, c.Authority.Code, s.SealConsent(t).Kind, "r")
 			must(t, err)
-			consent(func(c *registry.Consent) { c.Issuing = "11330106002504122C" })(cfg)
+			consent(func(c *registry.SealConsent) { c.Issuing = "11330106002504122C" })(cfg)
 		}, nil, "no_consent", "consent_missing", ""},
 		{"seal suspended", func(*registry.Config) { stage(registry.SealSuspended) }, func() { stage(registry.SealInUse) }, "co_seal_not_usable", "seal_suspended", co.Name},
 		{"seal not kept here", func(cfg *registry.Config) { cfg.Seals = maps.Clone(cfg.Seals); delete(cfg.Seals, co.Code) }, nil, "co_seal_not_usable", "seal_missing", co.Name},
@@ -294,7 +294,7 @@ func TestCoSealRefused(t *testing.T) {
 		if tt.undo != nil {
 			tt.undo()
 		}
-		consent(func(*registry.Consent) {})(nil)
+		consent(func(*registry.SealConsent) {})(nil)
 	}
 	if issued, err := issueJoint(t, s.Registry, "good"); err != nil || !strings.HasSuffix(issued.Number, "00001号") {
 		t.Errorf("the first number is %s (%v): a refusal used one", issued.Number, err)

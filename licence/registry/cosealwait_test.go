@@ -193,12 +193,12 @@ func timestampOf(s verify.SealReport) string {
 // finished when it may be used again.
 func TestCoSealWaits(t *testing.T) {
 	s := open(t)
-	system, good := registry.System("test"), s.Consent(t)
+	system, good := registry.System("test"), s.SealConsent(t)
 	other := good
 	other.CoSealer = registrytest.ThirdSealer
-	put := func(c registry.Consent) {
+	put := func(c registry.SealConsent) {
 		t.Helper()
-		_, err := s.PutConsent(t.Context(), system, c)
+		_, err := s.PutSealConsent(t.Context(), system, c)
 		must(t, err)
 	}
 	for name, tt := range map[string]struct {
@@ -206,7 +206,7 @@ func TestCoSealWaits(t *testing.T) {
 		cause      error
 	}{
 		"consent ended": {func() {
-			_, err := s.EndConsent(t.Context(), system, good.TypeCode, good.Issuing, good.Kind, "r")
+			_, err := s.EndSealConsent(t.Context(), system, good.TypeCode, good.Issuing, good.Kind, "r")
 			must(t, err)
 		}, func() { put(good) }, registry.ErrNoConsent},
 		"another authority in its place": {func() { put(other) }, func() { put(good) }, registry.ErrNoConsent},

@@ -64,9 +64,10 @@ func disputeState(d dispute.Dispute) DisputeState {
 // disputeObject names a dispute in the log.
 func disputeObject(id string) string { return "dispute/" + id }
 
-// sameHolder reports whether two are one holder, whom both name.
+// sameHolder reports whether two are one holder, whom both name, in a time that does not
+// depend on where they differ: who names a case or a code must not measure whose it is.
 func sameHolder(a, b licence.Holder) bool {
-	return a.Code != "" && a.Code == b.Code && a.CodeType == b.CodeType
+	return a.Code != "" && sameText(string(a.CodeType)+" "+a.Code, string(b.CodeType)+" "+b.Code)
 }
 
 // RaiseDispute raises a dispute of the caller, who must be a holder. What they write is

@@ -7,6 +7,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/consent"
 )
 
 // What can go wrong, each with the stable code that stands in the log and in
@@ -73,8 +74,8 @@ var (
 	ErrCaseTaken = errors.New("the department has a case of this number already")
 	// ErrClientTaken: there is a client of that identifier.
 	ErrClientTaken = errors.New("there is a client of this identifier already")
-	// ErrConsentRequired: the grant rests on the holder's consent, which cannot be given here yet.
-	ErrConsentRequired = errors.New("the grant needs the holder's consent, which cannot be given here yet")
+	// ErrConsentRequired: the grant rests on the holder's consent, and no code of theirs came with the reuse.
+	ErrConsentRequired = errors.New("the grant needs the holder's consent: have the holder show a code, and send it as consent_code in place of the case")
 	// ErrBraked: the client was stopped for the way it reuses; a person lets it go.
 	ErrBraked = errors.New("the client is stopped for the way it reuses, until an auditor or a superior authority lifts the brake")
 	// ErrDisputeStands: the holder disputes the same already, and it is not settled.
@@ -117,6 +118,12 @@ var codes = []struct {
 	{ErrCaseTaken, "case_taken"},
 	{ErrClientTaken, "client_taken"},
 	{ErrConsentRequired, "consent_required"},
+	{consent.ErrUnknown, "consent_unknown"},
+	{consent.ErrMismatch, "consent_mismatch"},
+	{consent.ErrExpired, "consent_expired"},
+	{consent.ErrRevoked, "consent_revoked"},
+	{consent.ErrSpent, "consent_spent"},
+	{ErrTooManyConsents, "too_many_consents"},
 	{ErrBraked, "braked"},
 	{errSlowed, "rate_limited"},
 	{ErrReasonMissing, "reason_missing"},

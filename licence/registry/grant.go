@@ -20,8 +20,7 @@ type How string
 const (
 	// HowFunction is reuse by the department's function (依职能).
 	HowFunction How = "function"
-	// HowConsent is reuse by the holder's consent (依授权). A grant may say so; it opens
-	// nothing yet.
+	// HowConsent is reuse by the holder's consent (依授权): it takes a code of the holder's.
 	HowConsent How = "consent"
 )
 

@@ -166,7 +166,7 @@ func (r *Registry) show(ctx context.Context, c Caller, a *access, records []Reco
 		if receipt, err = r.gate(ctx, c, a); err != nil {
 			return receipt, err
 		}
-		a.count, a.apply = nil, nil // with the first
+		a.count, a.counted, a.apply = nil, nil, nil // with the first
 	}
 	return receipt, nil
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/subtle"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/consent"
 )
 
 // ReuseRequest asks for granted fields of a holder's licences for one case (用证).
@@ -29,6 +31,10 @@ type ReuseRequest struct {
 	// AsOf asks for the licences as they were at an instant, as of a Query.
 	AsOf time.Time
 	Use  Use
+	// Code is the holder's (用证码), or the text of its QR symbol. The reuse then rests on the
+	// holder's consent in place of a case, which Use must not name, and only grants by consent
+	// count. Holder may be empty; After and AsOf must be.
+	Code string
 }
 
 // Reused is what a reuse gives of one licence: the granted fields, by name, and the names of
@@ -43,11 +49,12 @@ type Reused struct {
 // Reuse reads granted fields of a holder's licences of one type. It needs an open case of
 // the caller's department that concerns the holder, the matter and the type; a grant to
 // the department for type, matter and every field asked for; and all of purpose, case,
-// matter and operator. Every licence it shows is one log entry; a reuse
+// matter and operator. With a holder's code it needs no case, but a grant by consent, and
+// gives no field that the holder has not agreed to. Every licence it shows is one log entry; a reuse
 // that finds nothing is one too. The receipt is that of the last entry. Whoever does not
 // reuse as people do is slowed, and then stopped; see Brake.
 // Errors: ErrForbidden, ErrPurposeMissing, *licence.RequestError, ErrCaseUnknown, ErrCaseClosed,
-// ErrCaseMismatch, ErrConsentRequired, *SlowedError, ErrBraked, ErrLog.
+// ErrCaseMismatch, ErrConsentRequired, those of package consent, *SlowedError, ErrBraked, ErrLog.
 func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reused, audit.Receipt, error) {
 	a := &access{action: ActionReuse, object: q.TypeCode, use: q.Use, holder: q.Holder}
 	fields, records, err := r.reusable(ctx, c, &q, a)
@@ -76,12 +83,18 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *a
 			return nil, nil, err
 		}
 	}
-	err = r.unlock(ctx, c, *q, a, func(o opening) (err error) {
+	var o opening
+	err = r.unlock(ctx, c, *q, a, func(opened opening) (err error) {
+		o = opened
 		fields, err = o.fieldsOf(q.Fields)
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, nil, err
+	case q.Code != "":
+		r.spend(o.consent, a)
+		return fields, o.agreed, nil
 	}
 	records, err = r.ofHolder(ctx, *q)
 	return fields, records, err
@@ -109,7 +122,7 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *acce
 	if err := r.brake(ctx, c, q, a); err != nil {
 		return err
 	}
-	o, err := r.opened(ctx, c, q)
+	o, err := r.opened(ctx, c, q, a)
 	if err == nil {
 		err = choose(o)
 	}
@@ -143,7 +156,7 @@ func (r *Registry) ofHolder(ctx context.Context, q ReuseRequest) ([]Record, erro
 
 // checkReuse names what is wrong with a request, whatever is granted.
 func (r *Registry) checkReuse(q ReuseRequest) error {
-	if q.Use.Purpose == "" || q.Use.Case == "" || q.Use.Matter == "" || q.Use.Operator == "" {
+	if q.Use.Purpose == "" || q.Use.Case == "" && q.Code == "" || q.Use.Matter == "" || q.Use.Operator == "" {
 		return ErrPurposeMissing
 	}
 	if err := q.Use.check("purpose"); err != nil {
@@ -158,6 +171,17 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 	if q.Identifier != "" {
 		return nil
 	}
+	if q.Code == "" {
+		return r.checkHolder(q.Holder)
+	}
+	for name, given := range map[string]bool{"case_number": q.Use.Case != "", "cursor": q.After != "", "as_of": !q.AsOf.IsZero()} {
+		if given {
+			return sealFault(name, licence.CodeNotAllowed, "does not go with consent_code")
+		}
+	}
+	if q.Holder == (licence.Holder{}) {
+		return nil
+	}
 	return r.checkHolder(q.Holder)
 }
 
@@ -166,6 +190,9 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 type opening struct {
 	fields    map[string]bool
 	questions []string
+	// consent is what the holder agreed to in place of a case, agreed its licences.
+	consent consent.Consent
+	agreed  []Record
 }
 
 // fieldsOf are the fields that are asked for, or all that are open when none is named.
@@ -187,8 +214,11 @@ func (o opening) fieldsOf(asked []string) (map[string]bool, error) {
 	return fields, nil
 }
 
-// opened is what case and grants open to a reuse.
-func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest) (o opening, err error) {
+// opened is what case and grants open to a reuse, or a consent and grants.
+func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest, a *access) (o opening, err error) {
+	if q.Code != "" {
+		return r.consented(ctx, c, q, a)
+	}
 	k, err := r.caseFor(ctx, c, q)
 	if err != nil {
 		return o, err
@@ -202,12 +232,38 @@ func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest) (o open
 	if err != nil {
 		return o, err
 	}
-	return openedBy(grants, r.today())
+	return openedBy(grants, HowFunction, r.today())
 }
 
-// openedBy is what all grants open together that are in force on a day. A field that one
-// of them gives whole is whole.
-func openedBy(grants []Grant, day licence.Date) (o opening, err error) {
+// consented is what a holder's code and the grants by consent open to a reuse. That it is
+// shown is one use of the consent.
+func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *access) (o opening, err error) {
+	k, err := r.openedByCode(ctx, c, q.Code, consent.Reuse, a)
+	if err != nil {
+		return o, err
+	}
+	if q.Holder.Code != "" && !sameHolder(q.Holder, k.Holder) {
+		return o, fmt.Errorf("%w: it is another holder's", consent.ErrMismatch)
+	}
+	grants, err := r.cfg.Store.GrantsFor(ctx, c.Authority.Code, q.TypeCode, q.Use.Matter)
+	if err != nil {
+		return o, err
+	}
+	if o, err = openedBy(grants, HowConsent, r.today()); err != nil {
+		return o, err
+	}
+	maps.DeleteFunc(o.fields, func(name string, _ bool) bool { return !slices.Contains(k.Fields, name) })
+	if len(o.fields) == 0 {
+		return o, fmt.Errorf("%w: no field is both granted and agreed to", ErrForbidden)
+	}
+	o.consent = k
+	o.agreed, err = r.consentedTo(ctx, k, q.TypeCode)
+	return o, err
+}
+
+// openedBy is what all grants of a kind open together that are in force on a day. A field
+// that one of them gives whole is whole.
+func openedBy(grants []Grant, how How, day licence.Date) (o opening, err error) {
 	err = fmt.Errorf("%w: the department has no grant for licences of this type in this matter", ErrForbidden)
 	o.fields = map[string]bool{}
 	inForce := 0
@@ -217,8 +273,10 @@ func openedBy(grants []Grant, day licence.Date) (o opening, err error) {
 			if !errors.Is(err, ErrConsentRequired) {
 				err = fmt.Errorf("%w: the grant is not in force", ErrForbidden)
 			}
-		case g.How != HowFunction:
+		case g.How != how && how == HowFunction:
 			err = ErrConsentRequired
+		case g.How != how:
+			err = fmt.Errorf("%w: the grant is by function, so the reuse needs a case and no code", ErrForbidden)
 		default:
 			inForce++
 			for _, f := range g.Fields {
@@ -294,6 +352,17 @@ func (v View) reused(fields map[string]bool) Reused {
 	}
 	slices.Sort(r.Masked)
 	return r
+}
+
+// Pick returns the named fields of a licence; one it lacks is left out.
+func (v View) Pick(names []string) map[string]any {
+	picked, from := map[string]any{}, v.values()
+	for _, name := range names {
+		if value, ok := from(name); ok {
+			picked[name] = value
+		}
+	}
+	return picked
 }
 
 // values gives the fields of a licence by their names; not ok of one that it lacks.

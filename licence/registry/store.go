@@ -6,6 +6,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/consent"
 )
 
 // Store keeps what the registry must remember. Reads need no transaction; every
@@ -44,6 +45,10 @@ type Store interface {
 	Brakes(ctx context.Context, q BrakeQuery) ([]Brake, error)
 	// StandingBrakes counts the brakes that are not lifted, by alarm.
 	StandingBrakes(ctx context.Context) (map[string]int, error)
+	// Consent returns a holder's consent by its identifier, however it stands.
+	Consent(ctx context.Context, id string) (consent.Consent, error)
+	// Consents returns the consents that q asks for, the newest first; see ConsentQuery.
+	Consents(ctx context.Context, q ConsentQuery) ([]consent.Consent, error)
 	// Licence returns one licence with its current file, in any status.
 	Licence(ctx context.Context, id licence.Identifier) (Record, error)
 	// Licences is Licence for several, in any order; those that there are none of are left out.
@@ -76,11 +81,11 @@ type Store interface {
 	SealStage(ctx context.Context, id string) (SealRecord, error)
 	// Seals returns all seals, ordered by authority and identifier.
 	Seals(ctx context.Context) ([]SealRecord, error)
-	// Consent returns the standing consent for a kind of co-seal on licences of a type that
+	// SealConsent returns the standing consent for a kind of co-seal on licences of a type that
 	// an authority issues; licence.ErrNotFound when there is none.
-	Consent(ctx context.Context, typeCode, issuing, kind string) (Consent, error)
-	// Consents returns all consents, ordered by type, issuing authority and kind.
-	Consents(ctx context.Context) ([]Consent, error)
+	SealConsent(ctx context.Context, typeCode, issuing, kind string) (SealConsent, error)
+	// SealConsents returns all consents, ordered by type, issuing authority and kind.
+	SealConsents(ctx context.Context) ([]SealConsent, error)
 	// Holds returns all holds, past ones too, on what a principal does under a case number,
 	// in the order in which they were placed.
 	Holds(ctx context.Context, principal, caseNumber string) ([]Hold, error)
@@ -157,6 +162,13 @@ type Tx interface {
 	// ErrQuestionsSpent, and nothing is added, when one of all that are named has as many as
 	// most before that.
 	CountQuestions(ctx context.Context, caseID string, add map[string]int, most int) error
+	// InsertConsent stores a holder's consent that is new.
+	InsertConsent(ctx context.Context, c consent.Consent) error
+	// UseConsent counts one use of a consent; licence.ErrWrongStatus when it is none that
+	// stands at an instant. Of several at once no more succeed than it has uses left.
+	UseConsent(ctx context.Context, id string, at time.Time) error
+	// RevokeConsent revokes one at an instant; licence.ErrWrongStatus when it is none that stands.
+	RevokeConsent(ctx context.Context, id string, at time.Time) error
 	// CountReuses adds to what all servers have counted of a client since its last brake was
 	// lifted, forgets what was counted before a time, and returns the sums, in the same order.
 	CountReuses(ctx context.Context, client string, lifted time.Time, add []ReuseCount, before time.Time) ([]int64, error)
@@ -182,11 +194,11 @@ type Tx interface {
 	// are not empty, and notes the change. licence.ErrWrongStatus when its status is not
 	// among from.
 	UpdateSeal(ctx context.Context, s SealRecord, from []SealStatus) error
-	// PutConsent registers a consent, or replaces the one for the same type, issuing
+	// PutSealConsent registers a consent, or replaces the one for the same type, issuing
 	// authority and kind.
-	PutConsent(ctx context.Context, c Consent) error
-	// DropConsent ends one; licence.ErrNotFound when there is none.
-	DropConsent(ctx context.Context, typeCode, issuing, kind string) error
+	PutSealConsent(ctx context.Context, c SealConsent) error
+	// DropSealConsent ends one; licence.ErrNotFound when there is none.
+	DropSealConsent(ctx context.Context, typeCode, issuing, kind string) error
 	// PutHold stores a hold, or replaces the one for the same principal and case that was
 	// placed at the same instant; licence.ErrNotFound when that was lifted meanwhile.
 	PutHold(ctx context.Context, h Hold) error

@@ -27,6 +27,7 @@ import (
 	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
+	"elicence/licence/consent"
 	"elicence/licence/event"
 	"elicence/licence/question"
 	"elicence/licence/registry"
@@ -50,7 +51,8 @@ var noAccess = map[string]string{
 	"Registry.TidyBatches":          "forgets batches whose time is over; nothing of a licence",
 	"Registry.Share":                "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
 	"Registry.Shared":               "the same",
-	"Registry.Consents":             "consents are on public record, like the seals",
+	"Registry.FieldLabel":           "what fields are called: the catalogue",
+	"Registry.SealConsents":         "consents are on public record, like the seals",
 	"Lookup.ByFile":                 "exists only inside Verify, whose entry covers it",
 	"Lookup.ByIdentifier":           "exists only inside Verify, whose entry covers it",
 	"Lookup.StatusAsOf":             "exists only inside Verify, whose entry covers it",
@@ -325,6 +327,46 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.Ask(ctx, registrytest.Partner(), w.ask("walk", question.Question{Name: question.Valid}))
 		})
 	},
+	"Registry.MakeConsent": func(w *walker, ctx context.Context) call {
+		q := w.consent(nil)
+		return answering(func(r *registry.Registry) (string, audit.Receipt, error) {
+			k, receipt, err := r.MakeConsent(ctx, w.holder, q)
+			return ifDone(k.ID, receipt, err)
+		})
+	},
+	"Registry.NewConsentCode": func(w *walker, ctx context.Context) call {
+		k := w.agree(nil)
+		return answering(func(r *registry.Registry) (string, audit.Receipt, error) {
+			code, receipt, err := r.NewConsentCode(ctx, w.holder, k.ID)
+			return code.Code, receipt, err
+		})
+	},
+	"Registry.RevokeConsent": func(w *walker, ctx context.Context) call {
+		k, q := w.agree(nil), w.status()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.RevokeConsent(ctx, w.holder, k.ID, q)
+			return receipt, err
+		})
+	},
+	"Registry.Consents": func(w *walker, ctx context.Context) call {
+		w.agree(nil)
+		return answering(func(r *registry.Registry) ([]consent.Consent, audit.Receipt, error) {
+			return r.Consents(ctx, w.holder, registry.ConsentQuery{Limit: 5})
+		})
+	},
+	"Registry.Receivers": func(w *walker, ctx context.Context) call {
+		w.Service.Grant(w.t, registry.Grant{Authority: registrytest.Department, TypeCode: w.issued.TypeCode, Fields: []string{"number"}, MatterCode: w.next(), How: registry.HowConsent})
+		return answering(func(r *registry.Registry) ([]licence.IssuingAuthority, audit.Receipt, error) {
+			return r.Receivers(ctx, w.holder, w.issued.TypeCode)
+		})
+	},
+	"Registry.Look": func(w *walker, ctx context.Context) call {
+		code := w.shows(w.agree(func(k *consent.Consent) { k.Kind = consent.Presentation }))
+		return answering(func(r *registry.Registry) ([]registry.Presented, audit.Receipt, error) {
+			p, receipt, err := r.Look(ctx, registry.Anonymous("walk"), registry.LookRequest{Code: code})
+			return p.Licences, receipt, err
+		})
+	},
 	"Registry.AddClient": func(w *walker, ctx context.Context) call {
 		q := registry.ClientRequest{Key: w.next(), Client: registry.Client{ID: w.next(), Roles: []registry.Role{registry.RolePartner}, Authority: registrytest.Department}}
 		return answering(func(r *registry.Registry) (string, audit.Receipt, error) { return r.AddClient(ctx, walkSystem, q) })
@@ -555,17 +597,17 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.RegisterSeals(ctx, walkSystem)
 		})
 	},
-	"Registry.PutConsent": func(w *walker, ctx context.Context) call {
-		consent := w.Consent(w.t)
+	"Registry.PutSealConsent": func(w *walker, ctx context.Context) call {
+		consent := w.SealConsent(w.t)
 		consent.Basis = w.next()
-		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PutConsent(ctx, walkSystem, consent) })
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PutSealConsent(ctx, walkSystem, consent) })
 	},
-	"Registry.EndConsent": func(w *walker, ctx context.Context) call {
-		consent := w.Consent(w.t)
-		_, err := w.PutConsent(ctx, walkSystem, consent)
+	"Registry.EndSealConsent": func(w *walker, ctx context.Context) call {
+		consent := w.SealConsent(w.t)
+		_, err := w.PutSealConsent(ctx, walkSystem, consent)
 		must(w.t, err)
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			return r.EndConsent(ctx, walkSystem, consent.TypeCode, consent.Issuing, consent.Kind, "r")
+			return r.EndSealConsent(ctx, walkSystem, consent.TypeCode, consent.Issuing, consent.Kind, "r")
 		})
 	},
 	"Registry.EnterCatalogue": func(w *walker, ctx context.Context) call {

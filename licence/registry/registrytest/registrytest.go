@@ -125,17 +125,17 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 	s.Registry, err = registry.New(s.Config)
 	must(t, err)
 	must(t, s.RegisterSeals(t.Context(), registry.System("test")))
-	_, err = s.PutConsent(t.Context(), registry.System("test"), s.Consent(t))
+	_, err = s.PutSealConsent(t.Context(), registry.System("test"), s.SealConsent(t))
 	must(t, err)
 	return s
 }
 
-// Consent is that of CoSealer, from today on.
-func (s *Service) Consent(t testing.TB) registry.Consent {
+// SealConsent is that of CoSealer, from today on.
+func (s *Service) SealConsent(t testing.TB) registry.SealConsent {
 	t.Helper()
 	item, err := s.Config.Catalogue.Item(JointType)
 	must(t, err)
-	return registry.Consent{TypeCode: JointType, Issuing: Authorities[JointType].Code, Kind: item.CoSeals[0], CoSealer: CoSealer,
+	return registry.SealConsent{TypeCode: JointType, Issuing: Authorities[JointType].Code, Kind: item.CoSeals[0], CoSealer: CoSealer,
 		Basis: "test", ValidFrom: licence.DateOf(s.Now())}
 }
 

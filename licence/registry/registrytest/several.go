@@ -76,9 +76,9 @@ func (s *Service) Three(t testing.TB) registry.Config {
 	must(t, err)
 	r, err := registry.New(c)
 	must(t, err)
-	consent := s.Consent(t)
+	consent := s.SealConsent(t)
 	consent.Kind, consent.CoSealer = kind, ThirdSealer
-	_, err = r.PutConsent(t.Context(), registry.System("test"), consent)
+	_, err = r.PutSealConsent(t.Context(), registry.System("test"), consent)
 	must(t, err)
 	return c
 }

@@ -1,58 +1,93 @@
 package storetest
 
 import (
+	"errors"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"elicence/licence"
+	"elicence/licence/consent"
 	"elicence/licence/registry"
 )
 
-func testConsents(t *testing.T, b Backend) {
-	day := func(s string) licence.Date {
-		d, err := licence.ParseDate(s)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return d
+// agreed is a holder's consent, with every field set.
+func agreed(id string) consent.Consent {
+	return consent.Consent{
+		ID: id, Holder: licence.Holder{Code: "11010519491231002X", CodeType: licence.CodeTypeCitizenNumber}, Kind: consent.Reuse,
+		Licences: []licence.Identifier{identifier(1), identifier(2)}, Fields: []string{"number", "fields.业务"}, Purpose: "办理租房补贴", Receiver: authority, ReceiverName: "市人力资源和社会保障局",
+		Uses: 2, MadeAt: base, EndsAt: after(time.Hour),
 	}
-	first := registry.Consent{TypeCode: typeCode, Issuing: authority, Kind: "规划和自然资源主管部门", Basis: "函〔2026〕1号",
-		CoSealer: licence.CoSealer{Name: "市规划和自然资源局", Code: "11440300MB2C92091A"}, ValidFrom: day("2026-01-01"), ValidTo: day("2026-12-31")}
-	second, elsewhere := first, first
-	second.Kind, second.ValidTo = "财政部门", licence.Date{}
-	elsewhere.Issuing = "11440300MB2C92008M"
-	put := func(c registry.Consent) {
-		t.Helper()
-		change(t, b, func(tx Tx) error { return tx.PutConsent(t.Context(), c) })
-	}
-	for _, c := range []registry.Consent{first, second, elsewhere} {
-		put(c)
-	}
-	want := func(want ...registry.Consent) {
-		t.Helper()
-		all, err := b.Consents(t.Context())
-		if diff := cmp.Diff(all, want); err != nil || diff != "" {
-			t.Errorf("consents (got, want): %v\n%s", err, diff)
-		}
-		for _, c := range want {
-			got, err := b.Consent(t.Context(), c.TypeCode, c.Issuing, c.Kind)
-			if diff := cmp.Diff(got, c); err != nil || diff != "" {
-				t.Errorf("consent (got, want): %v\n%s", err, diff)
-			}
-		}
-	}
-	want(elsewhere, first, second)
-	first.CoSealer, first.Basis, first.ValidFrom, first.ValidTo = licence.CoSealer{Name: "另一局", Code: "another"}, "另一函", day("2027-01-01"), licence.Date{}
-	put(first)
-	want(elsewhere, first, second)
+}
 
-	drop := func(c registry.Consent) error {
-		return rerun(t.Context(), b, func(tx Tx) error { return tx.DropConsent(t.Context(), c.TypeCode, c.Issuing, c.Kind) })
+func testConsents(t *testing.T, b Backend) {
+	first, second, other := agreed("c1"), agreed("c2"), agreed("c3")
+	second.Kind, second.Receiver, second.ReceiverName, second.Uses, second.EndsAt = consent.Presentation, "", "", 1, after(time.Minute)
+	other.Holder = licence.Holder{Code: "91440300MA5DA1234X", CodeType: licence.CodeTypeUSCC}
+	_, err := b.Consent(t.Context(), first.ID)
+	wantError(t, "unknown consent", err, licence.ErrNotFound)
+	for _, want := range []consent.Consent{first, second, other} {
+		change(t, b, func(tx Tx) error { return tx.InsertConsent(t.Context(), want) })
+		got, err := b.Consent(t.Context(), want.ID)
+		if diff := cmp.Diff(got, want); err != nil || diff != "" {
+			t.Errorf("consent differs (got, want): %v\n%s", err, diff)
+		}
 	}
-	wantError(t, "ending one", drop(first), nil)
-	wantError(t, "ending it again", drop(first), licence.ErrNotFound)
-	_, err := b.Consent(t.Context(), first.TypeCode, first.Issuing, first.Kind)
-	wantError(t, "one that ended", err, licence.ErrNotFound)
-	want(elsewhere, second)
+	use := func(id string, at time.Time) error {
+		return rerun(t.Context(), b, func(tx Tx) error { return tx.UseConsent(t.Context(), id, at) })
+	}
+	revoke := func(id string, at time.Time) error {
+		return rerun(t.Context(), b, func(tx Tx) error { return tx.RevokeConsent(t.Context(), id, at) })
+	}
+	list := func(what string, q registry.ConsentQuery, want ...consent.Consent) {
+		t.Helper()
+		got, err := b.Consents(t.Context(), q)
+		if diff := cmp.Diff(got, want); err != nil || diff != "" {
+			t.Errorf("%s (got, want): %v\n%s", what, err, diff)
+		}
+	}
+	own := registry.ConsentQuery{Holder: first.Holder, Limit: 10}
+	standing := func(at time.Time) registry.ConsentQuery {
+		q := own
+		q.StandingAt = at
+		return q
+	}
+	list("a holder's", own, second, first)
+	list("its next page", registry.ConsentQuery{Holder: first.Holder, After: "c2", Limit: 1}, first)
+	list("those that stand", standing(base), second, first)
+	list("those that stand later", standing(after(time.Minute)), first)
+	wantError(t, "use when it is over", use("c2", after(time.Minute)), licence.ErrWrongStatus)
+	wantError(t, "revoked when it is over", revoke("c2", after(time.Minute)), licence.ErrWrongStatus)
+	wantError(t, "one of one", use("c2", base), nil)
+	wantError(t, "two of one", use("c2", base), licence.ErrWrongStatus)
+	wantError(t, "revoked when it is spent", revoke("c2", base), licence.ErrWrongStatus)
+	wantError(t, "one of two", use("c1", base), nil)
+	wantError(t, "revoked", revoke("c1", after(time.Second)), nil)
+	wantError(t, "revoked twice", revoke("c1", after(time.Second)), licence.ErrWrongStatus)
+	wantError(t, "use when it is revoked", use("c1", base), licence.ErrWrongStatus)
+	wantError(t, "use of none", use("c9", base), licence.ErrWrongStatus)
+	second.Used, first.Used, first.RevokedAt = 1, 1, after(time.Second)
+	list("all after that", own, second, first)
+	list("none stands", standing(base))
+}
+
+// testUsesInParallel uses a consent from several sides at once: as often as it says.
+func testUsesInParallel(t *testing.T, b Backend) {
+	c := agreed("c1")
+	change(t, b, func(tx Tx) error { return tx.InsertConsent(t.Context(), c) })
+	var used atomic.Int32
+	parallel(t, 6, func(int) error {
+		err := rerun(t.Context(), b, func(tx Tx) error { return tx.UseConsent(t.Context(), c.ID, base) })
+		if errors.Is(err, licence.ErrWrongStatus) {
+			return nil
+		}
+		used.Add(1)
+		return err
+	})
+	got, err := b.Consent(t.Context(), c.ID)
+	if err != nil || used.Load() != 2 || got.Used != 2 {
+		t.Errorf("used %d times, and %d stand in it: %v", used.Load(), got.Used, err)
+	}
 }

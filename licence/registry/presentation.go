@@ -1,0 +1,93 @@
+package registry
+
+import (
+	"context"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/consent"
+)
+
+// ActionPresent is a look at what a holder presents (亮证), as it stands in the access log.
+const ActionPresent audit.Action = "present"
+
+// LookRequest asks for what a holder presents by a code.
+type LookRequest struct {
+	// Code is the code, or the text of its QR symbol.
+	Code string
+	// From is the class of the address that somebody unknown looks from; empty for others.
+	From string
+	// Operator is the person who looks, of a client's; committed to in the log.
+	Operator string
+}
+
+// Presentation is what a holder presents.
+type Presentation struct {
+	Consent consent.Consent
+	// SeenAt is when it was so, Until when the code that showed it lapses.
+	SeenAt, Until time.Time
+	Licences      []Presented
+}
+
+// Presented is what is presented of one licence: the fields agreed to, by name.
+type Presented struct {
+	Reused
+	TypeName string
+	// Names are the fields that the licence has, in the consent's order, Labels what they are
+	// called in Chinese.
+	Names  []string
+	Labels map[string]string
+}
+
+// Look shows what a holder presents to whoever has the code, which is one use of the
+// consent. Every licence it shows is one log entry, about the holder. Errors: ErrForbidden,
+// those of package consent, ErrLog.
+func (r *Registry) Look(ctx context.Context, c Caller, q LookRequest) (Presentation, audit.Receipt, error) {
+	a := &access{action: ActionPresent, object: "presentation", code: q.From, use: Use{Operator: q.Operator}}
+	k, records, err := r.presented(ctx, c, q, a)
+	a.check = func() error { return err }
+	receipt, err := r.show(ctx, c, a, records)
+	if err != nil {
+		return Presentation{}, receipt, err
+	}
+	p := Presentation{Consent: k, SeenAt: r.now(), Until: r.now().Add(consent.CodeLife)}
+	views, err := r.views(ctx, records, time.Time{})
+	for _, v := range views {
+		p.Licences = append(p.Licences, r.present(v, k.Fields))
+	}
+	return p, receipt, err
+}
+
+// presented decides a look and finds its licences; nothing is shown before the gate has
+// logged it. A caller whose role does not permit a look is left to the gate.
+func (r *Registry) presented(ctx context.Context, c Caller, q LookRequest, a *access) (k consent.Consent, records []Record, err error) {
+	if !c.MayAct(ActionPresent) {
+		return k, nil, nil
+	}
+	if k, err = r.openedByCode(ctx, c, q.Code, consent.Presentation, a); err != nil {
+		return k, nil, err
+	}
+	a.use.Purpose = k.Purpose
+	records, err = r.consentedTo(ctx, k, "")
+	r.spend(k, a)
+	return k, records, err
+}
+
+// present is what is shown of a licence.
+func (r *Registry) present(v View, fields []string) Presented {
+	p := Presented{Reused: Reused{Identifier: v.Identifier, Status: v.Status, Fields: v.Pick(fields)}, TypeName: v.TypeName, Labels: map[string]string{}}
+	for _, name := range fields {
+		if _, ok := p.Fields[name]; ok {
+			p.Names, p.Labels[name] = append(p.Names, name), r.FieldLabel([]licence.Identifier{v.Identifier}, name)
+		}
+	}
+	return p
+}
+
+// ownLabels are what the fields that every licence has are called in Chinese; ReusableFields
+// lists them.
+var ownLabels = map[string]string{
+	"number": "证照编号", "type_name": "证照名称", "status": "证照状态", "issued_on": "颁发日期", "effective_on": "有效期自", "expires_on": "有效期至",
+	"holder.name": "持证主体", "holder.code": "持证主体代码", "authority.name": "颁发机构",
+}
