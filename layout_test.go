@@ -36,6 +36,8 @@ var layout = []struct{ pkg, mayImport string }{
 	{"crypto/pdfsig", ""},
 	{"crypto/pdfsig/pades", ""},
 	{"crypto/pdfsig/pdftest", ""},
+	// Reads the files of other platforms; it knows nothing of seals, which lie in such files as they lie in PDF.
+	{"crypto/ofd", ""},
 	{"crypto/tsa", "crypto/pki"},
 	{"crypto/seal", "crypto/pki internal/lately"},
 	{"crypto/cms", "crypto/pki"},
