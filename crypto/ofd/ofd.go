@@ -97,7 +97,10 @@ func Read(file []byte) (*File, error) {
 			return nil, err
 		}
 	}
-	return f, r.compare()
+	if err := r.compare(); err != nil {
+		return nil, err
+	}
+	return f, nil
 }
 
 // description reads an entry as XML with a root element of a name.

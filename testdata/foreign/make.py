@@ -122,7 +122,7 @@ def pem(label, der):
 def crl(issuer, revoked=()):
     entries = [seq(integer(c.number), utctime("20250101000000Z")) for c in revoked]
     tbs = seq(integer(1), seq(oid(SM2)), issuer.subject, utctime("20240101000000Z"), utctime("20400101000000Z"),
-              *([seq(*entries)] if entries else []))
+              *([seq(*entries)] if entries else []), explicit(0, seq(seq(oid("2.5.29.20"), octets(integer(1))))))
     return seq(tbs, seq(oid(SM2)), bits(issuer.key.sign(tbs)))
 
 
@@ -151,7 +151,7 @@ def seal(maker, signers, version=4, start="20210101000000Z", end="20390101000000
 
 def seal_signature(signer, the_seal, digest, info, version=4, at="20260301080000Z"):
     if version == 1:
-        tbs = seq(integer(1), the_seal, bits(at.encode()), bits(digest), ia5(info), octets(signer.der), oid(SM2))
+        tbs = seq(integer(1), the_seal, bits(utctime(at)), bits(digest), ia5(info), octets(signer.der), oid(SM2))
         return seq(tbs, bits(signer.key.sign(tbs)))
     tbs = seq(integer(4), the_seal, gtime(at), bits(digest), ia5(info))
     return seq(tbs, octets(signer.der), oid(SM2), bits(signer.key.sign(tbs)))
