@@ -34,7 +34,7 @@ func (v *Verifier) VerifyExternal(ctx context.Context, file []byte, l *licence.L
 		s.judgeExternal(file)
 	}
 	r := s.report()
-	r.Origin = OriginExternal
+	r.Origin = licence.OriginExternal
 	return r
 }
 
@@ -53,9 +53,9 @@ func (s *session) takeExternal(f *pdfsig.File) {
 }
 
 // origin is what the report says of whose file or licence it is.
-func (s *session) origin() Origin {
+func (s *session) origin() licence.Origin {
 	if s.external || s.entry != nil && s.entry.External != nil {
-		return OriginExternal
+		return licence.OriginExternal
 	}
 	return ""
 }

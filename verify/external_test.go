@@ -24,7 +24,7 @@ var externalAt = time.Date(2026, 11, 28, 0, 0, 0, 0, time.UTC)
 func externalLicence(t testing.TB) *licence.Licence {
 	t.Helper()
 	l := *sampleLicence(t)
-	id, err := licence.ParseIdentifier("1.2.156.3005.2.11100000000013338W009.11330105002500287C.2025052201.002.0")
+	id, err := licence.NewIdentifier("11100000MB0143028R901", "11330105002500287C", "2025052201", 1)
 	must(t, err)
 	l.Identifier, l.TypeCode, l.Version, l.Number, l.Authority.Code = id, id.TypeCode(), id.Version(), "JY23301050000777", id.AuthorityCode()
 	return &l
@@ -100,7 +100,7 @@ func TestExternal(t *testing.T) {
 			if got.Indication != c.want || got.Check(c.check).Code != c.code {
 				t.Errorf("imported and trusted: %s %s, %s is %s: %s", got.Indication, got.SubIndication, c.check, got.Check(c.check).Code, got.Check(c.check).Evidence)
 			}
-			if code := got.Check(verify.CheckRegister).Code; code != "registered_external" || got.Origin != verify.OriginExternal {
+			if code := got.Check(verify.CheckRegister).Code; code != "registered_external" || got.Origin != licence.OriginExternal {
 				t.Errorf("imported: register says %s, origin %q", code, got.Origin)
 			}
 			if got.Green() != (c.want == verify.TotalPassed) || c.want != verify.TotalFailed && (got.LicenceState != licence.StatusValid || got.Licence.Identifier != l.Identifier) {
@@ -123,7 +123,7 @@ func TestExternal(t *testing.T) {
 			if c.code == "signer_revoked" || c.code == "seal_expired" { // nothing proves when it was signed
 				want = verify.Indeterminate
 			}
-			if got.Indication != want || got.Origin != verify.OriginExternal {
+			if got.Indication != want || got.Origin != licence.OriginExternal {
 				t.Errorf("for an import: %s %s", got.Indication, got.SubIndication)
 			}
 		})

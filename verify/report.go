@@ -123,9 +123,9 @@ type Report struct {
 	// AsKnownAt is when LicenceState was so: when the register was read, when the
 	// trust list was issued, or the validation time. UTC, never zero.
 	AsKnownAt time.Time `json:"as_known_at"`
-	// Origin is OriginExternal where the file, or the licence by the register, is of another
-	// platform; else empty.
-	Origin Origin `json:"origin,omitempty"`
+	// Origin is licence.OriginExternal where the file, or the licence by the register, is of
+	// another platform; else empty.
+	Origin licence.Origin `json:"origin,omitempty"`
 	// SupersededBy is the newest version of a licence that was superseded, by the register;
 	// empty when it was not, or no register was asked.
 	SupersededBy licence.Identifier `json:"superseded_by,omitempty"`
@@ -148,12 +148,6 @@ type Report struct {
 	// with a signature that nobody here can check.
 	QR *licence.QRPayload `json:"-"`
 }
-
-// Origin is whose licence or file it is.
-type Origin string
-
-// OriginExternal is another platform's: nothing of it was issued here.
-const OriginExternal Origin = "external"
 
 // Check returns the check called name; its zero value when there is none.
 func (r *Report) Check(name Name) Check {

@@ -49,7 +49,7 @@ type File struct {
 	// Signatures are those of all documents, in the order in which they are listed. There may
 	// be none.
 	Signatures []Signature
-	// Uncovered are the entries that no signature covers, those left out that none can: the
+	// Uncovered are the entries that no signature names, those left out that none can: the
 	// lists of signatures, the descriptions and the values.
 	Uncovered []string
 }
@@ -120,7 +120,7 @@ func (a *archive) description(entry, name string) (*element, error) {
 type reader struct {
 	*archive
 	file       *File
-	free       map[string]bool // entries that no signature can cover, and those that one does
+	free       map[string]bool // entries that no signature can cover, and those that one names
 	references [][]reference   // of each signature
 }
 
@@ -282,8 +282,10 @@ func (r *reader) compare() error {
 				s.Covered = append(s.Covered, name)
 			case named:
 				s.Changed = append(s.Changed, name)
+			default:
+				continue
 			}
-			r.free[name] = r.free[name] || good[name]
+			r.free[name] = true
 		}
 		slices.Sort(s.Missing)
 		s.Missing = slices.Compact(s.Missing)

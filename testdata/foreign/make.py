@@ -170,7 +170,17 @@ def cms(signer, content):
 
 NS = 'xmlns:ofd="http://www.ofdspec.org/2016"'
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
-IDENTIFIER = "1.2.156.3005.2.11100000000013338W009.11330105002500287C.2025052201.002.0"
+
+
+def identifier(kind, authority, serial, version):
+    """GB/T 36904; the check character is that of ISO 7064 MOD 37,36."""
+    digits, p = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ", 36
+    for c in kind + authority + serial + version:
+        p = 2 * ((p + digits.index(c)) % 36 or 36) % 37
+    return ".".join(("1.2.156.3005.2", kind, authority, serial, version, digits[(37 - p) % 36]))
+
+
+IDENTIFIER = identifier("11100000MB0143028R901", AUTHORITY, "2025052201", "001")
 
 
 def base(text="外省食品经营许可证"):

@@ -53,6 +53,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"erased disputes", testErasedDisputes},
 		{"seals", testSeals},
 		{"consents", testConsents},
+		{"imports", testImports},
 		{"licence", testLicence},
 		{"licences", testLicences},
 		{"number taken", testNumberTaken},
