@@ -63,6 +63,7 @@ type accessWorld struct {
 	valid, suspended, grant string
 	kase, batch             string
 	disputed, consent       string
+	external                string
 	n                       int
 }
 
@@ -103,6 +104,7 @@ func openMatrix(t *testing.T) *accessWorld {
 	w.Case(t, w.own, registry.Case{Number: "C-own", MatterCode: matter, Holder: holderOf["own"], Types: []string{foodType}})
 	w.valid, w.suspended = string(w.issue(food, w.next()).Identifier), string(w.issue(food, w.next()).Identifier)
 	w.act(licence.Identifier(w.suspended), "suspend", w.next(), `{"reason":"r"}`)
+	w.external = string(w.imported("", map[string]any{"existing": true}).Identifier)
 	w.grant, w.kase = w.newGrantOf(), w.newCaseOf()
 	w.disputed = w.newDisputeOf("")
 	w.consent = w.newConsentOf()
@@ -213,6 +215,11 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/licences/documents":
 		form := documentForm(w.t)
 		q.key, q.mediaType, q.body = w.next(), form.mediaType, form.body
+	case path == "/api/v1/licences/imports":
+		form := externalForm(w.t, "", map[string]any{"existing": true, "number": w.next()})
+		q.key, q.mediaType, q.body = w.next(), form.mediaType, form.body
+	case path == "/api/v1/licences/:identifier/import":
+		id = w.external
 	case path == "/api/v1/licences/search":
 		q.body = []byte(`{"holder":` + holderCode(w.t) + `}`)
 	case path == "/api/v1/reuse":

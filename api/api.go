@@ -171,6 +171,7 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/oauth/token", s.handle(registry.ActionAuthenticate, (*exchange).token))
 	v1.POST("/licences", serveJSON(s, registry.ActionIssue, http.StatusCreated, parseIssue, (*exchange).issue))
 	v1.POST("/licences/documents", s.handle(registry.ActionIssue, (*exchange).document))
+	v1.POST("/licences/imports", s.handle(registry.ActionImport, (*exchange).importLicence))
 	v1.POST("/licences/search", serveJSON(s, registry.ActionSearch, http.StatusOK, s.parseSearch, (*exchange).search))
 	v1.POST("/licences/batch", s.handle(registry.ActionBatch, (*exchange).licenceBatch))
 	v1.GET("/licences/batch/:batch", serveGet(s, registry.ActionBatchRead, (*exchange).licenceBatchProgress))
@@ -178,6 +179,7 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/licences/batch/:batch/cancel", serveJSON(s, registry.ActionBatchCancel, http.StatusOK, parseNothing, (*exchange).cancelLicenceBatch))
 	v1.GET("/licences/:identifier", serveGet(s, registry.ActionRead, (*exchange).licence))
 	v1.GET("/licences/:identifier/file", serveGet(s, registry.ActionDownload, (*exchange).file))
+	v1.GET("/licences/:identifier/import", serveGet(s, registry.ActionReadImport, (*exchange).readImport))
 	v1.GET("/licences/:identifier/bundle", serveGet(s, registry.ActionBundle, (*exchange).bundle))
 	v1.GET("/licences/:identifier/history", serveGet(s, registry.ActionHistory, (*exchange).history))
 	for action, do := range map[audit.Action]change{

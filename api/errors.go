@@ -109,6 +109,9 @@ var statuses = map[string]struct {
 	"number_taken":              {409, "Number taken"},
 	"wrong_status":              {409, "Wrong status"},
 	"not_applicable":            {409, "Not applicable"},
+	"external_licence":          {409, "Of another platform"},
+	"already_imported":          {409, "Imported already"},
+	"import_invalid":            {422, "File not genuine"},
 	"wrong_stage":               {409, "Wrong stage"},
 	"catalogue_changed":         {409, "Catalogue changed"},
 	"numbers_exhausted":         {409, "Numbers exhausted"},
@@ -232,6 +235,9 @@ var details = map[string]string{
 	"number_taken":              "another licence of this type and authority has this number",
 	"wrong_status":              "its status does not permit this change",
 	"not_applicable":            "the operation does not apply to this licence: it has no last day to renew, or its type allows no transfer",
+	"external_licence":          registry.ErrExternal.Error(),
+	"already_imported":          registry.ErrImported.Error(),
+	"import_invalid":            registry.ErrImportInvalid.Error(),
 	"wrong_stage":               registry.ErrWrongStage.Error(),
 	"catalogue_changed":         registry.ErrVersionTaken.Error(),
 	"numbers_exhausted":         registry.ErrNumbersExhausted.Error() + ": nothing was reserved",
@@ -310,6 +316,14 @@ func fieldsOf(err error, code string) []problemField {
 		fields := make([]problemField, len(invalid.Fields))
 		for i, f := range invalid.Fields {
 			fields[i] = problemField(f)
+		}
+		return fields
+	case code == "import_invalid":
+		fault := (*registry.ImportFault)(nil)
+		errors.As(err, &fault)
+		fields := make([]problemField, len(fault.Codes))
+		for i, reason := range fault.Codes {
+			fields[i] = problemField{"file", reason, "is not genuine"}
 		}
 		return fields
 	case code == "number_taken":

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/hex"
 	"encoding/json"
@@ -143,6 +144,8 @@ type licenceJSON struct {
 	TypeCode   string             `json:"type_code"`
 	TypeName   string             `json:"type_name"`
 	Version    int                `json:"version"`
+	// Origin is "external" of a licence that another platform issued; absent for our own.
+	Origin licence.Origin `json:"origin,omitempty"`
 	// AsOf is the instant that all of this was so.
 	AsOf   time.Time      `json:"as_of"`
 	Status licence.Status `json:"status"`
@@ -191,7 +194,7 @@ func newLicenceJSON(v registry.View) (licenceJSON, error) {
 		return licenceJSON{}, fmt.Errorf("writing the metadata in pinyin initials: %w", err)
 	}
 	l := licenceJSON{
-		Identifier: v.Identifier, Number: v.Number, TypeCode: v.TypeCode, TypeName: v.TypeName, Version: v.Version,
+		Identifier: v.Identifier, Number: v.Number, TypeCode: v.TypeCode, TypeName: v.TypeName, Version: v.Version, Origin: v.Origin,
 		AsOf: v.AsOf.UTC(), Status: v.Status, TypeStatusCode: v.StatusCode, StatusReason: v.StatusReason, StatusAt: v.StatusAt.UTC(), linksJSON: newLinks(v), NewestVersion: v.Newest,
 		DataDigest: hex.EncodeToString(v.DataDigest[:]), File: newFileJSON(v.File), MetadataPinyin: pinyin,
 	}
@@ -368,12 +371,16 @@ func (x *exchange) bundle() (func(), audit.Receipt, error) {
 	}, receipt, err
 }
 
-// pdf answers with a licence file. Its ETag is SM3 of the bytes, so that whoever
-// keeps them can name what was fetched.
+// pdf answers with a licence file, one of another platform as it came. Its ETag is SM3 of
+// the bytes, so that whoever keeps them can name what was fetched.
 func (x *exchange) pdf(id licence.Identifier, file []byte) {
+	mediaType, ending := "application/pdf", ".pdf"
+	if bytes.HasPrefix(file, []byte("PK")) {
+		mediaType, ending = "application/ofd", ".ofd"
+	}
 	digest := sm3.Sum(file)
 	h := x.w.Header()
 	h.Set("ETag", `"`+hex.EncodeToString(digest[:])+`"`)
-	h.Set("Content-Disposition", `attachment; filename="`+string(id)+`.pdf"`)
-	x.bytes("application/pdf", file)
+	h.Set("Content-Disposition", `attachment; filename="`+string(id)+ending+`"`)
+	x.bytes(mediaType, file)
 }

@@ -170,6 +170,9 @@ func (c *reportFileJSON) state() string {
 	if r.AsOf != nil {
 		s += "　" + r.AsOf.Date.String() + " 的状态：" + stateLabel(r.AsOf.State)
 	}
+	if r.Origin == licence.OriginExternal {
+		s += "　其他平台签发"
+	}
 	return s
 }
 

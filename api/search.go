@@ -75,6 +75,7 @@ type summaryJSON struct {
 	AuthorityName string             `json:"authority_name"`
 	Version       int                `json:"version"`
 	Status        licence.Status     `json:"status"`
+	Origin        licence.Origin     `json:"origin,omitempty"`
 	linksJSON
 	// TypeStatusCode is what the type's own specification calls the status, where it is known.
 	TypeStatusCode string `json:"type_status_code,omitempty"`
@@ -88,7 +89,7 @@ type summaryJSON struct {
 func newSummary(v registry.View) summaryJSON {
 	return summaryJSON{
 		Identifier: v.Identifier, Number: v.Number, TypeCode: v.TypeCode, TypeName: v.TypeName,
-		HolderName: v.Holder.Name, AuthorityName: v.Authority.Name, Version: v.Version, Status: v.Status, linksJSON: newLinks(v), TypeStatusCode: v.StatusCode,
+		HolderName: v.Holder.Name, AuthorityName: v.Authority.Name, Version: v.Version, Status: v.Status, Origin: v.Origin, linksJSON: newLinks(v), TypeStatusCode: v.StatusCode,
 		IssuedOn: v.IssuedOn.String(), EffectiveOn: v.EffectiveOn.String(), ExpiresOn: v.ExpiresOn.String(),
 		FileDigest: hex.EncodeToString(v.File.Digest[:]),
 	}
@@ -167,6 +168,7 @@ func (r *reader) caseUse(text func(r *reader, key string, most int) string) regi
 type reusedJSON struct {
 	Identifier licence.Identifier `json:"identifier"`
 	Status     licence.Status     `json:"status"`
+	Origin     licence.Origin     `json:"origin,omitempty"`
 	Fields     map[string]any     `json:"fields"`
 	Masked     []string           `json:"masked"`
 }

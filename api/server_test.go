@@ -88,6 +88,9 @@ func open(t testing.TB) *world {
 	must(t, err)
 	w := &world{Service: registrytest.New(t, db, files, stranger), t: t, tokens: map[string]string{}}
 	w.Config.Rewrite = func(_ context.Context, file []byte) (*render.Document, error) { return rewrite.Rewrite(file) }
+	w.Config.JudgeImport = func(ctx context.Context, file []byte, l *licence.Licence) (registry.Judgement, error) {
+		return api.Judged((&verify.Verifier{Anchors: foreignAnchors(t)}).VerifyExternal(ctx, file, l, w.Now()))
+	}
 	w.Registry, err = registry.New(w.Config)
 	must(t, err)
 	answers := w.PKI.MustIssue(t, w.PKI.Issuing, "答复签名", pki.UsageAnswer)

@@ -18,6 +18,8 @@ type countJSON struct {
 	Measure  string `json:"measure"`
 	TypeCode string `json:"type_code"`
 	Division string `json:"division"`
+	// Origin is "external" of what other platforms issued; else empty.
+	Origin string `json:"origin"`
 	// Month is YYYY-MM; empty for what is counted as it is now.
 	Month string `json:"month"`
 	Count int64  `json:"count"`
@@ -59,9 +61,9 @@ func (a statisticsAnswer) csv() []byte {
 	var b bytes.Buffer
 	w := csv.NewWriter(&b)
 	w.UseCRLF = true
-	_ = w.Write([]string{"measure", "type_code", "division", "month", "count"}) // a buffer takes all
+	_ = w.Write([]string{"measure", "type_code", "division", "month", "count", "origin"}) // a buffer takes all
 	for _, c := range a.Counts {
-		_ = w.Write([]string{c.Measure, c.TypeCode, c.Division, c.Month, strconv.FormatInt(c.Count, 10)})
+		_ = w.Write([]string{c.Measure, c.TypeCode, c.Division, c.Month, strconv.FormatInt(c.Count, 10), c.Origin})
 	}
 	w.Flush()
 	return b.Bytes()

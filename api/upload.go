@@ -23,13 +23,13 @@ func (x *exchange) input() (verify.Input, error) {
 		return parseJSON(body, func(r *reader) verify.Input {
 			return verify.Input{QR: r.required("qr", maxText), AsOf: r.pastDay("as_of", licence.DateOf(x.now()))}
 		})
-	case mediaType == "application/pdf":
+	case mediaType == "application/pdf" || mediaType == "application/ofd":
 		body, err := x.read(mediaType, MaxFile)
 		return verify.Input{File: body}, err
 	case mediaType == "multipart/form-data":
 		return x.upload()
 	}
-	return verify.Input{}, errMediaType("application/pdf", "application/json", "multipart/form-data")
+	return verify.Input{}, errMediaType("application/pdf", "application/ofd", "application/json", "multipart/form-data")
 }
 
 // maxMultipart is what the framing of an upload, and its texts, may take beside the file.

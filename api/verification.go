@@ -33,7 +33,7 @@ func registerEntry(k registry.Known, err error) (verify.RegisterEntry, error) {
 		return verify.RegisterEntry{}, err
 	}
 	return verify.RegisterEntry{
-		Identifier: k.Identifier, Status: k.Status, ReadAt: k.AsOf, SupersededBy: k.Newest, DataDigest: k.DataDigest,
+		Identifier: k.Identifier, Status: k.Status, ReadAt: k.AsOf, SupersededBy: k.Newest, DataDigest: k.DataDigest, External: k.External,
 		RangeDigest: k.File.RangeDigest, ProvenAt: k.File.SealedAt, Timestamped: k.File.Timestamped || !k.Current,
 	}, nil
 }

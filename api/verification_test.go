@@ -30,6 +30,7 @@ type report struct {
 	SubIndication string `json:"sub_indication"`
 	LicenceState  string `json:"licence_state"`
 	Tone          string `json:"tone"`
+	Origin        string `json:"origin"`
 	Headline      struct {
 		ZH string `json:"zh"`
 	} `json:"headline"`

@@ -272,7 +272,7 @@ func TestStatistics(t *testing.T) {
 		t.Errorf("from %s to %s:\n%swant:\n%s", a.From, a.To, got, want)
 	}
 	if csv := get("?expiring_days=3660", "text/csv"); csv.Header.Get("Content-Type") != "text/csv; charset=utf-8" ||
-		!strings.HasPrefix(string(csv.body), "measure,type_code,division,month,count\r\nexpiring,"+foodType+",330106,,1\r\n") {
+		!strings.HasPrefix(string(csv.body), "measure,type_code,division,month,count,origin\r\nexpiring,"+foodType+",330106,,1,\r\n") {
 		t.Errorf("CSV: %v\n%s", csv.Header, csv.body)
 	}
 	if e := w.since(w.size() - 1)[0]; e.Action != "statistics" || e.Result != "allowed" || e.Object != "2026-01-01/2026-06-01/"+foodType {

@@ -65,6 +65,11 @@ var walked = map[string]func(w *routeWalk) walkStep{
 		q.as, q.key = elsewhere, w.next()
 		return w.withToken(q)
 	},
+	"POST /api/v1/licences/imports": func(w *routeWalk) walkStep {
+		q := externalForm(w.t, "sealed.ofd", map[string]any{"number": w.next()})
+		q.key = w.next()
+		return w.withToken(q)
+	},
 	"POST /api/v1/licences/search": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: holder, body: []byte(`{}`)})
 	},
@@ -76,10 +81,14 @@ var walked = map[string]func(w *routeWalk) walkStep{
 	"POST /api/v1/licences/batch/:batch/cancel": func(w *routeWalk) walkStep {
 		return w.ofBatch(ask{as: approval, key: w.next(), body: []byte("{}")})
 	},
-	"GET /api/v1/licences/:identifier":          (*routeWalk).reads,
-	"GET /api/v1/licences/:identifier/file":     (*routeWalk).reads,
-	"GET /api/v1/licences/:identifier/bundle":   (*routeWalk).reads,
-	"GET /api/v1/licences/:identifier/history":  (*routeWalk).reads,
+	"GET /api/v1/licences/:identifier":         (*routeWalk).reads,
+	"GET /api/v1/licences/:identifier/file":    (*routeWalk).reads,
+	"GET /api/v1/licences/:identifier/bundle":  (*routeWalk).reads,
+	"GET /api/v1/licences/:identifier/history": (*routeWalk).reads,
+	"GET /api/v1/licences/:identifier/import": func(w *routeWalk) walkStep {
+		w.id = string(w.imported("two-seals.ofd", map[string]any{"number": w.next()}).Identifier)
+		return w.withToken(ask{as: approval})
+	},
 	"POST /api/v1/licences/:identifier/suspend": (*routeWalk).changes,
 	"POST /api/v1/licences/:identifier/resume": func(w *routeWalk) walkStep {
 		step := w.changes()

@@ -31,8 +31,8 @@ const maxDataBytes = maxFieldsBytes + 16<<10
 // when there is no last day. Two are additions of ours: certificateCoSealingAuthorities,
 // [{"code":…,"name":…}], is absent when one authority seals alone,
 // certificateAssociatedIdentifier, the version before, when there is none. A licence that is
-// drawn on a document says so in a member "document". Data refuses a
-// licence whose parts contradict each other.
+// drawn on a document says so in a member "document", one that another platform issued in a
+// member "origin". Data refuses a licence whose parts contradict each other.
 func (l *Licence) Data() ([]byte, error) {
 	if err := l.check(); err != nil {
 		return nil, err
@@ -40,6 +40,9 @@ func (l *Licence) Data() ([]byte, error) {
 	doc := map[string]any{"fields": l.Fields, "format": dataFormat, "metadata": l.metadata()}
 	if l.Document != nil {
 		doc["document"] = l.Document.data()
+	}
+	if l.Origin != "" {
+		doc["origin"] = string(l.Origin)
 	}
 	b, err := MarshalCanonical(doc)
 	if err == nil && len(b) > maxDataBytes {
@@ -97,7 +100,9 @@ func (l *Licence) check() error {
 		return errors.New("licence: issuing authority code and identifier differ")
 	case id.Version() != l.Version:
 		return errors.New("licence: version and identifier differ")
-	case (l.Version > 1) != (l.Supersedes != ""):
+	case l.Origin != "" && (l.Origin != OriginExternal || l.Document != nil || l.CoSealers != nil):
+		return errors.New("licence: no such origin, or one that has neither documents nor co-sealing authorities")
+	case (l.Version > 1) != (l.Supersedes != "") && !(l.Origin == OriginExternal && l.Supersedes == ""):
 		return errors.New("licence: only versions after the first supersede another")
 	case l.Supersedes != "" && !l.Supersedes.Precedes(id):
 		return errors.New("licence: the superseded identifier is none of an earlier version of this licence")
@@ -195,8 +200,12 @@ func licenceOf(doc any) *Licence {
 		ExpiresOn:   date("certificateExpiringDate"),
 		Fields:      fields,
 		Document:    documentOf(root["document"]),
+		Origin:      originOf(root["origin"]),
 	}
 }
+
+// originOf takes an origin from licence data, in the way of licenceOf.
+func originOf(v any) Origin { s, _ := v.(string); return Origin(s) }
 
 // coSealersOf reads the list of co-sealing authorities, in the way of licenceOf.
 func coSealersOf(list []any) (found []CoSealer) {

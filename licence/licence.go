@@ -70,7 +70,15 @@ type Licence struct {
 	Fields map[string]any
 	// Document is what it is drawn on; nil for a licence that a layout alone draws.
 	Document *Document
+	// Origin is OriginExternal for a licence that another platform issued; empty for our own.
+	Origin Origin
 }
+
+// Origin is whose licence it is.
+type Origin string
+
+// OriginExternal is another platform's: nothing of the licence was made here.
+const OriginExternal Origin = "external"
 
 // Holder is who a licence is issued to (持证主体).
 type Holder struct {

@@ -20,16 +20,19 @@ const countable = ` FROM licence WHERE $1 LIKE '% ' || type_code || ' %'
 // dayOf is the day in Beijing of an instant, counted from 1970-01-01, as a column.
 const dayOf = `(status_at + 28800000000000) / 86400000000000`
 
-// counted are the three queries of Counts. Each row is type, division, measure, month,
-// day and count; either month or day is given, or neither.
+// originOf is a licence's origin, as a column.
+const originOf = `CASE WHEN importer = '' THEN '' ELSE 'external' END`
+
+// counted are the three queries of Counts. Each row is type, division, origin, measure,
+// month, day and count; either month or day is given, or neither.
 var counted = []string{
-	`SELECT type_code, division, CASE WHEN operation = '' THEN 'issued' ELSE operation END, substr(issued_on, 1, 7), 0, count(*)` + countable + `
-		AND issued_on >= $3 AND issued_on <= $4 GROUP BY 1, 2, 3, 4`,
-	`SELECT type_code, division, status, '', ` + dayOf + `, count(*)` + countable + `
-		AND status IN ('revoked', 'withdrawn', 'cancelled') AND ` + dayOf + ` BETWEEN $3 AND $4 GROUP BY 1, 2, 3, 5`,
-	`SELECT type_code, division, CASE WHEN status <> 'valid' THEN status WHEN effective_on > $3 THEN 'not_yet_valid'
+	`SELECT type_code, division, ` + originOf + `, CASE WHEN operation = '' THEN 'issued' ELSE operation END, substr(issued_on, 1, 7), 0, count(*)` + countable + `
+		AND issued_on >= $3 AND issued_on <= $4 GROUP BY 1, 2, 3, 4, 5`,
+	`SELECT type_code, division, ` + originOf + `, status, '', ` + dayOf + `, count(*)` + countable + `
+		AND status IN ('revoked', 'withdrawn', 'cancelled') AND ` + dayOf + ` BETWEEN $3 AND $4 GROUP BY 1, 2, 3, 4, 6`,
+	`SELECT type_code, division, ` + originOf + `, CASE WHEN status <> 'valid' THEN status WHEN effective_on > $3 THEN 'not_yet_valid'
 			WHEN expires_on <> '' AND expires_on < $3 THEN 'expired' WHEN expires_on <> '' AND expires_on <= $4 THEN 'expiring' ELSE 'valid' END,
-			'', 0, count(*)` + countable + ` AND status IN ('valid', 'suspended') GROUP BY 1, 2, 3`,
+			'', 0, count(*)` + countable + ` AND status IN ('valid', 'suspended') GROUP BY 1, 2, 3, 4`,
 }
 
 // Counts implements registry.Store.
@@ -38,7 +41,7 @@ func (r reader) Counts(ctx context.Context, q registry.CountQuery) ([]registry.C
 	add := func(scan scan) error {
 		var c registry.Count
 		var day, n int64
-		if err := scan(&c.TypeCode, &c.Division, &c.Measure, &c.Month, &day, &n); err != nil {
+		if err := scan(&c.TypeCode, &c.Division, &c.Origin, &c.Measure, &c.Month, &day, &n); err != nil {
 			return err
 		}
 		if day > 0 {
@@ -63,7 +66,7 @@ func (r reader) Counts(ctx context.Context, q registry.CountQuery) ([]registry.C
 		counts = append(counts, c)
 	}
 	slices.SortFunc(counts, func(a, b registry.Count) int {
-		return cmp.Or(cmp.Compare(a.Measure, b.Measure), cmp.Compare(a.TypeCode, b.TypeCode), cmp.Compare(a.Division, b.Division), cmp.Compare(a.Month, b.Month))
+		return cmp.Or(cmp.Compare(a.Measure, b.Measure), cmp.Compare(a.TypeCode, b.TypeCode), cmp.Compare(a.Division, b.Division), cmp.Compare(a.Month, b.Month), cmp.Compare(a.Origin, b.Origin))
 	})
 	return counts, nil
 }

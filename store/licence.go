@@ -39,14 +39,14 @@ func (t *transaction) insert(ctx context.Context, r registry.Record, numberIndex
 	n, err := t.exec(ctx, `INSERT INTO licence (identifier, number, number_index, type_code, authority_code, division,
 			version, holder_name, holder_code, holder_code_type, holder_index, data, data_digest, status, status_reason,
 			status_at, client, idempotency_key, case_number, created_at, lease_until, operation, supersedes,
-			issued_on, effective_on, expires_on, catalogue_version)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27)
+			issued_on, effective_on, expires_on, catalogue_version, importer)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
 		ON CONFLICT DO NOTHING`,
 		id, sealed[0], numberIndex, r.TypeCode, r.AuthorityCode,
 		r.Division, int64(r.Version), sealed[1], sealed[2], string(r.Holder.CodeType), t.secrets.holderIndex(r.Holder),
 		sealed[3], r.DataDigest[:], string(r.Status), sealed[4], nanos(r.StatusAt), r.Client, r.IdempotencyKey,
 		r.CaseNumber, nanos(r.CreatedAt), nanos(r.LeaseUntil), string(r.Operation), string(r.Supersedes),
-		r.IssuedOn.String(), r.EffectiveOn.String(), r.ExpiresOn.String(), int64(r.CatalogueVersion))
+		r.IssuedOn.String(), r.EffectiveOn.String(), r.ExpiresOn.String(), int64(r.CatalogueVersion), r.Importer)
 	if err != nil {
 		return fmt.Errorf("storing licence: %w", err)
 	}

@@ -14,7 +14,7 @@ const (
 	licenceColumns = `l.identifier, l.number, l.type_code, l.authority_code, l.division, l.version,
 		l.holder_name, l.holder_code, l.holder_code_type, l.data, l.data_digest,
 		l.status, l.status_reason, l.status_at, l.client, l.idempotency_key, l.case_number,
-		l.created_at, l.lease_until, l.issued_on, l.effective_on, l.expires_on, l.operation, l.supersedes, l.catalogue_version, coalesce((SELECT n.identifier FROM licence n
+		l.created_at, l.lease_until, l.issued_on, l.effective_on, l.expires_on, l.operation, l.supersedes, l.catalogue_version, l.importer, coalesce((SELECT n.identifier FROM licence n
 			WHERE n.supersedes = l.identifier AND n.supersedes <> '' AND n.status <> 'voided' AND n.status <> 'pending'), '')`
 	currentColumns = `c.digest, c.range_digest, coalesce(c.size, 0), coalesce(c.timestamped, false),
 		coalesce(c.timestamped_at, 0), coalesce(c.sealed_at, 0), coalesce(c.created_at, 0)`
@@ -45,7 +45,7 @@ func (r *licenceRow) dest() []any {
 		&r.identifier, &r.number, &rec.TypeCode, &rec.AuthorityCode, &rec.Division, &r.version,
 		&r.holderName, &r.holderCode, &r.holderCodeType, &r.data, &r.digest,
 		&r.status, &r.reason, &r.statusAt, &rec.Client, &rec.IdempotencyKey, &rec.CaseNumber,
-		&r.createdAt, &r.leaseUntil, &r.issuedOn, &r.effectiveOn, &r.expiresOn, &r.operation, &r.supersedes, &r.catalogueVersion, &r.supersededBy,
+		&r.createdAt, &r.leaseUntil, &r.issuedOn, &r.effectiveOn, &r.expiresOn, &r.operation, &r.supersedes, &r.catalogueVersion, &rec.Importer, &r.supersededBy,
 	}, r.file.dest()...)
 }
 

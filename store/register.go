@@ -112,7 +112,7 @@ func (r reader) Lapsed(ctx context.Context, now time.Time, without []string, n i
 // Untimestamped implements registry.Store. At most 1,000 licences are named.
 func (r reader) Untimestamped(ctx context.Context, n int) ([]licence.Identifier, error) {
 	found, err := identifiers(ctx, r, `SELECT l.identifier FROM licence l JOIN licence_file c ON c.digest = l.file_digest
-		WHERE NOT c.timestamped AND c.identifier = l.identifier AND l.status = 'valid'
+		WHERE NOT c.timestamped AND c.identifier = l.identifier AND l.status = 'valid' AND l.importer = ''
 		ORDER BY c.id LIMIT $1`, int64(limit(n)))
 	return found, doing("reading licences without timestamp", err)
 }

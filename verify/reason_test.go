@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"elicence/crypto/ofd"
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
 	"elicence/verify"
@@ -23,12 +24,16 @@ var statuses = []licence.Status{licence.StatusPending, licence.StatusVoided, lic
 // made of a family's prefix.
 func codes(t *testing.T) []string {
 	t.Helper()
-	file, err := parser.ParseFile(token.NewFileSet(), "reason.go", nil, 0)
-	if err != nil {
-		t.Fatal(err)
+	var decls []ast.Decl
+	for _, name := range []string{"reason.go", "externalreason.go"} {
+		file, err := parser.ParseFile(token.NewFileSet(), name, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		decls = append(decls, file.Decls...)
 	}
 	named := map[string][]string{} // by function
-	for _, d := range file.Decls {
+	for _, d := range decls {
 		if f, ok := d.(*ast.FuncDecl); ok {
 			ast.Inspect(f, func(n ast.Node) bool {
 				if c, ok := n.(*ast.CaseClause); ok {
@@ -44,7 +49,7 @@ func codes(t *testing.T) []string {
 		}
 	}
 	var all []string
-	for _, table := range []string{"fileReason", "sealReason", "timestampReason", "dataReason", "coSealReason", "registerReason"} {
+	for _, table := range []string{"fileReason", "sealReason", "timestampReason", "dataReason", "coSealReason", "registerReason", "externalReason"} {
 		if len(named[table]) == 0 {
 			t.Fatalf("no codes in %s", table)
 		}
@@ -61,6 +66,9 @@ func codes(t *testing.T) []string {
 	for _, c := range []string{pdfsig.CodeSyntax, pdfsig.CodeLimit, pdfsig.CodeXref, pdfsig.CodeTrailer, pdfsig.CodeObject, pdfsig.CodeProfile,
 		pdfsig.CodeUpdate, pdfsig.CodeField, pdfsig.CodeStream, pdfsig.CodeAttachment} {
 		all = append(all, "pdf_"+c)
+	}
+	for _, c := range []string{ofd.CodeContainer, ofd.CodeName, ofd.CodeEntry, ofd.CodeXML, ofd.CodeDocument, ofd.CodeSignature} {
+		all = append(all, "ofd_"+c)
 	}
 	return all
 }

@@ -40,6 +40,9 @@ type RegisterEntry struct {
 	// ProvenAt is the time of the log entry that permitted the seal. Because the log
 	// is append-only, it stands for a timestamp where a file has none. Zero: there is none.
 	ProvenAt time.Time
+	// External is what was stated of a licence that another platform issued when it was
+	// imported here; nil for our own.
+	External *licence.Licence
 	// Timestamped says that a version of the file with a timestamp token is registered.
 	Timestamped bool
 }
@@ -116,6 +119,12 @@ func (s *session) checkRegister(ctx context.Context) {
 	evidence := fmt.Sprintf("register: data %x, byte range %x; file: data %x, byte range %x",
 		e.DataDigest, e.RangeDigest, s.dataDigest, s.rangeDigest)
 	switch {
+	case e.External != nil && s.exact:
+		s.set(CheckRegister, "registered_external", fmt.Sprintf("imported %s as %s, issued by %s", instant(e.ProvenAt), e.Identifier, e.External.Authority.Code))
+		return
+	case e.External != nil:
+		s.set(CheckRegister, "register_external_differs", evidence)
+		return
 	case e.DataDigest != s.dataDigest || e.Identifier != s.identifier():
 		s.set(CheckRegister, "register_data_differs", evidence)
 	case s.exact:

@@ -123,6 +123,9 @@ type Report struct {
 	// AsKnownAt is when LicenceState was so: when the register was read, when the
 	// trust list was issued, or the validation time. UTC, never zero.
 	AsKnownAt time.Time `json:"as_known_at"`
+	// Origin is licence.OriginExternal where the file, or the licence by the register, is of
+	// another platform; else empty.
+	Origin licence.Origin `json:"origin,omitempty"`
 	// SupersededBy is the newest version of a licence that was superseded, by the register;
 	// empty when it was not, or no register was asked.
 	SupersededBy licence.Identifier `json:"superseded_by,omitempty"`

@@ -39,7 +39,7 @@ func (s *session) checkSeal() {
 		s.set(CheckSeal, "seal_not_yet_valid", period)
 	case !sl.ValidAt(s.proof):
 		s.set(CheckSeal, "seal_expired", period)
-	case sig.Version != sealVersion || sl.Version != sealVersion:
+	case (sig.Version != sealVersion || sl.Version != sealVersion) && !s.external:
 		s.set(CheckSeal, "seal_foreign_version", fmt.Sprintf("seal of version %d, seal signature of version %d", sl.Version, sig.Version))
 	default:
 		s.set(CheckSeal, "seal_ok", period)
@@ -48,8 +48,12 @@ func (s *session) checkSeal() {
 
 // checkCertificates follows the certificates of seal maker and signer.
 func (s *session) checkCertificates() {
-	maker := s.follow(s.signature.Seal.Maker, pki.UsageSealMaker, s.proof, s.proven)
-	signer := s.follow(s.signature.Certificate, pki.UsageSealSigner, s.proof, s.proven)
+	asMaker, asSigner := pki.UsageSealMaker, pki.UsageSealSigner
+	if s.external {
+		asMaker, asSigner = pki.UsageForeign, pki.UsageForeign
+	}
+	maker := s.follow(s.signature.Seal.Maker, asMaker, s.proof, s.proven)
+	signer := s.follow(s.signature.Certificate, asSigner, s.proof, s.proven)
 	s.setPath(CheckSealMaker, roleMaker, maker)
 	s.setPath(CheckSignerCertificate, roleSigner, signer)
 	s.checkRevocation(signer, maker)

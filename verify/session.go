@@ -32,6 +32,7 @@ type session struct {
 	proof  time.Time // when certificates are judged
 	proven bool      // proof is a proven time, else it is the validation time
 
+	external   bool // made on another platform: judged by external.go
 	licence    *licence.Licence
 	dataDigest [32]byte
 	qr         *licence.QRMessage
@@ -83,7 +84,7 @@ func (s *session) good(name Name) bool { return s.checks[name].Result == ResultP
 // report closes the session.
 func (s *session) report() *Report {
 	s.fill(s.names())
-	r := &Report{Seals: s.seals, FileDigest: s.fileDigest}
+	r := &Report{Seals: s.seals, FileDigest: s.fileDigest, Origin: s.origin()}
 	r.Indication, r.SubIndication = s.indicate()
 	s.judgeState(r)
 	for _, name := range s.names() {
@@ -131,7 +132,10 @@ func (s *session) indicate() (Indication, SubIndication) {
 		}
 	}
 	needed := []Name{CheckStructure, CheckQR}
-	if s.file != nil {
+	switch {
+	case s.external:
+		needed = s.neededExternal()
+	case s.file != nil:
 		needed = []Name{CheckStructure, CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker,
 			CheckSignerCertificate, CheckRevocation, CheckDocumentDigest, CheckQR, CheckAttachedData, CheckCoSeals}
 	}
@@ -146,11 +150,13 @@ func (s *session) indicate() (Indication, SubIndication) {
 // read reads the file strictly; nil, with the reason as a check, when it is refused.
 func (s *session) read(file []byte) *pdfsig.File {
 	f, err := pdfsig.Read(file)
-	if err != nil {
-		s.refuse(file, err)
-		return nil
+	if err == nil {
+		return f
 	}
-	return f
+	if s.external = isOFD(file); !s.external {
+		s.refuse(file, err)
+	}
+	return nil
 }
 
 // open finds the parts of the file: structure and coverage. It reports whether there

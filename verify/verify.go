@@ -25,6 +25,9 @@
 //     signer's certificate states that authority's unified social credit code. Seals
 //     before it must be those of the co-sealing authorities that the data name, each
 //     once, in their order, and no others.
+//   - A file of another platform, OFD or PDF, passes only where the register holds that very
+//     file as imported, under the seal or signature of the authority that it holds as the
+//     issuing one. What nobody imported is Indeterminate at best.
 //   - Everything is judged over the bytes received, never over a re-encoding.
 //   - No input makes the package panic; work and memory are bounded by the
 //     limits of the parsers it calls.
@@ -75,7 +78,7 @@ type Input struct {
 	// File is a licence file; nil when there is none.
 	File []byte
 	// QR is the text of a QR code; empty when there is none. Beside a file it has to be
-	// the text of that file's own code.
+	// the text of that file's own code; beside a file of another platform it is not looked at.
 	QR string
 	// AsOf is a day for which the licence's state is asked besides that of now; zero: none.
 	AsOf licence.Date
@@ -88,7 +91,12 @@ func (v *Verifier) Verify(ctx context.Context, in Input, at time.Time) *Report {
 	if in.File != nil {
 		f := s.read(in.File)
 		s.lookUpFile(ctx, in.File, f)
-		s.judge(ctx, f, in.QR)
+		if s.takeExternal(f); s.external {
+			s.judgeExternal(in.File)
+			s.checkRegister(ctx)
+		} else {
+			s.judge(ctx, f, in.QR)
+		}
 	} else {
 		s.judgeQR(ctx, in.QR)
 	}

@@ -92,7 +92,7 @@ func judgeForeign(f *pdfsig.Foreign, left *int64) foreignSignature {
 	switch {
 	case *left < 0:
 		err = fmt.Errorf("signatures over more than %d bytes in all", maxForeignBytes)
-	case isCMS(f.Contents):
+	case cms.IsSignedData(f.Contents):
 		err = s.judgeCMS(f)
 	default:
 		err = s.judgeSES(f)
@@ -101,15 +101,6 @@ func judgeForeign(f *pdfsig.Foreign, left *int64) foreignSignature {
 		s.Fault = err.Error()
 	}
 	return s
-}
-
-// isCMS reports whether the first element inside the SEQUENCE is an object identifier.
-func isCMS(der []byte) bool {
-	header := 2
-	if len(der) > 1 && der[1] >= 0x80 {
-		header += int(der[1] & 0x7f)
-	}
-	return len(der) > header && der[header] == 0x06
 }
 
 func (s *foreignSignature) judgeCMS(f *pdfsig.Foreign) error {

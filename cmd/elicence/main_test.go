@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -27,7 +28,7 @@ func TestScripts(t *testing.T) {
 			if _, err := exec.LookPath("openssl"); err != nil {
 				return errors.New("openssl is missing: install OpenSSL 3.0 or later (Debian: openssl)")
 			}
-			return os.CopyFS(env.WorkDir, os.DirFS(samples))
+			return errors.Join(os.CopyFS(env.WorkDir, os.DirFS(samples)), os.CopyFS(filepath.Join(env.WorkDir, "foreign"), os.DirFS("../../testdata/foreign")))
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){"exits": exits, "flip": flipByte},
 	})

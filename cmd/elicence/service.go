@@ -28,6 +28,33 @@ type service struct{ address, tokenFile string }
 // get asks for a path below /api/v1, with the headers given as names and values, of
 // which empty ones are left out, and reads limit+1 bytes at most.
 func (s service) get(path string, limit int64, headers ...string) ([]byte, error) {
+	q, err := s.request(http.MethodGet, path, nil)
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i < len(headers); i += 2 {
+		if headers[i+1] != "" {
+			q.Header.Set(headers[i], url.PathEscape(headers[i+1]))
+		}
+	}
+	return fetch(q, limit)
+}
+
+// post sends a body to a path below /api/v1, with headers as they are, and reads limit+1
+// bytes at most.
+func (s service) post(path string, body []byte, limit int64, headers ...string) ([]byte, error) {
+	q, err := s.request(http.MethodPost, path, bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	for i := 0; i < len(headers); i += 2 {
+		q.Header.Set(headers[i], headers[i+1])
+	}
+	return fetch(q, limit)
+}
+
+// request is one with the token.
+func (s service) request(method, path string, body io.Reader) (*http.Request, error) {
 	server, err := parseAddress("--server", s.address)
 	if err != nil {
 		return nil, err
@@ -42,17 +69,12 @@ func (s service) get(path string, limit int64, headers ...string) ([]byte, error
 	if token = bytes.TrimSpace(token); len(token) == 0 || len(token) > maxToken || bytes.ContainsFunc(token, func(r rune) bool { return r <= ' ' || r > '~' }) {
 		return nil, usageError(fmt.Errorf("%s does not hold one token", visible(s.tokenFile)))
 	}
-	q, err := http.NewRequest(http.MethodGet, server.Scheme+"://"+server.Host+"/api/v1"+path, nil)
+	q, err := http.NewRequest(method, server.Scheme+"://"+server.Host+"/api/v1"+path, body)
 	if err != nil {
 		return nil, usageError(err)
 	}
 	q.Header.Set("Authorization", "Bearer "+string(token))
-	for i := 0; i < len(headers); i += 2 {
-		if headers[i+1] != "" {
-			q.Header.Set(headers[i], url.PathEscape(headers[i+1]))
-		}
-	}
-	return fetch(q, limit)
+	return q, nil
 }
 
 // parseAddress parses the address of a service or a witness. A token goes over TLS, or
@@ -83,7 +105,7 @@ func fetch(q *http.Request, limit int64) ([]byte, error) {
 		return nil, unavailableError(err)
 	}
 	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
+	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusCreated {
 		return nil, unavailableError(refused(answer))
 	}
 	raw, err := io.ReadAll(io.LimitReader(answer.Body, limit+1))
@@ -114,11 +136,19 @@ func refused(answer *http.Response) error {
 		Code      string `json:"code"`
 		Detail    string `json:"detail"`
 		RequestID string `json:"request_id"`
+		Errors    []struct {
+			Field  string `json:"field"`
+			Code   string `json:"code"`
+			Detail string `json:"detail"`
+		} `json:"errors"`
 	}
 	text := "the server answers " + answer.Status
 	err := json.NewDecoder(io.LimitReader(answer.Body, maxProblem)).Decode(&problem)
 	if err == nil && problem.Code != "" {
 		text += fmt.Sprintf(": %s: %s (request %s)", problem.Code, problem.Detail, problem.RequestID)
+		for _, e := range problem.Errors {
+			text += fmt.Sprintf("\n%s %s (%s)", e.Field, e.Detail, e.Code)
+		}
 	}
 	return &refusal{answer.StatusCode, text}
 }

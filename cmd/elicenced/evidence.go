@@ -7,8 +7,10 @@ import (
 	"slices"
 	"time"
 
+	"elicence/api"
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
+	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/verify"
 )
@@ -121,6 +123,13 @@ func (in *instance) checkBundle(ctx context.Context, raw []byte) error {
 func (in *instance) check(ctx context.Context, f *pdfsig.File, at time.Time) error {
 	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
 	return passed(v.VerifyRead(ctx, f, at))
+}
+
+// judgeImport implements registry.Config.JudgeImport: only who is among this platform's own
+// anchors is trusted, so a file of another platform is indeterminate until its root is put there.
+func (in *instance) judgeImport(ctx context.Context, file []byte, l *licence.Licence) (registry.Judgement, error) {
+	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
+	return api.Judged(v.VerifyExternal(ctx, file, l, time.Now()))
 }
 
 // passed says by an error why a report is not TotalPassed.

@@ -225,7 +225,7 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 	}
 	c := registry.Config{
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil,
-		Fonts: o.fonts, Check: in.check, Evidence: in.gatherEvidence, CheckBundle: in.checkBundle, Trusted: in.trusts, SealMargin: o.sealMargin, DisputeRules: o.disputeRules,
+		Fonts: o.fonts, Check: in.check, JudgeImport: in.judgeImport, Evidence: in.gatherEvidence, CheckBundle: in.checkBundle, Trusted: in.trusts, SealMargin: o.sealMargin, DisputeRules: o.disputeRules,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
 			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)

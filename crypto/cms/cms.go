@@ -18,7 +18,8 @@
 // other unsigned attributes are not judged: a signature that is found right here is
 // still only a statement about its own key. It writes nothing.
 //
-// cmd/elicence uses it to say what a file made elsewhere holds; no licence rests on it.
+// cmd/elicence and verify use it to say what a file made elsewhere holds; no licence of ours
+// rests on it.
 package cms
 
 import (
@@ -81,6 +82,16 @@ func Parse(der []byte) (*Signed, error) {
 		return nil, fmt.Errorf("cms: malformed SignedData: %w", err)
 	}
 	return s, nil
+}
+
+// IsSignedData reports whether a DER value is built like a ContentInfo, which begins with an
+// object identifier, and not like an SES_Signature, as far as that goes.
+func IsSignedData(der []byte) bool {
+	header := 2
+	if len(der) > 1 && der[1] >= 0x80 {
+		header += int(der[1] & 0x7f)
+	}
+	return len(der) > header && der[header] == 0x06
 }
 
 // HasAttributes reports whether the signature covers signed attributes, which then

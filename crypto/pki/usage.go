@@ -24,6 +24,9 @@ const (
 	UsageEvent      Usage = "event"       // signs events that are sent to others
 	UsageAnswer     Usage = "answer"      // signs what the service answers to departments
 	UsageOCSP       Usage = "ocsp"        // signs OCSP answers for its issuer (RFC 6960 §4.2.2.2)
+	// UsageForeign is making seals or signing files on another platform, whose certificates
+	// know nothing of this project's usages: key usage alone counts.
+	UsageForeign Usage = "foreign"
 )
 
 // The extended key usages of this project. No authority assigned them: the arc
@@ -86,8 +89,11 @@ func CheckUsage(cert *Certificate, u Usage) error { return allowedFor(cert, u, f
 // is one that is itself an anchor: whoever put it there vouches for its use, so
 // it may lack the extension, but never contradict it.
 func allowedFor(cert *Certificate, u Usage, pinned bool) error {
-	if u == UsageCA {
+	switch u {
+	case UsageCA:
 		return checkCA(cert)
+	case UsageForeign:
+		return allowedForeign(cert)
 	}
 	purpose, err := u.purpose()
 	if err != nil {
@@ -108,6 +114,26 @@ func allowedFor(cert *Certificate, u Usage, pinned bool) error {
 		return &purposeError{u}
 	case u == UsageTimestamp && !(critical && len(purposes) == 1):
 		return errors.New("a timestamp certificate needs timeStamping as its only and critical extended key usage")
+	}
+	return nil
+}
+
+// allowedForeign refuses what cannot sign, what is for one of this project's uses other than
+// seals, and what is for another use that its CA made binding.
+func allowedForeign(cert *Certificate) error {
+	signs := smx509.KeyUsageDigitalSignature | smx509.KeyUsageContentCommitment
+	purposes, critical := extendedKeyUsage(cert)
+	other := func(id asn1.ObjectIdentifier) bool {
+		ours := id == nil || slices.ContainsFunc(purposeIDs, id.Equal)
+		return !id.Equal(oidSealMaker) && !id.Equal(oidSealSigner) && (ours || critical)
+	}
+	switch {
+	case cert.IsCA:
+		return errors.New("a CA certificate does not sign files")
+	case cert.KeyUsage != 0 && cert.KeyUsage&signs == 0:
+		return errors.New("key usage does not allow signatures")
+	case slices.ContainsFunc(purposes, other):
+		return &purposeError{UsageForeign}
 	}
 	return nil
 }

@@ -169,6 +169,13 @@ func (r *Registry) disputedLicence(ctx context.Context, c Caller, id licence.Ide
 		return err
 	}
 	d.Licence, d.TypeCode, d.Authority = id, rec.TypeCode, l.Authority
+	if rec.Importer != "" { // of what another platform issued, whoever imported it answers for what stands here
+		client, err := r.cfg.Store.Client(ctx, rec.Client)
+		if err != nil {
+			return fmt.Errorf("reading who imported %s: %w", id, err)
+		}
+		d.Authority = client.Authority
+	}
 	return d.CheckField(by.item.FieldOrder, DisputableFields)
 }
 

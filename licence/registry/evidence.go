@@ -51,6 +51,8 @@ func (r *Registry) Bundle(ctx context.Context, c Caller, id licence.Identifier, 
 			return found
 		case !c.reaches(&rec):
 			return errOutOfReach
+		case rec.Importer != "":
+			return ErrExternal
 		case rec.File.Digest == ([32]byte{}):
 			return fmt.Errorf("%w: the licence has no file", licence.ErrNotFound)
 		}

@@ -35,6 +35,10 @@
 // are used again, each behind a log entry of its own. A file stored before step 6 committed is garbage that nothing refers
 // to. A crash after 6 leaves a valid licence; the retry gets its answer.
 //
+// A licence that another platform issued is imported: metadata, and the file as it came, in one
+// transaction. It is read, reused, suspended and ended like others, by the authority that
+// imported it, and is labelled everywhere; nothing of it is drawn, sealed or timestamped here.
+//
 // A batch is many of these, each with a key of the register's own, which no request from outside
 // can have. The item is settled in the transaction of step 6, so that it is either to be done or
 // done; a crash before that leaves it claimed, and it is claimed again when its lease has lapsed.
@@ -142,6 +146,9 @@ type Config struct {
 	Rewrite func(ctx context.Context, file []byte) (*render.Document, error)
 	// DisputeRules say by when disputes are answered; nil: those that the program ships.
 	DisputeRules *dispute.Rules
+	// JudgeImport verifies the file of a licence that another platform issued, of which the
+	// licence is stated. Nil: no file is imported.
+	JudgeImport func(ctx context.Context, file []byte, l *licence.Licence) (Judgement, error)
 	// PublicURL is the scheme and host printed in QR codes.
 	PublicURL string
 	Now       func() time.Time

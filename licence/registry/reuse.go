@@ -42,8 +42,10 @@ type ReuseRequest struct {
 type Reused struct {
 	Identifier licence.Identifier
 	Status     licence.Status
-	Fields     map[string]any
-	Masked     []string
+	// Origin is licence.OriginExternal of what another platform issued; else empty.
+	Origin licence.Origin
+	Fields map[string]any
+	Masked []string
 }
 
 // Reuse reads granted fields of a holder's licences of one type. It needs an open case of
@@ -332,7 +334,7 @@ var ReusableFields = []string{"number", "type_name", "status", "issued_on", "eff
 // reused is what a reuse gives of a licence: the named fields, true of those that are
 // shown masked. One it lacks is left out, and so is one without a mask that must have one.
 func (v View) reused(fields map[string]bool) Reused {
-	r := Reused{Identifier: v.Identifier, Status: v.Status, Fields: map[string]any{}, Masked: []string{}}
+	r := Reused{Identifier: v.Identifier, Status: v.Status, Origin: v.Origin, Fields: map[string]any{}, Masked: []string{}}
 	whole, masked := v.values(), v.Masked().values()
 	for name, mask := range fields {
 		from := whole

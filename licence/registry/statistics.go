@@ -40,8 +40,11 @@ const MeasureExpiring = "expiring"
 // "expired", "suspended". What was never issued is not counted.
 type Count struct {
 	Measure, TypeCode, Division string
-	Month                       string // YYYY-MM, or empty
-	Count                       int64
+	// Origin is licence.OriginExternal of those that other platforms issued, which are counted
+	// where they were imported.
+	Origin string
+	Month  string // YYYY-MM, or empty
+	Count  int64
 }
 
 // CountQuery is a StatisticsQuery whose fields are all set.

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -55,7 +56,7 @@ func (r *Registry) Cancel(ctx context.Context, c Caller, id licence.Identifier, 
 }
 
 // change moves a licence to another status in one transaction with its log
-// entry and the answer of its key. Only the authority that issued a licence
+// entry and the answer of its key. Only the authority that issued a licence, or imported it,
 // changes it. A new version that is pending does not hold it up, but is voided instead of
 // taking the place of what is not valid any more. Errors: ErrForbidden, ErrReasonMissing,
 // ErrKeyReused, licence.ErrNotFound, licence.ErrWrongStatus, ErrLog.
@@ -67,7 +68,7 @@ func (r *Registry) change(ctx context.Context, c Caller, op licence.Operation, i
 		purposeField: "reason",
 		use:          Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
 		check: func() error {
-			if err := errors.Join(mayChange(c, &rec, found), checkKey(q.Key)); err != nil || q.Reason != "" {
+			if err := errors.Join(mayChange(c, op, &rec, found), checkKey(q.Key)); err != nil || q.Reason != "" {
 				return err
 			}
 			return ErrReasonMissing
@@ -84,14 +85,17 @@ func (r *Registry) change(ctx context.Context, c Caller, op licence.Operation, i
 	return changed, receipt, err
 }
 
-// mayChange says whether the caller may change the licence at all.
-func mayChange(c Caller, rec *Record, found error) error {
+// mayChange says whether the caller may change the licence at all: the authority that issued
+// it, or imported it, which then tells what its issuer did.
+func mayChange(c Caller, op licence.Operation, rec *Record, found error) error {
 	switch {
 	case found != nil:
 		return found
 	case !c.reaches(rec):
 		return errOutOfReach
-	case rec.AuthorityCode != c.Authority.Code:
+	case rec.Importer != "" && op.MakesVersion():
+		return ErrExternal
+	case cmp.Or(rec.Importer, rec.AuthorityCode) != c.Authority.Code:
 		return fmt.Errorf("%w: only the authority that issued a licence changes it", ErrForbidden)
 	case !slices.Contains(c.Types, rec.TypeCode):
 		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, rec.TypeCode)

@@ -66,7 +66,7 @@ type Store interface {
 	// type is not among without. It reads no more of them, so that one damaged row does not
 	// hide the others.
 	Lapsed(ctx context.Context, now time.Time, without []string, limit int) ([]licence.Identifier, error)
-	// Untimestamped names, in the same way, at most limit valid licences whose
+	// Untimestamped names, in the same way, at most limit valid licences of our own whose
 	// current file has no token.
 	Untimestamped(ctx context.Context, limit int) ([]licence.Identifier, error)
 	// EachNotValid calls fn with every licence whose status is not valid, in ascending
@@ -74,6 +74,9 @@ type Store interface {
 	// whatever is not valid, even a file that never left the house. The valid ones, nearly
 	// all there are, are not read.
 	EachNotValid(ctx context.Context, fn func(licence.Identifier, licence.Status) error) error
+	// Import returns what was found of a licence of another platform when it, or its file,
+	// came last; licence.ErrNotFound when there is nothing.
+	Import(ctx context.Context, id licence.Identifier) (Import, error)
 	// Seal returns a seal by its identifier; licence.ErrNotFound when there is none.
 	Seal(ctx context.Context, id string) (SealRecord, error)
 	// SealStage is Seal without the SESeal, which is large: it is asked twice for every
@@ -112,7 +115,7 @@ type Store interface {
 	CatalogueVersions(ctx context.Context, typeCode string) ([]CatalogueVersion, error)
 	// CatalogueFiles returns what a version is made of; licence.ErrNotFound when there is none.
 	CatalogueFiles(ctx context.Context, typeCode string, version int) (CatalogueFiles, error)
-	// NewestLicences returns at most limit licences of a type that have a file, those
+	// NewestLicences returns at most limit licences of our own of a type that have a file, those
 	// reserved last first, of a division's subtree or, when it is empty, of all.
 	NewestLicences(ctx context.Context, typeCode, division string, limit int) ([]Record, error)
 	// HeldSince returns when the oldest of the holds that are in force at an instant was
@@ -231,6 +234,8 @@ type Tx interface {
 	// supersedes: the number is not compared. licence.ErrNumberTaken also when another
 	// version, that is not voided, supersedes the same one.
 	InsertVersion(ctx context.Context, r Record) error
+	// InsertImport notes what was found of a licence of another platform.
+	InsertImport(ctx context.Context, i Import) error
 	// LastVersion returns the highest version of the licence that id is a version of,
 	// pending and voided ones included.
 	LastVersion(ctx context.Context, id licence.Identifier) (Version, error)
@@ -325,6 +330,9 @@ type Record struct {
 	CreatedAt                          time.Time
 	// LeaseUntil is when somebody else may finish a pending licence.
 	LeaseUntil time.Time
+	// Importer is the USCC of the authority that entered a licence of another platform, whose
+	// division is then Division; empty for our own.
+	Importer string
 }
 
 // File is one file of a licence.

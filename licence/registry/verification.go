@@ -30,7 +30,9 @@ type Known struct {
 	Current bool
 	// Newest is the newest version of a licence whose status is superseded; else empty.
 	Newest licence.Identifier
-	AsOf   time.Time
+	// External is what is stated of a licence that another platform issued; nil for our own.
+	External *licence.Licence
+	AsOf     time.Time
 }
 
 // ByFile looks up the whole-file digest. licence.ErrNotFound when no such file was ever issued.
@@ -73,6 +75,11 @@ func (l Lookup) known(ctx context.Context, rec Record, file File, err error) (Kn
 	}
 	k := Known{Identifier: rec.Identifier, Status: rec.Status, DataDigest: rec.DataDigest,
 		File: file, Current: file.Digest == rec.File.Digest, AsOf: l.r.now()}
+	if rec.Importer != "" {
+		if k.External, err = licence.ParseData(rec.Data); err != nil {
+			return Known{}, fmt.Errorf("reading the data of %s: %w", rec.Identifier, err)
+		}
+	}
 	if rec.Status == licence.StatusSuperseded {
 		k.Newest, err = l.r.newest(ctx, rec.Identifier, k.AsOf)
 	}

@@ -61,7 +61,7 @@ func (r *Registry) replace(ctx context.Context, c Caller, op licence.Operation, 
 	attempt := access{action: audit.Action(op), object: string(id), holder: rec.Holder, digest: a.body[:], purposeField: "reason"}
 	attempt.check = func() error {
 		defer func() { attempt.use = a.use }()
-		if err := errors.Join(mayChange(c, &rec, found), a.checkKey()); err != nil {
+		if err := errors.Join(mayChange(c, op, &rec, found), a.checkKey()); err != nil {
 			return err
 		}
 		return r.checkReplace(ctx, c, &rec, q.Body, &a)

@@ -269,6 +269,22 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return receipt, err
 		})
 	},
+	"Registry.Import": func(w *walker, ctx context.Context) call {
+		q := registry.ImportRequest{Key: w.next(), Body: importBody(w.t, map[string]any{"existing": true, "number": w.next()})}
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.Import(ctx, w.approval, q)
+			return receipt, err
+		})
+	},
+	"Registry.ReadImport": func(w *walker, ctx context.Context) call {
+		q := registry.ImportRequest{Key: w.next(), Body: importBody(w.t, map[string]any{"existing": true, "number": w.next()})}
+		imported, _, err := w.Import(ctx, w.approval, q)
+		must(w.t, err)
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			_, receipt, err := r.ReadImport(ctx, w.approval, imported.Identifier, registry.Use{})
+			return receipt, err
+		})
+	},
 	"Registry.Suspend":  changing(licence.OpSuspend),
 	"Registry.Resume":   changing(licence.OpResume),
 	"Registry.Revoke":   changing(licence.OpRevoke),

@@ -97,6 +97,7 @@
     showTime(root, "as-of", report.as_known_at);
     slot(root, "superseded-by", report.superseded_by || "");
     root.querySelector('[data-list="successor"]').hidden = !report.superseded_by;
+    root.querySelector('[data-list="origin"]').hidden = !report.origin;
     showPast(root, report.as_of);
     root.querySelector('[data-list="stated"]').hidden = !report.licence;
     if (report.licence) showRows(root, Object.assign({}, report.licence, { expires_on: report.licence.expires_on || "长期" }));

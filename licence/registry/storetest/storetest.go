@@ -55,6 +55,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"uses in parallel", testUsesInParallel},
 		{"seals", testSeals},
 		{"seal consents", testSealConsents},
+		{"imports", testImports},
 		{"licence", testLicence},
 		{"licences", testLicences},
 		{"number taken", testNumberTaken},
