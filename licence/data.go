@@ -31,7 +31,8 @@ const maxDataBytes = maxFieldsBytes + 16<<10
 // when there is no last day. Two are additions of ours: certificateCoSealingAuthorities,
 // [{"code":…,"name":…}], is absent when one authority seals alone,
 // certificateAssociatedIdentifier, the version before, when there is none. A licence that is
-// drawn on a document says so in a member "document". Data refuses a
+// drawn on a document says so in a member "document"; those of an annotated copy have the
+// elements of Copy besides. Data refuses a
 // licence whose parts contradict each other.
 func (l *Licence) Data() ([]byte, error) {
 	if err := l.check(); err != nil {
@@ -82,6 +83,7 @@ func (l *Licence) metadata() map[string]any {
 	if coSealers != nil {
 		metadata[coSealersMember] = coSealers
 	}
+	l.Copy.describe(metadata)
 	return metadata
 }
 
@@ -119,6 +121,9 @@ func (l *Licence) check() error {
 	f.value("fields", l.Fields, maxDepth)
 	if l.Document != nil {
 		l.Document.check(&f)
+	}
+	if l.Copy != nil {
+		l.Copy.check(&f)
 	}
 	Request{IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn}.checkDates(&f)
 	return f.first()
@@ -195,6 +200,7 @@ func licenceOf(doc any) *Licence {
 		ExpiresOn:   date("certificateExpiringDate"),
 		Fields:      fields,
 		Document:    documentOf(root["document"]),
+		Copy:        copyOf(metadata),
 	}
 }
 

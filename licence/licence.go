@@ -70,6 +70,8 @@ type Licence struct {
 	Fields map[string]any
 	// Document is what it is drawn on; nil for a licence that a layout alone draws.
 	Document *Document
+	// Copy says that these are the data of an annotated copy (加注件); nil for the licence itself.
+	Copy *Copy
 }
 
 // Holder is who a licence is issued to (持证主体).
