@@ -57,10 +57,10 @@ func matrix(t *testing.T) (roles []string, table map[string]map[string][]string)
 // things are concerned, one above it, and another.
 type accessWorld struct {
 	*world
-	own                     licence.IssuingAuthority
-	valid, suspended, grant string
-	kase, batch, disputed   string
-	n                       int
+	own                         licence.IssuingAuthority
+	valid, suspended, grant     string
+	kase, batch, disputed, copy string
+	n                           int
 }
 
 func (w *accessWorld) next() string { w.n++; return fmt.Sprint("matrix-", w.n) }
@@ -96,12 +96,14 @@ func openMatrix(t *testing.T) *accessWorld {
 			w.token(c.ID)
 		}
 	}
-	w.Grant(t, registry.Grant{Authority: w.own, TypeCode: foodType, MatterCode: matter, Fields: []string{"number"}})
+	w.Grant(t, registry.Grant{Authority: w.own, TypeCode: foodType, MatterCode: matter, Fields: []string{"number", registry.FieldCopy}})
 	w.Case(t, w.own, registry.Case{Number: "C-own", MatterCode: matter, Holder: holderOf["own"], Types: []string{foodType}})
 	w.valid, w.suspended = string(w.issue(food, w.next()).Identifier), string(w.issue(food, w.next()).Identifier)
 	w.act(licence.Identifier(w.suspended), "suspend", w.next(), `{"reason":"r"}`)
 	w.grant, w.kase = w.newGrantOf(), w.newCaseOf()
 	w.disputed = w.newDisputeOf("")
+	made := w.makeCopyAs("matrix-partner-own", copyBody(t, licence.Identifier(w.valid), map[string]any{"case_number": "C-own"}))
+	w.copy = string(made.Copy)
 	w.batch = w.submitBatch(ask{as: "matrix-approval_system-own", key: w.next(), body: []byte("[" + w.itemFor(w.next(), 1) + "]")}).ID
 	return w
 }
@@ -198,6 +200,10 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		q.body = []byte(`{"holder":` + holderCode(w.t) + `}`)
 	case path == "/api/v1/reuse":
 		q.body = reuseBody(w.t, map[string]any{"case_number": "C-own"})
+	case path == "/api/v1/reuse/copies":
+		q.key, q.body = w.next(), copyBody(w.t, licence.Identifier(w.valid), map[string]any{"case_number": "C-own"})
+	case strings.Contains(path, ":copy"):
+		name = w.copy
 	case path == "/api/v1/clients" && q.method == "POST":
 		// A verifier: while a brake of the department stands, as others here make, it gets no partner.
 		q.key, q.body = w.next(), bytes.Replace(clientBody(w.t, w.next()), []byte(`"partner"`), []byte(`"verifier"`), 1)
@@ -254,7 +260,7 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/log/search":
 		q.body = []byte(`{}`)
 	}
-	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":batch", name, ":client", name, ":subscription", name, ":type", name).Replace(path)
+	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":batch", name, ":client", name, ":copy", name, ":subscription", name, ":type", name).Replace(path)
 	q.remote = w.remote()
 	return q
 }

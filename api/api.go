@@ -185,6 +185,8 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/statistics", serveGet(s, registry.ActionStatistics, (*exchange).statistics))
 	s.catalogueRoutes(v1.Group("/catalogue"))
 	v1.POST("/reuse", serveJSON(s, registry.ActionReuse, http.StatusOK, s.parseReuse, (*exchange).reuse))
+	v1.POST("/reuse/copies", serveJSON(s, registry.ActionCopy, http.StatusCreated, parseCopy, (*exchange).makeCopy))
+	v1.GET("/reuse/copies/:copy", serveGet(s, registry.ActionCopyDownload, (*exchange).copyFile))
 	v1.POST("/clients", serveJSON(s, registry.ActionClientAdd, http.StatusCreated, parseClient, (*exchange).addClient))
 	v1.GET("/clients", serveGet(s, registry.ActionClientRead, (*exchange).clients))
 	v1.POST("/clients/:client/rotate", serveJSON(s, registry.ActionClientRotate, http.StatusOK, parseRotation, (*exchange).rotateClient))

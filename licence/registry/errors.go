@@ -73,6 +73,8 @@ var (
 	ErrClientTaken = errors.New("there is a client of this identifier already")
 	// ErrConsentRequired: the grant rests on the holder's consent, which cannot be given here yet.
 	ErrConsentRequired = errors.New("the grant needs the holder's consent, which cannot be given here yet")
+	// ErrCopyExpired: the last day of an annotated copy is over.
+	ErrCopyExpired = errors.New("the copy's last day is over")
 	// ErrBraked: the client was stopped for the way it reuses; a person lets it go.
 	ErrBraked = errors.New("the client is stopped for the way it reuses, until an auditor or a superior authority lifts the brake")
 	// ErrDisputeStands: the holder disputes the same already, and it is not settled.
@@ -114,6 +116,7 @@ var codes = []struct {
 	{ErrCaseTaken, "case_taken"},
 	{ErrClientTaken, "client_taken"},
 	{ErrConsentRequired, "consent_required"},
+	{ErrCopyExpired, "copy_expired"},
 	{ErrBraked, "braked"},
 	{errSlowed, "rate_limited"},
 	{ErrReasonMissing, "reason_missing"},

@@ -48,7 +48,8 @@ type Grant struct {
 	// MatterCode is the matter that the grant is for (事项编码), Scenario what the licence is
 	// needed for in it (用证场景).
 	MatterCode, Scenario string
-	// Fields are metadata names, as of ReusableFields, and the type's own as "fields.<key>".
+	// Fields are metadata names, as of ReusableFields, and the type's own as "fields.<key>";
+	// FieldCopy permits annotated copies, which show all that the licence shows.
 	Fields []string
 	How    How
 	// LegalBasis is the sentence of law or agreement the grant rests on.
@@ -152,6 +153,7 @@ func (r *Registry) checkGrant(g Grant) error {
 		switch {
 		case slices.Contains(g.Fields[:i], name):
 			return sealFault(at, licence.CodeRepeated, "stands there already")
+		case name == FieldCopy:
 		case own && !slices.Contains(item.FieldOrder, key), !own && !slices.Contains(ReusableFields, name):
 			return sealFault(at, licence.CodeNotAllowed, "is no field of this type")
 		}

@@ -35,6 +35,9 @@
 // are used again, each behind a log entry of its own. A file stored before step 6 committed is garbage that nothing refers
 // to. A crash after 6 leaves a valid licence; the retry gets its answer.
 //
+// An annotated copy takes a way of its own, in copy.go, in the same order: its file is
+// another for each receiver, and nothing of it becomes valid without the entry "copied".
+//
 // A batch is many of these, each with a key of the register's own, which no request from outside
 // can have. The item is settled in the transaction of step 6, so that it is either to be done or
 // done; a crash before that leaves it claimed, and it is claimed again when its lease has lapsed.
@@ -110,6 +113,8 @@ type Config struct {
 	QR    QRKey
 	// Reporter seals verification reports; nil when nobody does.
 	Reporter *Reporter
+	// Annotator makes annotated copies; nil when nobody does.
+	Annotator *Annotator
 	// PAdES signs licences of the types that ask for it; nil when there is no key.
 	PAdES *PAdESKey
 	TSA   Timestamper
@@ -185,6 +190,9 @@ func New(c Config) (*Registry, error) {
 		r.shipped = append(r.shipped, e)
 	}
 	if err := c.Reporter.check(c.Seals); err != nil {
+		return nil, err
+	}
+	if err := c.Annotator.check(); err != nil {
 		return nil, err
 	}
 	r.editions.Store(newEditions(0, r.shipped, nil))

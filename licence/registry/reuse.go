@@ -72,13 +72,11 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest, a *ac
 	if err := r.brake(ctx, c, q, a); err != nil {
 		return nil, nil, err
 	}
-	fields, err := r.opened(ctx, c, q)
+	_, fields, err := r.opened(ctx, c, q)
 	if err != nil {
-		if Code(err) != "internal" {
-			r.brakes.refused(c, r.now())
-		}
 		return nil, nil, err
 	}
+	fields = slices.DeleteFunc(fields, func(f string) bool { return f == FieldCopy })
 	limit := q.Limit
 	if limit < 1 || limit > MaxPage {
 		limit = MaxPage
@@ -89,14 +87,11 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q ReuseRequest, a *ac
 
 // checkReuse names what is wrong with a request, whatever is granted.
 func (r *Registry) checkReuse(q ReuseRequest) error {
-	if q.Use.Purpose == "" || q.Use.Case == "" || q.Use.Matter == "" || q.Use.Operator == "" {
-		return ErrPurposeMissing
-	}
-	if err := q.Use.check("purpose"); err != nil {
+	if err := q.Use.stated(); err != nil {
 		return err
 	}
-	if saysNothing(q.Use.Purpose) {
-		return sealFault("purpose", licence.CodeNotAllowed, "says nothing: say what this case needs the licence for")
+	if slices.Contains(q.Fields, FieldCopy) {
+		return sealFault("fields", licence.CodeNotAllowed, "name a copy, which is no field: ask for an annotated copy")
 	}
 	if _, err := r.instantOf(q.AsOf); err != nil {
 		return err
@@ -104,12 +99,36 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 	return r.checkHolder(q.Holder)
 }
 
-// opened is what case and grant open to a reuse: the fields to show.
-func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest) ([]string, error) {
-	k, err := r.caseFor(ctx, c, q)
-	if err != nil {
-		return nil, err
+// stated names what is wrong with what a reuse is for.
+func (u Use) stated() error {
+	if u.Purpose == "" || u.Case == "" || u.Matter == "" || u.Operator == "" {
+		return ErrPurposeMissing
 	}
+	if err := u.check("purpose"); err != nil {
+		return err
+	}
+	if saysNothing(u.Purpose) {
+		return sealFault("purpose", licence.CodeNotAllowed, "says nothing: say what this case needs the licence for")
+	}
+	return nil
+}
+
+// opened is what case and grant open to a reuse: the case, and the fields to show. What they
+// do not open is counted by the brake.
+func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest) (Case, []string, error) {
+	k, err := r.caseFor(ctx, c, q)
+	var fields []string
+	if err == nil {
+		fields, err = r.granted(ctx, c, q, k)
+	}
+	if err != nil && Code(err) != "internal" {
+		r.brakes.refused(c, r.now())
+	}
+	return k, fields, err
+}
+
+// granted is what a grant opens to a reuse for a case.
+func (r *Registry) granted(ctx context.Context, c Caller, q ReuseRequest, k Case) ([]string, error) {
 	for _, name := range []string{k.MatterName, k.MatterCode, k.Number, q.Use.Operator} {
 		if folded(name) == folded(q.Use.Purpose) {
 			return nil, sealFault("purpose", licence.CodeNotAllowed, "is only the name of the matter, the case or the operator: say what the licence is needed for")
@@ -189,6 +208,9 @@ func saysNothing(purpose string) bool {
 	return slices.Contains(emptyPhrases, text) || len([]rune(text)) < leastPurpose || len(different) < leastDifferent ||
 		!slices.ContainsFunc(different, unicode.IsLetter)
 }
+
+// FieldCopy is what a grant names that permits annotated copies of the licence's file.
+const FieldCopy = "copy"
 
 // ReusableFields are the names, beside the type's own, of what can be granted of a licence.
 var ReusableFields = []string{"number", "type_name", "status", "issued_on", "effective_on", "expires_on", "holder.name", "holder.code", "authority.name"}

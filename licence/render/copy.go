@@ -43,22 +43,41 @@ type annotation struct {
 // stands for one that there is none of. pictures are those of the co-seals, in their order,
 // then the issuing authority's. The error is that of Check, and names the cause "purpose".
 func (l *Layout) RenderCopy(fonts *Fonts, in Input, strip *Layout, pictures []*SealPicture) (Output, error) {
-	if in.Licence == nil || in.Licence.Copy == nil || len(pictures) != len(l.coSeals)+1 {
-		return Output{}, errors.New("render: a copy needs data of a copy and a picture for each seal")
+	if len(pictures) != len(l.coSeals)+1 {
+		return Output{}, errors.New("render: a copy needs a picture for each seal")
+	}
+	placed, err := strip.annotate(fonts, in.Licence)
+	if err != nil {
+		return Output{}, err
 	}
 	c := in.Licence.Copy
-	laid, err := strip.lay(fonts, &licence.Licence{
-		TypeName: in.Licence.TypeName, Number: string(c.ID), Identifier: in.Licence.Identifier, Authority: licence.IssuingAuthority{Name: c.Maker.Name},
+	text := "加注件　仅用于" + c.Receiver.Name + "：" + c.Cause + "　有效期至" + c.ExpiresOn.String()
+	return l.render(fonts, in, &annotation{strip: strip, placed: placed, text: text, pictures: pictures})
+}
+
+// CheckCopy reports whether the strip above the pages of a copy can be drawn, as Check does.
+func (l *Layout) CheckCopy(fonts *Fonts, lic *licence.Licence) error {
+	_, err := l.annotate(fonts, lic)
+	return err
+}
+
+// annotate places what a copy says of itself on the strip.
+func (l *Layout) annotate(fonts *Fonts, lic *licence.Licence) (plan, error) {
+	if lic == nil || lic.Copy == nil {
+		return plan{}, errors.New("render: a copy needs data of a copy")
+	}
+	c := lic.Copy
+	laid, err := l.lay(fonts, &licence.Licence{
+		TypeName: lic.TypeName, Number: string(c.ID), Identifier: lic.Identifier, Authority: licence.IssuingAuthority{Name: c.Maker.Name},
 		Fields: map[string]any{
 			"receiver": c.Receiver.Name, "purpose": c.Cause, "case_number": c.CaseNumber, "expires_on": c.ExpiresOn.String(),
 			"created_at": licence.Local(c.CreatedAt).Format("2006年1月2日 15:04:05"),
 		},
 	})
 	if err != nil {
-		return Output{}, asRequested(err)
+		return plan{}, asRequested(err)
 	}
-	text := "加注件　仅用于" + c.Receiver.Name + "：" + c.Cause + "　有效期至" + c.ExpiresOn.String()
-	return l.render(fonts, in, &annotation{strip: strip, placed: laid[0].plans[0], text: text, pictures: pictures})
+	return laid[0].plans[0], nil
 }
 
 // asRequested names faults in the strip as the fields of a request for a copy.

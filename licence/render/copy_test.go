@@ -139,10 +139,10 @@ func TestScanCopy(t *testing.T) {
 func TestRenderCopyRefused(t *testing.T) {
 	l := layouts(t)["food-business"]
 	for name, spoil := range map[string]func(*licence.Licence){
-		"purpose":     func(l *licence.Licence) { l.Copy.Cause = "核验\U0010FFFD资料" },
-		"holder.name": func(l *licence.Licence) { l.Holder.Name = "张\u202e三" },
-		"receiver":    func(l *licence.Licence) { l.Copy.Receiver.Name = strings.Repeat("长", 600) },
-		"needs data":  func(l *licence.Licence) { l.Copy = nil },
+		"purpose":        func(l *licence.Licence) { l.Copy.Cause = "核验\U0010FFFD资料" },
+		"holder.name":    func(l *licence.Licence) { l.Holder.Name = "张\u202e三" },
+		"receiver":       func(l *licence.Licence) { l.Copy.Receiver.Name = strings.Repeat("长", 600) },
+		"data of a copy": func(l *licence.Licence) { l.Copy = nil },
 	} {
 		lic := annotated(t, "food-business")
 		spoil(lic)

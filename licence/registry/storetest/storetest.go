@@ -45,6 +45,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"client life", testClientLife},
 		{"grants", testGrants},
 		{"cases", testCases},
+		{"copies", testCopies},
 		{"brakes", testBrakes},
 		{"reuse counts", testReuseCounts},
 		{"disputes", testDisputes},
