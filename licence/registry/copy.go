@@ -86,6 +86,9 @@ type CopyMade struct {
 	Timestamped bool   `json:"timestamped"`
 }
 
+// MakesCopies reports whether somebody makes annotated copies here.
+func (r *Registry) MakesCopies() bool { return r.cfg.Annotator != nil }
+
 // copying is a copy on its way.
 type copying struct {
 	sealing // of the licence, with the copy's data in the place of its own

@@ -254,16 +254,17 @@ func (r *Registry) RegisterSeals(ctx context.Context, c Caller) error {
 // ownSeal is a seal that this service seals with.
 type ownSeal struct {
 	authority string // unified social credit code
+	use       string // SealsLicences or SealsCopies
 	*SealKey
 }
 
 // ownSeals are all of them, in the order of the authorities' codes, that of copies last.
 func (r *Registry) ownSeals() (all []ownSeal) {
 	for _, code := range slices.Sorted(maps.Keys(r.cfg.Seals)) {
-		all = append(all, ownSeal{code, r.cfg.Seals[code]})
+		all = append(all, ownSeal{code, SealsLicences, r.cfg.Seals[code]})
 	}
 	if a := r.cfg.Annotator; a != nil {
-		all = append(all, ownSeal{a.Authority.Code, a.Seal})
+		all = append(all, ownSeal{a.Authority.Code, SealsCopies, a.Seal})
 	}
 	return all
 }

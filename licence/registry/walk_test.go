@@ -64,6 +64,7 @@ var noAccess = map[string]string{
 	"Registry.EventCounts":          "counts events for those who watch; shows nothing of a licence",
 	"Registry.RefreshCatalogue":     "brings the server's own copy of the catalogue up to date; shows nothing",
 	"Lookup.ByCopy":                 "exists only inside Verify, whose entry covers it",
+	"Registry.MakesCopies":          "tells whether copies are made: the configuration",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their

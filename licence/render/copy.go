@@ -123,7 +123,7 @@ func (a *annotation) over(d *drawer, s *section, duplicate bool, page int) error
 		}
 	}
 	shift := max(0, (s.page.W-a.strip.page.W)*pt/2)
-	d.printf("q 1 g 0 %.2f %.2f %.2f re f 1 0 0 1 %.2f 0 cm\n", s.page.H*pt, max(s.page.W, a.strip.page.W)*pt, a.strip.page.H*pt, shift)
+	d.printf("q 1 g 0 %.2f %.2f %.2f re f 1 0 0 1 %.2f 0 cm\n", s.page.H*pt, max(s.page.W, a.strip.page.W)*pt+1, a.strip.page.H*pt+1, shift)
 	d.height = s.page.H + a.strip.page.H
 	err := d.page(&a.placed)
 	d.height = s.page.H
