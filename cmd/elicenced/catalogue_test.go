@@ -14,31 +14,10 @@ import (
 // service, and then what the commands refuse.
 func TestCatalogueWalk(t *testing.T) {
 	t.Parallel()
-	page, err := os.ReadFile("../../docs/catalogue.md")
-	must(t, err)
-	_, script, found := strings.Cut(string(page), "<!-- walk -->\n```sh\n")
-	script, _, closed := strings.Cut(script, "```\n<!-- /walk -->")
-	if !found || !closed {
-		t.Fatal("docs/catalogue.md has no walk")
-	}
 	s := newSite(t, "")
 	r := s.serve(t)
 	defer r.stop(t)
-	dir := t.TempDir()
-	must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o755))
-	must(t, os.Symlink(binary, filepath.Join(dir, "bin", "elicenced")))
-	must(t, os.Symlink(auditorBinary, filepath.Join(dir, "bin", "elicence")))
-	must(t, os.Symlink(s.Dir, filepath.Join(dir, "demo")))
-	demo, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
-	must(t, err)
-	must(t, os.WriteFile(filepath.Join(s.Dir, "demo.json"), regexp.MustCompile(`"base_url": "[^"]*"`).ReplaceAll(demo, []byte(`"base_url": "`+r.baseURL+`"`)), 0o600))
-	cmd := exec.Command("bash", "-eo", "pipefail", "-c", script)
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "ELICENCE_FONTS="+fontsDir())
-	var out, said bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &said
-	if err := cmd.Run(); err != nil {
-		t.Fatalf("%v\n%s%s", err, out.String(), said.String())
-	}
+	dir, out := s.walked(t, r, "../../docs/catalogue.md")
 	for _, want := range []string{
 		"version 1 (饮用水供水单位卫生许可证): published\n",
 		"approval-health: registered for 11100000MB19000005903, and logged\n",
@@ -50,18 +29,51 @@ func TestCatalogueWalk(t *testing.T) {
 		"version 2 (饮用水供水单位卫生许可证): published\n",
 		"11100000MB19000005903\t1\tretired\t", "11100000MB19000005903\t2\tpublished\t",
 	} {
-		if !strings.Contains(out.String(), want) {
+		if !strings.Contains(out, want) {
 			t.Errorf("the walk lacks %q", want)
 		}
 	}
 	if png, err := os.ReadFile(filepath.Join(dir, "sanitation.png")); err != nil || !bytes.HasPrefix(png, []byte("\x89PNG")) {
 		t.Errorf("preview: %v, %.8q", err, png)
 	}
-	if t.Failed() {
-		t.Logf("%s%s", out.String(), said.String())
-	}
 	s.catalogueRefuses(t, filepath.Join(dir, "sanitation"))
 	s.wantVerdict(t, "after the walk", "")
+}
+
+// walked runs the walk of a page as it stands there, beside the service r, in a folder with
+// bin, demo and testdata, which it returns with what the walk printed.
+func (s *site) walked(t *testing.T, r *running, file string) (dir, printed string) {
+	t.Helper()
+	page, err := os.ReadFile(file)
+	must(t, err)
+	_, script, found := strings.Cut(string(page), "<!-- walk -->\n```sh\n")
+	script, _, closed := strings.Cut(script, "```\n<!-- /walk -->")
+	if !found || !closed {
+		t.Fatal(file + " has no walk")
+	}
+	dir = t.TempDir()
+	must(t, os.Mkdir(filepath.Join(dir, "bin"), 0o755))
+	must(t, os.Symlink(binary, filepath.Join(dir, "bin", "elicenced")))
+	must(t, os.Symlink(auditorBinary, filepath.Join(dir, "bin", "elicence")))
+	must(t, os.Symlink(s.Dir, filepath.Join(dir, "demo")))
+	inputs, err := filepath.Abs("../../testdata")
+	must(t, err)
+	must(t, os.Symlink(inputs, filepath.Join(dir, "testdata")))
+	demo, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(s.Dir, "demo.json"), regexp.MustCompile(`"base_url": "[^"]*"`).ReplaceAll(demo, []byte(`"base_url": "`+r.baseURL+`"`)), 0o600))
+	cmd := exec.Command("bash", "-eo", "pipefail", "-c", script)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "ELICENCE_FONTS="+fontsDir())
+	var out, said bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err = cmd.Run()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("%s%s", out.String(), said.String())
+		}
+	})
+	must(t, err)
+	return dir, out.String()
 }
 
 // catalogueRefuses is a table of commands that are refused; folder holds a licence type.
