@@ -63,7 +63,7 @@ type accessWorld struct {
 	valid, suspended, grant string
 	kase, batch             string
 	disputed, consent       string
-	external                string
+	external, copy          string
 	n                       int
 }
 
@@ -100,7 +100,7 @@ func openMatrix(t *testing.T) *accessWorld {
 			w.token(c.ID)
 		}
 	}
-	w.Grant(t, registry.Grant{Authority: w.own, TypeCode: foodType, MatterCode: matter, Fields: []string{"number"}, Questions: []string{"valid"}})
+	w.Grant(t, registry.Grant{Authority: w.own, TypeCode: foodType, MatterCode: matter, Fields: []string{"number", registry.FieldCopy}, Questions: []string{"valid"}})
 	w.Case(t, w.own, registry.Case{Number: "C-own", MatterCode: matter, Holder: holderOf["own"], Types: []string{foodType}})
 	w.valid, w.suspended = string(w.issue(food, w.next()).Identifier), string(w.issue(food, w.next()).Identifier)
 	w.act(licence.Identifier(w.suspended), "suspend", w.next(), `{"reason":"r"}`)
@@ -108,6 +108,8 @@ func openMatrix(t *testing.T) *accessWorld {
 	w.grant, w.kase = w.newGrantOf(), w.newCaseOf()
 	w.disputed = w.newDisputeOf("")
 	w.consent = w.newConsentOf()
+	made := w.makeCopyAs("matrix-partner-own", copyBody(t, licence.Identifier(w.valid), map[string]any{"case_number": "C-own"}))
+	w.copy = string(made.Copy)
 	w.batch = w.submitBatch(ask{as: "matrix-approval_system-own", key: w.next(), body: []byte("[" + w.itemFor(w.next(), 1) + "]")}).ID
 	return w
 }
@@ -239,6 +241,10 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 		code, _, err := w.NewConsentCode(w.t.Context(), w.holderCaller(), w.newConsentOf())
 		must(w.t, err)
 		q.body = []byte(`{"code":"` + code.Code + `","operator":"王五"}`)
+	case path == "/api/v1/reuse/copies":
+		q.key, q.body = w.next(), copyBody(w.t, licence.Identifier(w.valid), map[string]any{"case_number": "C-own"})
+	case strings.Contains(path, ":copy"):
+		name = w.copy
 	case path == "/api/v1/clients" && q.method == "POST":
 		// A verifier: while a brake of the department stands, as others here make, it gets no partner.
 		q.key, q.body = w.next(), bytes.Replace(clientBody(w.t, w.next()), []byte(`"partner"`), []byte(`"verifier"`), 1)
@@ -295,7 +301,7 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/log/search":
 		q.body = []byte(`{}`)
 	}
-	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":consent", name, ":batch", name, ":client", name, ":subscription", name, ":type", name).Replace(path)
+	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":consent", name, ":batch", name, ":client", name, ":copy", name, ":subscription", name, ":type", name).Replace(path)
 	q.remote = w.remote()
 	return q
 }

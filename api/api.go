@@ -203,6 +203,8 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.POST("/consents/:consent/code", serveJSON(s, registry.ActionConsentCode, http.StatusCreated, parseNothing, (*exchange).newCode))
 	v1.POST("/consents/:consent/revoke", serveDecision(s, registry.ActionConsentRevoke, s.cfg.Registry.RevokeConsent, s.newConsent))
 	v1.POST("/presentations", serveJSON(s, registry.ActionPresent, http.StatusOK, parseLook, (*exchange).presentation))
+	v1.POST("/reuse/copies", serveJSON(s, registry.ActionCopy, http.StatusCreated, parseCopy, (*exchange).makeCopy))
+	v1.GET("/reuse/copies/:copy", serveGet(s, registry.ActionCopyDownload, (*exchange).copyFile))
 	v1.POST("/clients", serveJSON(s, registry.ActionClientAdd, http.StatusCreated, parseClient, (*exchange).addClient))
 	v1.GET("/clients", serveGet(s, registry.ActionClientRead, (*exchange).clients))
 	v1.POST("/clients/:client/rotate", serveJSON(s, registry.ActionClientRotate, http.StatusOK, parseRotation, (*exchange).rotateClient))

@@ -363,8 +363,8 @@ func TestRefusalsSayWhy(t *testing.T) {
 		status int
 		want   string
 	}{
-		{ask{path: verify, mediaType: "image/png", body: []byte("x")}, 415, "application/pdf or application/json or multipart/form-data"},
-		{ask{path: verify, mediaType: "/", body: []byte("x")}, 415, "application/pdf or application/json or multipart/form-data"},
+		{ask{path: verify, mediaType: "image/png", body: []byte("x")}, 415, "application/pdf or application/ofd or application/json or multipart/form-data"},
+		{ask{path: verify, mediaType: "/", body: []byte("x")}, 415, "application/pdf or application/ofd or application/json or multipart/form-data"},
 		{ask{path: issue, as: approval, key: "k", mediaType: "text/plain", body: sample(t, food)}, 415, "must be application/json,"},
 		{ask{path: issue, as: approval, key: "k", body: []byte(`{"type_code":"` + birthType + `"}`)}, 403, "does not issue licences of type " + birthType},
 		{ask{path: issue, as: partner, key: "k", body: sample(t, food)}, 403, "your role may not issue"},

@@ -230,7 +230,7 @@ func (x *exchange) holderEntries(write func(a entriesAnswer, log int)) {
 var actionLabels = map[audit.Action]string{
 	registry.ActionIssue: "申请签发", registry.ActionReserve: "签发：登记编号", registry.ActionSeal: "签发：加盖印章", registry.ActionIssued: "签发完成",
 	registry.ActionVoid: "编号作废", registry.ActionTimestamp: "补加时间戳", registry.ActionRead: "查看证照", registry.ActionDownload: "下载证照文件",
-	registry.ActionBundle: "下载证据包", registry.ActionSearch: "查询证照", registry.ActionReuse: "用证", registry.ActionAsk: "核验（是或否）", registry.ActionVerify: "查验证照",
+	registry.ActionBundle: "下载证据包", registry.ActionSearch: "查询证照", registry.ActionReuse: "用证", registry.ActionAsk: "核验（是或否）", registry.ActionCopy: "申请加注件", registry.ActionCopySeal: "加注件：加盖加注专用章", registry.ActionCopied: "加注件制成", registry.ActionCopyDownload: "下载加注件", registry.ActionVerify: "查验证照",
 	registry.ActionImport: "归集外来证照", registry.ActionReadImport: "查看归集记录",
 	registry.ActionSuspend: "暂停", registry.ActionResume: "恢复", registry.ActionRevoke: "吊销",
 	registry.ActionWithdraw: "撤销", registry.ActionCancel: "注销", registry.ActionAmend: "变更", registry.ActionRenew: "延续", registry.ActionReissue: "补发、换发",

@@ -48,7 +48,7 @@ var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // handle makes a handler of gin's of h. It is the only place where gin's context is seen.
 func (s *Server) handle(action audit.Action, h func(*exchange)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier"), name: cmp.Or(c.Param("batch"), c.Param("report"), c.Param("grant"), c.Param("case"), c.Param("brake"), c.Param("dispute"), c.Param("consent"), c.Param("code"), c.Param("client"), c.Param("subscription"), c.Param("type"))}
+		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier"), name: cmp.Or(c.Param("batch"), c.Param("report"), c.Param("grant"), c.Param("case"), c.Param("brake"), c.Param("dispute"), c.Param("consent"), c.Param("code"), c.Param("copy"), c.Param("client"), c.Param("subscription"), c.Param("type"))}
 		// A copy: net/http looks at the body of its own, to know what is left of it.
 		x.r = c.Request.WithContext(c.Request.Context())
 		x.requestID = s.nameRequest(c.Request.Header.Values("X-Request-Id"))

@@ -61,7 +61,7 @@ var checkLabels = map[verify.Name]string{
 	verify.CheckSeal: "电子印章", verify.CheckSealMaker: "制章单位证书", verify.CheckSignerCertificate: "盖章单位证书",
 	verify.CheckRevocation: "证书吊销状态", verify.CheckTimestamp: "时间戳", verify.CheckDocumentDigest: "文件内容完整性",
 	verify.CheckQR: "二维码签名", verify.CheckAttachedData: "证照数据一致性", verify.CheckRegister: "证照库比对", verify.CheckCoSeals: "联合用印",
-	verify.CheckState: "证照状态",
+	verify.CheckState: "证照状态", verify.CheckCopy: "加注件",
 }
 
 // stateLabels name the statuses to people.
@@ -177,7 +177,7 @@ type verificationBody struct {
 func (x *exchange) verificationBody(r *reportJSON) verificationBody {
 	_, sealed := x.cfg.Registry.Reporter()
 	return verificationBody{Report: r, Sealed: sealed, Today: licence.DateOf(x.now()), Checks: checkLabels, States: stateLabels,
-		Empty: &reportJSON{Report: &verify.Report{AsOf: &verify.StateAsOf{}}, Licence: &statedJSON{}}}
+		Empty: &reportJSON{Report: &verify.Report{AsOf: &verify.StateAsOf{}, Copy: &verify.CopyReport{}}, Licence: &statedJSON{}}}
 }
 
 // verificationPage is the page that a QR code opens. The code's payload is in the

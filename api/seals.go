@@ -11,7 +11,7 @@ import (
 // readiness is the answer of /readyz.
 type readiness struct {
 	Status string `json:"status"`
-	// UnusableSeals names the authorities for which nothing is issued now, and why.
+	// UnusableSeals names the authorities for which nothing is issued, or copied, now, and why.
 	UnusableSeals []unusableSeal `json:"unusable_seals,omitempty"`
 	// StaleWitnesses names the witnesses of the access log that have not cosigned for too
 	// long; UnwitnessedSince is when a quorum did last, if that is too long ago.
@@ -21,6 +21,7 @@ type readiness struct {
 
 type unusableSeal struct {
 	Authority string `json:"authority"`
+	Use       string `json:"use"`
 	Reason    string `json:"reason"`
 	Detail    string `json:"detail"`
 }
@@ -28,7 +29,7 @@ type unusableSeal struct {
 func unusable(states []registry.SealState) (seals []unusableSeal) {
 	for _, s := range states {
 		if s.Fault != nil {
-			seals = append(seals, unusableSeal{s.Authority, s.Fault.Reason, s.Fault.Detail})
+			seals = append(seals, unusableSeal{s.Authority, s.Use, s.Fault.Reason, s.Fault.Detail})
 		}
 	}
 	return seals
@@ -42,9 +43,9 @@ type sealGauges struct {
 
 var (
 	sealUsable = prometheus.NewDesc("elicence_seal_usable",
-		"1 when licences can be issued with the authority's seal, else 0; /readyz says why.", []string{"authority"}, nil)
+		"1 when the authority's seal can be used, for licences or for annotated copies, else 0; /readyz says why.", []string{"authority", "use"}, nil)
 	sealDays = prometheus.NewDesc("elicence_seal_expiry_days",
-		"Days until the authority's seal or its signer's certificate ends; negative when it did.", []string{"authority"}, nil)
+		"Days until the authority's seal or its signer's certificate ends; negative when it did.", []string{"authority", "use"}, nil)
 )
 
 // Describe implements prometheus.Collector.
@@ -54,7 +55,7 @@ func (g sealGauges) Describe(ch chan<- *prometheus.Desc) { ch <- sealUsable; ch 
 func (g sealGauges) Collect(ch chan<- prometheus.Metric) {
 	now := g.now()
 	for _, s := range g.states() {
-		ch <- prometheus.MustNewConstMetric(sealUsable, prometheus.GaugeValue, oneIf(s.Fault == nil), s.Authority)
-		ch <- prometheus.MustNewConstMetric(sealDays, prometheus.GaugeValue, s.ExpiresAt.Sub(now).Hours()/24, s.Authority)
+		ch <- prometheus.MustNewConstMetric(sealUsable, prometheus.GaugeValue, oneIf(s.Fault == nil), s.Authority, s.Use)
+		ch <- prometheus.MustNewConstMetric(sealDays, prometheus.GaugeValue, s.ExpiresAt.Sub(now).Hours()/24, s.Authority, s.Use)
 	}
 }

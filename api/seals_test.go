@@ -17,7 +17,7 @@ func TestUnusableSeal(t *testing.T) {
 	if a := w.do(ask{method: "GET", path: "/readyz"}); strings.TrimSpace(string(a.body)) != `{"status":"ready"}` {
 		t.Errorf("all seals usable: %s", a.body)
 	}
-	if m := metrics(); !strings.Contains(m, `elicence_seal_usable{authority="`+code+`"} 1`) || !strings.Contains(m, `elicence_seal_expiry_days{authority="`+code+`"} 1461`) {
+	if m := metrics(); !strings.Contains(m, `elicence_seal_usable{authority="`+code+`",use="licences"} 1`) || !strings.Contains(m, `elicence_seal_expiry_days{authority="`+code+`",use="licences"} 1461`) {
 		t.Errorf("metrics lack the seal, or its days:\n%s", m)
 	}
 	_, revoked := w.PKI.MustAnchors(t, pki.Revoked{SerialNumber: w.Config.Seals[code].Certificate.SerialNumber, At: w.Now(), Reason: pki.KeyCompromise})
@@ -28,7 +28,7 @@ func TestUnusableSeal(t *testing.T) {
 			t.Errorf("%d %s lacks %s", a.StatusCode, a.body, want)
 		}
 	}
-	if m := metrics(); !strings.Contains(m, `elicence_seal_usable{authority="`+code+`"} 0`) || strings.Count(m, "elicence_seal_usable{") != strings.Count(m, "elicence_seal_expiry_days{") {
+	if m := metrics(); !strings.Contains(m, `elicence_seal_usable{authority="`+code+`",use="licences"} 0`) || strings.Count(m, "elicence_seal_usable{") != strings.Count(m, "elicence_seal_expiry_days{") {
 		t.Errorf("metrics:\n%s", m)
 	}
 	refused := w.do(ask{method: "POST", path: "/api/v1/licences", as: approval, key: "k", body: sample(t, food)})

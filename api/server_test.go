@@ -182,7 +182,7 @@ func (w *world) register() {
 		_, err := w.PutClient(w.t.Context(), registry.System("test"), c)
 		must(w.t, err)
 	}
-	w.Grant(w.t, registry.Grant{Authority: construction, TypeCode: foodType, MatterCode: matter, Fields: []string{"number", "status", "holder.name", "fields.business_items"}, Questions: []string{"valid", "equals:number"}})
+	w.Grant(w.t, registry.Grant{Authority: construction, TypeCode: foodType, MatterCode: matter, Fields: []string{"number", "status", "holder.name", "fields.business_items", registry.FieldCopy}, Questions: []string{"valid", "equals:number"}})
 	w.Case(w.t, construction, registry.Case{Number: "C-2", MatterCode: matter, Holder: licence.Holder{Code: code.Holder.Code, CodeType: code.Holder.CodeType}, Types: []string{foodType}})
 }
 

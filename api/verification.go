@@ -26,6 +26,11 @@ func (r register) ByIdentifier(ctx context.Context, id licence.Identifier) (veri
 	return registerEntry(r.lookup.ByIdentifier(ctx, id))
 }
 
+// ByCopy looks an annotated copy up.
+func (r register) ByCopy(ctx context.Context, id licence.CopyID) (verify.RegisterEntry, error) {
+	return registerEntry(r.lookup.ByCopy(ctx, id))
+}
+
 // registerEntry is what the register knows, in verify's words. A file that is
 // not the current one was replaced by the one that carries its token.
 func registerEntry(k registry.Known, err error) (verify.RegisterEntry, error) {
@@ -34,7 +39,7 @@ func registerEntry(k registry.Known, err error) (verify.RegisterEntry, error) {
 	}
 	return verify.RegisterEntry{
 		Identifier: k.Identifier, Status: k.Status, ReadAt: k.AsOf, SupersededBy: k.Newest, DataDigest: k.DataDigest, External: k.External,
-		RangeDigest: k.File.RangeDigest, ProvenAt: k.File.SealedAt, Timestamped: k.File.Timestamped || !k.Current,
+		RangeDigest: k.File.RangeDigest, ProvenAt: k.File.SealedAt, Timestamped: k.File.Timestamped || !k.Current, Copy: k.Copy,
 	}, nil
 }
 

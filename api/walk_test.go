@@ -161,6 +161,13 @@ var walked = map[string]func(w *routeWalk) walkStep{
 		w.name = w.agree(nil)
 		return w.fromElsewhere(form)
 	},
+	"POST /api/v1/reuse/copies": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: partner, key: w.next(), body: copyBody(w.t, w.world.issue(food, w.next()).Identifier, nil)})
+	},
+	"GET /api/v1/reuse/copies/:copy": func(w *routeWalk) walkStep {
+		w.name = string(w.makeCopy(w.world.issue(food, w.next()).Identifier).Copy)
+		return w.withToken(ask{as: partner})
+	},
 	"POST /api/v1/clients": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: approver, key: w.next(), body: clientBody(w.t, w.next())})
 	},
@@ -438,7 +445,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":consent", q.name, ":client", q.name, ":subscription", q.name, ":type", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":consent", q.name, ":copy", q.name, ":client", q.name, ":subscription", q.name, ":type", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }

@@ -32,7 +32,8 @@ const maxDataBytes = maxFieldsBytes + 16<<10
 // [{"code":…,"name":…}], is absent when one authority seals alone,
 // certificateAssociatedIdentifier, the version before, when there is none. A licence that is
 // drawn on a document says so in a member "document", one that another platform issued in a
-// member "origin". Data refuses a licence whose parts contradict each other.
+// member "origin"; those of an annotated copy have the
+// elements of Copy besides. Data refuses a licence whose parts contradict each other.
 func (l *Licence) Data() ([]byte, error) {
 	if err := l.check(); err != nil {
 		return nil, err
@@ -85,6 +86,7 @@ func (l *Licence) metadata() map[string]any {
 	if coSealers != nil {
 		metadata[coSealersMember] = coSealers
 	}
+	l.Copy.describe(metadata)
 	return metadata
 }
 
@@ -124,6 +126,9 @@ func (l *Licence) check() error {
 	f.value("fields", l.Fields, maxDepth)
 	if l.Document != nil {
 		l.Document.check(&f)
+	}
+	if l.Copy != nil {
+		l.Copy.check(&f)
 	}
 	Request{IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn}.checkDates(&f)
 	return f.first()
@@ -201,6 +206,7 @@ func licenceOf(doc any) *Licence {
 		Fields:      fields,
 		Document:    documentOf(root["document"]),
 		Origin:      originOf(root["origin"]),
+		Copy:        copyOf(metadata),
 	}
 }
 

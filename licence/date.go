@@ -9,6 +9,9 @@ import (
 // fixed offset needs no zone database on the machine.
 var shanghai = time.FixedZone("+08:00", 8*60*60)
 
+// Local is an instant as clocks in Asia/Shanghai show it.
+func Local(t time.Time) time.Time { return t.In(shanghai) }
+
 // Date is a calendar day without a zone, read as a day in Asia/Shanghai. The
 // zero Date means that there is none.
 type Date struct {

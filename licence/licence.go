@@ -72,6 +72,8 @@ type Licence struct {
 	Document *Document
 	// Origin is OriginExternal for a licence that another platform issued; empty for our own.
 	Origin Origin
+	// Copy says that these are the data of an annotated copy (加注件); nil for the licence itself.
+	Copy *Copy
 }
 
 // Origin is whose licence it is.

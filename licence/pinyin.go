@@ -19,6 +19,10 @@ var pinyinNames = map[string]string{
 	"certificateHolderTypeCode":       "CZZTDMLXDM",
 	"certificateEffectiveDate":        "ZZYXQQSRQ",
 	"certificateExpiringDate":         "ZZYXQJZRQ",
+	copyTimeMember:                    "JZJZZSJ",
+	copyMakerMember:                   "JZJZZZ",
+	copyCauseMember:                   "JZJZZSY",
+	copyExpiryMember:                  "JZJYXQJZSJ",
 }
 
 // extensionPrefix marks an element that a type has of its own (扩展元数据).

@@ -31,14 +31,22 @@ type QRPayload struct {
 	IssuedOn, EffectiveOn, ExpiresOn Date
 	// DataDigest is the SM3 of the licence data (licence.json).
 	DataDigest [32]byte
+	// CopyID and CopyExpiresOn are those of an annotated copy (加注件), whose data
+	// DataDigest is of; both are zero for the licence itself.
+	CopyID        CopyID
+	CopyExpiresOn Date
 }
 
 // NewQRPayload is the payload for l, whose licence data is data.
 func NewQRPayload(l *Licence, data []byte) QRPayload {
-	return QRPayload{
+	p := QRPayload{
 		Identifier: l.Identifier, TypeName: l.TypeName, Number: l.Number, HolderName: l.Holder.Name,
 		IssuedOn: l.IssuedOn, EffectiveOn: l.EffectiveOn, ExpiresOn: l.ExpiresOn, DataDigest: sm3.Sum(data),
 	}
+	if l.Copy != nil {
+		p.CopyID, p.CopyExpiresOn = l.Copy.ID, l.Copy.ExpiresOn
+	}
+	return p
 }
 
 // QRMessage is a parsed QR message. Its signature has not been checked.
@@ -57,7 +65,8 @@ type QRMessage struct {
 //
 //	message   = #6.18([protected: bstr .cbor header, unprotected: {}, payload: bstr .cbor claims, signature: bstr .size 64])
 //	header    = {1: -65537, 4: bstr .size 8}
-//	claims    = {1: tstr, ? 2: tstr, 3: tstr, ? 4: tstr, 5: int, ? 6: int, ? 7: int, 8: bstr .size 32}
+//	claims    = {1: tstr, ? 2: tstr, 3: tstr, ? 4: tstr, 5: int, ? 6: int, ? 7: int, 8: bstr .size 32,
+//	             ? (9: bstr .size 16, 10: int)}
 type qrSign1 struct {
 	_           struct{} `cbor:",toarray"`
 	Protected   []byte
@@ -83,6 +92,8 @@ type qrClaims struct {
 	EffectiveOn *int64 `cbor:"6,keyasint,omitempty"`
 	ExpiresOn   *int64 `cbor:"7,keyasint,omitempty"`
 	DataDigest  []byte `cbor:"8,keyasint"`
+	CopyID      []byte `cbor:"9,keyasint,omitempty"`
+	CopyExpires *int64 `cbor:"10,keyasint,omitempty"`
 }
 
 type qrSigStructure struct {
@@ -178,6 +189,9 @@ func (p QRPayload) claims() (qrClaims, error) {
 	if !p.ExpiresOn.IsZero() {
 		c.ExpiresOn = new(p.ExpiresOn.days())
 	}
+	if p.CopyID != "" {
+		c.CopyID, c.CopyExpires = p.CopyID.bytes(), new(p.CopyExpiresOn.days())
+	}
 	return c, nil
 }
 
@@ -194,6 +208,9 @@ func (p QRPayload) check() error {
 		f.text("holder name", p.HolderName, maxNameRunes)
 	}
 	Request{IssuedOn: p.IssuedOn, EffectiveOn: p.EffectiveOn, ExpiresOn: p.ExpiresOn}.checkDates(&f)
+	if p.CopyID != "" || !p.CopyExpiresOn.IsZero() {
+		p.CopyID.check(&f, p.CopyExpiresOn)
+	}
 	return f.first()
 }
 
@@ -273,6 +290,15 @@ func parseClaims(b []byte) (QRPayload, error) {
 	}
 	if c.ExpiresOn != nil {
 		if p.ExpiresOn, err = dateOfDays(*c.ExpiresOn); err != nil {
+			return QRPayload{}, err
+		}
+	}
+	if c.CopyID != nil || c.CopyExpires != nil {
+		if len(c.CopyID) != 16 || c.CopyExpires == nil {
+			return QRPayload{}, errors.New("an annotated copy has an identifier of 16 bytes and a last day")
+		}
+		p.CopyID = copyIDOf(c.CopyID)
+		if p.CopyExpiresOn, err = dateOfDays(*c.CopyExpires); err != nil {
 			return QRPayload{}, err
 		}
 	}

@@ -23,6 +23,8 @@ expect 0 bin/elicence verify --anchors "$D/anchors.pem" "$D"/sample-*.pdf "$D"/r
 expect 0 bin/elicence verify --anchors "$D/anchors.pem" --trust "$D/trust.json" "$D"/sample-*.pdf
 expect 1 bin/elicence verify --anchors "$D/anchors.pem" --trust "$D/trust.json" "$D"/revoked-*.pdf
 expect 2 bin/elicence verify --anchors "$D/anchors.pem" "$D/verification-report.pdf" # which is no licence
+expect 0 bin/elicence verify --anchors "$D/anchors.pem" --trust "$D/trust.json" "$D/annotated-copy.pdf"
+expect 2 bin/elicence verify --at "$(($(date +%Y) + 1))-01-01T00:00:00Z" --anchors "$D/anchors.pem" "$D/annotated-copy.pdf" # whose time is over then
 expect 0 bin/elicence audit verify --policy "$D/log-policy.txt" "$D/log-export"
 
 # the evidence bundle, years later: by us without a network, and by Python and OpenSSL alone

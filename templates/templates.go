@@ -4,7 +4,7 @@
 // catalogue items and web pages.
 //
 // It holds files and no code, so that a clerk's change to a form is a change to
-// a file. licence reads catalogue/, licence/render reads layouts/ and reports/, api
+// a file. licence reads catalogue/, licence/render reads layouts/, reports/ and copies/, api
 // reads pages/; each checks its files when it loads them.
 package templates
 
@@ -13,7 +13,7 @@ import (
 	"io/fs"
 )
 
-//go:embed all:layouts all:reports all:catalogue all:pages
+//go:embed all:layouts all:reports all:copies all:catalogue all:pages
 var files embed.FS
 
 // Layouts are the licence layouts: <name>/layout.json.
@@ -21,6 +21,9 @@ func Layouts() fs.FS { return sub("layouts") }
 
 // Reports are the layouts of reports: verification/layout.json.
 func Reports() fs.FS { return sub("reports") }
+
+// Copies are the layouts of what annotated copies have above every page: annotation/layout.json.
+func Copies() fs.FS { return sub("copies") }
 
 // Catalogue holds the catalogue items: <name>/item.json and
 // <name>/fields.schema.json.

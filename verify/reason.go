@@ -46,7 +46,7 @@ func reasonFor(code string) reason {
 }
 
 func lookUp(code string) (reason, bool) {
-	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, coSealReason, registerReason, bundleReason, externalReason, pathReason} {
+	for _, table := range []func(string) (reason, bool){fileReason, sealReason, timestampReason, dataReason, coSealReason, copyReason, registerReason, bundleReason, externalReason, pathReason} {
 		if r, ok := table(code); ok {
 			return r, true
 		}

@@ -11,15 +11,18 @@ import (
 	"elicence/licence"
 )
 
-// Register answers what the register of licences (证照库) holds. Both methods
+// Register answers what the register of licences (证照库) holds. Its methods
 // return licence.ErrNotFound when it holds no such thing; any other error means
 // that the question could not be asked, and never turns a report green.
 type Register interface {
 	// ByFileDigest returns the licence one of whose files, current or earlier, has
-	// this SM3 digest.
+	// this SM3 digest, or the annotated copy that has it.
 	ByFileDigest(ctx context.Context, digest [32]byte) (RegisterEntry, error)
 	// ByIdentifier returns the licence with this identifier, in any status.
 	ByIdentifier(ctx context.Context, id licence.Identifier) (RegisterEntry, error)
+	// ByCopy returns an annotated copy: what is held of its licence, with the data, the
+	// file and the times of the copy.
+	ByCopy(ctx context.Context, id licence.CopyID) (RegisterEntry, error)
 }
 
 // RegisterEntry is what the register holds of one licence.
@@ -45,6 +48,8 @@ type RegisterEntry struct {
 	External *licence.Licence
 	// Timestamped says that a version of the file with a timestamp token is registered.
 	Timestamped bool
+	// Copy is what an annotated copy says of itself; nil for a licence.
+	Copy *licence.Copy
 }
 
 // lookUpFile asks the register for the whole file: an exact match is the
@@ -74,13 +79,26 @@ func (s *session) lookUpIdentifier(ctx context.Context) {
 	if s.verifier.Register == nil || s.registerFault != nil || s.entry != nil || id == "" {
 		return
 	}
-	entry, err := s.verifier.Register.ByIdentifier(ctx, id)
+	entry, err := s.ask(ctx, id)
 	switch {
 	case err == nil:
 		s.entry = &entry
 	case !errors.Is(err, licence.ErrNotFound):
 		s.registerFault = err
 	}
+}
+
+// ask asks the register for the licence, or for the copy of it that is judged.
+func (s *session) ask(ctx context.Context, id licence.Identifier) (RegisterEntry, error) {
+	if !s.isCopy() {
+		return s.verifier.Register.ByIdentifier(ctx, id)
+	}
+	entry, err := s.verifier.Register.ByCopy(ctx, s.copyID())
+	if errors.Is(err, licence.ErrNotFound) {
+		_, fault := s.verifier.Register.ByIdentifier(ctx, id)
+		s.licenceKnown = fault == nil
+	}
+	return entry, err
 }
 
 // identifier is what the data claims to be; empty when it could not be read.
@@ -101,6 +119,8 @@ func (s *session) withoutEntry() bool {
 		s.set(CheckRegister, "register_absent", "no register was asked")
 	case s.registerFault != nil:
 		s.set(CheckRegister, "register_unavailable", "the register did not answer")
+	case s.entry == nil && s.copyUnregistered():
+		s.set(CheckRegister, "copy_not_registered", "the licence "+string(s.identifier())+", but no copy "+string(s.copyID()))
 	case s.entry == nil:
 		s.set(CheckRegister, "not_registered", "neither this file nor its identifier: "+cmp.Or(string(s.identifier()), "none was read"))
 	default:

@@ -65,11 +65,12 @@ const (
 	CheckRegister          Name = "register"           // what the register holds of this licence
 	CheckState             Name = "state"              // the licence's state
 
-	CheckLog Name = "log" // of a bundle alone: what the access log proves
+	CheckLog  Name = "log"  // of a bundle alone: what the access log proves
+	CheckCopy Name = "copy" // of an annotated copy alone: its own dates
 )
 
 // Names returns the names of all checks in the order of a report. In the report on a
-// bundle CheckLog stands before them.
+// bundle CheckLog stands before them, in that on an annotated copy CheckCopy behind CheckAttachedData.
 func Names() []Name {
 	return []Name{CheckStructure, CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker,
 		CheckSignerCertificate, CheckRevocation, CheckTimestamp, CheckDocumentDigest, CheckQR,
@@ -135,12 +136,14 @@ type Report struct {
 	FileDigest [32]byte `json:"-"`
 	// CodeAlone says that a QR code was judged and no file was seen.
 	CodeAlone bool `json:"-"`
-	// Checks holds every check of Names in that order, after CheckLog of a bundle. Of a file
+	// Checks holds every check of Names in that order, after CheckLog of a bundle, with CheckCopy of a copy. Of a file
 	// with several seals each tells the worst that was found with one of them.
 	Checks []Check `json:"checks"`
 	// Seals tells of each seal by itself, in the order in which they were used, the issuing
 	// authority's last; nil for a file with one. Those before the last are co-seals.
 	Seals []SealReport `json:"seals,omitempty"`
+	// Copy is what an annotated copy says of itself; nil for a licence, and for what failed.
+	Copy *CopyReport `json:"copy,omitempty"`
 	// Licence is the licence stated by the file; nil for a QR code, for a file
 	// that failed and for one whose data could not be read.
 	Licence *licence.Licence `json:"-"`
@@ -177,6 +180,8 @@ func (r *Report) Headline() (inChinese, inEnglish string) {
 	switch {
 	case r.GenuineReport():
 		return "这是核验报告，不是证照；报告本身真实、未被改动", "This is a genuine verification report, and no licence"
+	case r.Copy != nil && (r.Indication == TotalPassed || r.ExpiredCopy()):
+		return r.copyHeadline()
 	case r.Indication == TotalFailed:
 		return "验证不通过：" + this + "不能采信", "Failed: do not rely on this " + en
 	case r.Indication == Indeterminate:

@@ -3,6 +3,7 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"elicence/crypto/pdfsig"
@@ -43,6 +44,7 @@ type session struct {
 	entry         *RegisterEntry
 	exact         bool  // entry was found by the digest of the whole file
 	registerFault error // the register could not be asked
+	licenceKnown  bool  // the register has the licence of a copy that it has not
 
 	bundled bool           // the file came in a bundle
 	status  licence.Status // of the licence when the bundle was made, as the log proves; empty: it does not
@@ -72,10 +74,14 @@ func (s *session) set(name Name, code, evidence string) {
 
 // names are the checks of the report, in its order.
 func (s *session) names() []Name {
-	if s.bundled {
-		return append([]Name{CheckLog}, Names()...)
+	names := Names()
+	if s.isCopy() {
+		names = slices.Insert(names, slices.Index(names, CheckAttachedData)+1, CheckCopy)
 	}
-	return Names()
+	if s.bundled {
+		return append([]Name{CheckLog}, names...)
+	}
+	return names
 }
 
 // good reports whether a check passed.
@@ -92,6 +98,7 @@ func (s *session) report() *Report {
 	}
 	if r.Indication != TotalFailed {
 		r.Licence = s.licence
+		r.Copy = s.copyReport()
 		if s.qr != nil && s.good(CheckQR) {
 			r.QR = &s.qr.Payload
 		}
@@ -138,6 +145,9 @@ func (s *session) indicate() (Indication, SubIndication) {
 	case s.file != nil:
 		needed = []Name{CheckStructure, CheckCoverage, CheckSealSignature, CheckSeal, CheckSealMaker,
 			CheckSignerCertificate, CheckRevocation, CheckDocumentDigest, CheckQR, CheckAttachedData, CheckCoSeals}
+	}
+	if s.isCopy() {
+		needed = append(needed, CheckCopy)
 	}
 	for _, name := range needed {
 		if !s.good(name) {

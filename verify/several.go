@@ -99,7 +99,13 @@ func (s *session) checkCoSeals() {
 		return
 	}
 	named := s.licence.CoSealers
+	if s.isCopy() {
+		named = nil // a copy has its maker's seal, and pictures of the others
+	}
 	switch {
+	case s.isCopy() && len(s.coSeals) == 0:
+		s.set(CheckCoSeals, "copy_seal_alone", "no seal before the maker's")
+		return
 	case len(s.coSeals) == 0 && len(named) == 0:
 		s.set(CheckCoSeals, "co_seals_none", "no seal before the issuing authority's; the data name none")
 		return

@@ -11,7 +11,7 @@
 // # Invariants
 //
 //   - A report always holds every check, once each, in the order of Names; that on
-//     a bundle, CheckLog before them.
+//     a bundle, CheckLog before them; that on an annotated copy, CheckCopy among them.
 //   - A failed check, the state of the licence apart, makes the file
 //     TotalFailed; else an indeterminate one makes it Indeterminate. A check
 //     that lacked its input is not_checked and changes nothing.
@@ -24,10 +24,12 @@
 //   - A file passes only under the seal of the authority that its data names: the
 //     signer's certificate states that authority's unified social credit code. Seals
 //     before it must be those of the co-sealing authorities that the data name, each
-//     once, in their order, and no others.
+//     once, in their order, and no others. An annotated copy passes only under the seal of
 //   - A file of another platform, OFD or PDF, passes only where the register holds that very
 //     file as imported, under the seal or signature of the authority that it holds as the
 //     issuing one. What nobody imported is Indeterminate at best.
+//     the maker that its data name, and within its own time; what its QR signer vouches for
+//     by the digest of these data is that it may make copies.
 //   - Everything is judged over the bytes received, never over a re-encoding.
 //   - No input makes the package panic; work and memory are bounded by the
 //     limits of the parsers it calls.
@@ -147,6 +149,7 @@ func (s *session) judge(ctx context.Context, f *pdfsig.File, text string) {
 		s.checkSignerAuthority()
 		s.checkEarlier()
 		s.checkCoSeals()
+		s.checkCopy()
 		s.checkQR()
 		s.checkQRText(text)
 		s.checkRegister(ctx)
@@ -163,5 +166,6 @@ func (s *session) judgeQR(ctx context.Context, text string) {
 		s.proveTime()
 		s.checkLookedUpQR()
 		s.checkRegisteredQR()
+		s.checkCopy()
 	}
 }

@@ -145,6 +145,9 @@ func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 	}
 	_, err := fmt.Fprintf(t.out, "%s: %s\n  %s (%s; %s, %s)\n", visible(name), zh, en, strings.TrimSpace(fmt.Sprint(r.Indication, " ", r.SubIndication)),
 		r.LicenceState, r.AsKnownAt.Format(time.RFC3339))
+	if c := r.Copy; c != nil {
+		fmt.Fprintf(t.out, "  加注件 annotated copy %s: %s (%s), %s; %s\n", c.ID, visible(c.ReceiverName), visible(c.ReceiverCode), visible(c.Cause), c.ExpiresOn)
+	}
 	printChecks(t, r.Checks)
 	for i, s := range r.Seals {
 		fmt.Fprintf(t.out, "  第%d枚印章 seal %d: %s (%s)\n", i+1, i+1, visible(s.Name), visible(s.Code))

@@ -242,12 +242,13 @@ func (k keyring) install(name string, old, cert *pki.Certificate, usage pki.Usag
 
 // remakeSeals has every seal signed anew by the present maker.
 func (k keyring) remakeSeals(s settings, now time.Time) error {
-	for _, a := range s.Authorities {
-		if err := k.remakeSeal("seal-"+a.Code, now, nil); err != nil {
-			return fmt.Errorf("making the seal of %s again: %w", a.Name, err)
+	all, err := k.ownSeals(s)
+	for _, own := range all {
+		if err := k.remakeSeal(own.name, now, nil); err != nil {
+			return fmt.Errorf("making the seal %s of %s again: %w", own.name, own.Name, err)
 		}
 	}
-	return nil
+	return err
 }
 
 // keyIDSuffix is what remakeSeal adds to a seal's identifier.

@@ -132,6 +132,8 @@ type walk struct {
 	dir  string
 	in   *instance
 	file demoFile
+	// reused is a valid licence that the partner was shown.
+	reused licence.Identifier
 }
 
 func (w *walk) run(ctx context.Context) error {
@@ -141,7 +143,7 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	samples = w.sealable(samples)
 	for _, step := range []func(context.Context, []sample) error{
-		w.register, w.issueAll, w.verifyOne, w.grantOne, w.reuseOne, w.revokeOne, w.download, w.bundleOne, w.exports,
+		w.register, w.issueAll, w.verifyOne, w.grant, w.reuseOne, w.copyOne, w.revokeOne, w.download, w.bundleOne, w.exports,
 	} {
 		if err := step(ctx, samples); err != nil {
 			return err

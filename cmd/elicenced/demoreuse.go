@@ -4,38 +4,49 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"time"
 
+	"elicence/internal/durable"
 	"elicence/licence"
 )
 
+// grant has the partner's department get a grant of data, and one of copies.
+func (w *walk) grant(ctx context.Context, _ []sample) error {
+	err := w.grantOne(ctx, "", `"number","status","expires_on","holder.name","authority.name","fields.business_items"`)
+	if err == nil {
+		err = w.grantOne(ctx, "-copy", `"copy"`)
+	}
+	return err
+}
+
 // grantOne has the partner's department request a grant, and the platform approve it.
-func (w *walk) grantOne(ctx context.Context, _ []sample) error {
+func (w *walk) grantOne(ctx context.Context, suffix, fields string) error {
 	requester, err := w.as(ctx, demoRequester)
 	if err != nil {
 		return err
 	}
 	body := fmt.Appendf(nil, `{"type_code":%q,"matter_code":%q,"scenario":"演示：社会保险登记核验经营许可","how":"function",
-		"fields":["number","status","expires_on","holder.name","authority.name","fields.business_items"],"legal_basis":"演示：社会保险登记核验经营许可"}`, demoType, demoMatter)
+		"fields":[%s],"legal_basis":"演示：社会保险登记核验经营许可"}`, demoType, demoMatter, fields)
 	var grant struct {
 		ID string `json:"id"`
 	}
-	if err := requester.post(ctx, "/grants", "demo-grant", body, &grant); err != nil {
+	if err := requester.post(ctx, "/grants", "demo-grant"+suffix, body, &grant); err != nil {
 		return fmt.Errorf("requesting a grant: %w", err)
 	}
 	approver, err := w.as(ctx, demoApprover)
 	if err == nil {
-		err = approver.post(ctx, "/grants/"+grant.ID+"/approve", "demo-approve", []byte("{}"), nil)
+		err = approver.post(ctx, "/grants/"+grant.ID+"/approve", "demo-approve"+suffix, []byte("{}"), nil)
 	}
 	if err != nil {
 		return fmt.Errorf("approving the grant: %w", err)
 	}
-	fmt.Printf("granted  %s, by %s\n", demoPartner, demoApprover)
+	fmt.Printf("granted  %s, by %s\n", demoPartner+suffix, demoApprover)
 	return nil
 }
 
-// openCase registers a case of today, for the reuse of today.
+// openCase registers a case of today, for the reuse of today and a copy of a month.
 func (w *walk) openCase(ctx context.Context, holder, codeType string) (number string, err error) {
 	c, err := w.as(ctx, demoRegistrar)
 	if err != nil {
@@ -44,7 +55,7 @@ func (w *walk) openCase(ctx context.Context, holder, codeType string) (number st
 	today := licence.DateOf(time.Now())
 	number = "DEMO-" + today.String()
 	body, err := json.Marshal(map[string]any{
-		"case_number": number, "matter_code": demoMatter, "matter_name": "社会保险登记", "valid_to": today,
+		"case_number": number, "matter_code": demoMatter, "matter_name": "社会保险登记", "valid_to": licence.DateOf(time.Now().AddDate(0, 0, 30)),
 		"holder": map[string]string{"code": holder, "code_type": codeType}, "types": []string{demoType},
 	})
 	if err != nil {
@@ -69,19 +80,61 @@ func (w *walk) reuseOne(ctx context.Context, samples []sample) error {
 	}
 	body, err := json.Marshal(map[string]any{
 		"holder": map[string]string{"code": holder.Code, "code_type": holder.CodeType}, "type_code": demoType,
-		"purpose": "演示：为经营者办理社会保险登记", "case_number": aCase, "matter_code": demoMatter, "operator": "demo",
+		"purpose": demoPurpose, "case_number": aCase, "matter_code": demoMatter, "operator": "demo",
 	})
 	if err != nil {
 		return err
 	}
 	var answer struct {
 		Licences []struct {
-			Fields map[string]any `json:"fields"`
+			Identifier licence.Identifier `json:"identifier"`
+			Status     licence.Status     `json:"status"`
+			Fields     map[string]any     `json:"fields"`
 		} `json:"licences"`
 	}
 	if err := c.post(ctx, "/reuse", "", body, &answer); err != nil {
 		return fmt.Errorf("reusing: %w", err)
 	}
 	fmt.Printf("reused   %d licence(s), %d granted field(s) each\n", len(answer.Licences), len(answer.Licences[0].Fields))
+	for _, l := range answer.Licences {
+		if l.Status == licence.StatusValid {
+			w.reused = l.Identifier
+		}
+	}
 	return nil
+}
+
+// demoPurpose is what the partner reuses for.
+const demoPurpose = "演示：为经营者办理社会保险登记"
+
+// copyOne has an annotated copy of what was reused made for the case, and fetches it.
+func (w *walk) copyOne(ctx context.Context, _ []sample) error {
+	if !w.in.registry.MakesCopies() {
+		fmt.Printf("skipped  annotated copy: %s was made before there was a seal for them (docs/seals.md); a new folder has it\n", w.dir)
+		return nil
+	}
+	c, err := w.as(ctx, demoPartner)
+	if err != nil {
+		return err
+	}
+	today := licence.DateOf(time.Now())
+	body, err := json.Marshal(map[string]any{"identifier": w.reused, "purpose": demoPurpose,
+		"case_number": "DEMO-" + today.String(), "matter_code": demoMatter, "operator": "demo"})
+	if err != nil {
+		return err
+	}
+	var made struct {
+		Copy      string `json:"copy"`
+		ExpiresOn string `json:"expires_on"`
+	}
+	if err := c.post(ctx, "/reuse/copies", "demo-copy-"+today.String(), body, &made); err != nil {
+		return fmt.Errorf("making an annotated copy: %w", err)
+	}
+	file, err := c.get(ctx, "/reuse/copies/"+made.Copy)
+	if err != nil {
+		return fmt.Errorf("fetching the annotated copy: %w", err)
+	}
+	const name = "annotated-copy.pdf"
+	fmt.Printf("copied   %s, to %s\n", name, made.ExpiresOn)
+	return durable.Replace(filepath.Join(w.dir, name), file)
 }

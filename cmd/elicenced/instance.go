@@ -259,6 +259,9 @@ func (in *instance) openSigners(o options, c *registry.Config) (err error) {
 	if c.Seals, err = in.openSeals(o.fonts); err != nil {
 		return err
 	}
+	if c.Annotator, err = in.annotator(o.fonts); err != nil {
+		return err
+	}
 	if c.QR.Certificate, c.QR.Key, err = in.keys.pair("qr"); err != nil {
 		return err
 	}

@@ -120,7 +120,7 @@ func (r *rotateCmd) newKey(keys, staged keyring, set settings) (n *newKey, err e
 	} else if err != nil {
 		return nil, err
 	}
-	if err := n.findSeals(set.Authorities); err != nil {
+	if err := n.findSeals(set); err != nil {
 		return nil, err
 	}
 	if err := n.checkOldKey(); err != nil {
@@ -224,16 +224,20 @@ func (n *newKey) archive(name, suffix string) error {
 
 // findSeals finds the seals that must be made again: with a new maker those that the
 // old one made, with a new signer its own, which only the present maker can make.
-func (n *newKey) findSeals(authorities []authority) error {
+func (n *newKey) findSeals(set settings) error {
 	maker, err := n.keys.certificate("maker")
 	if err != nil {
 		return err
 	}
-	for _, a := range authorities {
+	all, err := n.keys.ownSeals(set)
+	if err != nil {
+		return err
+	}
+	for _, a := range all {
 		if n.usage != pki.UsageSealMaker && a.Code != n.uscc {
 			continue
 		}
-		file := "seal-" + a.Code
+		file := a.name
 		der, err := os.ReadFile(n.keys.path(file + sealSuffix))
 		if err != nil {
 			return err

@@ -357,7 +357,7 @@ func (s *site) wantForeignSealLeft(t *testing.T) {
 	n := &newKey{name: "maker", usage: pki.UsageSealMaker, keys: keyring{dir: filepath.Join(s.Dir, "keys")}}
 	set, err := s.settings()
 	must(t, err)
-	if err := n.findSeals(set.Authorities); err != nil || len(n.seals) != len(set.Authorities)-1 {
+	if err := n.findSeals(set); err != nil || len(n.seals) != len(set.Authorities)-1 {
 		t.Errorf("a new maker makes %d of %d seals again: %v", len(n.seals), len(set.Authorities), err)
 	}
 	must(t, os.WriteFile(file, foreign[1:], 0o600))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 
 	"elicence/crypto/seal"
 	"elicence/licence"
@@ -97,8 +98,30 @@ func (l *sealListCmd) Run(ctx context.Context) error {
 	})
 }
 
+// copiesFlag says which of the platform's two seals is meant.
+type copiesFlag struct {
+	Copies bool `help:"The seal of annotated copies (加注专用章), of the platform alone."`
+}
+
+// check refuses the seal of copies to all but the platform.
+func (f copiesFlag) check(s settings, code string) error {
+	if f.Copies && (s.Platform == "" || code != s.Platform) {
+		return fmt.Errorf("%w: %s is not the platform, which alone seals annotated copies", errUsage, code)
+	}
+	return nil
+}
+
+// forCopies is the name of the authority's seal that is meant.
+func (f copiesFlag) forCopies(a authority) string {
+	if f.Copies {
+		return copySeal
+	}
+	return ownSealName(a.Code)
+}
+
 type sealApplyCmd struct {
 	sealAt
+	copiesFlag
 	Authority string `required:"" help:"Unified social credit code of whom it is for."`
 	Name      string `required:"" help:"The seal's name."`
 	Replaces  string `help:"Identifier of the seal whose place it takes (default: the one that the authority's licences are sealed with)."`
@@ -106,12 +129,17 @@ type sealApplyCmd struct {
 
 func (a *sealApplyCmd) Run(ctx context.Context) error {
 	return a.use(ctx, func(in *instance) error {
-		if a.Replaces == "" && in.settings.authority(a.Authority).Code != "" {
-			present, err := in.keys.present(a.Authority)
-			if err != nil {
+		own := in.settings.authority(a.Authority)
+		if err := a.check(in.settings, a.Authority); err != nil {
+			return err
+		}
+		if a.Replaces == "" && own.Code != "" {
+			switch present, err := in.keys.present(a.forCopies(own)); {
+			case err == nil:
+				a.Replaces = present.ID
+			case !a.Copies || !errors.Is(err, fs.ErrNotExist): // the first of copies replaces none
 				return err
 			}
-			a.Replaces = present.ID
 		}
 		_, err := in.registry.ApplySeal(ctx, registry.System("command-line"),
 			registry.SealRecord{ID: a.ID, Authority: a.Authority, Name: a.Name, Replaces: a.Replaces, Reason: a.Reason})
@@ -159,7 +187,10 @@ func (a *sealRecordCmd) Run(ctx context.Context) error {
 
 // The commands that need nothing but a reason.
 type (
-	sealUseCmd  struct{ sealAt }
+	sealUseCmd struct {
+		sealAt
+		copiesFlag
+	}
 	sealStopCmd struct{ sealAt }
 	sealEndCmd  struct{ sealAt }
 	sealGoneCmd struct{ sealAt }

@@ -19,6 +19,7 @@ import (
 	"elicence/internal/durable"
 	"elicence/licence/registry"
 	"elicence/licence/render"
+	"elicence/templates"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -105,7 +106,7 @@ func (k keyring) sealKey(fonts *render.Fonts, a authority, der []byte) (*registr
 func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey, error) {
 	seals := map[string]*registry.SealKey{}
 	for _, a := range in.settings.Authorities {
-		der, err := os.ReadFile(in.keys.sealFile(a.Code))
+		der, err := os.ReadFile(in.keys.sealFile(ownSealName(a.Code)))
 		if err != nil {
 			return nil, err
 		}
@@ -116,8 +117,56 @@ func (in *instance) openSeals(fonts *render.Fonts) (map[string]*registry.SealKey
 	return seals, nil
 }
 
-// sealFile holds the seal that an authority seals with.
-func (k keyring) sealFile(code string) string { return k.path("seal-" + code + sealSuffix) }
+// The names of seals among the keys: of the one that an authority seals with, which its
+// certificate and key have too, and of the platform's for annotated copies, which lists the
+// same certificate.
+func ownSealName(code string) string { return "seal-" + code }
+
+const copySeal = "copies"
+
+// sealFile holds the seal of a name.
+func (k keyring) sealFile(name string) string { return k.path(name + sealSuffix) }
+
+// namedSeal is a seal among the keys.
+type namedSeal struct {
+	authority
+	name string
+}
+
+// ownSeals are the seals of an instance.
+func (k keyring) ownSeals(s settings) (all []namedSeal, err error) {
+	for _, a := range s.Authorities {
+		all = append(all, namedSeal{a, ownSealName(a.Code)})
+	}
+	switch _, err := os.Stat(k.sealFile(copySeal)); {
+	case errors.Is(err, fs.ErrNotExist): // made before there were copies, or without a platform
+		return all, nil
+	case err != nil:
+		return nil, err
+	}
+	return append(all, namedSeal{s.authority(s.Platform), copySeal}), nil
+}
+
+// annotator makes annotated copies; nil when the instance has no seal for them.
+func (in *instance) annotator(fonts *render.Fonts) (*registry.Annotator, error) {
+	der, err := os.ReadFile(in.keys.sealFile(copySeal))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	platform := in.settings.authority(in.settings.Platform)
+	key, err := in.keys.sealKey(fonts, platform, der)
+	if err != nil {
+		return nil, err
+	}
+	layouts, err := render.LoadLayouts(templates.Copies())
+	if err != nil {
+		return nil, err
+	}
+	return &registry.Annotator{Authority: platform.issuing(), Seal: key, Strip: layouts["annotation"]}, nil
+}
 
 // makeSeal has the instance's maker sign a seal that lists one signer, and is valid from
 // now, but for clocks that differ, until the signer's certificate ends.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"regexp"
 	"slices"
@@ -208,9 +209,9 @@ func (s settings) authority(code string) authority {
 	return s.Authorities[i]
 }
 
-// present is the seal that an authority seals with from the next start on.
-func (k keyring) present(code string) (*seal.Seal, error) {
-	der, err := os.ReadFile(k.sealFile(code))
+// present is the seal of a name that is used from the next start on.
+func (k keyring) present(name string) (*seal.Seal, error) {
+	der, err := os.ReadFile(k.sealFile(name))
 	if err != nil {
 		return nil, err
 	}
@@ -223,11 +224,14 @@ func (k keyring) present(code string) (*seal.Seal, error) {
 func (u *sealUseCmd) Run(ctx context.Context) error {
 	return u.use(ctx, func(in *instance) error {
 		rec, a, err := u.authority(ctx, in)
+		if err == nil {
+			err = u.check(in.settings, rec.Authority)
+		}
 		if err != nil {
 			return err
 		}
 		if a.Code != "" && (rec.Status == registry.SealRecorded || rec.Status == registry.SealSuspended) {
-			if err := in.install(ctx, rec, a); err != nil {
+			if err := in.install(ctx, rec, a, u.forCopies(a)); err != nil {
 				return err
 			}
 		}
@@ -236,10 +240,13 @@ func (u *sealUseCmd) Run(ctx context.Context) error {
 	})
 }
 
-// install puts a seal of the register in the place of the one that an authority seals
-// with, which is kept among the retired.
-func (in *instance) install(ctx context.Context, rec registry.SealRecord, a authority) error {
-	old, err := in.keys.present(a.Code)
+// install puts a seal of the register in the place of the one of a name, which is kept
+// among the retired. Before the first seal of copies there is none.
+func (in *instance) install(ctx context.Context, rec registry.SealRecord, a authority, name string) error {
+	old, err := in.keys.present(name)
+	if errors.Is(err, fs.ErrNotExist) && name == copySeal {
+		old, err = &seal.Seal{}, nil
+	}
 	if err != nil || old.ID == rec.ID { // which may have been made anew since it was entered
 		return err
 	}
@@ -259,7 +266,7 @@ func (in *instance) install(ctx context.Context, rec registry.SealRecord, a auth
 		return &licence.RequestError{Fields: []licence.FieldError{{Field: "replaces", Code: licence.CodeInvalid,
 			Detail: fmt.Sprintf("is %q: the authority's licences are sealed with %s, which is %s", rec.Replaces, old.ID, last.Status)}}}
 	}
-	if err := in.keys.replaceSeal(a.Code, old.Raw, rec.DER); err != nil {
+	if err := in.keys.replaceSeal(name, old.Raw, rec.DER); err != nil {
 		return err
 	}
 	fmt.Printf("%s seals with it from the next start of serve on\n", a.Name)
@@ -269,15 +276,17 @@ func (in *instance) install(ctx context.Context, rec registry.SealRecord, a auth
 	return nil
 }
 
-// replaceSeal puts one seal of an authority in the place of another, which is kept.
-func (k keyring) replaceSeal(code string, old, der []byte) error {
+// replaceSeal puts a seal in the place of the one of a name, which is kept; old is empty when
+// there is none.
+func (k keyring) replaceSeal(name string, old, der []byte) error {
 	staged, err := k.stage()
 	if err != nil {
 		return err
 	}
-	digest := sm3.Sum(old)
-	err = errors.Join(os.WriteFile(staged.path(fmt.Sprintf("%s/seal-%s-%x%s", retiredDir, code, digest[:8], sealSuffix)), old, 0o644),
-		os.WriteFile(staged.sealFile(code), der, 0o644))
+	err = os.WriteFile(staged.sealFile(name), der, 0o644)
+	if digest := sm3.Sum(old); err == nil && len(old) > 0 {
+		err = os.WriteFile(staged.path(fmt.Sprintf("%s/%s-%x%s", retiredDir, name, digest[:8], sealSuffix)), old, 0o644)
+	}
 	if err != nil {
 		return errors.Join(err, os.RemoveAll(staged.dir))
 	}

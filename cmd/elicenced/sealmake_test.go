@@ -127,7 +127,7 @@ func TestSealFromElsewhere(t *testing.T) {
 	must(t, err)
 	signer, err := keys.certificate("seal-" + a.Code)
 	must(t, err)
-	present, err := keys.present(a.Code)
+	present, err := keys.present(ownSealName(a.Code))
 	must(t, err)
 	others := cryptotest.New(t)
 	ca, now := others.Issuing, time.Now().UTC().Truncate(time.Second)

@@ -29,7 +29,7 @@ type settings struct {
 	PKIURL string `json:"pki_url,omitempty"`
 	// Authorities are those with a seal in this instance.
 	Authorities []authority `json:"authorities"`
-	// Platform is the code of the one among them that seals verification reports. Empty:
+	// Platform is the code of the one among them that seals verification reports and annotated copies. Empty:
 	// nobody does.
 	Platform string `json:"platform,omitempty"`
 	// Retention says how long is kept what 'log retain' looks after.
@@ -213,7 +213,17 @@ func (s *setup) sealOf(a authority) error {
 	if err != nil {
 		return err
 	}
-	design := a.seal
+	if err := s.drawnSeal(ownSealName(a.Code), "ELC"+a.Code, a, a.seal, signer); err != nil || a.Code != s.Platform {
+		return err
+	}
+	return s.drawnSeal(copySeal, "ELC"+a.Code+"J", a, copySealDesign, signer)
+}
+
+// copySealDesign is how set-up draws the seal of annotated copies (加注专用章).
+var copySealDesign = render.SealDesign{DiameterMM: 40, Lower: "加注专用章", Centre: "none"}
+
+// drawnSeal makes a seal that lists a signer, drawn by a design with the authority's name.
+func (s *setup) drawnSeal(file, id string, a authority, design render.SealDesign, signer *pki.Certificate) error {
 	design.Name = a.Name
 	picture, err := render.DrawSeal(s.fonts, design)
 	if err != nil {
@@ -222,11 +232,11 @@ func (s *setup) sealOf(a authority) error {
 	if err := s.keepDesign(design, picture.PNG); err != nil {
 		return err
 	}
-	made, err := s.makeSeal("ELC"+a.Code, a.Name+design.Lower, signer, picture, s.now)
+	made, err := s.makeSeal(id, a.Name+design.Lower, signer, picture, s.now)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(s.sealFile(a.Code), made.Raw, 0o644)
+	return os.WriteFile(s.sealFile(file), made.Raw, 0o644)
 }
 
 func (s *setup) logKey() error {

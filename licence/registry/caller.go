@@ -124,6 +124,10 @@ const (
 	ActionSearch       audit.Action = "search"
 	ActionReuse        audit.Action = "reuse"
 	ActionAsk          audit.Action = "ask"
+	ActionCopy         audit.Action = "copy"          // reserves an annotated copy, and permits the QR signature
+	ActionCopySeal     audit.Action = "copy_sealing"  // permits the seal of the copy
+	ActionCopied       audit.Action = "copied"        // the copy is there
+	ActionCopyDownload audit.Action = "copy_download" // by its receiver
 	ActionVerify       audit.Action = "verify"
 	ActionReport       audit.Action = "report"      // permits the seal of a verification report
 	ActionReadReport   audit.Action = "read_report" // compares a report with the log
@@ -162,6 +166,7 @@ var permitted = map[audit.Action][]Role{
 	ActionSearch:   {RoleApprovalSystem, RoleHolder},
 	ActionReuse:    {RolePartner},
 	ActionAsk:      {RolePartner},
+	ActionCopy:     {RolePartner}, ActionCopyDownload: {RolePartner},
 	// Who requests a grant and who approves it are two; see ApproveGrant.
 	ActionGrantRequest: {RoleAuthority}, ActionGrantApprove: {RoleAuthority}, ActionGrantWithdraw: {RoleAuthority},
 	ActionGrantRead: {RoleAuthority, RolePartner},

@@ -76,6 +76,8 @@ var (
 	ErrClientTaken = errors.New("there is a client of this identifier already")
 	// ErrConsentRequired: the grant rests on the holder's consent, and no code of theirs came with the reuse.
 	ErrConsentRequired = errors.New("the grant needs the holder's consent: have the holder show a code, and send it as consent_code in place of the case")
+	// ErrCopyExpired: the last day of an annotated copy is over.
+	ErrCopyExpired = errors.New("the copy's last day is over")
 	// ErrBraked: the client was stopped for the way it reuses; a person lets it go.
 	ErrBraked = errors.New("the client is stopped for the way it reuses, until an auditor or a superior authority lifts the brake")
 	// ErrDisputeStands: the holder disputes the same already, and it is not settled.
@@ -124,6 +126,7 @@ var codes = []struct {
 	{consent.ErrRevoked, "consent_revoked"},
 	{consent.ErrSpent, "consent_spent"},
 	{ErrTooManyConsents, "too_many_consents"},
+	{ErrCopyExpired, "copy_expired"},
 	{ErrBraked, "braked"},
 	{errSlowed, "rate_limited"},
 	{ErrReasonMissing, "reason_missing"},

@@ -82,7 +82,24 @@ func (r *Registry) void(ctx context.Context, c Caller, rec Record, reason string
 
 // draw begins step 3: sign the QR payload and render. The entry "reserved" permits
 // the QR key.
-func (r *Registry) draw(ctx context.Context, s *sealing) (err error) {
+func (r *Registry) draw(ctx context.Context, s *sealing) error {
+	if err := r.lay(ctx, s); err != nil {
+		return err
+	}
+	if err := r.gatherSeals(s); err != nil {
+		return err // no key is used; the licence waits for seals that can be
+	}
+	in, err := r.drawing(ctx, s)
+	if err != nil {
+		return err
+	}
+	in.SealPicture = s.own().key.Picture
+	s.out, err = s.layout.Render(r.cfg.Fonts, in)
+	return err
+}
+
+// lay finds what a licence, or a copy, is drawn by.
+func (r *Registry) lay(ctx context.Context, s *sealing) (err error) {
 	if s.lic, err = licence.ParseData(s.rec.Data); err != nil {
 		return fmt.Errorf("reading licence data: %w", err)
 	}
@@ -99,22 +116,24 @@ func (r *Registry) draw(ctx context.Context, s *sealing) (err error) {
 	if document != nil {
 		s.removed = Removed(strings.Join(document.Removed, " "))
 	}
-	if err := r.gatherSeals(s); err != nil {
-		return err // no key is used; the licence waits for seals that can be
-	}
+	return nil
+}
+
+// drawing signs the QR payload and gathers what is drawn and attached.
+func (r *Registry) drawing(ctx context.Context, s *sealing) (render.Input, error) {
 	message, err := r.signQR(s)
 	if err != nil {
-		return fmt.Errorf("signing the QR payload: %w", err)
+		return render.Input{}, fmt.Errorf("signing the QR payload: %w", err)
 	}
 	if s.qr, err = licence.NewQRText(r.cfg.PublicURL, message); err != nil {
-		return err
+		return render.Input{}, err
 	}
 	pinyin, err := s.lic.PinyinData()
 	if err != nil {
-		return err
+		return render.Input{}, err
 	}
 	in := render.Input{
-		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt, SealPicture: s.own().key.Picture,
+		Licence: s.lic, QR: s.qr, CreatedAt: s.rec.CreatedAt,
 		Attachments: []render.Attachment{
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
 			{Name: licence.PinyinFile, Description: "Metadata in pinyin initials", Data: pinyin},
@@ -122,11 +141,7 @@ func (r *Registry) draw(ctx context.Context, s *sealing) (err error) {
 			{Name: attachedQRSigner, Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
 		},
 	}
-	if err := r.addPortrait(ctx, s, &in); err != nil {
-		return err
-	}
-	s.out, err = s.layout.Render(r.cfg.Fonts, in)
-	return err
+	return in, r.addPortrait(ctx, s, &in)
 }
 
 // signQR signs the payload that the symbol carries.
@@ -164,6 +179,11 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 	if err := s.checkDigests(f); err != nil {
 		return err
 	}
+	return s.checkContent(f)
+}
+
+// checkContent compares the drawn QR symbols and the attached data with what was reserved.
+func (s *sealing) checkContent(f *pdfsig.File) error {
 	for i, box := range append([]render.QRBox{s.out.QR}, s.out.Duplicates...) {
 		if err := s.checkSymbol(s.layout, f, i, box); err != nil {
 			return err

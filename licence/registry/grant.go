@@ -47,7 +47,8 @@ type Grant struct {
 	// MatterCode is the matter that the grant is for (事项编码), Scenario what the licence is
 	// needed for in it (用证场景).
 	MatterCode, Scenario string
-	// Fields are metadata names, as of ReusableFields, and the type's own as "fields.<key>".
+	// Fields are metadata names, as of ReusableFields, and the type's own as "fields.<key>";
+	// FieldCopy permits annotated copies, which show all that the licence shows.
 	Fields []string
 	// Masked says that the fields are shown masked alone.
 	Masked bool
@@ -164,6 +165,7 @@ func checkFields(g Grant, item *licence.CatalogueItem) error {
 		switch {
 		case slices.Contains(g.Fields[:i], name):
 			return sealFault(at, licence.CodeRepeated, "stands there already")
+		case name == FieldCopy:
 		case own && !slices.Contains(item.FieldOrder, key), !own && !slices.Contains(ReusableFields, name):
 			return sealFault(at, licence.CodeNotAllowed, "is no field of this type")
 		case g.Masked && !item.CanMask(name):

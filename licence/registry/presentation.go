@@ -76,7 +76,7 @@ func (r *Registry) presented(ctx context.Context, c Caller, q LookRequest, a *ac
 
 // present is what is shown of a licence.
 func (r *Registry) present(v View, fields []string) Presented {
-	p := Presented{Reused: Reused{Identifier: v.Identifier, Status: v.Status, Fields: v.Pick(fields)}, TypeName: v.TypeName, Labels: map[string]string{}}
+	p := Presented{Reused: Reused{Identifier: v.Identifier, Status: v.Status, Origin: v.Origin, Fields: v.Pick(fields)}, TypeName: v.TypeName, Labels: map[string]string{}}
 	for _, name := range fields {
 		if _, ok := p.Fields[name]; ok {
 			p.Names, p.Labels[name] = append(p.Names, name), r.FieldLabel([]licence.Identifier{v.Identifier}, name)

@@ -39,6 +39,9 @@
 // transaction. It is read, reused, suspended and ended like others, by the authority that
 // imported it, and is labelled everywhere; nothing of it is drawn, sealed or timestamped here.
 //
+// An annotated copy takes a way of its own, in copy.go, in the same order: its file is
+// another for each receiver, and nothing of it becomes valid without the entry "copied".
+//
 // A batch is many of these, each with a key of the register's own, which no request from outside
 // can have. The item is settled in the transaction of step 6, so that it is either to be done or
 // done; a crash before that leaves it claimed, and it is claimed again when its lease has lapsed.
@@ -114,6 +117,8 @@ type Config struct {
 	QR    QRKey
 	// Reporter seals verification reports; nil when nobody does.
 	Reporter *Reporter
+	// Annotator makes annotated copies; nil when nobody does.
+	Annotator *Annotator
 	// PAdES signs licences of the types that ask for it; nil when there is no key.
 	PAdES *PAdESKey
 	TSA   Timestamper
@@ -192,6 +197,9 @@ func New(c Config) (*Registry, error) {
 		r.shipped = append(r.shipped, e)
 	}
 	if err := c.Reporter.check(c.Seals); err != nil {
+		return nil, err
+	}
+	if err := c.Annotator.check(); err != nil {
 		return nil, err
 	}
 	r.editions.Store(newEditions(0, r.shipped, nil))

@@ -60,13 +60,10 @@ func (r *Registry) Reporter() (who licence.IssuingAuthority, found bool) {
 
 // reporting is a report on its way.
 type reporting struct {
-	number   string
-	key      *SealKey
-	qr       licence.QRText
-	out      render.Output
-	prepared *pdfsig.Prepared
-	digest   [32]byte // of the bytes the seal covers
-	sealedAt time.Time
+	number string
+	qr     licence.QRText
+	out    render.Output
+	soleSeal
 }
 
 // SealReport draws and seals a report on a verification that was logged. The order is
@@ -86,7 +83,7 @@ func (r *Registry) SealReport(ctx context.Context, c Caller, q ReportRequest) ([
 	if err != nil {
 		return nil, receipt, err
 	}
-	file, err := r.sealReport(ctx, s)
+	file, err := r.sealAlone(ctx, &s.soleSeal)
 	if err == nil {
 		err = s.checkFile(file, q.Data)
 	}
@@ -124,38 +121,7 @@ func (r *Registry) drawReport(ctx context.Context, s *reporting, q ReportRequest
 	if err != nil {
 		return fmt.Errorf("drawing report %s: %v", s.number, err) // what has no room is no fault of the request
 	}
-	return s.prepare(who.Authority.Name)
-}
-
-// prepare appends the revision that will carry the seal.
-func (s *reporting) prepare(sealer string) (err error) {
-	a := s.key.Appearance
-	o := pdfsig.Options{
-		FieldName: "seal", Page: s.out.Seal.Page, Appearance: a,
-		SignerName: sealer, Reason: "电子证照核验", ClaimedTime: s.sealedAt,
-		Reserve: len(s.key.Seal.Raw) + len(s.key.Certificate.Raw) + 512 + tokenRoom,
-	}
-	o.X, o.Y = s.out.Seal.Centred(a.Width, a.Height)
-	if s.prepared, err = pdfsig.Prepare(s.out.PDF, o); err != nil {
-		return fmt.Errorf("preparing report %s for its seal: %w", s.number, err)
-	}
-	s.digest = s.prepared.Digest()
-	return nil
-}
-
-// sealReport uses the key. Without a token the report is as good: its entry in the log
-// proves its time.
-func (r *Registry) sealReport(ctx context.Context, s *reporting) ([]byte, error) {
-	signature, err := seal.Sign(r.cfg.Rand, s.key.Key, s.key.Certificate, s.key.Seal, s.digest[:], "ByteRange", s.sealedAt)
-	if err != nil {
-		return nil, err
-	}
-	if token, err := r.timestamp(ctx, signature.SignatureValue); err == nil {
-		if signature, err = signature.WithTimestamp(token.Raw); err != nil {
-			return nil, err
-		}
-	}
-	return s.prepared.Finish(signature.Raw)
+	return s.prepare(s.out, who.Authority.Name, "电子证照核验")
 }
 
 // checkFile reads the finished file as a stranger would.

@@ -92,6 +92,8 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *a
 		return err
 	})
 	switch {
+	case q.Identifier != "" && errors.Is(err, ErrCaseMismatch):
+		return nil, nil, errOutOfReach // not telling whose it is, or that it is nobody's
 	case err != nil:
 		return nil, nil, err
 	case q.Code != "":
@@ -128,9 +130,6 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *acce
 	if err == nil {
 		err = choose(o)
 	}
-	if q.Identifier != "" && errors.Is(err, ErrCaseMismatch) {
-		err = errOutOfReach // not telling whose it is, or that it is nobody's
-	}
 	if err != nil && Code(err) != "internal" {
 		r.brakes.refused(c, r.now())
 	}
@@ -161,6 +160,9 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 	if q.Use.Purpose == "" || q.Use.Case == "" && q.Code == "" || q.Use.Matter == "" || q.Use.Operator == "" {
 		return ErrPurposeMissing
 	}
+	if slices.Contains(q.Fields, FieldCopy) {
+		return sealFault("fields", licence.CodeNotAllowed, "name a copy, which is no field: ask for an annotated copy")
+	}
 	if err := q.Use.check("purpose"); err != nil {
 		return err
 	}
@@ -188,10 +190,12 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 }
 
 // opening is what case and grants open: the fields, true of those that are shown masked
-// alone, and the questions.
+// alone, the questions, and whether the file is given as annotated copies.
 type opening struct {
+	kase      Case // zero where there is a consent in its place
 	fields    map[string]bool
 	questions []string
+	copies    bool
 	// consent is what the holder agreed to in place of a case, agreed its licences.
 	consent consent.Consent
 	agreed  []Record
@@ -200,7 +204,7 @@ type opening struct {
 // fieldsOf are the fields that are asked for, or all that are open when none is named.
 func (o opening) fieldsOf(asked []string) (map[string]bool, error) {
 	if len(o.fields) == 0 {
-		return nil, fmt.Errorf("%w: the grant permits questions alone", ErrForbidden)
+		return nil, fmt.Errorf("%w: the grant gives no fields", ErrForbidden)
 	}
 	if len(asked) == 0 {
 		return o.fields, nil
@@ -234,7 +238,9 @@ func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest, a *acce
 	if err != nil {
 		return o, err
 	}
-	return openedBy(grants, HowFunction, r.today())
+	o, err = openedBy(grants, HowFunction, r.today())
+	o.kase = k
+	return o, err
 }
 
 // consented is what a holder's code and the grants by consent open to a reuse. That it is
@@ -282,6 +288,10 @@ func openedBy(grants []Grant, how How, day licence.Date) (o opening, err error) 
 		default:
 			inForce++
 			for _, f := range g.Fields {
+				if f == FieldCopy {
+					o.copies = true
+					continue
+				}
 				masked, known := o.fields[f]
 				o.fields[f] = g.Masked && (masked || !known)
 			}
@@ -327,6 +337,9 @@ func saysNothing(purpose string) bool {
 	return slices.Contains(emptyPhrases, text) || len([]rune(text)) < leastPurpose || len(different) < leastDifferent ||
 		!slices.ContainsFunc(different, unicode.IsLetter)
 }
+
+// FieldCopy is what a grant names that permits annotated copies of the licence's file.
+const FieldCopy = "copy"
 
 // ReusableFields are the names, beside the type's own, of what can be granted of a licence.
 var ReusableFields = []string{"number", "type_name", "status", "issued_on", "effective_on", "expires_on", "holder.name", "holder.code", "authority.name"}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto"
 	"errors"
-	"maps"
-	"slices"
 	"time"
 
 	"elicence/crypto/pdfsig"
@@ -125,9 +123,16 @@ func (k *SealKey) fault(at time.Time, margin time.Duration) *SealFault {
 	return nil
 }
 
+// What a seal is for. Reports are sealed with that of licences.
+const (
+	SealsLicences = "licences"
+	SealsCopies   = "copies"
+)
+
 // SealState is whether an authority's seal can be used, for those who watch.
 type SealState struct {
 	Authority string     // unified social credit code
+	Use       string     // what it is for: SealsLicences or SealsCopies
 	Fault     *SealFault // why a new licence would be refused; nil: it would not
 	ExpiresAt time.Time  // when the seal or its signer's certificate ends
 }
@@ -138,9 +143,9 @@ func (r *Registry) SealStates() []SealState {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	var states []SealState
-	for _, code := range slices.Sorted(maps.Keys(r.cfg.Seals)) {
-		k := r.cfg.Seals[code]
-		state := SealState{Authority: code, ExpiresAt: k.expiresAt()}
+	for _, s := range r.ownSeals() {
+		k := s.SealKey
+		state := SealState{Authority: s.authority, Use: s.use, ExpiresAt: k.expiresAt()}
 		if !errors.As(r.usable(k, r.cfg.SealMargin), &state.Fault) {
 			errors.As(r.sealInUse(ctx, k), &state.Fault)
 		}

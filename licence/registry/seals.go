@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -235,11 +237,11 @@ func sealObject(id string) string { return "seal/" + id }
 // yet, or did not finish entering, into use, for the set-up of an instance. What
 // somebody suspended or revoked stays so.
 func (r *Registry) RegisterSeals(ctx context.Context, c Caller) error {
-	for authority, k := range r.cfg.Seals {
+	for _, s := range r.ownSeals() {
 		for {
-			again, err := r.enterSeal(ctx, c, authority, k)
+			again, err := r.enterSeal(ctx, c, s.authority, s.SealKey)
 			if err != nil {
-				return fmt.Errorf("entering the seal %s: %w", k.Seal.ID, err)
+				return fmt.Errorf("entering the seal %s: %w", s.Seal.ID, err)
 			}
 			if !again {
 				break
@@ -247,6 +249,24 @@ func (r *Registry) RegisterSeals(ctx context.Context, c Caller) error {
 		}
 	}
 	return nil
+}
+
+// ownSeal is a seal that this service seals with.
+type ownSeal struct {
+	authority string // unified social credit code
+	use       string // SealsLicences or SealsCopies
+	*SealKey
+}
+
+// ownSeals are all of them, in the order of the authorities' codes, that of copies last.
+func (r *Registry) ownSeals() (all []ownSeal) {
+	for _, code := range slices.Sorted(maps.Keys(r.cfg.Seals)) {
+		all = append(all, ownSeal{code, SealsLicences, r.cfg.Seals[code]})
+	}
+	if a := r.cfg.Annotator; a != nil {
+		all = append(all, ownSeal{a.Authority.Code, SealsCopies, a.Seal})
+	}
+	return all
 }
 
 // enterSeal takes a seal one stage on, and reports whether there is another.

@@ -39,6 +39,10 @@ type Store interface {
 	Grants(ctx context.Context, q GrantQuery) ([]Grant, error)
 	// Case returns a case by its identifier, closed ones too.
 	Case(ctx context.Context, id string) (Case, error)
+	// Copy returns an annotated copy, reserved ones too.
+	Copy(ctx context.Context, id licence.CopyID) (CopyRecord, error)
+	// CopyByFile returns the copy whose file has the digest.
+	CopyByFile(ctx context.Context, digest [32]byte) (CopyRecord, error)
 	// Brake returns a brake by its identifier, lifted ones too.
 	Brake(ctx context.Context, id string) (Brake, error)
 	// Brakes returns the brakes that q asks for, the newest first; see BrakeQuery.
@@ -172,6 +176,12 @@ type Tx interface {
 	UseConsent(ctx context.Context, id string, at time.Time) error
 	// RevokeConsent revokes one at an instant; licence.ErrWrongStatus when it is none that stands.
 	RevokeConsent(ctx context.Context, id string, at time.Time) error
+	// InsertCopy stores a copy that is new and has no file yet.
+	InsertCopy(ctx context.Context, c CopyRecord) error
+	// Copy reads a copy inside the transaction.
+	Copy(ctx context.Context, id licence.CopyID) (CopyRecord, error)
+	// SetCopyFile enters the file of a copy; licence.ErrWrongStatus when it has one, or there is no such copy.
+	SetCopyFile(ctx context.Context, id licence.CopyID, f File) error
 	// CountReuses adds to what all servers have counted of a client since its last brake was
 	// lifted, forgets what was counted before a time, and returns the sums, in the same order.
 	CountReuses(ctx context.Context, client string, lifted time.Time, add []ReuseCount, before time.Time) ([]int64, error)
@@ -185,7 +195,7 @@ type Tx interface {
 	// reserved. A key that is still leased or already answered is returned as
 	// it stands; the caller compares digests.
 	TakeKey(ctx context.Context, k Key, now time.Time) (Claim, error)
-	// BindKey notes which licence a claimed key reserved.
+	// BindKey notes which licence, or copy, a claimed key reserved.
 	BindKey(ctx context.Context, client, key string, id licence.Identifier) error
 	// ReleaseKey forgets a claimed key that has no answer, so that it is as new.
 	ReleaseKey(ctx context.Context, client, key string) error

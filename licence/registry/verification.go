@@ -33,12 +33,42 @@ type Known struct {
 	// External is what is stated of a licence that another platform issued; nil for our own.
 	External *licence.Licence
 	AsOf     time.Time
+	// Copy is what an annotated copy says of itself; nil for a licence.
+	Copy *licence.Copy
 }
 
-// ByFile looks up the whole-file digest. licence.ErrNotFound when no such file was ever issued.
+// ByFile looks up the whole-file digest, of a licence file or an annotated copy.
+// licence.ErrNotFound when no such file was ever issued.
 func (l Lookup) ByFile(ctx context.Context, digest [32]byte) (Known, error) {
 	rec, file, err := l.r.cfg.Store.LicenceByFile(ctx, digest)
+	if errors.Is(err, licence.ErrNotFound) {
+		made, fault := l.r.cfg.Store.CopyByFile(ctx, digest)
+		return l.knownCopy(ctx, made, fault)
+	}
 	return l.known(ctx, rec, file, err)
+}
+
+// ByCopy looks up an annotated copy of a licence: what is known is then the licence's, but
+// for DataDigest and File, which are the copy's. One that was reserved only is not found.
+func (l Lookup) ByCopy(ctx context.Context, id licence.CopyID) (Known, error) {
+	made, err := l.r.cfg.Store.Copy(ctx, id)
+	return l.knownCopy(ctx, made, err)
+}
+
+func (l Lookup) knownCopy(ctx context.Context, made CopyRecord, err error) (Known, error) {
+	if err == nil && !made.made() {
+		err = licence.ErrNotFound
+	}
+	if err != nil {
+		return Known{}, err
+	}
+	stated, err := licence.ParseData(made.Data)
+	if err != nil {
+		return Known{}, fmt.Errorf("reading the data of copy %s: %w", made.ID, err)
+	}
+	k, err := l.ByIdentifier(ctx, made.Identifier)
+	k.DataDigest, k.File, k.Current, k.Copy = made.DataDigest, made.File, true, stated.Copy
+	return k, err
 }
 
 // ByIdentifier looks up an identifier. Pending and voided licences are not found.

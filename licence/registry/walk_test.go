@@ -66,6 +66,8 @@ var noAccess = map[string]string{
 	"Registry.TidyEvents":           "takes no caller: forgets events whose time is over; that a subscription is disabled has an entry, see TestEvents",
 	"Registry.EventCounts":          "counts events for those who watch; shows nothing of a licence",
 	"Registry.RefreshCatalogue":     "brings the server's own copy of the catalogue up to date; shows nothing",
+	"Lookup.ByCopy":                 "exists only inside Verify, whose entry covers it",
+	"Registry.MakesCopies":          "tells whether copies are made: the configuration",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their
@@ -107,7 +109,7 @@ func newWalker(t *testing.T, s *registrytest.Service) *walker {
 		_, err = s.PutClient(t.Context(), walkSystem, registry.Client{ID: id, Salt: []byte("s"), SecretHash: registry.HashSecret([]byte("s"), "secret"), Roles: []registry.Role{registry.RolePartner}})
 		must(t, err)
 	}
-	s.Grant(t, registry.Grant{Authority: registrytest.Department, TypeCode: request.TypeCode, Fields: []string{"number"}, Questions: walkQuestions, MatterCode: "m"})
+	s.Grant(t, registry.Grant{Authority: registrytest.Department, TypeCode: request.TypeCode, Fields: []string{"number", registry.FieldCopy}, Questions: walkQuestions, MatterCode: "m"})
 	w.issued = issue(t, s, "food-retail.json", "walk")
 	return w
 }
@@ -381,6 +383,21 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		return answering(func(r *registry.Registry) ([]registry.Presented, audit.Receipt, error) {
 			p, receipt, err := r.Look(ctx, registry.Anonymous("walk"), registry.LookRequest{Code: code})
 			return p.Licences, receipt, err
+		})
+	},
+	"Registry.MakeCopy": func(w *walker, ctx context.Context) call {
+		w.openCase("walk")
+		q := w.copyOf("walk")
+		return answering(func(r *registry.Registry) (registry.CopyMade, audit.Receipt, error) {
+			return r.MakeCopy(ctx, registrytest.Partner(), q)
+		})
+	},
+	"Registry.GetCopy": func(w *walker, ctx context.Context) call {
+		w.openCase("walk")
+		made, _, err := w.MakeCopy(w.t.Context(), registrytest.Partner(), w.copyOf("walk"))
+		must(w.t, err)
+		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
+			return r.GetCopy(ctx, registrytest.Partner(), made.Copy, registry.Use{})
 		})
 	},
 	"Registry.AddClient": func(w *walker, ctx context.Context) call {

@@ -63,6 +63,8 @@ type Output struct {
 	// QR is where the symbol was drawn, Duplicates where it was drawn in each duplicate.
 	QR         QRBox
 	Duplicates []QRBox
+	// Strip is where an annotated copy has the symbol once more; zero for a licence.
+	Strip QRBox
 }
 
 // Placement is a box on a page counted from 1: lower left corner, width and
@@ -179,6 +181,11 @@ func (l *Layout) DrawsSeal() bool { return l.riding || len(l.duplicates) > 0 }
 // Render draws the licence. It refuses what Check refuses, with the same error,
 // and a QR text too long for a symbol of version 13.
 func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
+	return l.render(fonts, in, nil)
+}
+
+// render draws the licence, or an annotated copy of it.
+func (l *Layout) render(fonts *Fonts, in Input, copy *annotation) (Output, error) {
 	if err := in.check(l); err != nil {
 		return Output{}, err
 	}
@@ -195,20 +202,35 @@ func (l *Layout) Render(fonts *Fonts, in Input) (Output, error) {
 	}
 	out := Output{Seal: l.SealPlacement()}
 	d := &drawer{cut: typeface.NewCut(fonts)}
+	if copy != nil {
+		copy.place(&out, &l.section, code.Size())
+	}
 	parts := make([]pdf.Part, len(sections))
 	for i, s := range sections {
 		box := s.box(code.Size(), out.Pages+1)
 		err := d.section(&parts[i], s, func(page, pages int) error {
-			if err := d.seals(s.section, in.SealPicture, i > 0, page, pages); err != nil {
+			var err error
+			if copy == nil {
+				err = d.seals(s.section, in.SealPicture, i > 0, page, pages)
+			} else {
+				err = copy.over(d, s.section, i > 0, page)
+			}
+			if err != nil {
 				return err
 			}
 			if out.Pages++; out.Pages == box.Page {
 				d.buf = append(d.buf, box.Operators(code)...)
 			}
+			if copy != nil && out.Pages == 1 {
+				d.buf = append(append(d.buf, '\n'), out.Strip.Operators(code)...)
+			}
 			return nil
 		})
 		if err != nil {
 			return Output{}, err
+		}
+		if copy != nil {
+			copy.enlarge(&parts[i])
 		}
 		if i == 0 {
 			out.QR = box
@@ -316,6 +338,6 @@ func metadata(lic *licence.Licence) []byte {
 <dc:type><rdf:Bag><rdf:li>` + escape(lic.TypeCode) + `</rdf:li></rdf:Bag></dc:type>
 <dc:title><rdf:Alt><rdf:li xml:lang="x-default">` + escape(lic.TypeName) + `</rdf:li></rdf:Alt></dc:title>
 <elicence:holderKind>` + string(lic.Holder.Kind()) + `</elicence:holderKind>
-</rdf:Description></rdf:RDF></x:xmpmeta>
+` + copyMetadata(lic.Copy, escape) + `</rdf:Description></rdf:RDF></x:xmpmeta>
 <?xpacket end="r"?>`)
 }

@@ -99,6 +99,9 @@
     root.querySelector('[data-list="successor"]').hidden = !report.superseded_by;
     root.querySelector('[data-list="origin"]').hidden = !report.origin;
     showPast(root, report.as_of);
+    root.querySelector('[data-list="copy"]').hidden = !report.copy;
+    const copy = report.copy;
+    if (copy) showRows(root, { copy_receiver: copy.receiver_name, copy_cause: copy.cause, copy_case: copy.case_number, copy_expires_on: copy.expires_on, copy_maker: copy.maker_name, copy_id: copy.id });
     root.querySelector('[data-list="stated"]').hidden = !report.licence;
     if (report.licence) showRows(root, Object.assign({}, report.licence, { expires_on: report.licence.expires_on || "长期" }));
     showChecks(root, report.checks);

@@ -33,6 +33,11 @@ func (r *Register) ByIdentifier(_ context.Context, id licence.Identifier) (verif
 	return r.answer(id != "" && id == r.Entry.Identifier)
 }
 
+// ByCopy looks an annotated copy up.
+func (r *Register) ByCopy(_ context.Context, id licence.CopyID) (verify.RegisterEntry, error) {
+	return r.answer(r.Entry.Copy != nil && id == r.Entry.Copy.ID)
+}
+
 func (r *Register) answer(found bool) (verify.RegisterEntry, error) {
 	switch {
 	case r.Unavailable:

@@ -112,11 +112,17 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 	must(t, err)
 	reports, err := render.LoadLayouts(templates.Reports())
 	must(t, err)
+	copies, err := render.LoadLayouts(templates.Copies())
+	must(t, err)
 	fonts := Fonts(t)
+	annotation, err := render.DrawSeal(fonts, render.SealDesign{Name: Platform.Name, DiameterMM: 40, Lower: "加注专用章", Centre: "none"})
+	must(t, err)
 	s.Config = registry.Config{
 		Store: backend, Log: log, LogID: LogID, LogReader: backend, Files: files,
 		Catalogue: catalogue, Layouts: layouts, Fonts: fonts, Seals: seals(t, p, fonts),
-		Reporter:    &registry.Reporter{Authority: Platform, Layout: reports["verification"]},
+		Reporter: &registry.Reporter{Authority: Platform, Layout: reports["verification"]},
+		Annotator: &registry.Annotator{Authority: Platform, Strip: copies["annotation"],
+			Seal: sealOf(t, p, Platform, "TESTCOPY", Platform.Name+"加注专用章", annotation)},
 		QR:          registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
 		CheckTarget: checkTarget,
 		TSA:         p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
@@ -278,24 +284,29 @@ func seals(t testing.TB, p *cryptotest.PKI, fonts *render.Fonts) map[string]*reg
 		if made[a.Code] != nil {
 			continue
 		}
-		picture := picture(t, fonts, a.Name)
-		key, err := pki.GenerateKey(rand.Reader)
-		must(t, err)
-		cert, err := p.Issuing.Issue(rand.Reader, pki.CertificateRequest{
-			Subject: pkix.Name{CommonName: a.Name}, PublicKey: key.Public(), Usage: pki.UsageSealSigner, USCC: a.Code,
-			NotBefore: p.Now.AddDate(-1, 0, 0), NotAfter: p.Now.AddDate(5, 0, 0),
-		})
-		must(t, err)
-		appearance, err := pdfsig.Appearance{Width: picture.Width, Height: picture.Height, Content: picture.Content}.Deflated()
-		must(t, err)
-		made[a.Code] = &registry.SealKey{Certificate: cert, Key: key, Appearance: appearance, Picture: &picture}
-		made[a.Code].Seal, err = seal.Make(rand.Reader, p.SealMaker.Certificate, p.SealMaker.Key, seal.Template{
-			ID: "TEST" + a.Code, Vendor: "test", Type: seal.TypeUnit, Name: a.Name, Signers: []*pki.Certificate{cert},
-			CreatedAt: p.Now.AddDate(0, -1, 0), ValidFrom: p.Now.AddDate(0, -1, 0), ValidTo: p.Now.AddDate(4, 0, 0),
-			Picture: seal.Picture{Type: "PNG", Data: picture.PNG, Width: picture.WidthMM, Height: picture.HeightMM},
-		})
-		must(t, err)
+		made[a.Code] = sealOf(t, p, a, "TEST"+a.Code, a.Name, picture(t, fonts, a.Name))
 	}
+	return made
+}
+
+// sealOf makes a seal of an authority, with a certificate and a key of its own.
+func sealOf(t testing.TB, p *cryptotest.PKI, a licence.IssuingAuthority, id, name string, picture render.SealPicture) *registry.SealKey {
+	key, err := pki.GenerateKey(rand.Reader)
+	must(t, err)
+	cert, err := p.Issuing.Issue(rand.Reader, pki.CertificateRequest{
+		Subject: pkix.Name{CommonName: a.Name}, PublicKey: key.Public(), Usage: pki.UsageSealSigner, USCC: a.Code,
+		NotBefore: p.Now.AddDate(-1, 0, 0), NotAfter: p.Now.AddDate(5, 0, 0),
+	})
+	must(t, err)
+	appearance, err := pdfsig.Appearance{Width: picture.Width, Height: picture.Height, Content: picture.Content}.Deflated()
+	must(t, err)
+	made := &registry.SealKey{Certificate: cert, Key: key, Appearance: appearance, Picture: &picture}
+	made.Seal, err = seal.Make(rand.Reader, p.SealMaker.Certificate, p.SealMaker.Key, seal.Template{
+		ID: id, Vendor: "test", Type: seal.TypeUnit, Name: name, Signers: []*pki.Certificate{cert},
+		CreatedAt: p.Now.AddDate(0, -1, 0), ValidFrom: p.Now.AddDate(0, -1, 0), ValidTo: p.Now.AddDate(4, 0, 0),
+		Picture: seal.Picture{Type: "PNG", Data: picture.PNG, Width: picture.WidthMM, Height: picture.HeightMM},
+	})
+	must(t, err)
 	return made
 }
 

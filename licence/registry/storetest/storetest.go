@@ -46,6 +46,7 @@ func Test(t *testing.T, open func(*testing.T) Backend) {
 		{"grants", testGrants},
 		{"questions", testQuestions},
 		{"cases", testCases},
+		{"copies", testCopies},
 		{"brakes", testBrakes},
 		{"reuse counts", testReuseCounts},
 		{"disputes", testDisputes},

@@ -230,7 +230,7 @@ var operators = map[string]operator{
 	"q": {}, "Q": {}, "cm": {operands: 6}, "g": {operands: 1}, "rg": {operands: 3}, "G": {}, "RG": {}, "w": {}, "J": {}, "j": {}, "d": {},
 	"re": {4, true}, "m": {2, true}, "l": {2, true}, "c": {6, true}, "h": {0, true},
 	"f": {0, true}, "f*": {0, true}, "S": {0, true}, "B": {0, true}, "W": {0, true}, "n": {0, true},
-	"BT": {}, "ET": {}, "Td": {operands: 2}, "Tm": {operands: 6}, "Tc": {operands: 1}, "Tf": {operands: 1}, "Tj": {}, "BDC": {}, "EMC": {},
+	"BT": {}, "ET": {}, "Td": {operands: 2}, "Tm": {operands: 6}, "Tc": {operands: 1}, "Tf": {operands: 1}, "Tr": {}, "Tj": {}, "BDC": {}, "EMC": {},
 	"Do": {},
 }
 

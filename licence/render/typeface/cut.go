@@ -74,6 +74,9 @@ func (c *Cut) Runes() []rune {
 	return out
 }
 
+// Width is the advance of one of the glyphs, in 1/1000 of the font size.
+func (c *Cut) Width(n uint16) int { return c.meanings[n].glyph.Advance() }
+
 // Widths are the advances of the glyphs by number, in 1/1000 of the font size.
 func (c *Cut) Widths() []int {
 	out := make([]int, len(c.meanings))
