@@ -49,7 +49,7 @@ var (
 	errNoReport     = &refusal{code: "no_such_report", detail: "the access log has no verification that this report could be on"}
 	errNoChoice     = &refusal{code: "malformed_parameter", detail: "the form names no licence, or too many"}
 	errBadParameter = &refusal{code: "malformed_parameter", detail: "a query parameter is missing, unknown, repeated or not a number in range"}
-	errNoCopies     = &refusal{code: "copies_unavailable", detail: "a file leaves for reuse as an annotated copy alone, and copies are not made here yet"}
+	errOneByOne     = &refusal{code: "one_by_one", detail: "annotated copies are made one by one: ask downloadUrl for each licence that the case needs"}
 	errDrawing      = &refusal{code: "busy", detail: "too many previews and dry runs at once", after: 5 * time.Second}
 	errBusy         = &refusal{code: "busy", detail: "too many uploads at once", after: 5 * time.Second}
 	errCrowd        = &refusal{code: "rate_limited", detail: "too many uploads at once from this address or client", after: 5 * time.Second}
@@ -96,7 +96,7 @@ var statuses = map[string]struct {
 	"not_signed_in":             {401, "Not authenticated"},
 	"forbidden":                 {403, "Not permitted"},
 	"not_found":                 {404, "Not found"},
-	"copies_unavailable":        {404, "No copies"},
+	"one_by_one":                {404, "One by one"},
 	"no_such_batch":             {404, "Not found"},
 	"batch_size":                {422, "Batch too large or empty"},
 	"too_many_batches":          {429, "Too many batches"},

@@ -28,8 +28,8 @@ func (s *Server) sharingRoutes(g *gin.RouterGroup) {
 	g.POST("/queryCertInfoByQRcode", serveSharing(s, registry.ActionReuse, licence.MaxJSON, readByQR, (*exchange).sharedInfo))
 	g.POST("/verifyCertInfo", serveSharing(s, registry.ActionAsk, licence.MaxJSON, readCertInfo, (*exchange).verifyCertInfo))
 	g.POST("/verifyFile", serveSharing(s, registry.ActionVerify, maxSharedBody, readSharedFile, (*exchange).verifySharedFile))
-	g.POST("/downloadUrl", serveSharing(s, registry.ActionReuse, licence.MaxJSON, readDownload(readByIdentifier), (*exchange).noCopies))
-	g.POST("/downloadUrlsByHolderCode", serveSharing(s, registry.ActionReuse, licence.MaxJSON, readDownload(readByHolder), (*exchange).noCopies))
+	g.POST("/downloadUrl", serveSharing(s, registry.ActionCopy, licence.MaxJSON, readDownload, (*exchange).sharedDownload))
+	g.POST("/downloadUrlsByHolderCode", serveSharing(s, registry.ActionCopy, licence.MaxJSON, readByHolder, (*exchange).noDownloads))
 }
 
 // envelope is an answer.
@@ -71,14 +71,15 @@ var sharedMessages = map[string]string{
 
 // sharedStatuses are those of stable codes; of others the HTTP status decides.
 var sharedStatuses = map[string]string{
-	"copies_unavailable": sharedNotOffered, "not_found": sharedNotFound, "purpose_missing": sharedMissing, "braked": sharedBraked,
+	"one_by_one": sharedNotOffered, "seal_missing": sharedNotOffered, "wrong_status": sharedRestricted, "external_licence": sharedRestricted,
+	"not_found": sharedNotFound, "purpose_missing": sharedMissing, "braked": sharedBraked,
 	"rate_limited": sharedTooMany, "busy": sharedTooMany,
 }
 
 // sharedNames are the names of fields in these calls, by those of the register.
 var sharedNames = map[string]string{
 	"holder.code": "data.holderCode", "type_code": "data.certTypeCode", "purpose": "data.useCause", "case_number": "data.businessCode", "matter_code": "data.itemCode",
-	"operator": "data.username",
+	"operator": "data.username", "valid_to": "data.expiryTime", "identifier": "data.certIdentifier",
 }
 
 // envelopeOf is a problem as these calls tell it.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"encoding/base64"
+	"encoding/hex"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,6 +13,8 @@ import (
 	"elicence/licence/question"
 	"elicence/licence/registry"
 	"elicence/verify"
+
+	"github.com/emmansun/gmsm/sm3"
 )
 
 // sharedQuery asks for licences of a holder, perhaps by number, or for one.
@@ -61,17 +64,35 @@ func readByQR(r *reader) sharedQuery {
 	return q
 }
 
-// readDownload takes what else a download names.
-func readDownload(read func(*reader) sharedQuery) func(*reader) sharedQuery {
-	return func(r *reader) sharedQuery {
-		r.text("expiryTime", 64)
-		return read(r)
+// readDownload takes a request for the file of a licence, perhaps with the copy's last day.
+func readDownload(r *reader) registry.CopyRequest {
+	q := registry.CopyRequest{Use: r.sharedUse(), Identifier: r.identifier("certIdentifier", r.required("certIdentifier", 256))}
+	if until := r.text("expiryTime", 64); until != "" {
+		day, _, _ := strings.Cut(until, " ") // a copy lasts whole days
+		var err error
+		if q.ValidTo, err = licence.ParseDate(day); err != nil {
+			r.fault("expiryTime", licence.CodeBadFormat, "does not begin with a day, as 2026-12-31")
+		}
 	}
+	return q
 }
 
-// noCopies refuses a download: the original leaves for no reuse.
-func (x *exchange) noCopies(sharedQuery) (envelope, audit.Receipt, error) {
-	return envelope{}, audit.Receipt{}, errNoCopies
+// sharedDownload makes an annotated copy and says where it is: the original leaves for no
+// reuse. These calls have no key of their own, so what says the same on one day is one request.
+func (x *exchange) sharedDownload(q registry.CopyRequest) (envelope, audit.Receipt, error) {
+	q.Body = sm3.Sum(fmt.Appendf(nil, "gbt36906\n%q %q %+q %s", q.Identifier, q.ValidTo, q.Use, licence.DateOf(x.now())))
+	q.Key = "gbt36906-" + hex.EncodeToString(q.Body[:])
+	made, receipt, err := x.cfg.Registry.MakeCopy(x.r.Context(), x.caller, q)
+	if err != nil {
+		return envelope{}, receipt, err
+	}
+	return shared(sharedOK, map[string]any{"downloadUrl": x.cfg.PublicURL + "/api/v1/reuse/copies/" + string(made.Copy),
+		"expiryTime": made.ExpiresOn.String() + " 23:59:59", "fileDigest": made.FileDigest}), receipt, nil
+}
+
+// noDownloads refuses the files of all of a holder's licences at once.
+func (x *exchange) noDownloads(sharedQuery) (envelope, audit.Receipt, error) {
+	return envelope{}, audit.Receipt{}, errOneByOne
 }
 
 // sharedNamesOf are the names of GB/T 36903 for what a grant gives.

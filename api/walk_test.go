@@ -25,24 +25,23 @@ import (
 // noAccess are the routes that are no access to the register, with the reason of each.
 // What is neither here nor in walked fails the walk.
 var noAccess = map[string]string{
-	"GET /openapi.yaml":              "the description of the interface",
-	"GET /healthz":                   "says that the process answers",
-	"GET /readyz":                    "says whether storage and log can be reached; shows nothing of a licence",
-	"GET /metrics":                   "counts, for those who watch",
-	"GET /":                          "a page without data",
-	"GET /V":                         "a page without data: what is verified comes by another request",
-	"GET /v":                         "a page without data: what is verified comes by another request",
-	"GET /V/":                        "leads to /V",
-	"GET /v/":                        "leads to /V",
-	"GET /pages/style.css":           "a static file",
-	"GET /pages/verify.js":           "a static file",
-	"GET /pages/live.js":             "a static file",
-	"GET /pages/icon.svg":            "a static file",
-	"GET /S/:code":                   "a page without data: what the code presents is asked for by another request",
-	"GET /holder/sign-in":            "a page without data: the link is spent by another request",
-	"GET /sign-in/holder":            "leads to the identity provider",
-	"POST /api/gbt36906/downloadUrl": "refuses, and logs that: there are no copies; see TestSharing",
-	"POST /api/gbt36906/downloadUrlsByHolderCode": "refuses, and logs that: there are no copies; see TestSharing",
+	"GET /openapi.yaml":    "the description of the interface",
+	"GET /healthz":         "says that the process answers",
+	"GET /readyz":          "says whether storage and log can be reached; shows nothing of a licence",
+	"GET /metrics":         "counts, for those who watch",
+	"GET /":                "a page without data",
+	"GET /V":               "a page without data: what is verified comes by another request",
+	"GET /v":               "a page without data: what is verified comes by another request",
+	"GET /V/":              "leads to /V",
+	"GET /v/":              "leads to /V",
+	"GET /pages/style.css": "a static file",
+	"GET /pages/verify.js": "a static file",
+	"GET /pages/live.js":   "a static file",
+	"GET /pages/icon.svg":  "a static file",
+	"GET /S/:code":         "a page without data: what the code presents is asked for by another request",
+	"GET /holder/sign-in":  "a page without data: the link is spent by another request",
+	"GET /sign-in/holder":  "leads to the identity provider",
+	"POST /api/gbt36906/downloadUrlsByHolderCode": "refuses, and logs that; see TestSharing",
 }
 
 // walkStep is how a route is walked: a request that is allowed and one that is refused.
@@ -161,6 +160,7 @@ var walked = map[string]func(w *routeWalk) walkStep{
 		w.name = w.agree(nil)
 		return w.fromElsewhere(form)
 	},
+	"POST /api/gbt36906/downloadUrl": shares("downloadUrl"),
 	"POST /api/v1/reuse/copies": func(w *routeWalk) walkStep {
 		return w.withToken(ask{as: partner, key: w.next(), body: copyBody(w.t, w.world.issue(food, w.next()).Identifier, nil)})
 	},
