@@ -333,6 +333,7 @@ type shownField struct{ Label, Value string }
 type shownLicence struct {
 	TypeName string
 	Status   licence.Status
+	Origin   licence.Origin
 	Fields   []shownField
 }
 
@@ -355,7 +356,7 @@ func (x *exchange) lookForm() {
 		Licences []shownLicence
 	}{Purpose: p.Consent.Purpose, SeenAt: p.SeenAt, LogIndex: receipt.Index}
 	for _, l := range p.Licences {
-		s := shownLicence{TypeName: l.TypeName, Status: l.Status}
+		s := shownLicence{TypeName: l.TypeName, Status: l.Status, Origin: l.Origin}
 		for _, name := range l.Names {
 			if name == "status" || name == "type_name" { // the page's headline
 				continue

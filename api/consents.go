@@ -127,6 +127,8 @@ type presentedJSON struct {
 	Status     licence.Status     `json:"status"`
 	Fields     map[string]any     `json:"fields"`
 	Labels     map[string]string  `json:"labels"`
+	// Origin is external of what another platform issued; else absent.
+	Origin licence.Origin `json:"origin,omitempty"`
 }
 
 // presentationJSON is what a holder presents.
@@ -168,7 +170,7 @@ func (x *exchange) presentation(q registry.LookRequest) (presentationJSON, audit
 	p, receipt, err := x.look(q)
 	a := presentationJSON{Purpose: p.Consent.Purpose, SeenAt: p.SeenAt.UTC()}
 	for _, l := range p.Licences {
-		a.Licences = append(a.Licences, presentedJSON{l.Identifier, l.TypeName, l.Status, l.Fields, l.Labels})
+		a.Licences = append(a.Licences, presentedJSON{l.Identifier, l.TypeName, l.Status, l.Fields, l.Labels, l.Origin})
 	}
 	return a, receipt, err
 }

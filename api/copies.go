@@ -13,8 +13,7 @@ func parseCopy(body []byte) (registry.CopyRequest, error) {
 	return parseJSON(body, func(r *reader) registry.CopyRequest {
 		return registry.CopyRequest{
 			Body: sm3.Sum(append([]byte("copies\n"), body...)), Identifier: licence.Identifier(r.required("identifier", 160)), ValidTo: r.date("valid_to"),
-			Use: registry.Use{Purpose: r.required("purpose", maxText), Case: r.required("case_number", maxText),
-				Matter: r.required("matter_code", maxText), Operator: r.required("operator", maxText)},
+			Use: r.caseUse((*reader).required),
 		}
 	})
 }

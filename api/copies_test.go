@@ -120,7 +120,7 @@ func TestCopiesRefused(t *testing.T) {
 		"a phrase":         {map[string]any{"purpose": "业务需要"}, 422, "invalid_request"},
 		"markup":           {map[string]any{"purpose": "核验许可\u202e<script>"}, 422, "invalid_request"},
 		"an unknown case":  {map[string]any{"case_number": "C-9"}, 403, "case_unknown"},
-		"another matter":   {map[string]any{"matter_code": "000000000000"}, 403, "case_mismatch"},
+		"another matter":   {map[string]any{"matter_code": "000000000000"}, 403, "forbidden"},
 		"too long a cause": {map[string]any{"purpose": strings.Repeat("核验食堂的经营许可", 30)}, 422, "invalid_request"},
 	} {
 		a := w.do(ask{method: "POST", path: "/api/v1/reuse/copies", as: partner, key: hex.EncodeToString([]byte(name)), body: copyBody(t, id, c.change)})

@@ -104,7 +104,7 @@ var sharedNamesOf = map[string]string{
 // info is a licence as these calls give it: the granted fields alone, under the names of
 // GB/T 36903, the type's own as KZ_ and their name.
 func info(l registry.Reused) map[string]any {
-	data := map[string]any{"certificateIdentifier": l.Identifier, "certificateTypeCode": l.Identifier.TypeCode(), "certStatus": l.Status}
+	data := sharedHead(l)
 	named := func(field string) string {
 		if own, ok := strings.CutPrefix(field, "fields."); ok {
 			return "KZ_" + own
@@ -162,7 +162,7 @@ func (x *exchange) sharedSearch(q sharedQuery) (envelope, audit.Receipt, error) 
 	got, receipt, err := x.found(q)
 	list := []map[string]any{}
 	for _, l := range got {
-		list = append(list, map[string]any{"certificateIdentifier": l.Identifier, "certificateTypeCode": l.Identifier.TypeCode(), "certStatus": l.Status})
+		list = append(list, sharedHead(l))
 	}
 	return listShared(list), receipt, err
 }
@@ -175,6 +175,15 @@ func (x *exchange) sharedInfos(q sharedQuery) (envelope, audit.Receipt, error) {
 		list = append(list, info(l))
 	}
 	return listShared(list), receipt, err
+}
+
+// sharedHead is what every licence says of itself; origin only of another platform's.
+func sharedHead(l registry.Reused) map[string]any {
+	head := map[string]any{"certificateIdentifier": l.Identifier, "certificateTypeCode": l.Identifier.TypeCode(), "certStatus": l.Status}
+	if l.Origin != "" {
+		head["origin"] = l.Origin
+	}
+	return head
 }
 
 // listShared answers with a list; how each licence stands is said with it.
@@ -300,7 +309,15 @@ func (x *exchange) verifySharedFile(q sharedFile) (envelope, audit.Receipt, erro
 	if err != nil {
 		return envelope{}, receipt, err
 	}
-	return resultShared(fileResult(report, q.typeCode)), receipt, nil
+	result := fileResult(report, q.typeCode)
+	if report.Copy != nil && report.Copy.ReceiverCode != x.caller.Authority.Code {
+		result = resultIncomplete // whoever reads the digit alone takes it for the licence
+	}
+	answer := resultShared(result)
+	if data := answer.Data.(map[string]any); report.Copy != nil {
+		data["verifyMessage"], data["copy"] = report.Headline.ZH, report.Copy
+	}
+	return answer, receipt, nil
 }
 
 // fileResult is the result of a report on a file that is said to be of a type.

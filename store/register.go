@@ -141,7 +141,7 @@ func (r reader) EachNotValid(ctx context.Context, fn func(licence.Identifier, li
 			page = append(page, e)
 			return err
 		}, `SELECT identifier, status FROM licence
-			WHERE status <> 'valid' AND identifier > $1 ORDER BY identifier LIMIT $2`, after, int64(maxRows))
+			WHERE status <> 'valid' AND importer = '' AND identifier > $1 ORDER BY identifier LIMIT $2`, after, int64(maxRows))
 		if err != nil {
 			return doing("reading statuses", err)
 		}

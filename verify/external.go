@@ -26,8 +26,9 @@ const maxExternalWork = 32 << 20
 func (v *Verifier) VerifyExternal(ctx context.Context, file []byte, l *licence.Licence, at time.Time) *Report {
 	s := newSession(v, at)
 	f := s.read(file)
-	if f != nil { // built like our own: then it has to be as good
+	if f != nil { // built like our own: then it has to be as good, and what is stated
 		s.judge(ctx, f, "")
+		s.compareStated(l)
 	} else {
 		s.checks, s.subs = map[Name]Check{}, map[Name]SubIndication{}
 		s.external, s.licence = true, l
@@ -36,6 +37,20 @@ func (v *Verifier) VerifyExternal(ctx context.Context, file []byte, l *licence.L
 	r := s.report()
 	r.Origin = licence.OriginExternal
 	return r
+}
+
+// compareStated compares what a file that is built like our own says of itself with what is
+// stated of it. Who imports a copy, or another licence's file, has no licence.
+func (s *session) compareStated(l *licence.Licence) {
+	own := s.licence
+	if own == nil {
+		return // it failed, or is a report
+	}
+	same := own.Copy == nil && own.Identifier == l.Identifier && own.Number == l.Number && own.TypeCode == l.TypeCode &&
+		own.Holder.Code == l.Holder.Code && own.Authority.Code == l.Authority.Code
+	if !same && s.checks[CheckAttachedData].Result != ResultFailed {
+		s.set(CheckAttachedData, "external_data_differs", fmt.Sprintf("the file: %s, number %q; stated: %s, number %q", own.Identifier, quote(own.Number), l.Identifier, quote(l.Number)))
+	}
 }
 
 // isOFD reports whether a file is an archive that names what every OFD has. Others, and
@@ -75,6 +90,8 @@ type externalSignature struct {
 	who      string
 	contents []byte
 	document func() []byte
+	// whole says of a signature of a PDF that it ends with the file.
+	whole bool
 }
 
 // judgeExternal makes the checks of a file of another platform.
@@ -91,12 +108,13 @@ func (s *session) judgeExternal(file []byte) {
 	} else {
 		signatures = s.openForeignPDF(file)
 	}
-	issuing := false
+	issuing, whole, others := false, false, false
 	for i, sig := range signatures {
 		child := newSession(s.verifier, s.at)
 		child.external, child.basis, child.entry, child.exact = true, s.basis, s.entry, s.exact
 		code := child.judgeExternalSignature(sig)
-		issuing = issuing || s.licence != nil && code == s.licence.Authority.Code
+		own := s.licence != nil && code == s.licence.Authority.Code
+		issuing, whole, others = issuing || own, whole || own && sig.whole, others || !own
 		s.join(child, sig.who, i == 0)
 		if len(signatures) > 1 {
 			s.seals = append(s.seals, child.externalReport(sig.who, code))
@@ -105,6 +123,10 @@ func (s *session) judgeExternal(file []byte) {
 	if len(signatures) > 0 && s.licence != nil && !issuing && s.checks[CheckSignerCertificate].Result == ResultPassed {
 		s.set(CheckSignerCertificate, "external_signer_other_authority", fmt.Sprintf("%s; no signer states the issuing authority's code %q",
 			s.checks[CheckSignerCertificate].Evidence, s.licence.Authority.Code))
+	}
+	// What others signed, or their seals show, the issuing authority need not have seen.
+	if issuing && !whole && (others || !isOFD(file)) && s.checks[CheckCoverage].Result == ResultPassed {
+		s.set(CheckCoverage, "external_partly_covered", "not all of it by the signature of the issuing authority")
 	}
 }
 
@@ -153,7 +175,7 @@ func (s *session) openOFD(file []byte) (found []externalSignature) {
 		case sig.Weak != "" && s.checks[CheckDocumentDigest].Code == "":
 			s.set(CheckDocumentDigest, "external_content_weak", fmt.Sprintf("%s: digests by %s", quote(sig.Name), quote(sig.Weak)))
 		}
-		found = append(found, externalSignature{quote(sig.Name), sig.Contents, func() []byte { return sig.Info }})
+		found = append(found, externalSignature{quote(sig.Name), sig.Contents, func() []byte { return sig.Info }, false})
 	}
 	return found
 }
@@ -218,7 +240,7 @@ func (s *session) openForeignPDF(file []byte) (found []externalSignature) {
 			s.set(CheckStructure, "external_signature_unread", fmt.Sprintf("signatures over more than %d bytes in all", maxExternalWork))
 			break
 		}
-		found = append(found, externalSignature{fmt.Sprintf("signature %d, %s %s", i+1, quote(f.Filter), quote(f.SubFilter)), f.Contents, f.SignedBytes})
+		found = append(found, externalSignature{fmt.Sprintf("signature %d, %s %s", i+1, quote(f.Filter), quote(f.SubFilter)), f.Contents, f.SignedBytes, f.CoversFile})
 	}
 	s.set(CheckCoverage, "external_coverage_ok", "a signature ends with the file")
 	if !covered {

@@ -73,7 +73,7 @@ func TestExternal(t *testing.T) {
 	}{
 		{"sealed.ofd", verify.TotalPassed, coverage, "external_coverage_ok", verify.Indeterminate},
 		{"version1.ofd", verify.TotalPassed, sealed, "seal_ok", verify.Indeterminate},
-		{"two-seals.ofd", verify.TotalPassed, data, "external_data_ok", verify.Indeterminate},
+		{"two-seals.ofd", verify.Indeterminate, coverage, "external_partly_covered", verify.Indeterminate},
 		{"cms.ofd", verify.TotalPassed, sealed, "external_no_seal", verify.Indeterminate},
 		{"sealed.pdf", verify.TotalPassed, structure, "external_structure_ok", verify.Indeterminate},
 		{"cms.pdf", verify.TotalPassed, signature, "external_signature_ok", verify.Indeterminate},
@@ -189,5 +189,28 @@ func TestExternalHostile(t *testing.T) {
 				t.Errorf("%s: %s, %s", c.name, r.Indication, r.Check(verify.CheckStructure).Code)
 			}
 		})
+	}
+}
+
+// TestExternalStated has a file that is built like our own imported as what it is, and as
+// another licence's.
+func TestExternalStated(t *testing.T) {
+	file, err := os.ReadFile("../testdata/verify/genuine/duplicate.pdf")
+	must(t, err)
+	pem, err := os.ReadFile("../testdata/verify/anchors.pem")
+	must(t, err)
+	parts, err := verify.Inspect(file)
+	must(t, err)
+	for name, state := range map[string]func(*licence.Licence){
+		"": func(*licence.Licence) {}, "another number": func(l *licence.Licence) { l.Number += "1" }, "another identifier": func(l *licence.Licence) { l.Identifier = "" },
+		"another holder": func(l *licence.Licence) { l.Holder.Code = "" }, "another authority": func(l *licence.Licence) { l.Authority.Code = "" },
+	} {
+		l, err := licence.ParseData(parts.Attachments["licence.json"])
+		must(t, err)
+		state(l)
+		code := (&verify.Verifier{Anchors: mustParseAnchors(t, pem)}).VerifyExternal(t.Context(), file, l, time.Now()).Check(verify.CheckAttachedData).Code
+		if (code == "external_data_differs") != (name != "") {
+			t.Errorf("%q: %s", name, code)
+		}
 	}
 }

@@ -139,7 +139,7 @@ func (s *session) checkRegister(ctx context.Context) {
 	evidence := fmt.Sprintf("register: data %x, byte range %x; file: data %x, byte range %x",
 		e.DataDigest, e.RangeDigest, s.dataDigest, s.rangeDigest)
 	switch {
-	case e.External != nil && s.exact:
+	case e.External != nil && s.exact && (s.external || !s.isCopy() && e.Identifier == s.identifier()):
 		s.set(CheckRegister, "registered_external", fmt.Sprintf("imported %s as %s, issued by %s", instant(e.ProvenAt), e.Identifier, e.External.Authority.Code))
 		return
 	case e.External != nil:
@@ -184,6 +184,10 @@ func (s *session) checkRegisteredQR() {
 		return
 	}
 	evidence := fmt.Sprintf("register: data %x; QR code: data %x", s.entry.DataDigest, s.qr.Payload.DataDigest)
+	if s.entry.External != nil {
+		s.set(CheckRegister, "register_external_differs", evidence)
+		return
+	}
 	if !s.registeredQR() {
 		s.set(CheckRegister, "register_data_differs", evidence)
 		return

@@ -25,11 +25,11 @@
 //     signer's certificate states that authority's unified social credit code. Seals
 //     before it must be those of the co-sealing authorities that the data name, each
 //     once, in their order, and no others. An annotated copy passes only under the seal of
-//   - A file of another platform, OFD or PDF, passes only where the register holds that very
-//     file as imported, under the seal or signature of the authority that it holds as the
-//     issuing one. What nobody imported is Indeterminate at best.
 //     the maker that its data name, and within its own time; what its QR signer vouches for
 //     by the digest of these data is that it may make copies.
+//   - A file of another platform, OFD or PDF, passes only where the register holds that very
+//     file as imported, under the seal or signature of the authority that it holds as the
+//     issuing one, over all of it. What nobody imported is Indeterminate at best.
 //   - Everything is judged over the bytes received, never over a re-encoding.
 //   - No input makes the package panic; work and memory are bounded by the
 //     limits of the parsers it calls.

@@ -98,9 +98,9 @@ func TestRevoke(t *testing.T) {
 		{exitUsage, "hexadecimal", []string{"--serial", "xyz", "--reason", "superseded"}},
 		{exitUsage, "hexadecimal", []string{"--serial=-1", "--reason", "superseded"}},
 		{exitUsage, "hexadecimal", []string{"--serial", strings.Repeat("f", 41), "--reason", "superseded"}},
-		{exitInternal, "not issued by a CA of this instance", []string{foreignFile, "--reason", "superseded"}},
-		{exitInternal, "not issued by a CA of this instance", []string{keys.path("root.cer.pem"), "--reason", "superseded"}},
-		{exitInternal, "not one PEM certificate", []string{filepath.Join(s.Dir, "demo.json"), "--reason", "superseded"}},
+		{exitUsage, "not issued by a CA of this instance", []string{foreignFile, "--reason", "superseded"}},
+		{exitUsage, "not issued by a CA of this instance", []string{keys.path("root.cer.pem"), "--reason", "superseded"}},
+		{exitUsage, "not one PEM certificate", []string{filepath.Join(s.Dir, "demo.json"), "--reason", "superseded"}},
 	} {
 		s.wantRefused(t, c.code, c.says, append([]string{"ca", "revoke"}, c.args...)...)
 	}
@@ -214,7 +214,7 @@ func TestRevokeWhileServing(t *testing.T) {
 	}
 	anybody := &apiClient{base: r.baseURL}
 	ready, err := anybody.get(t.Context(), "/readyz")
-	if err != nil || !strings.Contains(string(ready), `"authority":"`+code+`","reason":"signer_revoked"`) {
+	if err != nil || !strings.Contains(string(ready), `"authority":"`+code+`","use":"licences","reason":"signer_revoked"`) {
 		t.Errorf("%s, %v", ready, err)
 	}
 	var report struct{ Indication string }

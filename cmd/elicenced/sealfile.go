@@ -139,7 +139,7 @@ func (k keyring) ownSeals(s settings) (all []namedSeal, err error) {
 		all = append(all, namedSeal{a, ownSealName(a.Code)})
 	}
 	switch _, err := os.Stat(k.sealFile(copySeal)); {
-	case errors.Is(err, fs.ErrNotExist): // made before there were copies, or without a platform
+	case s.Platform == "", errors.Is(err, fs.ErrNotExist): // without a platform, or made before there were copies
 		return all, nil
 	case err != nil:
 		return nil, err
@@ -150,7 +150,7 @@ func (k keyring) ownSeals(s settings) (all []namedSeal, err error) {
 // annotator makes annotated copies; nil when the instance has no seal for them.
 func (in *instance) annotator(fonts *render.Fonts) (*registry.Annotator, error) {
 	der, err := os.ReadFile(in.keys.sealFile(copySeal))
-	if errors.Is(err, fs.ErrNotExist) {
+	if in.settings.Platform == "" || errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {

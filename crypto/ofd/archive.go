@@ -87,6 +87,17 @@ func directory(file []byte) (start int64, err error) {
 	case offset+size != int64(len(file)-endSize):
 		return 0, malformed(CodeContainer, "", "the directory does not end where the archive does")
 	}
+	at := offset
+	for range u16(10) {
+		if at+centralSize > offset+size || binary.LittleEndian.Uint32(file[at:]) != centralMagic {
+			return 0, malformed(CodeContainer, "", "the directory is broken")
+		}
+		length := func(field int64) int64 { return int64(binary.LittleEndian.Uint16(file[at+field:])) }
+		at += centralSize + length(28) + length(30) + length(32)
+	}
+	if at != offset+size { // another directory, for those who look for one of ZIP64 there
+		return 0, malformed(CodeContainer, "", "something in the directory belongs to no entry")
+	}
 	return offset, nil
 }
 

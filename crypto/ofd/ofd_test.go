@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -165,6 +166,16 @@ func at(b []byte, change func([]byte)) []byte {
 	return b
 }
 
+// within puts bytes between the last record of a directory and its end, as another directory
+// would lie that readers of ZIP64 find.
+func within(good []byte) []byte {
+	end := len(good) - 22
+	file := slices.Concat(good[:end], make([]byte, 64), good[end:])
+	size := file[len(file)-22+12:]
+	binary.LittleEndian.PutUint32(size, binary.LittleEndian.Uint32(size)+64)
+	return file
+}
+
 // TestHostile holds refusals to their code and to the bound on memory.
 func TestHostile(t *testing.T) {
 	good, plain := mustRead(t, "sealed.ofd"), files(t)
@@ -185,6 +196,7 @@ func TestHostile(t *testing.T) {
 		{"another name in the header of the entry", ofd.CodeContainer, at(good, func(b []byte) { b[30] = 'X' })},
 		{"another method in the header of the entry", ofd.CodeContainer, at(good, func(b []byte) { b[8] = 0 })},
 		{"other sizes in the header of the entry", ofd.CodeContainer, at(good, func(b []byte) { b[22]++ })},
+		{"something in the directory that belongs to no entry", ofd.CodeContainer, within(good)},
 		{"hidden entry", ofd.CodeContainer, hidden(good)},
 		{"entries upon each other", ofd.CodeContainer, overlapping(t)},
 		{"encrypted", ofd.CodeEncrypted, pack(t, plain, func(z *zip.Writer) { add(t, z, &zip.FileHeader{Name: "x", Flags: 1}, nil) })},

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"elicence/licence/consent"
 )
 
 // DefaultReuses is how many reuses a day are usual for a client that says nothing else.
@@ -328,7 +330,8 @@ func (n *numbers) neighbours() (near int) {
 
 // holdersOf is how many holders were named under the case of a reuse, or under the code.
 func (k *clientCounts) holdersOf(q ReuseRequest) int {
-	number, holder := maphash.String(k.seed, cmp.Or(q.Use.Case, q.Code)), maphash.String(k.seed, q.Holder.Code)
+	code, _ := consent.ParseCode(q.Code)
+	number, holder := maphash.String(k.seed, cmp.Or(q.Use.Case, code)), maphash.String(k.seed, cmp.Or(q.Holder.Code, string(q.Identifier)))
 	if known := k.cases[number]; !slices.Contains(known, holder) && len(known) <= holdersOfCase {
 		k.cases[number] = append(known, holder)
 	}

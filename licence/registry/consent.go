@@ -245,7 +245,7 @@ func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind
 	if err != nil {
 		return k, err
 	}
-	a.holder, a.object, a.use.Case = k.Holder, consentObject(k.ID), consentObject(k.ID)
+	a.holder, a.object, a.use.Case, a.consented = k.Holder, consentObject(k.ID), consentObject(k.ID), true
 	if err := k.Opens(kind, c.Authority.Code, r.now()); err != nil {
 		return k, err
 	}

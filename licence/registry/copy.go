@@ -159,6 +159,9 @@ func (r *Registry) copyable(ctx context.Context, c Caller, q CopyRequest, a *acc
 		}
 		return nil
 	})
+	if errors.Is(err, ErrCaseMismatch) {
+		return ErrCaseMismatch // not telling in what
+	}
 	if err != nil {
 		return err
 	}
@@ -264,6 +267,13 @@ func (r *Registry) reserveCopy(ctx context.Context, tx Tx, c Caller, q CopyReque
 			return err
 		}
 	default:
+		rec, err := tx.Licence(ctx, p.made.Identifier)
+		if err == nil && rec.Status != p.rec.Status {
+			err = licence.ErrWrongStatus
+		}
+		if err != nil {
+			return err
+		}
 		if err := tx.InsertCopy(ctx, p.made); err != nil {
 			return err
 		}
@@ -392,7 +402,7 @@ func (r *Registry) GetCopy(ctx context.Context, c Caller, id licence.CopyID, use
 	if found == nil {
 		rec, known = r.cfg.Store.Licence(ctx, made.Identifier)
 	}
-	a := &access{action: ActionCopyDownload, object: "copy/" + string(id), use: use}
+	a := &access{action: ActionCopyDownload, object: "copy/" + string(id), use: use, holder: rec.Holder}
 	a.check = func() error {
 		switch {
 		case found != nil || known != nil:

@@ -228,7 +228,7 @@ func (r *Registry) Disputes(ctx context.Context, c Caller, q DisputeQuery, use U
 		case c.Holder.Code != "":
 			q.Holder = c.Holder
 		case c.has(RoleAuditor):
-		case c.Authority.Code == "" || c.Authority.Division == "":
+		case c.Authority.Code == "" || !Within(c.Authority.Division, c.Authority.Division):
 			return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
 		default:
 			q.Authority, q.Division, q.Types = c.Authority.Code, c.Authority.Division, c.Types

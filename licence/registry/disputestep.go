@@ -114,6 +114,10 @@ func (r *Registry) remedied(ctx context.Context, d *dispute.Dispute, version lic
 	if version == "" {
 		switch d.Kind {
 		case dispute.WrongData, dispute.MissingLicence:
+			// Of another platform's licence there is no new version here: it is withdrawn.
+			if rec, err := r.cfg.Store.Licence(ctx, d.Licence); err == nil && rec.Importer != "" && rec.Status.Final() {
+				return nil
+			}
 			return sealFault("version", licence.CodeMissing, "is required: the licence that puts it right")
 		case dispute.WrongLicence:
 			rec, err := r.cfg.Store.Licence(ctx, d.Licence)
@@ -133,7 +137,7 @@ func (r *Registry) remedied(ctx context.Context, d *dispute.Dispute, version lic
 	case dispute.WrongData, dispute.WrongLicence:
 		fits = fits && d.Licence.Precedes(version) && rec.CreatedAt.After(d.RaisedAt)
 	case dispute.MissingLicence:
-		fits = fits && rec.TypeCode == d.TypeCode && rec.AuthorityCode == d.Authority.Code && sameHolder(rec.Holder, d.Holder)
+		fits = fits && rec.Importer == "" && rec.TypeCode == d.TypeCode && rec.AuthorityCode == d.Authority.Code && sameHolder(rec.Holder, d.Holder)
 	default:
 		fits = false
 	}

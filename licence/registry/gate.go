@@ -20,6 +20,8 @@ type access struct {
 	// object is what the operation is about: an identifier, a type code, a name.
 	object string
 	use    Use
+	// consented says that use.Case names a consent that was found.
+	consented bool
 	// purposeField is what the request calls use.Purpose; empty is "purpose".
 	purposeField string
 	// holder, when set, is whom the operation is about: committed to in the log with the
@@ -75,6 +77,9 @@ func (a *access) decide(c Caller) error {
 		if err := a.check(); err != nil {
 			return err
 		}
+	}
+	if !a.consented && strings.HasPrefix(a.use.Case, consentObject("")) {
+		return sealFault("case_number", licence.CodeNotAllowed, "begins as what the log calls a consent does")
 	}
 	return a.use.check(cmp.Or(a.purposeField, "purpose"))
 }

@@ -165,6 +165,8 @@ func checkFields(g Grant, item *licence.CatalogueItem) error {
 		switch {
 		case slices.Contains(g.Fields[:i], name):
 			return sealFault(at, licence.CodeRepeated, "stands there already")
+		case name == FieldCopy && (g.Masked || g.How != HowFunction):
+			return sealFault(at, licence.CodeNotAllowed, "goes with a grant by function alone that masks nothing")
 		case name == FieldCopy:
 		case own && !slices.Contains(item.FieldOrder, key), !own && !slices.Contains(ReusableFields, name):
 			return sealFault(at, licence.CodeNotAllowed, "is no field of this type")

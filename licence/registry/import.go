@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -155,6 +156,9 @@ func (r *Registry) checkImport(ctx context.Context, c Caller, q ImportRequest, i
 	if err != nil {
 		return err
 	}
+	if code := i.Licence.Authority.Code; code != c.Authority.Code && r.cfg.Seals[code] != nil {
+		return fmt.Errorf("%w: %s issues its licences here itself", ErrForbidden, code)
+	}
 	if err := r.judgeImport(ctx, i); err != nil {
 		return err
 	}
@@ -193,6 +197,9 @@ func (r *Registry) findImported(ctx context.Context, i *importing) error {
 			return ErrImported
 		case err != nil && !errors.Is(err, licence.ErrNotFound):
 			return err
+		}
+		if _, err := r.cfg.Store.CopyByFile(ctx, sm3.Sum(i.file)); !errors.Is(err, licence.ErrNotFound) {
+			return cmp.Or(err, ErrImported) // an annotated copy is no licence
 		}
 	}
 	known, err := r.cfg.Store.Licence(ctx, i.Licence.Identifier)

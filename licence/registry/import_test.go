@@ -192,6 +192,10 @@ func TestImportConflicts(t *testing.T) {
 	_, err = enter("valid 4", map[string]any{"identifier": string(own.Identifier), "number": own.Number, "authority": map[string]any{"name": c.Authority.Name, "code": c.Authority.Code}})
 	wantCode(t, "one of our own", err, "already_imported")
 
+	// Nor what another authority issues that seals here: else its numbers could be taken.
+	_, err = enter("valid 5", map[string]any{"authority": map[string]any{"name": registrytest.Authorities["11100000MB19000005901"].Name, "code": registrytest.Authorities["11100000MB19000005901"].Code}})
+	wantCode(t, "of another authority of ours", err, "forbidden")
+
 	// A later version of its issuer takes its place; an earlier one does not.
 	next := foreignIdentifier(t, "B1", 3)
 	got, err := enter("valid 5", map[string]any{"identifier": next})

@@ -25,9 +25,9 @@ type LookRequest struct {
 // Presentation is what a holder presents.
 type Presentation struct {
 	Consent consent.Consent
-	// SeenAt is when it was so, Until when the code that showed it lapses.
-	SeenAt, Until time.Time
-	Licences      []Presented
+	// SeenAt is when it was so.
+	SeenAt   time.Time
+	Licences []Presented
 }
 
 // Presented is what is presented of one licence: the fields agreed to, by name.
@@ -51,7 +51,7 @@ func (r *Registry) Look(ctx context.Context, c Caller, q LookRequest) (Presentat
 	if err != nil {
 		return Presentation{}, receipt, err
 	}
-	p := Presentation{Consent: k, SeenAt: r.now(), Until: r.now().Add(consent.CodeLife)}
+	p := Presentation{Consent: k, SeenAt: r.now()}
 	views, err := r.views(ctx, records, time.Time{})
 	for _, v := range views {
 		p.Licences = append(p.Licences, r.present(v, k.Fields))

@@ -172,13 +172,26 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 	if _, err := r.instantOf(q.AsOf); err != nil {
 		return err
 	}
-	if q.Identifier != "" {
+	for _, name := range []string{q.Use.Matter, q.Use.Case, q.Use.Operator} {
+		if folded(name) == folded(q.Use.Purpose) {
+			return purposeFault
+		}
+	}
+	switch {
+	case q.Code != "":
+		return r.checkCode(q)
+	case q.Identifier != "":
 		return nil
 	}
-	if q.Code == "" {
-		return r.checkHolder(q.Holder)
-	}
-	for name, given := range map[string]bool{"case_number": q.Use.Case != "", "cursor": q.After != "", "as_of": !q.AsOf.IsZero()} {
+	return r.checkHolder(q.Holder)
+}
+
+// purposeFault refuses a purpose that says what stands beside it.
+var purposeFault = sealFault("purpose", licence.CodeNotAllowed, "is only the name of the matter, the case or the operator: say what the licence is needed for")
+
+// checkCode names what does not go with a holder's code.
+func (r *Registry) checkCode(q ReuseRequest) error {
+	for name, given := range map[string]bool{"identifier": q.Identifier != "", "case_number": q.Use.Case != "", "cursor": q.After != "", "as_of": !q.AsOf.IsZero()} {
 		if given {
 			return sealFault(name, licence.CodeNotAllowed, "does not go with consent_code")
 		}
@@ -225,22 +238,21 @@ func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest, a *acce
 	if q.Code != "" {
 		return r.consented(ctx, c, q, a)
 	}
-	k, err := r.caseFor(ctx, c, q)
-	if err != nil {
-		return o, err
-	}
-	for _, name := range []string{k.MatterName, k.MatterCode, k.Number, q.Use.Operator} {
-		if folded(name) == folded(q.Use.Purpose) {
-			return o, sealFault("purpose", licence.CodeNotAllowed, "is only the name of the matter, the case or the operator: say what the licence is needed for")
-		}
-	}
 	grants, err := r.cfg.Store.GrantsFor(ctx, c.Authority.Code, q.TypeCode, q.Use.Matter)
 	if err != nil {
 		return o, err
 	}
-	o, err = openedBy(grants, HowFunction, r.today())
-	o.kase = k
-	return o, err
+	o, refused := openedBy(grants, HowFunction, r.today())
+	if q.Identifier != "" && refused != nil {
+		return o, refused // before the case, which would tell whose licence it is
+	}
+	if o.kase, err = r.caseFor(ctx, c, q); err != nil {
+		return o, err
+	}
+	if folded(o.kase.MatterName) == folded(q.Use.Purpose) {
+		return o, purposeFault
+	}
+	return o, refused
 }
 
 // consented is what a holder's code and the grants by consent open to a reuse. That it is
@@ -250,15 +262,15 @@ func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *a
 	if err != nil {
 		return o, err
 	}
-	if q.Holder.Code != "" && !sameHolder(q.Holder, k.Holder) {
-		return o, fmt.Errorf("%w: it is another holder's", consent.ErrMismatch)
-	}
 	grants, err := r.cfg.Store.GrantsFor(ctx, c.Authority.Code, q.TypeCode, q.Use.Matter)
 	if err != nil {
 		return o, err
 	}
 	if o, err = openedBy(grants, HowConsent, r.today()); err != nil {
 		return o, err
+	}
+	if q.Holder.Code != "" && !sameHolder(q.Holder, k.Holder) {
+		return o, fmt.Errorf("%w: it is another holder's", consent.ErrMismatch)
 	}
 	maps.DeleteFunc(o.fields, func(name string, _ bool) bool { return !slices.Contains(k.Fields, name) })
 	if len(o.fields) == 0 {
@@ -289,7 +301,7 @@ func openedBy(grants []Grant, how How, day licence.Date) (o opening, err error) 
 			inForce++
 			for _, f := range g.Fields {
 				if f == FieldCopy {
-					o.copies = true
+					o.copies = o.copies || !g.Masked
 					continue
 				}
 				masked, known := o.fields[f]

@@ -33,7 +33,6 @@ type annotation struct {
 	text     string // of the watermark
 	pictures []*SealPicture
 	shift    float64 // of the strip to the right, points
-	height   float64 // of the page that the strip is above, mm
 }
 
 // RenderCopy draws an annotated copy (加注件) of a licence, whose data say for whom, for what

@@ -16,7 +16,6 @@ CREATE TABLE annotated_copy (
     made_at        bigint NOT NULL
 );
 CREATE INDEX annotated_copy_file ON annotated_copy (file_digest);
-CREATE INDEX annotated_copy_licence ON annotated_copy (identifier);
 
 -- A copy is made once, and nothing of it changes any more.
 GRANT SELECT, INSERT ON annotated_copy TO elicence_server;

@@ -27,8 +27,8 @@ CREATE INDEX event_subscription_of ON event_subscription (authority_code, id);
 -- works on is due again when their time is over, and its due_at tells their claim from others.
 CREATE TABLE event_delivery (
     seq          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    subscription text NOT NULL,
-    licence      text NOT NULL, -- what its versions have in common
+    subscription text COLLATE "C" NOT NULL,
+    licence      text COLLATE "C" NOT NULL, -- what its versions have in common
     event_id     text NOT NULL,
     type         text NOT NULL,
     subject      text NOT NULL,

@@ -16,7 +16,6 @@ CREATE TABLE annotated_copy (
     made_at        INTEGER NOT NULL
 ) STRICT;
 CREATE INDEX annotated_copy_file ON annotated_copy (file_digest);
-CREATE INDEX annotated_copy_licence ON annotated_copy (identifier);
 
 -- +goose Down
 DROP TABLE annotated_copy;
