@@ -76,20 +76,12 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 		return err
 	}
 	defer stopWitness()
-	public, err := s.public(baseURL)
+	o, err := s.options(baseURL)
 	if err != nil {
 		return err
 	}
-	provider, err := s.provider(public)
-	if err != nil {
-		return err
-	}
-	rules, err := s.rules()
-	if err != nil {
-		return err
-	}
-	in, err := open(ctx, options{identity: provider, disputeRules: rules, location: s.location, passphraseFile: s.PassphraseFile, publicURL: public, tsaURL: s.TSAURL, sealMargin: s.SealMargin, behindProxy: s.BehindProxy,
-		tsaForOthers: forOthers != nil, fonts: fonts, witnesses: s.witnessFlags, files: s.fileFlags, events: s.eventFlags})
+	o.fonts, o.tsaForOthers = fonts, forOthers != nil
+	in, err := open(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -116,6 +108,20 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 	last, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	return errors.Join(err, server.Shutdown(last), authority.Shutdown(last))
+}
+
+// options are what the flags say of an instance that is reached at baseURL.
+func (s *serveCmd) options(baseURL string) (o options, err error) {
+	o = options{location: s.location, passphraseFile: s.PassphraseFile, tsaURL: s.TSAURL, sealMargin: s.SealMargin, behindProxy: s.BehindProxy,
+		witnesses: s.witnessFlags, files: s.fileFlags, events: s.eventFlags}
+	if o.publicURL, err = s.public(baseURL); err != nil {
+		return o, err
+	}
+	if o.identity, err = s.provider(o.publicURL); err != nil {
+		return o, err
+	}
+	o.disputeRules, err = s.rules()
+	return o, err
 }
 
 // public is where QR codes lead: scheme and host, for a payload takes the rest of the

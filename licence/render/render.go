@@ -205,11 +205,32 @@ func (l *Layout) render(fonts *Fonts, in Input, copy *annotation) (Output, error
 	if copy != nil {
 		copy.place(&out, &l.section, code.Size())
 	}
+	parts, err := d.sections(sections, in, code, copy, &out)
+	if err != nil {
+		return Output{}, err
+	}
+	font, err := d.font()
+	if err != nil {
+		return Output{}, err
+	}
+	file := document(parts)
+	file.Title, file.CreatedAt, file.Metadata = in.Licence.TypeName, in.CreatedAt, metadata(in.Licence)
+	file.Font, file.Portrait, file.Attachments = font, image(in.Portrait), in.Attachments
+	file.Bookmarks = bookmarks(out.Pages)
+	if l.document != nil {
+		file.Objects, file.Forms = l.document.Objects, l.document.Pages
+	}
+	out.PDF = pdf.Write(file)
+	return out, nil
+}
+
+// sections draws the pages of a licence and of its duplicates, and says in out where the
+// symbols are. copy is nil of a licence itself.
+func (d *drawer) sections(sections []laid, in Input, code *qr.Symbol, copy *annotation, out *Output) ([]pdf.Part, error) {
 	parts := make([]pdf.Part, len(sections))
 	for i, s := range sections {
 		box := s.box(code.Size(), out.Pages+1)
-		err := d.section(&parts[i], s, func(page, pages int) error {
-			var err error
+		err := d.section(&parts[i], s, func(page, pages int) (err error) {
 			if copy == nil {
 				err = d.seals(s.section, in.SealPicture, i > 0, page, pages)
 			} else {
@@ -227,7 +248,7 @@ func (l *Layout) render(fonts *Fonts, in Input, copy *annotation) (Output, error
 			return nil
 		})
 		if err != nil {
-			return Output{}, err
+			return nil, err
 		}
 		if copy != nil {
 			copy.enlarge(&parts[i])
@@ -238,19 +259,7 @@ func (l *Layout) render(fonts *Fonts, in Input, copy *annotation) (Output, error
 			out.Duplicates = append(out.Duplicates, box)
 		}
 	}
-	font, err := d.font()
-	if err != nil {
-		return Output{}, err
-	}
-	file := document(parts)
-	file.Title, file.CreatedAt, file.Metadata = in.Licence.TypeName, in.CreatedAt, metadata(in.Licence)
-	file.Font, file.Portrait, file.Attachments = font, image(in.Portrait), in.Attachments
-	file.Bookmarks = bookmarks(out.Pages)
-	if l.document != nil {
-		file.Objects, file.Forms = l.document.Objects, l.document.Pages
-	}
-	out.PDF = pdf.Write(file)
-	return out, nil
+	return parts, nil
 }
 
 // document is a file of some parts.

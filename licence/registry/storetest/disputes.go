@@ -117,6 +117,13 @@ func testDisputeLists(t *testing.T, b Backend) {
 			t.Errorf("%s: %s, want %s, %v", c.name, got, c.want, err)
 		}
 	}
+	wantDisputes(t, b, beside, use)
+}
+
+// wantDisputes counts what is overdue when one was due, and finds what is accepted of the
+// licence of another.
+func wantDisputes(t *testing.T, b Backend, beside, use dispute.Dispute) {
+	t.Helper()
 	counts, err := b.OverdueDisputes(t.Context(), beside.Due)
 	if diff := cmp.Diff(counts, map[dispute.Kind]int{dispute.UnknownUse: 1, dispute.WrongData: 1}); err != nil || diff != "" {
 		t.Errorf("overdue (got, want): %v\n%s", err, diff)

@@ -86,11 +86,16 @@ func testSubscriptions(t *testing.T, b Backend) {
 	err = rerun(t.Context(), b, func(tx Tx) error { return tx.InsertSubscription(t.Context(), subscription("one more")) })
 	wantError(t, "one more", err, registry.ErrTooManySubscriptions)
 
+}
+
+// testDisabled: what a disabled subscription was not told dies, and a removed one leaves nothing.
+func testDisabled(t *testing.T, b Backend) {
+	subscribe(t, b, subscription("more02"), subscription("more03"))
 	emit(t, b, happened(1, 1), happened(2, 2))
 	change(t, b, func(tx Tx) error {
 		return tx.DisableSubscription(t.Context(), "more02", event.ReasonGone, after(time.Hour))
 	})
-	got, err = b.Subscription(t.Context(), "more02")
+	got, err := b.Subscription(t.Context(), "more02")
 	if err != nil || got.Status != event.Disabled || got.Reason != event.ReasonGone || !got.StatusAt.Equal(after(time.Hour)) {
 		t.Errorf("disabled: %+v, %v", got, err)
 	}
@@ -154,23 +159,20 @@ func testEventsMatched(t *testing.T, b Backend) {
 	}
 }
 
+// wantWaiting counts the subscriptions that have something due.
+func wantWaiting(t *testing.T, b Backend, now time.Time, want int) {
+	t.Helper()
+	if all, err := b.Waiting(t.Context(), now); err != nil || len(all) != want {
+		t.Errorf("at %v %d subscriptions wait, want %d: %v", now, len(all), want, err)
+	}
+}
+
 func testEventOrder(t *testing.T, b Backend) {
 	subscribe(t, b, subscription("s"))
-	waiting := func(now time.Time) int {
-		t.Helper()
-		all, err := b.Waiting(t.Context(), now)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return len(all)
-	}
-	if n := waiting(after(time.Hour)); n != 0 {
-		t.Errorf("%d wait for nothing", n)
-	}
+	wantWaiting(t, b, after(time.Hour), 0) // for nothing
 	emit(t, b, happened(1, 1), happened(2, 1), happened(3, 2), happened(4, 1), happened(5, 3))
-	if waiting(base) != 0 || waiting(after(time.Hour)) != 1 {
-		t.Errorf("%d wait before, %d after", waiting(base), waiting(after(time.Hour)))
-	}
+	wantWaiting(t, b, base, 0)
+	wantWaiting(t, b, after(time.Hour), 1)
 	now := after(time.Hour)
 	first, names := claim(t, b, "s", now, 2)
 	if names != "e1 e3 " {
@@ -196,9 +198,7 @@ func testEventOrder(t *testing.T, b Backend) {
 		}
 	}
 	fail(second[0], event.Ruling{DueAt: now.Add(10 * time.Minute), Failures: 1, RestUntil: now.Add(time.Minute)})
-	if waiting(now.Add(30*time.Second)) != 0 {
-		t.Error("a receiver that rests is asked")
-	}
+	wantWaiting(t, b, now.Add(30*time.Second), 0) // for the receiver rests
 	if _, names := claim(t, b, "s", now.Add(2*time.Minute), 10); names != "e5 " {
 		t.Errorf("after two minutes: %s", names)
 	}
@@ -252,6 +252,11 @@ func testEventClaims(t *testing.T, b Backend) {
 		t.Errorf("after dropping: %+v, %v", counts, err)
 	}
 
+}
+
+// testEventsClaimedAtOnce: of several that claim at once each event is one's alone.
+func testEventsClaimedAtOnce(t *testing.T, b Backend) {
+	subscribe(t, b, subscription("s"))
 	const events, workers = 200, 4
 	var many []event.Event
 	for n := range events {
@@ -318,7 +323,14 @@ func testEventLife(t *testing.T, b Backend) {
 	if ids, err := b.Backlogged(t.Context(), 2); err != nil || len(ids) != 0 {
 		t.Errorf("more than two due: %v, %v", ids, err)
 	}
+	now = now.Add(time.Hour)
+	replayDead(t, b, now)
+	tidyEvents(t, b, now)
+}
 
+// replayDead has the dead e3 and e4 told once more, and claims all that is due.
+func replayDead(t *testing.T, b Backend, later time.Time) {
+	t.Helper()
 	replay := func(id string, at time.Time, limit, want int) {
 		t.Helper()
 		var n int
@@ -327,7 +339,6 @@ func testEventLife(t *testing.T, b Backend) {
 			t.Errorf("replayed %d of %q, want %d", n, id, want)
 		}
 	}
-	later := now.Add(time.Hour)
 	replay("none", later, 10, 0)
 	replay("e4", later, 10, 1)
 	replay("e4", later, 10, 0)
@@ -337,7 +348,11 @@ func testEventLife(t *testing.T, b Backend) {
 	if names != "e2 e3 e4 e5 " || again[1].Attempts != 1 || !again[1].Since.Equal(later) || again[1].Fault != "" {
 		t.Errorf("after the replay: %s%+v", names, again)
 	}
-	// Claimed events are left alone; those too old die; then they are forgotten.
+}
+
+// tidyEvents: claimed events are left alone; those too old die; then they are forgotten.
+func tidyEvents(t *testing.T, b Backend, later time.Time) {
+	t.Helper()
 	tidy := func(at, since, delivered, died time.Time) {
 		t.Helper()
 		if err := b.TidyEvents(t.Context(), at, since, delivered, died); err != nil {
@@ -345,7 +360,7 @@ func testEventLife(t *testing.T, b Backend) {
 		}
 	}
 	tidy(later, later, base, base)
-	if counts, err := b.EventCounts(t.Context(), now); err != nil || counts.Due != 4 {
+	if counts, err := b.EventCounts(t.Context(), later); err != nil || counts.Due != 4 {
 		t.Errorf("claimed events died: %+v, %v", counts, err)
 	}
 	ended := later.Add(time.Hour)
@@ -362,7 +377,7 @@ func testEventLife(t *testing.T, b Backend) {
 		t.Errorf("%+v, %v", left, err)
 	}
 	tidy(ended, base, ended, ended.Add(1))
-	if counts, err := b.EventCounts(t.Context(), now); err != nil || counts.Dead != 0 || counts.Due != 2 {
+	if counts, err := b.EventCounts(t.Context(), later); err != nil || counts.Dead != 0 || counts.Due != 2 {
 		t.Errorf("after all: %+v, %v", counts, err)
 	}
 }

@@ -33,10 +33,13 @@ type Box struct {
 	Modules    int
 }
 
+// Symbol is an encoded symbol: its modules.
+type Symbol = qrcode.QrCode
+
 // Encode makes the symbol at level M, or better where that takes no more room, in the
 // three segments of the QR text: URL, number sign, digits. A text without digits is the
 // URL alone.
-func Encode(text licence.QRText) (*qrcode.QrCode, error) {
+func Encode(text licence.QRText) (*Symbol, error) {
 	url, err := qrcode.MakeAlphanumeric(text.URL)
 	if err != nil {
 		return nil, fmt.Errorf("encoding URL for QR: %w", err)
@@ -63,7 +66,7 @@ func Encode(text licence.QRText) (*qrcode.QrCode, error) {
 // Operators draws the symbol: white with its quiet zone first, then every run
 // of dark modules once, tall rectangles before wide ones where both are possible.
 // The unit is a module, so all numbers are small and whole.
-func (b Box) Operators(code *qrcode.QrCode) string {
+func (b Box) Operators(code *Symbol) string {
 	var s strings.Builder
 	module := b.Size / float64(b.Modules)
 	fmt.Fprintf(&s, "q %.5f 0 0 %.5f %.3f %.3f cm 1 g %d %d %d %d re f 0 g\n", module, module, b.X, b.Y,
