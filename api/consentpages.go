@@ -143,8 +143,9 @@ func valueText(v any) string {
 // maxConsentForm bounds the form of a new consent.
 const maxConsentForm = 64 << 10
 
-// ownForm reads a form of a holder's page; false when it was refused, and the page says why.
-func (x *exchange) ownForm() bool {
+// ownForm reads a form of a holder's page, of so many bytes at most; false when it was
+// refused, and the page says why.
+func (x *exchange) ownForm(most int64) bool {
 	x.page = true
 	if crossOrigin.Check(x.r) != nil {
 		x.refuse(x.stranger(errCrossOrigin))
@@ -153,7 +154,7 @@ func (x *exchange) ownForm() bool {
 	if !x.holderSession() {
 		return false
 	}
-	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxConsentForm)
+	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, most)
 	if err := x.r.ParseForm(); err != nil {
 		x.refuse(bodyFault(err, errUnreadable))
 		return false
@@ -163,7 +164,7 @@ func (x *exchange) ownForm() bool {
 
 // makeConsentForm makes the consent of a form, and leads to its code.
 func (x *exchange) makeConsentForm() {
-	if !x.ownForm() {
+	if !x.ownForm(maxConsentForm) {
 		return
 	}
 	f := x.r.PostForm
@@ -292,7 +293,7 @@ func (x *exchange) symbol(code string) (symbol, error) {
 
 // revokeConsentForm revokes a consent, from its page.
 func (x *exchange) revokeConsentForm() {
-	if !x.ownForm() {
+	if !x.ownForm(maxConsentForm) {
 		return
 	}
 	q := registry.StatusRequest{Body: sm3.Sum(nil)}

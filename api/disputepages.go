@@ -23,11 +23,6 @@ var (
 	disputeStateLabels = map[dispute.State]string{
 		dispute.Open: "等待答复", dispute.Accepted: "属实，正在处理", dispute.Closed: "已办结", dispute.Rejected: "不予认可", dispute.Withdrawn: "已撤回",
 	}
-	// disputableLabels are those of registry.DisputableFields.
-	disputableLabels = map[string]string{
-		"number": "证照编号", "type_name": "证照名称", "issued_on": "颁发日期", "effective_on": "有效期起始日期", "expires_on": "有效期截止日期",
-		"holder.name": "持证主体名称", "holder.code": "持证主体代码", "authority.name": "颁发机构名称",
-	}
 )
 
 // named fills in what people call the type and the field of disputes.
@@ -38,7 +33,7 @@ func (x *exchange) named(all []disputeJSON) {
 	}
 	for i := range all {
 		d := &all[i]
-		d.FieldLabel = cmp.Or(disputableLabels[d.Field], d.Field)
+		d.FieldLabel = cmp.Or(registry.FieldLabels[d.Field], d.Field)
 		if item := types[d.TypeCode]; item != nil {
 			d.TypeName = item.Name
 			if own, found := strings.CutPrefix(d.Field, "fields."); found {
@@ -68,9 +63,7 @@ const maxDisputeForm = 16 << 10
 
 // disputesPage lists the holder's own disputes.
 func (x *exchange) disputesPage() {
-	x.page = true
-	if _, err := x.session(); err != nil {
-		x.failSession(err)
+	if !x.holderSession() {
 		return
 	}
 	q, err := x.disputeQuery()
@@ -105,9 +98,7 @@ func (x *exchange) formKey() (string, error) {
 // newDisputePage asks what is wrong: with a licence, with a use that an entry records, or
 // that a licence is missing. What it shows of a licence or an entry is read like any other.
 func (x *exchange) newDisputePage() {
-	x.page = true
-	if _, err := x.session(); err != nil {
-		x.failSession(err)
+	if !x.holderSession() {
 		return
 	}
 	key, err := x.formKey()
@@ -146,7 +137,7 @@ func (x *exchange) formOfLicence(form *disputeForm) bool {
 	summary := newSummary(v)
 	form.Licence = &summary
 	for _, name := range registry.DisputableFields {
-		form.Fields = append(form.Fields, namedField{name, disputableLabels[name]})
+		form.Fields = append(form.Fields, namedField{name, registry.FieldLabels[name]})
 	}
 	if item := v.Item(); item != nil {
 		for _, name := range item.FieldOrder {
@@ -175,32 +166,12 @@ func (x *exchange) formOfEntry(form *disputeForm, text string) bool {
 	return true
 }
 
-// postedDispute begins the answer to a form about a dispute: whether the session is good and
-// the form came from our own pages.
-func (x *exchange) postedDispute() bool {
-	x.page = true
-	if crossOrigin.Check(x.r) != nil {
-		x.refuse(x.stranger(errCrossOrigin))
-		return false
-	}
-	if _, err := x.session(); err != nil {
-		x.failSession(err)
-		return false
-	}
-	x.r.Body = http.MaxBytesReader(x.w, x.r.Body, maxDisputeForm)
-	if err := x.r.ParseForm(); err != nil {
-		x.refuse(bodyFault(err, errUnreadable))
-		return false
-	}
-	return true
-}
-
 // formLines is a text of several lines as one: a statement has no line breaks.
 func formLines(text string) string { return strings.Join(strings.Fields(text), " ") }
 
 // raiseDisputeForm raises a dispute.
 func (x *exchange) raiseDisputeForm() {
-	if !x.postedDispute() {
+	if !x.ownForm(maxDisputeForm) {
 		return
 	}
 	given := x.r.PostForm.Get
@@ -220,7 +191,7 @@ func (x *exchange) raiseDisputeForm() {
 
 // withdrawDisputeForm takes a dispute back.
 func (x *exchange) withdrawDisputeForm() {
-	if !x.postedDispute() {
+	if !x.ownForm(maxDisputeForm) {
 		return
 	}
 	q := registry.StatusRequest{Body: sm3.Sum([]byte(x.name)), Key: x.r.PostForm.Get("key")}

@@ -210,9 +210,7 @@ func (x *exchange) holderLogFile() {
 }
 
 func (x *exchange) holderEntries(write func(a entriesAnswer, log int)) {
-	x.page = true
-	if _, err := x.session(); err != nil {
-		x.failSession(err)
+	if !x.holderSession() {
 		return
 	}
 	q, err := x.ownQuery()

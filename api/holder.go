@@ -146,9 +146,7 @@ var selfService = registry.Use{Purpose: "持证主体本人查询"}
 // holderPage lists the holder's own licences. Without a session it says how to
 // get one; nothing was asked of the register then, so nothing is logged.
 func (x *exchange) holderPage() {
-	x.page = true
-	if _, err := x.session(); err != nil {
-		x.failSession(err)
+	if !x.holderSession() {
 		return
 	}
 	after := licence.Identifier("")
@@ -182,9 +180,7 @@ func (x *exchange) failSession(err error) {
 
 // holderFile downloads one of the holder's own licences.
 func (x *exchange) holderFile() {
-	x.page = true
-	if _, err := x.session(); err != nil {
-		x.failSession(err)
+	if !x.holderSession() {
 		return
 	}
 	id, err := x.path()

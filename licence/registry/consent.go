@@ -315,7 +315,7 @@ func (r *Registry) Receivers(ctx context.Context, c Caller, typeCode string) ([]
 func (r *Registry) FieldLabel(ids []licence.Identifier, name string) string {
 	key, own := strings.CutPrefix(name, "fields.")
 	if !own {
-		return ownLabels[name]
+		return FieldLabels[name]
 	}
 	for _, id := range ids {
 		if item := r.lastItem(id.TypeCode()); item != nil && item.Label(key) != "" {

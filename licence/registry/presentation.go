@@ -85,9 +85,9 @@ func (r *Registry) present(v View, fields []string) Presented {
 	return p
 }
 
-// ownLabels are what the fields that every licence has are called in Chinese; ReusableFields
-// lists them.
-var ownLabels = map[string]string{
-	"number": "证照编号", "type_name": "证照名称", "status": "证照状态", "issued_on": "颁发日期", "effective_on": "有效期自", "expires_on": "有效期至",
-	"holder.name": "持证主体", "holder.code": "持证主体代码", "authority.name": "颁发机构",
+// FieldLabels are what the fields that every licence has are called in Chinese (GB/T 36903);
+// ReusableFields lists them.
+var FieldLabels = map[string]string{
+	"number": "证照编号", "type_name": "证照名称", "status": "证照状态", "issued_on": "颁发日期", "effective_on": "有效期起始日期", "expires_on": "有效期截止日期",
+	"holder.name": "持证主体名称", "holder.code": "持证主体代码", "authority.name": "颁发机构名称",
 }
