@@ -91,7 +91,7 @@ func (r reader) DeadEvents(ctx context.Context, subscription string, after int64
 }
 
 // EventCounts implements registry.Store.
-func (r reader) EventCounts(ctx context.Context, now time.Time) (c registry.EventCounts, err error) {
+func (r reader) EventCounts(ctx context.Context) (c registry.EventCounts, err error) {
 	var due, dead, oldest, failing int64
 	err = one(ctx, r, `SELECT count(*), coalesce(min(since_at), 0) FROM event_delivery WHERE state = 'due'`, nil, &due, &oldest)
 	if err == nil {

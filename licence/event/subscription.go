@@ -32,7 +32,7 @@ const (
 	MaxSubscriptions = 20
 	// MaxTypes is how many licence types one names.
 	MaxTypes = 100
-	// MaxBacklog is how many events, those that are dead included, are kept for one subscription.
+	// MaxBacklog is how many events may be due for one subscription. Dead ones are bounded by time.
 	MaxBacklog = 100_000
 )
 

@@ -109,5 +109,5 @@ func (r *Registry) TidyEvents(ctx context.Context) error {
 
 // EventCounts counts events and subscriptions, for those who watch.
 func (r *Registry) EventCounts(ctx context.Context) (EventCounts, error) {
-	return r.cfg.Store.EventCounts(ctx, r.now())
+	return r.cfg.Store.EventCounts(ctx)
 }

@@ -23,7 +23,7 @@ type EventStore interface {
 	// after one; their Subscription has its ID alone.
 	DeadEvents(ctx context.Context, subscription string, after int64, limit int) ([]event.Delivery, error)
 	// EventCounts counts what those who watch want to know.
-	EventCounts(ctx context.Context, now time.Time) (EventCounts, error)
+	EventCounts(ctx context.Context) (EventCounts, error)
 	// Waiting returns the active subscriptions that do not rest and have events due.
 	Waiting(ctx context.Context, now time.Time) ([]event.Subscription, error)
 	// ClaimEvents counts an attempt at up to limit due events of a subscription, which nobody

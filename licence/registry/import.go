@@ -105,7 +105,8 @@ type importing struct {
 	rec    Record
 	answer Imported
 	// old is the version, imported before, whose place this one takes; empty for none.
-	old licence.Identifier
+	old       licence.Identifier
+	oldHolder licence.Holder
 }
 
 // Import enters a licence that another platform issued, with its file as it came. It is
@@ -132,7 +133,7 @@ func (r *Registry) Import(ctx context.Context, c Caller, q ImportRequest) (Impor
 			a.code = string(i.Verdict)
 		}
 		if i.old != "" {
-			a.before = []*access{{action: ActionSupersede, object: string(i.old), holder: i.Licence.Holder, use: Use{Purpose: "imported " + string(i.Licence.Identifier), Case: i.Case.Number}}}
+			a.before = []*access{{action: ActionSupersede, object: string(i.old), holder: i.oldHolder, use: Use{Purpose: "imported " + string(i.Licence.Identifier), Case: i.Case.Number}}}
 		}
 		return err
 	}
@@ -218,7 +219,9 @@ func (r *Registry) findImported(ctx context.Context, i *importing) error {
 		return ErrImported
 	}
 	i.Licence.Supersedes = i.old
-	return nil
+	old, err := r.cfg.Store.Licence(ctx, i.old)
+	i.oldHolder = old.Holder
+	return err
 }
 
 // judgeImport verifies the file as far as that goes. A file that fails is refused, unless the
@@ -290,7 +293,7 @@ func (r *Registry) again(known *Record, i *importing) error {
 }
 
 // enterNew stores a licence that is not known, in the place of its last version where that
-// was imported too: valid, by the same authority. Its number is then not compared.
+// was imported too: valid, by the same authority.
 func (r *Registry) enterNew(ctx context.Context, tx Tx, i *importing) error {
 	last, err := tx.LastVersion(ctx, i.rec.Identifier)
 	if errors.Is(err, licence.ErrNotFound) && i.old == "" {
@@ -312,6 +315,9 @@ func (r *Registry) enterNew(ctx context.Context, tx Tx, i *importing) error {
 	change := Change{Reason: "imported " + string(i.rec.Identifier), CaseNumber: i.rec.CaseNumber, At: i.rec.CreatedAt}
 	if err := tx.SetStatus(ctx, i.old, []licence.Status{licence.StatusValid}, licence.StatusSuperseded, change); err != nil {
 		return err
+	}
+	if old.Number != i.rec.Number { // a new number is compared with all others
+		return tx.InsertLicence(ctx, i.rec)
 	}
 	return tx.InsertVersion(ctx, i.rec)
 }

@@ -198,6 +198,10 @@ func TestImportConflicts(t *testing.T) {
 
 	// A later version of its issuer takes its place; an earlier one does not.
 	next := foreignIdentifier(t, "B1", 3)
+	_, err = enter("valid 8", map[string]any{"identifier": foreignIdentifier(t, "B4", 1), "number": "JY8"})
+	must(t, err)
+	_, err = enter("valid 9", map[string]any{"identifier": next, "number": "JY8"})
+	wantCode(t, "a later version with another licence's number", err, "number_taken")
 	got, err := enter("valid 5", map[string]any{"identifier": next})
 	if err != nil || string(got.Supersedes) != id {
 		t.Errorf("a later version: %+v, %v", got, err)

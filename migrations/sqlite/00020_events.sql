@@ -43,6 +43,7 @@ CREATE TABLE event_delivery (
     fault        TEXT NOT NULL
 ) STRICT;
 CREATE INDEX event_delivery_due ON event_delivery (subscription, due_at, seq) WHERE state = 'due';
+CREATE INDEX event_delivery_since ON event_delivery (since_at) WHERE state = 'due';
 CREATE INDEX event_delivery_order ON event_delivery (subscription, licence, seq) WHERE state = 'due';
 CREATE INDEX event_delivery_dead ON event_delivery (subscription, seq) WHERE state = 'dead';
 CREATE INDEX event_delivery_settled ON event_delivery (state, due_at) WHERE state <> 'due';

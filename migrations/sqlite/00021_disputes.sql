@@ -28,8 +28,8 @@ CREATE TABLE dispute (
 ) STRICT;
 CREATE UNIQUE INDEX dispute_unsettled ON dispute (subject_index) WHERE state IN ('open', 'accepted');
 CREATE INDEX dispute_holder ON dispute (holder_index, id);
-CREATE INDEX dispute_due ON dispute (due_at, id) WHERE state IN ('open', 'accepted');
-CREATE INDEX dispute_authority ON dispute (authority_code, due_at, id);
+CREATE INDEX dispute_due ON dispute (due_at, id);
+CREATE INDEX dispute_overdue ON dispute (due_at) WHERE state IN ('open', 'accepted');
 CREATE INDEX dispute_licence ON dispute (licence) WHERE state = 'accepted';
 
 -- +goose Down
