@@ -357,3 +357,33 @@ func TestImportRefused(t *testing.T) {
 	_, _, err := s.ReadImport(t.Context(), c, own.Identifier, registry.Use{})
 	wantCode(t, "how one of our own came", err, "not_found")
 }
+
+// TestImportDisputed: what is wrong with another platform's licence is put right when the
+// licence has ended here, and not before.
+func TestImportDisputed(t *testing.T) {
+	s := importing(t)
+	_, c := sample(t, "food-retail.json")
+	ctx := t.Context()
+	got, _, err := s.Import(ctx, c, registry.ImportRequest{Key: "one", Body: importBody(t, map[string]any{"existing": true})})
+	must(t, err)
+	_, err = s.PutClient(ctx, registry.System("t"), registry.Client{ID: c.Principal, Salt: []byte("s"), SecretHash: []byte("h"), Roles: c.Roles, Authority: c.Authority, Types: c.Types})
+	must(t, err)
+	v, _, err := s.Get(ctx, c, got.Identifier, registry.Use{})
+	must(t, err)
+	holder := registry.Caller{Principal: "h", Roles: []registry.Role{registry.RoleHolder}, Holder: v.Holder}
+	raised, _, err := s.RaiseDispute(ctx, holder, registry.DisputeRequest{Key: "d", Dispute: dispute.Dispute{Kind: dispute.WrongData, Licence: got.Identifier, Statement: dispute.Statement{Field: "holder.name", ShouldBe: "另一名称"}}})
+	must(t, err)
+	answers := registry.Caller{Principal: "a", Roles: []registry.Role{registry.RoleAuthority}, Authority: c.Authority, Types: c.Types, RequestID: "r"}
+	done := func(key string) registry.StatusRequest {
+		return registry.StatusRequest{Key: key, Reason: "归集有误", Operator: "王五"}
+	}
+	must(t, second(s.AcceptDispute(ctx, answers, raised.ID, done("accept"))))
+	closed := func() error {
+		return second(s.CloseDispute(ctx, answers, raised.ID, registry.CloseRequest{StatusRequest: done("close")}))
+	}
+	wantCode(t, "while it is valid", closed(), "invalid_request")
+	must(t, second(s.Cancel(ctx, c, got.Identifier, registry.StatusRequest{Key: "cancel", Reason: "归集有误"})))
+	if err := closed(); err != nil {
+		t.Errorf("once it was cancelled: %v", err)
+	}
+}
