@@ -116,6 +116,11 @@ func TestExternal(t *testing.T) {
 				t.Errorf("imported, without anchors: %s %s", got.Indication, got.SubIndication)
 			}
 
+			got = judgedExternally(t, &verify.Verifier{Anchors: mustParseAnchors(t, nil), ForeignAnchors: trusted, Register: register}, file)
+			if got.Indication != c.want {
+				t.Errorf("imported, trusted for such files alone: %s %s", got.Indication, got.SubIndication)
+			}
+
 			got = judgedExternally(t, &verify.Verifier{Anchors: trusted, Register: &imported{}}, file)
 			if got.Indication == verify.TotalPassed || got.Licence != nil || got.LicenceState != licence.StatusUnknown {
 				t.Errorf("not imported: %s, state %s", got.Indication, got.LicenceState)
@@ -208,6 +213,10 @@ func TestExternalStated(t *testing.T) {
 		l, err := licence.ParseData(parts.Attachments["licence.json"])
 		must(t, err)
 		state(l)
+		foreign := &verify.Verifier{Anchors: mustParseAnchors(t, nil), ForeignAnchors: mustParseAnchors(t, pem)}
+		if r := foreign.VerifyExternal(t.Context(), file, l, time.Now()); r.Check(verify.CheckSignerCertificate).Result == verify.ResultPassed {
+			t.Errorf("%q: whoever is trusted for other platforms' files signs ours", name)
+		}
 		code := (&verify.Verifier{Anchors: mustParseAnchors(t, pem)}).VerifyExternal(t.Context(), file, l, time.Now()).Check(verify.CheckAttachedData).Code
 		if (code == "external_data_differs") != (name != "") {
 			t.Errorf("%q: %s", name, code)

@@ -235,14 +235,18 @@ type certificatePath struct {
 // follow judges a certificate for a usage at an instant, which is a proven time or
 // is not.
 func (s *session) follow(cert *pki.Certificate, usage pki.Usage, at time.Time, proven bool) certificatePath {
-	if s.basis.anchors == nil {
+	anchors := s.basis.anchors
+	if usage == pki.UsageForeign && s.verifier.ForeignAnchors != nil {
+		anchors = s.verifier.ForeignAnchors
+	}
+	if anchors == nil {
 		return certificatePath{fault: "untrusted", text: describe(cert) + "; no trust anchors given"}
 	}
 	o := pki.PathOptions{Usage: usage, At: at, Now: s.basis.now, Intermediates: s.basis.between, Status: s.basis.status, AllowOtherUsage: true}
 	if !s.basis.logged.IsZero() {
 		o.Since = at.Add(-clockSkew) // evidence is not to be older than what it is about
 	}
-	path, err := s.basis.anchors.CheckPath(cert, o)
+	path, err := anchors.CheckPath(cert, o)
 	if err == nil {
 		return certificatePath{path: path, fault: "trusted", text: describe(cert) + "; path of " + pathText(path) + " at " + instant(at)}
 	}

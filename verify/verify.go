@@ -58,6 +58,9 @@ type Verifier struct {
 	// Anchors are the certificates and CRLs trusted. With nil no path can be
 	// followed and no file is TotalPassed.
 	Anchors *pki.TrustAnchors
+	// ForeignAnchors are trusted for the files of other platforms in place of Anchors, and for
+	// nothing else: whoever is known to sign there signs nothing here. Nil: Anchors are.
+	ForeignAnchors *pki.TrustAnchors
 	// Status is asked about certificates that no current CRL covers (see
 	// pki.PathOptions); nil: CRLs alone count, as offline.
 	Status func(cert, issuer *pki.Certificate) *pki.Status

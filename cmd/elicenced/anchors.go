@@ -15,10 +15,12 @@ import (
 // ownAnchors and outsideAnchors are the two parts of what an instance trusts: the
 // first it writes itself, the second, if there, holds what its operator adds, such as
 // the anchors and CRLs of an outside CA or timestamp authority. The lists in ownAnchors
-// are also where an instance remembers what it revoked.
+// are also where an instance remembers what it revoked. What foreignAnchors holds, if there,
+// is trusted for the files of other platforms alone.
 const (
 	ownAnchors     = "anchors.pem"
 	outsideAnchors = "outside-anchors.pem"
+	foreignAnchors = "foreign-anchors.pem"
 	anchorsLock    = "anchors.lock"
 )
 
@@ -136,6 +138,23 @@ func (k keyring) anchors() (*pki.TrustAnchors, error) {
 	if err != nil {
 		return nil, err
 	}
+	return parseAnchors(text)
+}
+
+// foreignAnchors reads all that the instance trusts for the files of other platforms.
+func (k keyring) foreignAnchors() (*pki.TrustAnchors, error) {
+	text, err := k.anchorText()
+	if err != nil {
+		return nil, err
+	}
+	foreign, err := os.ReadFile(k.path(foreignAnchors))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return parseAnchors(append(append(text, '\n'), foreign...))
+}
+
+func parseAnchors(text []byte) (*pki.TrustAnchors, error) {
 	anchors, err := pki.ParseTrustAnchors(text)
 	if err != nil {
 		return nil, fmt.Errorf("reading the trust anchors: %w", err)
@@ -144,13 +163,13 @@ func (k keyring) anchors() (*pki.TrustAnchors, error) {
 }
 
 // anchorStamp tells versions of the anchor files apart without reading them.
-type anchorStamp [2]struct {
+type anchorStamp [3]struct {
 	modified time.Time
 	size     int64
 }
 
 func (k keyring) anchorStamp() (s anchorStamp) {
-	for i, name := range []string{ownAnchors, outsideAnchors} {
+	for i, name := range []string{ownAnchors, outsideAnchors, foreignAnchors} {
 		if st, err := os.Stat(k.path(name)); err == nil {
 			s[i].modified, s[i].size = st.ModTime(), st.Size()
 		}

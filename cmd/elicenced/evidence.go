@@ -125,10 +125,10 @@ func (in *instance) check(ctx context.Context, f *pdfsig.File, at time.Time) err
 	return passed(v.VerifyRead(ctx, f, at))
 }
 
-// judgeImport implements registry.Config.JudgeImport: only who is among this platform's own
-// anchors is trusted, so a file of another platform is indeterminate until its root is put there.
+// judgeImport implements registry.Config.JudgeImport: only who is among the anchors for other
+// platforms is trusted, so a file of one is indeterminate until its root is put there.
 func (in *instance) judgeImport(ctx context.Context, file []byte, l *licence.Licence) (registry.Judgement, error) {
-	v := verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Known}
+	v := verify.Verifier{Anchors: in.anchors.Load(), ForeignAnchors: in.foreign.Load(), Status: in.evidence.Known}
 	return api.Judged(v.VerifyExternal(ctx, file, l, time.Now()))
 }
 

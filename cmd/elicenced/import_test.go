@@ -23,7 +23,7 @@ func TestImportWalk(t *testing.T) {
 	s := newSite(t, "")
 	root, err := os.ReadFile(foreign + "anchors.pem")
 	must(t, err)
-	must(t, os.WriteFile(filepath.Join(s.Dir, "keys", outsideAnchors), root, 0o600))
+	must(t, os.WriteFile(filepath.Join(s.Dir, "keys", foreignAnchors), root, 0o600))
 	r := s.serve(t)
 	defer r.stop(t)
 

@@ -94,6 +94,7 @@ type instance struct {
 	server   *api.Server
 	sender   *deliver.Sender // nil when no events are sent
 	anchors  atomic.Pointer[pki.TrustAnchors]
+	foreign  atomic.Pointer[pki.TrustAnchors] // for the files of other platforms
 	evidence *ocsp.Evidence
 	// published is the newest trust list; nil until one was made.
 	published atomic.Pointer[publishedList]
@@ -306,7 +307,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 		Ready: in.database.Ready, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
-			return &verify.Verifier{Anchors: in.anchors.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}
+			return &verify.Verifier{Anchors: in.anchors.Load(), ForeignAnchors: in.foreign.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}
 		},
 	}
 	if in.submitter != nil {
@@ -340,7 +341,12 @@ func (in *instance) refreshTrust() error {
 	if err != nil {
 		return err
 	}
+	foreign, err := in.keys.foreignAnchors()
+	if err != nil {
+		return err
+	}
 	in.anchors.Store(anchors)
+	in.foreign.Store(foreign)
 	in.trusted = stamp
 	return nil
 }

@@ -261,7 +261,9 @@ func (r *Registry) enterImport(ctx context.Context, tx Tx, i *importing) error {
 	known, err := tx.Licence(ctx, i.rec.Identifier)
 	switch {
 	case errors.Is(err, licence.ErrNotFound):
-		known, err = i.rec, r.enterNew(ctx, tx, i)
+		if known, err = i.rec, r.enterNew(ctx, tx, i); err == nil {
+			err = r.tell(ctx, tx, &i.rec, "", i.rec.CreatedAt)
+		}
 	case err == nil:
 		err = r.again(&known, i)
 		i.answer.Repeated = known.File.Digest == i.rec.File.Digest || i.rec.File.Digest == [32]byte{}

@@ -5,14 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"elicence/audit"
 	"elicence/licence"
 	"elicence/licence/dispute"
+	"elicence/licence/event"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 
@@ -356,6 +359,36 @@ func TestImportRefused(t *testing.T) {
 	own := issue(t, s, "food-retail.json", "own")
 	_, _, err := s.ReadImport(t.Context(), c, own.Identifier, registry.Use{})
 	wantCode(t, "how one of our own came", err, "not_found")
+}
+
+// TestImportTold: whoever subscribed to a type hears of what is imported, once.
+func TestImportTold(t *testing.T) {
+	s := importing(t)
+	_, c := sample(t, "food-retail.json")
+	ctx := t.Context()
+	s.Register(t, c)
+	_, _, err := s.Subscribe(ctx, c, registry.SubscriptionRequest{Key: "s", URL: "https://receiver.example.gov.cn/events", TypeCodes: c.Types})
+	must(t, err)
+	first, next := foreignIdentifier(t, "E1", 1), foreignIdentifier(t, "E1", 2)
+	for n, id := range []string{first, first, next} {
+		_, _, err := s.Import(ctx, c, registry.ImportRequest{Key: fmt.Sprint(n), Body: importBody(t, map[string]any{"identifier": id, "existing": true})})
+		must(t, err)
+	}
+	for _, want := range []event.Event{{Subject: licence.Identifier(first)}, {Subject: licence.Identifier(next), Supersedes: licence.Identifier(first)}} {
+		s.Move(time.Minute)
+		waiting, err := s.WaitingSubscriptions(ctx)
+		if err != nil || len(waiting) != 1 {
+			t.Fatalf("%d wait, %v", len(waiting), err)
+		}
+		told, err := s.ClaimEvents(ctx, waiting[0], time.Minute, 10)
+		if err != nil || len(told) != 1 || told[0].Event.Type != event.Issued || told[0].Event.Subject != want.Subject || told[0].Event.Supersedes != want.Supersedes {
+			t.Fatalf("told %+v, %v", told, err)
+		}
+		must(t, s.SettleEvent(ctx, told[0], event.Outcome{Delivered: true}, 0))
+	}
+	if waiting, err := s.WaitingSubscriptions(ctx); err != nil || len(waiting) != 0 {
+		t.Errorf("%d wait in the end, %v", len(waiting), err)
+	}
 }
 
 // TestImportDisputed: what is wrong with another platform's licence is put right when the
