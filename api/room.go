@@ -26,7 +26,7 @@ type room struct {
 
 const (
 	// openEach is for an address, reservedEach for a client.
-	openEach, reservedEach = 4, 16
+	openEach, reservedEach = 4, 32
 	// maxHeld is for either room: eight of the largest files.
 	maxHeld = 8 * MaxFile
 	// maxPlaces is for either room.

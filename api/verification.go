@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"sync"
 
 	"elicence/audit"
 	"elicence/licence"
@@ -82,15 +83,17 @@ func (x *exchange) verified(read func() (verify.Input, error)) (*reportJSON, aud
 	return report, receipt
 }
 
-// judge verifies behind the gate, as soon as the room has a place for it. Of a file
+// judge verifies behind the gate, as soon as the room has a place for it. The place is
+// given up before the log's answer is waited for, which takes no processor. Of a file
 // with a QR code the log has the digest of the file.
 func (s *Server) judge(ctx context.Context, c registry.Caller, room *room, in verify.Input) (report *reportJSON, receipt audit.Receipt, err error) {
 	select {
 	case room.places <- struct{}{}:
-		defer func() { <-room.places }()
 	case <-ctx.Done():
 		return nil, receipt, ctx.Err()
 	}
+	leave := sync.OnceFunc(func() { <-room.places })
+	defer leave() // where judging was refused, or panicked
 	var r *verify.Report
 	digest := func() [32]byte {
 		switch {
@@ -106,6 +109,7 @@ func (s *Server) judge(ctx context.Context, c registry.Caller, room *room, in ve
 		v.StatusAsOf = l.StatusAsOf
 		r = v.Verify(ctx, in, at)
 		report = newReport(r, in, at)
+		leave()
 		return verdict(r)
 	})
 	return report, receipt, err

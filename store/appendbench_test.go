@@ -127,7 +127,7 @@ func BenchmarkRead(b *testing.B) {
 			copy(digest[:], "one")
 			b.Run("register", func(b *testing.B) {
 				atOnce(b, 1, func(int64) error {
-					_, _, err := db.LicenceByFile(b.Context(), digest)
+					_, err := db.LicencesByFile(b.Context(), []string{string(digest[:])})
 					return err
 				})
 			})

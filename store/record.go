@@ -141,20 +141,21 @@ func (s Secrets) record(ctx context.Context, from session, query string, args ..
 	return records[0], nil
 }
 
-// recordByFile reads one licence and the file it was found by, of a query that
-// begins with selectByFile.
-func (s Secrets) recordByFile(ctx context.Context, from session, query string, args ...any) (registry.Record, registry.File, error) {
-	var (
-		row   licenceRow
-		found fileRow
-	)
-	if err := one(ctx, from, query, args, append(row.dest(), found.dest()...)...); err != nil {
-		return registry.Record{}, registry.File{}, err
-	}
-	rec, err := row.open(s)
-	if err != nil {
-		return registry.Record{}, registry.File{}, err
-	}
-	file, err := found.file()
-	return rec, file, err
+// filed reads the licences of a query that begins with selectByFile, with the files they
+// were found by.
+func (s Secrets) filed(ctx context.Context, from session, query string, args ...any) (all []registry.Filed, err error) {
+	err = from.query(ctx, func(scan scan) error {
+		var (
+			row   licenceRow
+			found fileRow
+		)
+		if err := scan(append(row.dest(), found.dest()...)...); err != nil {
+			return err
+		}
+		rec, err := row.open(s)
+		file, fault := found.file()
+		all = append(all, registry.Filed{Record: rec, File: file})
+		return errors.Join(err, fault)
+	}, query, args...)
+	return all, err
 }

@@ -32,7 +32,10 @@ func (r reader) Licence(ctx context.Context, id licence.Identifier) (registry.Re
 // first, so that there is one statement.
 const licencePage = 16
 
-var selectLicences = selectLicence + `WHERE l.identifier IN ($1` + morePlaceholders(2, licencePage) + `)`
+var (
+	selectLicences = selectLicence + `WHERE l.identifier IN ($1` + morePlaceholders(2, licencePage) + `)`
+	selectByFiles  = selectByFile + `WHERE f.digest IN ($1` + morePlaceholders(2, licencePage) + `)`
+)
 
 func morePlaceholders(from, to int) string {
 	var b strings.Builder
@@ -45,14 +48,7 @@ func morePlaceholders(from, to int) string {
 // Licences implements registry.Store.
 func (r reader) Licences(ctx context.Context, ids []string) (all []registry.Record, err error) {
 	for page := range slices.Chunk(ids, licencePage) {
-		args := make([]any, licencePage)
-		for i := range args {
-			args[i] = page[0]
-			if i < len(page) {
-				args[i] = page[i]
-			}
-		}
-		records, err := r.secrets.records(ctx, r, selectLicences, args...)
+		records, err := r.secrets.records(ctx, r, selectLicences, filledUp(page, func(id string) any { return id })...)
 		if err != nil {
 			return nil, doing("reading licences", err)
 		}
@@ -61,10 +57,28 @@ func (r reader) Licences(ctx context.Context, ids []string) (all []registry.Reco
 	return all, nil
 }
 
-// LicenceByFile implements registry.Store.
-func (r reader) LicenceByFile(ctx context.Context, digest [32]byte) (registry.Record, registry.File, error) {
-	rec, file, err := r.secrets.recordByFile(ctx, r, selectByFile+`WHERE f.digest = $1`, digest[:])
-	return rec, file, doing("reading licence by file", err)
+// LicencesByFile implements registry.Store.
+func (r reader) LicencesByFile(ctx context.Context, digests []string) (all []registry.Filed, err error) {
+	for page := range slices.Chunk(digests, licencePage) {
+		filed, err := r.secrets.filed(ctx, r, selectByFiles, filledUp(page, func(digest string) any { return []byte(digest) })...)
+		if err != nil {
+			return nil, doing("reading licences by file", err)
+		}
+		all = append(all, filed...)
+	}
+	return all, nil
+}
+
+// filledUp is a page of names as the arguments of its statement.
+func filledUp(page []string, argument func(string) any) []any {
+	args := make([]any, licencePage)
+	for i := range args {
+		args[i] = argument(page[0])
+		if i < len(page) {
+			args[i] = argument(page[i])
+		}
+	}
+	return args
 }
 
 // Search implements registry.Store. At most 1,000 licences are returned.

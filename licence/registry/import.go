@@ -193,13 +193,14 @@ func (r *Registry) checkImport(ctx context.Context, c Caller, q ImportRequest, i
 // is refused, the licence itself, or the version before it.
 func (r *Registry) findImported(ctx context.Context, i *importing) error {
 	if i.file != nil {
-		switch rec, _, err := r.cfg.Store.LicenceByFile(ctx, sm3.Sum(i.file)); {
-		case err == nil && rec.Identifier != i.Licence.Identifier:
-			return ErrImported
-		case err != nil && !errors.Is(err, licence.ErrNotFound):
+		digest := sm3.Sum(i.file)
+		switch filed, err := r.cfg.Store.LicencesByFile(ctx, []string{string(digest[:])}); {
+		case err != nil:
 			return err
+		case len(filed) > 0 && filed[0].Record.Identifier != i.Licence.Identifier:
+			return ErrImported
 		}
-		if _, err := r.cfg.Store.CopyByFile(ctx, sm3.Sum(i.file)); !errors.Is(err, licence.ErrNotFound) {
+		if _, err := r.cfg.Store.CopyByFile(ctx, digest); !errors.Is(err, licence.ErrNotFound) {
 			return cmp.Or(err, ErrImported) // an annotated copy is no licence
 		}
 	}

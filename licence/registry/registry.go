@@ -171,6 +171,8 @@ type Registry struct {
 	clients together[Client]
 	// licences is what verifications ask of the register at once.
 	licences together[Record]
+	// files is the same, of licences by their files.
+	files together[Filed]
 	// interactive is how many callers wait for a licence, items of batches not counted.
 	interactive atomic.Int32
 	// keys is the same, of the keys that requests are signed with.

@@ -57,9 +57,9 @@ type Store interface {
 	Licence(ctx context.Context, id licence.Identifier) (Record, error)
 	// Licences is Licence for several, in any order; those that there are none of are left out.
 	Licences(ctx context.Context, ids []string) ([]Record, error)
-	// LicenceByFile returns the licence one of whose files, current or earlier,
-	// has the whole-file digest, and that file.
-	LicenceByFile(ctx context.Context, digest [32]byte) (Record, File, error)
+	// LicencesByFile returns the licences one of whose files, current or earlier, has one of
+	// the whole-file digests (32 bytes each), in any order; a digest of no file is left out.
+	LicencesByFile(ctx context.Context, digests []string) ([]Filed, error)
 	// Search returns the licences of a holder in descending identifier order, so that of the
 	// versions of one the newest comes first, after q.After.
 	Search(ctx context.Context, q Query) ([]Record, error)
@@ -359,6 +359,12 @@ type File struct {
 	// SealedAt is the time of the log entry that permitted the seal.
 	SealedAt  time.Time
 	CreatedAt time.Time
+}
+
+// Filed is a licence and one of its files, current or earlier.
+type Filed struct {
+	Record Record
+	File   File
 }
 
 // Change is the reason and circumstances of a change of status.

@@ -40,12 +40,22 @@ type Known struct {
 // ByFile looks up the whole-file digest, of a licence file or an annotated copy.
 // licence.ErrNotFound when no such file was ever issued.
 func (l Lookup) ByFile(ctx context.Context, digest [32]byte) (Known, error) {
-	rec, file, err := l.r.cfg.Store.LicenceByFile(ctx, digest)
+	f, err := l.r.files.ask(ctx, string(digest[:]), l.r.licencesByFile)
 	if errors.Is(err, licence.ErrNotFound) {
 		made, fault := l.r.cfg.Store.CopyByFile(ctx, digest)
 		return l.knownCopy(ctx, made, fault)
 	}
-	return l.known(ctx, rec, file, err)
+	return l.known(ctx, f.Record, f.File, err)
+}
+
+// licencesByFile reads licences by the digests of their files.
+func (r *Registry) licencesByFile(ctx context.Context, digests []string) (map[string]Filed, error) {
+	filed, err := r.cfg.Store.LicencesByFile(ctx, digests)
+	found := make(map[string]Filed, len(filed))
+	for _, f := range filed {
+		found[string(f.File.Digest[:])] = f
+	}
+	return found, err
 }
 
 // ByCopy looks up an annotated copy of a licence: what is known is then the licence's, but

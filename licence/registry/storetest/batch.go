@@ -135,8 +135,7 @@ func wantNothing(t *testing.T, b Backend) {
 	wantError(t, "licence", err, licence.ErrNotFound)
 	_, err = b.StatusAsOf(t.Context(), identifier(1), after(time.Hour))
 	wantError(t, "history", err, licence.ErrNotFound)
-	_, _, err = b.LicenceByFile(t.Context(), file(1).Digest)
-	wantError(t, "file", err, licence.ErrNotFound)
+	wantFiled(t, "file", b, nil, file(1))
 	got, err := b.Head(t.Context(), "log")
 	wantHead(t, "head", got, err, audit.Head{})
 	if rows := stored(t, b, "log", 0, math.MaxUint64); len(rows) != 0 {

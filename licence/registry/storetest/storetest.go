@@ -63,6 +63,7 @@ var all = []struct {
 	{"versions", testVersions},
 	{"counts", testCounts},
 	{"files", testFiles},
+	{"many files", testManyFiles},
 	{"file as of", testFileAsOf},
 	{"untimestamped", testUntimestamped},
 	{"lease", testLease},
