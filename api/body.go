@@ -114,7 +114,18 @@ func (x *exchange) authenticate() error {
 	case err != nil:
 		return x.stranger(errBadToken)
 	}
-	return x.become(client)
+	x.again = func() error { return x.become(client) }
+	return x.again()
+}
+
+// come looks the caller up again when the body kept us waiting: else whoever holds requests
+// back, but for their last byte, goes on when the client is disabled, its key ended or its
+// brake put on.
+func (x *exchange) come() error {
+	if x.again == nil || x.body.waited < patience {
+		return nil
+	}
+	return x.again()
 }
 
 // become sets the caller to a client whose token is good.
@@ -155,7 +166,11 @@ func (x *exchange) read(mediaType string, limit int64) ([]byte, error) {
 	if err != nil || given != mediaType || x.r.Header.Get("Content-Encoding") != "" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, errMediaType(mediaType)
 	}
-	return readAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+	if err == nil {
+		err = x.come()
+	}
+	return body, err
 }
 
 // readAll reads r, which ends with a *http.MaxBytesError when it is too long. The
@@ -189,6 +204,8 @@ const (
 	portion     = 64 << 10
 	portionTime = 10 * time.Second
 	bodyTime    = 90 * time.Second
+	// patience is how long a body may be waited for before its caller is looked up again.
+	patience = 100 * time.Millisecond
 )
 
 // paced is a body that must keep coming.
@@ -197,6 +214,7 @@ type paced struct {
 	deadline func(time.Time) error
 	last     time.Time // when the whole must have come
 	due      int       // bytes of the present portion that have not
+	waited   time.Duration
 }
 
 // pace makes the request's body a paced one.
@@ -219,7 +237,9 @@ func (p *paced) Read(b []byte) (int, error) {
 		_ = p.deadline(next) // a writer without deadlines, as in a test, has none to move
 		p.due = portion
 	}
+	began := time.Now()
 	n, err := p.ReadCloser.Read(b[:min(len(b), p.due)])
+	p.waited += time.Since(began)
 	p.due -= n
 	return n, err
 }

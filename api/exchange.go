@@ -35,6 +35,8 @@ type exchange struct {
 	identifier, name string
 	// caller is set once known; until then it is the anonymous one.
 	caller registry.Caller
+	// again looks up who was authenticated before the body came; nil of one who was not.
+	again func() error
 	// page says that a person looks at the answer: problems are shown as a page.
 	page bool
 	// enveloped says that problems are answered in the envelope of the sharing services.

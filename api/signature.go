@@ -77,11 +77,24 @@ func (x *exchange) authenticateSigned() error {
 	if _, err := io.ReadFull(x.cfg.Rand, signed.Owner[:]); err != nil {
 		return err
 	}
+	x.again = func() error { return x.stillSigned(signed) }
 	return x.becomeSigned(key, signed)
 }
 
-// becomeSigned sets the caller to the client of a key that signed the request.
-func (x *exchange) becomeSigned(key registry.ClientKey, signed registry.Signed) error {
+// stillSigned is lookUpSigned for a request whose body was long in coming.
+func (x *exchange) stillSigned(signed registry.Signed) error {
+	key, err := x.cfg.Registry.ClientKey(x.r.Context(), signed.KeyID)
+	if err == nil && !key.Current(x.now()) {
+		return errSignatureKeyEnded
+	}
+	if err != nil {
+		return err
+	}
+	return x.lookUpSigned(key, signed)
+}
+
+// lookUpSigned sets the caller to the client of a key that signed the request.
+func (x *exchange) lookUpSigned(key registry.ClientKey, signed registry.Signed) error {
 	c, err := x.cfg.Registry.CallerSigned(x.r.Context(), key, signed, x.requestID)
 	switch {
 	case errors.Is(err, registry.ErrUnauthenticated):
@@ -92,6 +105,14 @@ func (x *exchange) becomeSigned(key registry.ClientKey, signed registry.Signed) 
 		return err
 	}
 	x.caller = c
+	return nil
+}
+
+// becomeSigned sets the caller to the client of a key, and has the body read through its digest.
+func (x *exchange) becomeSigned(key registry.ClientKey, signed registry.Signed) error {
+	if err := x.lookUpSigned(key, signed); err != nil {
+		return err
+	}
 	if !x.hasBody() && len(x.r.Header.Values("Content-Digest")) == 0 {
 		return nil
 	}
@@ -152,5 +173,5 @@ func (x *exchange) drained() error {
 	if _, err := io.Copy(io.Discard, x.r.Body); err != nil {
 		return bodyFault(err, errUnreadable)
 	}
-	return nil
+	return x.come()
 }

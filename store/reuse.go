@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"elicence/licence"
@@ -168,6 +170,23 @@ func (t *transaction) InsertCase(ctx context.Context, k registry.Case) error {
 func (t *transaction) CloseCase(ctx context.Context, id string, at time.Time) error {
 	err := wrongStatus(t.exec(ctx, `UPDATE reuse_case SET closed_at = $2 WHERE id = $1 AND closed_at = 0`, id, nanos(at)))
 	return doing("closing case", err)
+}
+
+// Basis implements registry.Tx.
+func (t *transaction) Basis(ctx context.Context, b registry.Basis) (s registry.BasisState, err error) {
+	approved, args := "0", []any{b.Client, true, b.Case}
+	if len(b.Grants) > 0 {
+		in := make([]string, len(b.Grants))
+		for i, id := range b.Grants {
+			args = append(args, id)
+			in[i] = "$" + strconv.Itoa(len(args))
+		}
+		approved = `(SELECT count(*) FROM reuse_grant WHERE id IN (` + strings.Join(in, ", ") + `) AND status = 'approved')`
+	}
+	var disabled, braked, open, grants int64
+	err = one(ctx, t, `SELECT (SELECT count(*) FROM client WHERE id = $1 AND disabled = $2), (SELECT count(*) FROM reuse_brake WHERE client = $1 AND lifted_at = 0),
+		(SELECT count(*) FROM reuse_case WHERE id = $3 AND closed_at = 0), `+approved, args, &disabled, &braked, &open, &grants)
+	return registry.BasisState{Disabled: disabled > 0, Braked: braked > 0, CaseOpen: open > 0, Grants: int(grants)}, doing("reading what a reuse rests on", err)
 }
 
 // CountQuestions implements registry.Tx. The names are taken in order, so that no two

@@ -402,7 +402,7 @@ func (r *Registry) GetCopy(ctx context.Context, c Caller, id licence.CopyID, use
 	if found == nil {
 		rec, known = r.cfg.Store.Licence(ctx, made.Identifier)
 	}
-	a := &access{action: ActionCopyDownload, object: "copy/" + string(id), use: use, holder: rec.Holder}
+	a := &access{action: ActionCopyDownload, object: "copy/" + string(id), use: use, holder: rec.Holder, basis: &Basis{Client: c.Principal}}
 	a.check = func() error {
 		switch {
 		case found != nil || known != nil:

@@ -37,6 +37,8 @@ type access struct {
 	// check decides what the role alone cannot: reach, grant, validity of the
 	// request. It runs only for callers whose role permits the action.
 	check func() error
+	// basis, of a reuse, must still stand in the transaction of the entry; nil of others.
+	basis *Basis
 	// apply runs in the transaction of the log entry; nil for reads.
 	apply func(context.Context, Tx, *audit.Entry) error
 	// count notes the operation in the transaction of its entry, whether it is allowed or
@@ -88,7 +90,7 @@ func (a *access) decide(c Caller) error {
 // the caller's signature too. An error of either comes back as it is; any other is the log's.
 func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Receipt, error) {
 	e := a.entry(c)
-	if a.apply == nil {
+	if a.apply == nil && a.basis == nil {
 		receipt, err := r.note(ctx, c, a, e)
 		if errors.Is(err, ErrReplayed) {
 			return receipt, err
@@ -105,6 +107,9 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 		// A caller who goes away must not break the batch of the others.
 		ctx := context.WithoutCancel(ctx)
 		if applied = c.Signed.spend(ctx, tx.(Tx), r.now()); applied == nil {
+			applied = a.basis.check(ctx, tx.(Tx))
+		}
+		if applied == nil && a.apply != nil {
 			applied = a.apply(ctx, tx.(Tx), e)
 		}
 		if applied != nil || a.count == nil {

@@ -130,6 +130,7 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *acce
 	if err == nil {
 		err = choose(o)
 	}
+	a.basis = o.basis(c)
 	if err != nil && Code(err) != "internal" {
 		r.brakes.refused(c, r.now())
 	}
@@ -205,7 +206,8 @@ func (r *Registry) checkCode(q ReuseRequest) error {
 // opening is what case and grants open: the fields, true of those that are shown masked
 // alone, the questions, and whether the file is given as annotated copies.
 type opening struct {
-	kase      Case // zero where there is a consent in its place
+	kase      Case     // zero where there is a consent in its place
+	grants    []string // identifiers of those that open something
 	fields    map[string]bool
 	questions []string
 	copies    bool
@@ -286,7 +288,6 @@ func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *a
 func openedBy(grants []Grant, how How, day licence.Date) (o opening, err error) {
 	err = fmt.Errorf("%w: the department has no grant for licences of this type in this matter", ErrForbidden)
 	o.fields = map[string]bool{}
-	inForce := 0
 	for _, g := range grants {
 		switch {
 		case g.at(day).Status != GrantApproved || day.Compare(g.ValidFrom) < 0:
@@ -298,7 +299,7 @@ func openedBy(grants []Grant, how How, day licence.Date) (o opening, err error) 
 		case g.How != how:
 			err = fmt.Errorf("%w: the grant is by function, so the reuse needs a case and no code", ErrForbidden)
 		default:
-			inForce++
+			o.grants = append(o.grants, g.ID)
 			for _, f := range g.Fields {
 				if f == FieldCopy {
 					o.copies = o.copies || !g.Masked
@@ -310,7 +311,7 @@ func openedBy(grants []Grant, how How, day licence.Date) (o opening, err error) 
 			o.questions = append(o.questions, g.Questions...)
 		}
 	}
-	if inForce > 0 {
+	if len(o.grants) > 0 {
 		err = nil
 	}
 	return o, err

@@ -165,6 +165,8 @@ type Tx interface {
 	InsertCase(ctx context.Context, k Case) error
 	// CloseCase closes a case; licence.ErrWrongStatus when it is none that is open.
 	CloseCase(ctx context.Context, id string, at time.Time) error
+	// Basis tells how what a reuse rests on stands inside the transaction.
+	Basis(ctx context.Context, b Basis) (BasisState, error)
 	// CountQuestions adds to what was asked in vain in a case, by the names of the questions;
 	// ErrQuestionsSpent, and nothing is added, when one of all that are named has as many as
 	// most before that.

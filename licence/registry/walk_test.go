@@ -448,7 +448,7 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		})
 	},
 	"Registry.Brakes": func(w *walker, ctx context.Context) call {
-		w.braked("partner")
+		w.braked("another client")
 		return answering(func(r *registry.Registry) ([]registry.Brake, audit.Receipt, error) {
 			return r.Brakes(ctx, walkAuditor, registry.BrakeQuery{})
 		})

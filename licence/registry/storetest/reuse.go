@@ -103,6 +103,53 @@ func testCases(t *testing.T, b Backend) {
 	}
 }
 
+// testBasis changes one thing after the other that a reuse rests on.
+func testBasis(t *testing.T, b Backend) {
+	k := registry.Case{Authority: authority, Number: "basis", Holder: licence.Holder{Code: "11010519491231002X", CodeType: licence.CodeTypeCitizenNumber}, Types: []string{typeCode}, OpenedAt: base, ValidTo: day("2026-04-01")}
+	id := registry.CaseID(authority, k.Number)
+	g := registry.Grant{ID: "basis-1", TypeCode: typeCode, Fields: []string{"number"}, How: registry.HowFunction, Status: registry.GrantApproved}
+	other := g
+	other.ID = "basis-2"
+	client := registry.Client{ID: "basis", Roles: []registry.Role{registry.RolePartner}, Salt: []byte("s"), SecretHash: []byte("h")}
+	brake := registry.Brake{ID: "basis", Client: client.ID, Alarm: registry.AlarmBurst, BrakedAt: base}
+	withdrawn := other
+	withdrawn.Status = registry.GrantWithdrawn
+	whole := registry.Basis{Client: client.ID, Case: id, Grants: []string{g.ID, other.ID}}
+	for _, step := range []struct {
+		name   string
+		change func(tx Tx) error
+		of     registry.Basis
+		want   registry.BasisState
+	}{
+		{"nothing", nil, whole, registry.BasisState{}},
+		{"all", func(tx Tx) error {
+			return errors.Join(tx.PutClient(t.Context(), client), tx.InsertCase(t.Context(), k), tx.InsertGrant(t.Context(), g), tx.InsertGrant(t.Context(), other))
+		}, whole, registry.BasisState{CaseOpen: true, Grants: 2}},
+		{"no grants", nil, registry.Basis{Client: client.ID}, registry.BasisState{}},
+		{"a grant withdrawn", func(tx Tx) error { return tx.UpdateGrant(t.Context(), withdrawn, registry.GrantApproved) }, whole, registry.BasisState{CaseOpen: true, Grants: 1}},
+		{"braked", func(tx Tx) error { return tx.InsertBrake(t.Context(), brake) }, whole, registry.BasisState{CaseOpen: true, Grants: 1, Braked: true}},
+		{"the brake of another", nil, registry.Basis{Client: "another", Case: id}, registry.BasisState{CaseOpen: true}},
+		{"lifted", func(tx Tx) error {
+			brake.LiftedBy, brake.LiftedAt = "x", base
+			return tx.LiftBrake(t.Context(), brake)
+		}, whole, registry.BasisState{CaseOpen: true, Grants: 1}},
+		{"closed", func(tx Tx) error { return tx.CloseCase(t.Context(), id, base) }, whole, registry.BasisState{Grants: 1}},
+		{"disabled", func(tx Tx) error { return tx.DisableClient(t.Context(), client.ID) }, whole, registry.BasisState{Grants: 1, Disabled: true}},
+	} {
+		change(t, b, func(tx Tx) error {
+			if step.change != nil {
+				if err := step.change(tx); err != nil {
+					return err
+				}
+			}
+			if got, err := tx.Basis(t.Context(), step.of); err != nil || got != step.want {
+				t.Errorf("%s: %+v %v, want %+v", step.name, got, err, step.want)
+			}
+			return nil
+		})
+	}
+}
+
 func testQuestions(t *testing.T, b Backend) {
 	count := func(id string, add map[string]int) error {
 		return rerun(t.Context(), b, func(tx Tx) error { return tx.CountQuestions(t.Context(), id, add, 2) })

@@ -42,6 +42,7 @@ var all = []struct {
 	{"nonces", testNonces},
 	{"client life", testClientLife},
 	{"grants", testGrants},
+	{"what a reuse rests on", testBasis},
 	{"questions", testQuestions},
 	{"cases", testCases},
 	{"copies", testCopies},
