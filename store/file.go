@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -8,6 +9,7 @@ import (
 	"github.com/emmansun/gmsm/sm3"
 
 	"elicence/crypto/pki"
+	"elicence/licence/registry"
 )
 
 // maxFile bounds a file that is read, in bytes, encrypted.
@@ -17,14 +19,22 @@ const maxFile = 64 << 20
 // same form: a folder may be copied into a bucket, and back.
 type fileCipher struct{ *pki.Cipher }
 
+// putUnhashed is Put of either storage.
+func putUnhashed(ctx context.Context, f registry.Files, data []byte) ([32]byte, error) {
+	digest := sm3.Sum(data)
+	if err := f.PutHashed(ctx, digest, data); err != nil {
+		return [32]byte{}, err
+	}
+	return digest, nil
+}
+
 // seal encrypts a file for the name that its digest gives it.
-func (c fileCipher) seal(data []byte) (digest [32]byte, sealed []byte, err error) {
-	digest = sm3.Sum(data)
+func (c fileCipher) seal(digest [32]byte, data []byte) (sealed []byte, err error) {
 	sealed, err = c.Seal(rand.Reader, data, fileAAD(digest))
 	if err == nil && len(sealed) > maxFile {
 		err = fmt.Errorf("%d bytes are too many", len(data))
 	}
-	return digest, sealed, err
+	return sealed, err
 }
 
 // open decrypts what is stored under a digest, and compares it with the digest.

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/emmansun/gmsm/sm3"
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
 
@@ -99,14 +100,15 @@ func s3Transport() *http.Transport {
 func (s *S3) probe(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.within)
 	defer cancel()
-	_, _, err := s.put(ctx, probe)
+	digest := sm3.Sum(probe)
+	_, err := s.put(ctx, digest, probe)
 	if err != nil && !errors.Is(err, registry.ErrFiles) {
 		return fmt.Errorf("its files are of another key, perhaps of another instance: %w", err)
 	}
 	if err != nil {
 		return err
 	}
-	_, written, err := s.put(ctx, probe)
+	written, err := s.put(ctx, digest, probe)
 	if err == nil && written {
 		err = fmt.Errorf("%w: it overwrites objects although told not to (If-None-Match), and so is not fit to keep licences", registry.ErrFiles)
 	}
@@ -115,32 +117,37 @@ func (s *S3) probe(ctx context.Context) error {
 
 // Put implements registry.Files.
 func (s *S3) Put(ctx context.Context, data []byte) ([32]byte, error) {
+	return putUnhashed(ctx, s, data)
+}
+
+// PutHashed implements registry.Files.
+func (s *S3) PutHashed(ctx context.Context, digest [32]byte, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, s.within)
 	defer cancel()
-	digest, _, err := s.put(ctx, data)
-	return digest, doing("storing file", err)
+	_, err := s.put(ctx, digest, data)
+	return doing("storing file", err)
 }
 
 // put also says whether it wrote the object, which it does not when it was there.
-func (s *S3) put(ctx context.Context, data []byte) (digest [32]byte, written bool, err error) {
-	digest, sealed, err := s.cipher.seal(data)
+func (s *S3) put(ctx context.Context, digest [32]byte, data []byte) (written bool, err error) {
+	sealed, err := s.cipher.seal(digest, data)
 	if err != nil {
-		return [32]byte{}, false, err
+		return false, err
 	}
 	once := minio.PutObjectOptions{ContentType: "application/octet-stream", DisableMultipart: true}
 	once.SetMatchETagExcept("*")
 	_, err = s.client.Client.PutObject(ctx, s.bucket, s.name(digest), bytes.NewReader(sealed), int64(len(sealed)), once)
 	if err == nil {
-		return digest, true, nil
+		return true, nil
 	}
 	// The second code is of two PUTs at once, of which the other won.
 	if code := minio.ToErrorResponse(err).Code; code != minio.PreconditionFailed && code != "ConditionalRequestConflict" {
-		return [32]byte{}, false, s3Fault(err)
+		return false, s3Fault(err)
 	}
 	if _, err := s.get(ctx, digest); err != nil {
-		return [32]byte{}, false, fmt.Errorf("it is there already: %w", err)
+		return false, fmt.Errorf("it is there already: %w", err)
 	}
-	return digest, false, nil
+	return false, nil
 }
 
 // Get implements registry.Files.

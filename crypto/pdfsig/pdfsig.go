@@ -140,6 +140,7 @@ type File struct {
 
 	bytes    []byte
 	contents [][2]*object // of each page: backdrop, content
+	before   hash.Hash    // SM3 of what stands before the last signature, as Prepare made it; nil: not made yet
 }
 
 // SignedBytes returns the bytes that signature i protects: its two ranges, one
@@ -165,19 +166,31 @@ func (f *File) WriteSignedBytes(w io.Writer, i int) error {
 // Digest returns the SM3 digest of SignedBytes(i) without copying them.
 func (f *File) Digest(i int) [32]byte {
 	r := f.Signatures[i].ByteRange
-	return digest(f.bytes[:r[1]], f.bytes[r[2]:r[2]+r[3]])
+	h := f.hashed(i)
+	h.Write(f.bytes[r[2] : r[2]+r[3]])
+	return [32]byte(h.Sum(nil))
 }
 
 // Digests returns Digest of the last signature and the SM3 digest of the whole file. What
 // stands before that signature is in both, and hashed once.
 func (f *File) Digests() (signed, whole [32]byte) {
-	r := f.Signatures[len(f.Signatures)-1].ByteRange
-	h := sm3.New()
-	h.Write(f.bytes[:r[1]])
+	last := len(f.Signatures) - 1
+	r := f.Signatures[last].ByteRange
+	h := f.hashed(last)
 	second := fork(h)
 	second.Write(f.bytes[r[2] : r[2]+r[3]])
 	h.Write(f.bytes[r[1]:])
 	return [32]byte(second.Sum(nil)), [32]byte(h.Sum(nil))
+}
+
+// hashed is an SM3 of what stands before signature i.
+func (f *File) hashed(i int) hash.Hash {
+	if f.before != nil && i == len(f.Signatures)-1 {
+		return fork(f.before)
+	}
+	h := sm3.New()
+	h.Write(f.bytes[:f.Signatures[i].ByteRange[1]])
+	return h
 }
 
 // fork returns a second SM3 of what h was given so far.
@@ -210,13 +223,4 @@ func (f *File) Backdrop(page int) []byte {
 		return nil
 	}
 	return f.contents[page-1][0].data
-}
-
-// digest returns the SM3 digest of two ranges.
-func digest(first, second []byte) (sum [32]byte) {
-	h := sm3.New()
-	h.Write(first)
-	h.Write(second)
-	h.Sum(sum[:0])
-	return sum
 }

@@ -60,6 +60,31 @@ func TestReadGivesWhatPrepareWasGiven(t *testing.T) {
 	}
 }
 
+// TestPreparedRead: a file that was finished, read by what prepared it, and one that was not.
+func TestPreparedRead(t *testing.T) {
+	p, o := prepare(t, render(t), sampleOptions()), sampleOptions()
+	o.FieldName = "Seal2" // as long, and before the signature
+	finished := map[string]*pdfsig.Prepared{"its own": p, "another's": prepare(t, render(t), o)}
+	for name, by := range finished {
+		file, err := by.Finish(sampleDER)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, err := p.Read(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		signed, whole := f.Digests()
+		if signed != by.Digest() || signed != f.Digest(0) || signed != sm3.Sum(f.SignedBytes(0)) || whole != sm3.Sum(file) {
+			t.Errorf("%s: other digests than those of the file", name)
+		}
+		file[len(file)/3] ^= 1
+		if f, err := p.Read(file); err == nil && f.Digest(0) == signed {
+			t.Errorf("%s: a change was not hashed", name)
+		}
+	}
+}
+
 func TestReadWithoutTexts(t *testing.T) {
 	o := sampleOptions()
 	o.SignerName, o.Reason, o.ClaimedTime = "", "", time.Time{}

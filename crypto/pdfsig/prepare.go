@@ -5,9 +5,12 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"math"
 	"time"
+
+	"github.com/emmansun/gmsm/sm3"
 )
 
 // maxText is the length of a field name, signer name or reason, in characters.
@@ -54,8 +57,9 @@ type Options struct {
 
 // Prepared is a file with room for one signature.
 type Prepared struct {
-	file []byte
-	gap  [2]int // the /Contents token in file
+	file   []byte
+	gap    [2]int    // the /Contents token in file
+	before hash.Hash // SM3 of what stands before it
 }
 
 // Prepare appends the incremental update (7.5.6) that carries a signature. To a file
@@ -98,6 +102,8 @@ func Prepare(file []byte, o Options) (*Prepared, error) {
 	if err := checkByteRanges(p.file, len(revisions)); err != nil {
 		return nil, err
 	}
+	p.before = sm3.New()
+	p.before.Write(p.file[:p.gap[0]])
 	return p, nil
 }
 
@@ -114,13 +120,29 @@ func (p *Prepared) WriteTo(w io.Writer) (int64, error) {
 
 // Digest returns the SM3 digest of all bytes of the file but /Contents.
 func (p *Prepared) Digest() [32]byte {
-	return digest(p.file[:p.gap[0]], p.file[p.gap[1]:])
+	h := fork(p.before)
+	h.Write(p.file[p.gap[1]:])
+	return [32]byte(h.Sum(nil))
 }
 
 // Finish returns the file with der, one DER SEQUENCE, as its /Contents. It
 // leaves p as it is, so that a failed attempt can be repeated.
 func (p *Prepared) Finish(der []byte) ([]byte, error) {
 	return replaceContents(p.file, p.gap, der)
+}
+
+// Read is Read of a file that p was finished to: nothing is taken on trust, but the SM3 of
+// what stands before the signature, which Prepare made, is not made again, if these bytes
+// are still the same.
+func (p *Prepared) Read(file []byte) (*File, error) {
+	f, err := Read(file)
+	if err != nil {
+		return nil, err
+	}
+	if end := f.Signatures[len(f.Signatures)-1].ByteRange[1]; bytes.Equal(file[:end], p.file[:p.gap[0]]) {
+		f.before = p.before
+	}
+	return f, nil
 }
 
 // ReplaceContents returns a finished file with another signature in the place

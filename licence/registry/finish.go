@@ -169,7 +169,7 @@ func (r *Registry) signQR(s *sealing) ([]byte, error) {
 // check is step 5: the finished file verified as a stranger would, the drawn QR
 // symbol decoded, and the digest compared with the logged one.
 func (r *Registry) check(ctx context.Context, s *sealing) error {
-	f, err := pdfsig.Read(s.file)
+	f, err := s.last.Read(s.file)
 	if err == nil {
 		err = r.cfg.Check(ctx, f, r.now())
 	}
@@ -179,6 +179,7 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 	if err := s.checkDigests(f); err != nil {
 		return err
 	}
+	_, s.fileDigest = f.Digests()
 	return s.checkContent(f)
 }
 
@@ -217,12 +218,11 @@ func (s *sealing) checkSymbol(layout *render.Layout, f *pdfsig.File, duplicate i
 
 // enter is step 6: file, status, answer and log entry in one transaction.
 func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, audit.Receipt, error) {
-	digest, err := r.cfg.Files.Put(ctx, s.file)
-	if err != nil {
+	if err := r.cfg.Files.PutHashed(ctx, s.fileDigest, s.file); err != nil {
 		return Issued{}, audit.Receipt{}, fmt.Errorf("storing the file: %w", err)
 	}
 	now := r.now()
-	file := File{Digest: digest, RangeDigest: s.digests[len(s.digests)-1], Size: int64(len(s.file)),
+	file := File{Digest: s.fileDigest, RangeDigest: s.digests[len(s.digests)-1], Size: int64(len(s.file)),
 		Timestamped: !s.token.IsZero(), TimestampedAt: s.token, SealedAt: s.sealedAt, CreatedAt: now}
 	issued := s.rec.answer(s.lic, file)
 	issued.Removed = s.removed
@@ -232,7 +232,7 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 		return Issued{}, audit.Receipt{}, err
 	}
 	receipt, err := r.step(ctx, c, &access{
-		action: ActionIssued, object: string(s.rec.Identifier), digest: digest[:], holder: s.rec.Holder, use: Use{Case: s.rec.CaseNumber},
+		action: ActionIssued, object: string(s.rec.Identifier), digest: s.fileDigest[:], holder: s.rec.Holder, use: Use{Case: s.rec.CaseNumber},
 		before: append(s.superseding(), corrected.entries(&s.rec)...),
 		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			if err := r.supersede(ctx, tx, s, now); err != nil {

@@ -24,14 +24,16 @@ type sealing struct {
 	lic *licence.Licence
 	by  *edition // that the licence is made by
 	// seals are used in this order: the co-seals, then the issuing authority's own.
-	seals   []sealUse
-	layout  *render.Layout // put on the document, where there is one
-	removed Removed        // of the document
-	qr      licence.QRText
-	out     render.Output
-	file    []byte         // with the signatures so far; nil before the first
-	waiting []pdfsig.Field // of the signatures still to be made
-	digests [][32]byte     // of the bytes that each seal covers, as logged
+	seals      []sealUse
+	layout     *render.Layout // put on the document, where there is one
+	removed    Removed        // of the document
+	qr         licence.QRText
+	out        render.Output
+	file       []byte           // with the signatures so far; nil before the first
+	last       *pdfsig.Prepared // that file was finished from
+	fileDigest [32]byte         // of the finished file, once it is checked
+	waiting    []pdfsig.Field   // of the signatures still to be made
+	digests    [][32]byte       // of the bytes that each seal covers, as logged
 	// sealedAt and token are the last seal's; token is zero while its timestamp is pending.
 	sealedAt, token time.Time
 }
@@ -119,14 +121,15 @@ func (s *sealing) next(o pdfsig.Options) (*pdfsig.Prepared, error) {
 func (r *Registry) sealAll(ctx context.Context, c Caller, s *sealing) error {
 	for i, u := range s.seals {
 		s.sealedAt = r.now().Truncate(time.Second)
-		prepared, err := s.next(pdfsig.Options{
+		var err error
+		s.last, err = s.next(pdfsig.Options{
 			Appearance: u.key.Appearance, SignerName: u.by.Name, ClaimedTime: s.sealedAt,
 			Reserve: len(u.key.Seal.Raw) + len(u.key.Certificate.Raw) + 512 + tokenRoom,
 		})
 		if err != nil {
 			return err
 		}
-		digest := prepared.Digest()
+		digest := s.last.Digest()
 		if err := r.permitSeal(ctx, c, s, i, digest); err != nil {
 			return err
 		}
@@ -134,7 +137,7 @@ func (r *Registry) sealAll(ctx context.Context, c Caller, s *sealing) error {
 		if err != nil {
 			return err
 		}
-		if s.file, err = prepared.Finish(signature.Raw); err != nil {
+		if s.file, err = s.last.Finish(signature.Raw); err != nil {
 			return err
 		}
 		s.digests = append(s.digests, digest)

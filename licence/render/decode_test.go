@@ -47,8 +47,18 @@ func TestDecodeQR(t *testing.T) {
 	at := func(format string, dx, dy float64) string {
 		return string(page) + fmt.Sprintf("\n"+format, b.X+dx*b.Size, b.Y+dy*b.Size)
 	}
+	third := b.Size / float64(b.Modules) / 3
+	stain := func(fill, column, row int) string { // a ninth of a module
+		return string(page) + fmt.Sprintf("\nq %d g %.3f %.3f %.3f %.3f re f Q", fill,
+			b.X+3*third*float64(column), b.Y+b.Size-3*third*float64(row+1), third, third)
+	}
 	for name, spoiled := range map[string]string{
 		"nothing":            "",
+		"dark stain":         stain(0, 1, 1),
+		"light stain":        stain(1, 0, 0),
+		"stain beside it":    stain(0, -2, 5),
+		"stain below it":     stain(0, 5, b.Modules+3),
+		"light line through": string(page) + fmt.Sprintf("\nq 1 g %.3f %.3f %.3f 900 re f Q", b.X+b.Size/2, b.Y-9, third),
 		"no symbol":          string(page[:bytes.Index(page, []byte(" 1 g"))]),
 		"line across":        at("%.2f %.2f m 0 0 l S", 0.5, 0.5),
 		"curve filled":       at("%.2f %.2f m 0 0 9 9 900 900 c f", 0.5, 0.5),

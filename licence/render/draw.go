@@ -1,7 +1,9 @@
 package render
 
 import (
+	"encoding/hex"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"elicence/licence/render/pdf"
@@ -40,7 +42,7 @@ func (d *drawer) section(out *pdf.Part, s laid, over func(page, pages int) error
 	d.height = s.page.H
 	*out = pdf.Part{Width: s.page.W * pt, Height: s.page.H * pt, Backdrop: s.backdrop}
 	for i := range s.plans {
-		d.buf = nil
+		d.buf = make([]byte, 0, 1<<15)
 		if !d.preview {
 			d.printf("%s", s.form(i))
 		}
@@ -132,14 +134,16 @@ func (d *drawer) line(face string, l line) error {
 		d.spacing = l.extra
 		d.printf("%s Tc\n", trim(l.extra*pt))
 	}
-	d.printf("1 0 0 1 %.2f %.2f Tm <", l.x*pt, (d.height-l.y)*pt)
+	d.buf = strconv.AppendFloat(append(d.buf, "1 0 0 1 "...), l.x*pt, 'f', 2, 64)
+	d.buf = strconv.AppendFloat(append(d.buf, ' '), (d.height-l.y)*pt, 'f', 2, 64)
+	d.buf = append(d.buf, " Tm <"...)
 	for _, r := range l.text {
 		n, err := d.cut.Number(face, r)
 		if err != nil {
 			return err
 		}
-		d.printf("%04x", n)
+		d.buf = hex.AppendEncode(d.buf, []byte{byte(n >> 8), byte(n)})
 	}
-	d.printf("> Tj\n")
+	d.buf = append(d.buf, "> Tj\n"...)
 	return nil
 }

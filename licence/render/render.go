@@ -335,11 +335,13 @@ func isPlain(s string) bool {
 	return true
 }
 
+var forXML = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;")
+
 // metadata is the XMP packet: identifier, type and kind of holder, no personal data. The
 // last is of no known vocabulary; its namespace is the arc of object identifiers that
 // crypto/pki uses.
 func metadata(lic *licence.Licence) []byte {
-	escape := strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", `"`, "&quot;").Replace
+	escape := forXML.Replace
 	return []byte(`<?xpacket begin="` + "\ufeff" + `" id="W5M0MpCehiHzreSzNTczkc9d"?>
 <x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">
 <rdf:Description rdf:about="" xmlns:dc="http://purl.org/dc/elements/1.1/" xmlns:elicence="urn:oid:2.25.561737094#">

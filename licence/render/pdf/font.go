@@ -1,6 +1,7 @@
 package pdf
 
 import (
+	"encoding/hex"
 	"fmt"
 	"strings"
 	"unicode/utf16"
@@ -35,46 +36,58 @@ func (w *writer) font(f Font) {
 	// 4: the characters are not (all) of the standard Latin set (9.8.2).
 	w.object("<</Type /FontDescriptor /FontName /%s /Flags 4 /FontBBox %d /ItalicAngle 0 /Ascent %d /Descent %d /CapHeight 733 /StemV 80 /FontFile2 %d 0 R>>",
 		name, f.Box, f.Ascent, f.Descent, fontFile)
-	w.stream(Deflate(f.Data), "/Length1 %d ", len(f.Data))
-	w.stream(Deflate(f.characterMap()), "")
+	w.deflate(f.Data, "/Length1 %d ", len(f.Data))
+	w.deflate(f.characterMap(), "")
 }
 
 // characterMap is the CMap from glyphs to text (9.10.3).
 func (f Font) characterMap() []byte {
-	out := []byte("/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n" +
-		"/CIDSystemInfo <</Registry (Adobe) /Ordering (UCS) /Supplement 0>> def\n" +
-		"/CMapName /Adobe-Identity-UCS def /CMapType 2 def\n1 begincodespacerange <0000> <ffff> endcodespacerange\n")
+	out := append(make([]byte, 0, 1<<12), "/CIDInit /ProcSet findresource begin 12 dict begin begincmap\n"+
+		"/CIDSystemInfo <</Registry (Adobe) /Ordering (UCS) /Supplement 0>> def\n"+
+		"/CMapName /Adobe-Identity-UCS def /CMapType 2 def\n1 begincodespacerange <0000> <ffff> endcodespacerange\n"...)
 	const most = 100 // entries of one block
 	for first := 1; first < len(f.Runes); first += most {
 		block := f.Runes[first:min(first+most, len(f.Runes))]
 		out = fmt.Appendf(out, "%d beginbfchar\n", len(block))
 		for i, r := range block {
-			out = fmt.Appendf(out, "<%04x> <%s>\n", first+i, utf16Hex(string(r)))
+			out = append(appendHex(append(out, '<'), uint16(first+i)), "> <"...)
+			out = append(appendUTF16(out, string(r)), ">\n"...)
 		}
 		out = append(out, "endbfchar\n"...)
 	}
 	return append(out, "endcmap CMapName currentdict /CMap defineresource pop end end"...)
 }
 
-// utf16Hex is text in UTF-16BE, in hexadecimal.
-func utf16Hex(s string) []byte {
-	out := make([]byte, 0, 4*len(s))
-	for _, u := range utf16.Encode([]rune(s)) {
-		out = fmt.Appendf(out, "%04x", u)
+// appendUTF16 appends text in UTF-16BE, in hexadecimal.
+func appendUTF16(out []byte, s string) []byte {
+	for _, r := range s {
+		if r > 0xffff {
+			first, second := utf16.EncodeRune(r)
+			out = appendHex(appendHex(out, uint16(first)), uint16(second))
+		} else {
+			out = appendHex(out, uint16(r))
+		}
 	}
 	return out
+}
+
+// appendHex appends four hexadecimal digits.
+func appendHex(out []byte, v uint16) []byte {
+	return hex.AppendEncode(out, []byte{byte(v >> 8), byte(v)})
 }
 
 // text is a text string (7.9.2.2): ASCII as it is, all else in UTF-16BE.
 func text(s string) string {
 	if strings.ContainsFunc(s, func(r rune) bool { return r < ' ' || r > '~' }) {
-		return "<feff" + string(utf16Hex(s)) + ">"
+		return string(append(appendUTF16([]byte("<feff"), s), '>'))
 	}
-	return "(" + strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`).Replace(s) + ")"
+	return "(" + inString.Replace(s) + ")"
 }
+
+var inString = strings.NewReplacer(`\`, `\\`, "(", `\(`, ")", `\)`)
 
 // Span opens marked content whose text, when it is taken from the page, is s,
 // whatever the glyphs within stand for (14.9.4). EMC closes it.
 func Span(s string) []byte {
-	return fmt.Appendf(nil, "/Span <</ActualText <feff%s>>> BDC\n", utf16Hex(s))
+	return append(appendUTF16([]byte("/Span <</ActualText <feff"), s), ">>> BDC\n"...)
 }

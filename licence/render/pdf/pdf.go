@@ -99,19 +99,29 @@ var writers = sync.Pool{New: func() any {
 	if err != nil {
 		panic(err) // the level is a constant of the package
 	}
-	return w
+	return &deflater{writer: w}
 }}
+
+// deflater is a compressor with room for what it makes.
+type deflater struct {
+	writer *zlib.Writer
+	out    bytes.Buffer
+}
+
+// deflate compresses data; what it returns is overwritten by the next call.
+func (d *deflater) deflate(data []byte) []byte {
+	d.out.Reset()
+	d.writer.Reset(&d.out)
+	_, _ = d.writer.Write(data) // a bytes.Buffer takes everything
+	_ = d.writer.Close()
+	return d.out.Bytes()
+}
 
 // Deflate compresses data.
 func Deflate(data []byte) Stream {
-	var out bytes.Buffer
-	out.Grow(len(data)/2 + 64)
-	w := writers.Get().(*zlib.Writer)
-	defer writers.Put(w)
-	w.Reset(&out)
-	_, _ = w.Write(data) // a bytes.Buffer takes everything
-	_ = w.Close()
-	return Stream{out.Bytes()}
+	d := writers.Get().(*deflater)
+	defer writers.Put(d)
+	return Stream{bytes.Clone(d.deflate(data))}
 }
 
 // The first objects have fixed numbers; pages, each behind its content, attachments,
@@ -167,6 +177,8 @@ func (d Document) number() (n numbers) {
 // Write writes the document.
 func Write(d Document) []byte {
 	w := &writer{numbers: d.number(), offsets: make([]int, 1, FirstObject+len(d.Objects)+2*(len(d.Pages)+len(d.Attachments)))}
+	w.deflater = writers.Get().(*deflater)
+	defer writers.Put(w.deflater)
 	w.Grow(len(d.Font.Data) + len(d.Backdrop.deflated) + 1<<14)
 	w.WriteString(header)
 	w.front(d)
@@ -184,7 +196,7 @@ func Write(d Document) []byte {
 		w.pages(part.Pages, len(w.offsets)-1, " "+mediaBox(part.Width, part.Height))
 	}
 	for _, a := range d.Attachments {
-		w.stream(Deflate(a.Data), "/Type /EmbeddedFile /Params <</Size %d>> ", len(a.Data))
+		w.deflate(a.Data, "/Type /EmbeddedFile /Params <</Size %d>> ", len(a.Data))
 		name := text(a.Name)
 		w.object("<</Type /Filespec /F %s /UF %s /Desc %s /EF <</F %d 0 R>>>>", name, name, text(a.Description), len(w.offsets)-1)
 	}
@@ -195,7 +207,7 @@ func Write(d Document) []byte {
 // pages writes pages over a backdrop, with an entry for their size if it is not that of all.
 func (w *writer) pages(contents [][]byte, backdrop int, size string) {
 	for _, content := range contents {
-		w.stream(Deflate(content), "")
+		w.deflate(content, "")
 		w.object("<</Type /Page /Parent %d 0 R%s /Resources %d 0 R /Contents [%d 0 R %d 0 R]>>",
 			pageTree, size, resources, backdrop, len(w.offsets)-1)
 	}
@@ -276,8 +288,9 @@ func (w *writer) names(d Document) []byte {
 // writer collects the file and where its objects begin.
 type writer struct {
 	bytes.Buffer
-	offsets []int // by number; none has number 0
-	numbers numbers
+	offsets  []int // by number; none has number 0
+	numbers  numbers
+	deflater *deflater
 }
 
 // object writes the next object.
@@ -300,6 +313,11 @@ func (w *writer) stream(s Stream, format string, args ...any) {
 	fmt.Fprintf(w, "/Filter /FlateDecode /Length %d>>\nstream\n", len(s.deflated))
 	w.Write(s.deflated)
 	w.WriteString("\nendstream\nendobj\n")
+}
+
+// deflate writes the next object, a stream of data that it compresses.
+func (w *writer) deflate(data []byte, format string, args ...any) {
+	w.stream(Stream{w.deflater.deflate(data)}, format, args...)
 }
 
 // end writes the cross-reference table and the trailer (7.5.4, 7.5.5).

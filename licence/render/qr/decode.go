@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"image"
 	"math"
 	"strconv"
 
@@ -16,7 +15,6 @@ const (
 	maxContent  = 4 << 20
 	maxDepth    = 32
 	maxOperands = 64
-	pixels      = 3 // along the side of a module
 )
 
 // Decode reads the symbol that a page's operators draw in the box: it paints
@@ -31,16 +29,19 @@ func Decode(pageContent []byte, box Box) (string, error) {
 	if box.Modules < 21 || box.Modules > LargestSymbol || !(box.Size > 0) || math.IsInf(box.Size, 0) {
 		return "", errors.New("reading QR from page: the box is no symbol's")
 	}
-	side := (box.Modules + 2*QuietZone) * pixels
-	p := &painter{box: box, img: image.NewGray(image.Rect(0, 0, side, side)), soiled: true}
-	p.state.m = transform{1, 0, 0, 1, 0, 0}
+	p := newPainter(box, (box.Modules+2*QuietZone)*pixels)
+	p.soiled = true
 	if err := p.read(pageContent); err != nil {
 		return "", fmt.Errorf("reading QR from page: %w", err)
 	}
 	if p.soiled {
 		return "", errors.New("reading QR from page: the symbol does not stand alone on white")
 	}
-	text, err := qrcode.Decode(p.img)
+	img, err := p.modules()
+	if err != nil {
+		return "", fmt.Errorf("reading QR from page: %w", err)
+	}
+	text, err := qrcode.Decode(img)
 	if err != nil {
 		return "", fmt.Errorf("reading QR from page: %w", err)
 	}
@@ -51,8 +52,7 @@ func Decode(pageContent []byte, box Box) (string, error) {
 // graphics state, and the path, as they found them. Then what follows can be decoded
 // without them: the white that a symbol begins with covers what they drew.
 func CheckBackdrop(content []byte) error {
-	p := &painter{box: Box{Size: 1, Modules: 1}, img: image.NewGray(image.Rect(0, 0, 1, 1))}
-	p.state.m = transform{1, 0, 0, 1, 0, 0}
+	p := newPainter(Box{Size: 1, Modules: 1}, 1)
 	before := p.state
 	if err := p.read(content); err != nil {
 		return err
@@ -66,9 +66,10 @@ func CheckBackdrop(content []byte) error {
 // painter interprets the operators our pages use.
 type painter struct {
 	box    Box
-	img    *image.Gray
-	form   bool // a form was drawn
-	soiled bool // something other than rectangles lies on the box
+	side   int    // of the picture, in pixels
+	rows   []scan // the picture
+	form   bool   // a form was drawn
+	soiled bool   // something other than rectangles lies on the box
 
 	state graphics
 	stack []graphics
@@ -82,6 +83,12 @@ type painter struct {
 	name     []byte  // the last one
 	shown    int     // bytes of the last string
 	spacing  float64 // between characters
+}
+
+func newPainter(box Box, side int) *painter {
+	p := &painter{box: box, side: side, rows: make([]scan, side), rects: make([][4]float64, 0, 1<<10)}
+	p.state.m = transform{1, 0, 0, 1, 0, 0}
+	return p
 }
 
 // graphics is the part of the graphics state that bears on what is seen.
@@ -353,7 +360,7 @@ func (p *painter) apart(e extent) bool {
 		return false
 	}
 	x0, y0, x1, y1 := p.grid(e.x0, e.y1, e.x1, e.y0)
-	side := float64(p.img.Rect.Dx())
+	side := float64(p.side)
 	return x1 <= 0 || y1 <= 0 || x0 >= side || y0 >= side
 }
 
@@ -380,49 +387,6 @@ func (p *painter) external() {
 		e.add(p.state.m.apply(corner[0], corner[1]))
 	}
 	p.soil(e)
-}
-
-// soil notes that something lies on the box.
-func (p *painter) soil(e extent) {
-	if !e.some || p.state.away {
-		return
-	}
-	x0, y0, x1, y1 := p.grid(e.x0, e.y1, e.x1, e.y0)
-	side := float64(p.img.Rect.Dx())
-	if !(x1 <= 0.5 || y1 <= 0.5 || x0 >= side-0.5 || y0 >= side-0.5) { // so put, what is no number soils
-		p.soiled = true
-	}
-}
-
-// grid turns the upper left and lower right of a rectangle on the page into
-// pixels of the picture.
-func (p *painter) grid(left, top, right, bottom float64) (x0, y0, x1, y1 float64) {
-	scale := float64(p.box.Modules*pixels) / p.box.Size
-	const quiet = QuietZone * pixels
-	x := func(v float64) float64 { return (v-p.box.X)*scale + quiet }
-	y := func(v float64) float64 { return (p.box.Y+p.box.Size-v)*scale + quiet }
-	return x(left), y(top), x(right), y(bottom)
-}
-
-// fill paints a rectangle: every pixel whose centre it holds. White over the
-// whole picture makes it clean.
-func (p *painter) fill(r [4]float64) {
-	if p.state.away {
-		return
-	}
-	x0, y0, x1, y1 := p.grid(r[0], r[3], r[2], r[1])
-	side := p.img.Rect.Dx()
-	bound := func(v float64) int { return int(min(float64(side), max(0, math.Round(v)))) }
-	area := image.Rect(bound(x0), bound(y0), bound(x1), bound(y1))
-	if area.Eq(p.img.Rect) {
-		p.soiled = p.state.fill != 255
-	}
-	for y := area.Min.Y; y < area.Max.Y; y++ {
-		row := p.img.Pix[p.img.PixOffset(area.Min.X, y):][:area.Dx()]
-		for x := range row {
-			row[x] = p.state.fill
-		}
-	}
 }
 
 // transform is an affine map as in PDF: x' = ax+cy+e, y' = bx+dy+f.

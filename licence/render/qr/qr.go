@@ -33,9 +33,6 @@ type Box struct {
 	Modules    int
 }
 
-// Symbol is an encoded symbol: its modules.
-type Symbol = qrcode.QrCode
-
 // Encode makes the symbol at level M, or better where that takes no more room, in the
 // three segments of the QR text: URL, number sign, digits. A text without digits is the
 // URL alone.
@@ -56,11 +53,11 @@ func Encode(text licence.QRText) (*Symbol, error) {
 		}
 		segments = append(segments, sign, digits)
 	}
-	code, err := qrcode.EncodeSegments(segments, qrcode.Medium, qrcode.MinVersion, LargestVersion, -1, true)
+	code, err := qrcode.EncodeSegments(segments, qrcode.Medium, qrcode.MinVersion, LargestVersion, 0, true)
 	if err != nil {
 		return nil, fmt.Errorf("encoding QR: %w", err)
 	}
-	return code, nil
+	return bestMasked(newSymbol(code)), nil
 }
 
 // Operators draws the symbol: white with its quiet zone first, then every run
@@ -88,7 +85,7 @@ type rect struct{ x, y, w, h int }
 
 // darkRuns covers the dark modules with rectangles that do not overlap: each
 // run of a row, and below it the same run of the next rows.
-func darkRuns(code *qrcode.QrCode) []rect {
+func darkRuns(code *Symbol) []rect {
 	n := code.Size()
 	out := make([]rect, 0, n*n/4)
 	above, here := make([]int, n), make([]int, n) // 1 + the rectangle whose run starts there

@@ -90,42 +90,42 @@ func (c *Cut) Widths() []int {
 // 9.9), without dates, so that the same document gives the same bytes.
 func (c *Cut) Bytes() ([]byte, error) {
 	n := len(c.meanings)
-	glyf := make([]byte, 0, 400*n)
+	file := make([]byte, tableStart, tableStart+400*n) // with glyf, the first table and nearly all of it
 	loca := binary.BigEndian.AppendUint32(make([]byte, 0, 4*n+4), 0)
 	loca = binary.BigEndian.AppendUint32(loca, 0) // .notdef is empty
 	hmtx := make([]byte, 4, 4*n)                  // and has no width
 	for _, m := range c.meanings[1:] {
-		outline, err := m.glyph.outline()
-		if err != nil {
+		start, err := len(file), error(nil)
+		if file, err = m.glyph.outline(file); err != nil {
 			return nil, fmt.Errorf("cutting %s: %w", m.glyph.src.path, err)
 		}
 		lsb := uint16(0)
-		if len(outline) > 4 {
-			lsb = binary.BigEndian.Uint16(outline[2:])
+		if len(file) > start+4 {
+			lsb = binary.BigEndian.Uint16(file[start+2:])
 		}
-		glyf = append(glyf, outline...)
-		glyf = append(glyf, make([]byte, -len(glyf)&3)...)
-		loca = binary.BigEndian.AppendUint32(loca, uint32(len(glyf)))
+		file = append(file, padding[:-len(file)&3]...)
+		loca = binary.BigEndian.AppendUint32(loca, uint32(len(file)-tableStart))
 		hmtx = binary.BigEndian.AppendUint16(hmtx, uint16(m.glyph.Advance()))
 		hmtx = binary.BigEndian.AppendUint16(hmtx, lsb)
 	}
-	return writeTables([]table{
-		{"glyf", glyf}, {"head", headTable()}, {"hhea", hheaTable(n)},
+	return writeTables(file, [tables]table{
+		{"glyf", file[tableStart:]}, {"head", headTable()}, {"hhea", hheaTable(n)},
 		{"hmtx", hmtx}, {"loca", loca}, {"maxp", maxpTable(n)},
 	}), nil
 }
 
-// outline is the glyph's data in a glyf table of our em, without instructions.
+// outline appends the glyph's data in a glyf table of our em, without instructions.
 // Plain glyphs of fonts that share our em are copied; composite ones are drawn
 // out and others moved or scaled.
-func (g Glyph) outline() ([]byte, error) {
+func (g Glyph) outline(out []byte) ([]byte, error) {
 	data := g.src.sfnt.Glyf.Get(g.id)
 	if len(data) < 12 {
-		return nil, nil
+		return out, nil
 	}
 	contours := int16(binary.BigEndian.Uint16(data))
 	if contours <= 0 || g.src.upem != Em || g.shift(data) != 0 {
-		return g.redrawn()
+		drawn, err := g.redrawn()
+		return append(out, drawn...), err
 	}
 	body := 10 + 2*int(contours)
 	if len(data) < body+2 {
@@ -135,7 +135,6 @@ func (g Glyph) outline() ([]byte, error) {
 	if len(data) < rest {
 		return nil, fmt.Errorf("glyph %d is truncated", g.id)
 	}
-	out := make([]byte, 0, len(data))
 	out = append(out, data[:body]...)
 	out = append(out, 0, 0)
 	return append(out, data[rest:]...), nil
@@ -193,27 +192,35 @@ type table struct {
 	data []byte
 }
 
-// writeTables writes a TrueType file; the tables come sorted by tag. Checksums
-// are left zero: readers of embedded fonts ignore them.
-func writeTables(tables []table) []byte {
+// tables is how many tables a file has; the first begins at tableStart, behind their list.
+const (
+	tables     = 6
+	tableStart = 12 + 16*tables
+)
+
+// padding is zeros to the next multiple of four.
+var padding [3]byte
+
+// writeTables completes a TrueType file: out has room for the list of tables and the first of
+// them, padded. They come sorted by tag. Checksums are left zero: readers of embedded fonts
+// ignore them.
+func writeTables(out []byte, all [tables]table) []byte {
 	const searchRange, selector = 64, 2 // of 4 to 7 tables
-	n := len(tables)
-	out := make([]byte, 0, 12+16*n+len(tables[0].data)*5/4)
-	out = binary.BigEndian.AppendUint32(out, 0x00010000)
-	for _, v := range []int{n, searchRange, selector, n*16 - searchRange} {
-		out = binary.BigEndian.AppendUint16(out, uint16(v))
+	head := binary.BigEndian.AppendUint32(out[:0], 0x00010000)
+	for _, v := range []int{tables, searchRange, selector, tables*16 - searchRange} {
+		head = binary.BigEndian.AppendUint16(head, uint16(v))
 	}
-	at := 12 + 16*n
-	for _, t := range tables {
-		out = append(out, t.tag...)
+	at := tableStart
+	for _, t := range all {
+		head = append(head, t.tag...)
 		for _, v := range []int{0, at, len(t.data)} {
-			out = binary.BigEndian.AppendUint32(out, uint32(v))
+			head = binary.BigEndian.AppendUint32(head, uint32(v))
 		}
 		at += (len(t.data) + 3) &^ 3
 	}
-	for _, t := range tables {
+	for _, t := range all[1:] {
 		out = append(out, t.data...)
-		out = append(out, make([]byte, -len(out)&3)...)
+		out = append(out, padding[:-len(out)&3]...)
 	}
 	return out
 }

@@ -1,0 +1,100 @@
+package qr
+
+import (
+	"errors"
+	"image"
+	"math"
+)
+
+// pixels are what the picture has along the side of a module.
+const pixels = 3
+
+// scan is a row of the picture: its dark pixels, the leftmost lowest. It has room for the
+// largest symbol with its quiet zone.
+type scan [4]uint64
+
+const _ = uint(256 - (LargestSymbol+2*QuietZone)*pixels)
+
+// modules is the picture with one pixel for a module. It is an error when the pixels of a
+// module are not all alike: something is drawn there that is no module.
+func (p *painter) modules() (*image.Gray, error) {
+	n := p.side / pixels
+	img := image.NewGray(image.Rect(0, 0, n, n))
+	for y := range n {
+		row := p.rows[y*pixels]
+		for _, other := range p.rows[y*pixels+1 : (y+1)*pixels] {
+			if other != row {
+				return nil, errors.New("a module is drawn in part")
+			}
+		}
+		for x := range n {
+			dark := 0
+			for i := x * pixels; i < (x+1)*pixels; i++ {
+				dark += int(row[i>>6] >> (i & 63) & 1)
+			}
+			switch dark {
+			case 0:
+				img.Pix[y*img.Stride+x] = 255
+			case pixels:
+			default:
+				return nil, errors.New("a module is drawn in part")
+			}
+		}
+	}
+	return img, nil
+}
+
+// soil notes that something lies on the box.
+func (p *painter) soil(e extent) {
+	if !e.some || p.state.away {
+		return
+	}
+	x0, y0, x1, y1 := p.grid(e.x0, e.y1, e.x1, e.y0)
+	side := float64(p.side)
+	if !(x1 <= 0.5 || y1 <= 0.5 || x0 >= side-0.5 || y0 >= side-0.5) { // so put, what is no number soils
+		p.soiled = true
+	}
+}
+
+// grid turns the upper left and lower right of a rectangle on the page into
+// pixels of the picture.
+func (p *painter) grid(left, top, right, bottom float64) (x0, y0, x1, y1 float64) {
+	scale := float64(p.box.Modules*pixels) / p.box.Size
+	const quiet = QuietZone * pixels
+	x := func(v float64) float64 { return (v-p.box.X)*scale + quiet }
+	y := func(v float64) float64 { return (p.box.Y+p.box.Size-v)*scale + quiet }
+	return x(left), y(top), x(right), y(bottom)
+}
+
+// fill paints a rectangle: every pixel whose centre it holds. White over the
+// whole picture makes it clean.
+func (p *painter) fill(r [4]float64) {
+	if p.state.away {
+		return
+	}
+	left, top, right, bottom := p.grid(r[0], r[3], r[2], r[1])
+	if !(left <= right && top <= bottom) { // what is no number
+		p.soiled = true
+		return
+	}
+	bound := func(v float64) int { return int(min(float64(p.side), max(0, math.Round(v)))) }
+	x0, y0, x1, y1 := bound(left), bound(top), bound(right), bound(bottom)
+	if x0 == 0 && y0 == 0 && x1 == p.side && y1 == p.side {
+		p.soiled = p.state.fill != 255
+	}
+	if x0 >= x1 || y0 >= y1 {
+		return
+	}
+	dark := p.state.fill < 128
+	for word := x0 >> 6; word <= (x1-1)>>6; word++ {
+		from, to := max(x0-word*64, 0), min(x1-word*64, 64)
+		mask := (uint64(1)<<(to-from) - 1) << from
+		for y := y0; y < y1; y++ {
+			if dark {
+				p.rows[y][word] |= mask
+			} else {
+				p.rows[y][word] &^= mask
+			}
+		}
+	}
+}
