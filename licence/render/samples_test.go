@@ -147,6 +147,7 @@ func samples() map[string]licence.Licence {
 			IssuedOn:  date("2026-03-12"), EffectiveOn: date("2026-03-12"), ExpiresOn: date("2031-03-11"),
 			Fields: map[string]any{"legal_representative": "陈䶮", "residence": address, "premises": address, "business_form": "餐饮服务经营者（中型餐馆）",
 				"business_items":   []any{"热食类食品制售", "冷食类食品制售（不含生食果蔬）", "糕点类食品制售", "自制饮品制售（含自酿啤酒）", "预包装食品销售（含冷藏冷冻食品）"},
+				"warehouses":       []any{"浙江省杭州市西湖区三墩镇西园一路16号3幢1层东侧（自有）", "浙江省杭州市余杭区良渚街道莫干山路2999号（租赁）"},
 				"supervising_body": "杭州市西湖区市场监督管理局文新市场监督管理所",
 				"supervisors":      []any{"周海明", "吴㛃"}, "complaint_telephone": "12315", "signatory": "郑立群"}},
 		"work-safety": {Number: "（浙）JZ安许证字〔2026〕000403", TypeCode: "11100000000013338W901", TypeName: "安全生产许可证", Holder: builder,
