@@ -194,11 +194,13 @@ func (b *brakes) take(c Caller, q ReuseRequest, now time.Time) (v verdict) {
 			due = append(due, rule)
 		}
 	}
-	k.see(q.Holder.Code)
+	if q.Identifier == "" {
+		k.name(q, q.Holder.Code)
+	}
 	rising, near := int64(k.rising), int64(k.neighbours())
 	v.worsen(AlarmRising, rising, risingSlow-1, risingStop-1, k.pause(AlarmRising, patternPause, now))
 	v.worsen(AlarmNeighbours, near, neighboursSlow-1, neighboursStop-1, k.pause(AlarmNeighbours, patternPause, now))
-	holders := int64(k.holdersOf(q))
+	holders := int64(len(k.cases[k.caseOf(q)]))
 	v.worsen(AlarmCase, holders, holdersOfCase, holdersOfCase, 0)
 	if !v.stop && v.wait == 0 {
 		for alarm := range alarms {
@@ -209,6 +211,20 @@ func (b *brakes) take(c Caller, q ReuseRequest, now time.Time) (v verdict) {
 		k.shared, v.share = now, k.share(due)
 	}
 	return v
+}
+
+// identified counts the holder of a reuse that named a licence by its identifier, once it is
+// decided. Of one that was refused it is the identifier that counts: if the holder did, alarms
+// would tell two licences of one holder from those of two, and whose code is the greater.
+func (b *brakes) identified(c Caller, q ReuseRequest, allowed bool, now time.Time) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	k := b.of(c, now)
+	if allowed {
+		k.name(q, q.Holder.Code)
+		return
+	}
+	k.nameIn(q, string(q.Identifier))
 }
 
 // refused counts a reuse that case or grant did not open.
@@ -328,12 +344,22 @@ func (n *numbers) neighbours() (near int) {
 	return near
 }
 
-// holdersOf is how many holders were named under the case of a reuse, or under the code.
-func (k *clientCounts) holdersOf(q ReuseRequest) int {
-	code, _ := consent.ParseCode(q.Code)
-	number, holder := maphash.String(k.seed, cmp.Or(q.Use.Case, code)), maphash.String(k.seed, cmp.Or(q.Holder.Code, string(q.Identifier)))
-	if known := k.cases[number]; !slices.Contains(known, holder) && len(known) <= holdersOfCase {
-		k.cases[number] = append(known, holder)
+// name notes whom a reuse is about.
+func (k *clientCounts) name(q ReuseRequest, holder string) {
+	k.see(holder)
+	k.nameIn(q, holder)
+}
+
+// nameIn notes whom a reuse is about under its case, or under its code.
+func (k *clientCounts) nameIn(q ReuseRequest, holder string) {
+	number, name := k.caseOf(q), maphash.String(k.seed, holder)
+	if known := k.cases[number]; !slices.Contains(known, name) && len(known) <= holdersOfCase {
+		k.cases[number] = append(known, name)
 	}
-	return len(k.cases[number])
+}
+
+// caseOf is what the holders of a case, or those named with a code, are kept under.
+func (k *clientCounts) caseOf(q ReuseRequest) uint64 {
+	code, _ := consent.ParseCode(q.Code)
+	return maphash.String(k.seed, cmp.Or(q.Use.Case, code))
 }

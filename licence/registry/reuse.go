@@ -134,6 +134,9 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *acce
 	if err != nil && Code(err) != "internal" {
 		r.brakes.refused(c, r.now())
 	}
+	if q.Identifier != "" && (err == nil || errors.Is(err, ErrCaseMismatch)) {
+		r.brakes.identified(c, q, err == nil, r.now())
+	}
 	return err
 }
 
