@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"errors"
@@ -8,6 +9,7 @@ import (
 	"io"
 	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"elicence/audit"
@@ -34,8 +36,22 @@ var clientForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // ownPrincipals are the service's own, which no client is called.
 var ownPrincipals = []string{"anonymous", "system", "command-line", "demo"}
 
-// delegated are the roles that somebody of role authority gives to machines.
-var delegated = []Role{RoleApprovalSystem, RolePartner, RoleVerifier}
+// personal begin the names of people in the log, and of their sessions.
+var personal = regexp.MustCompile(`^(?i:holder\.|session-of-)`)
+
+// delegated are the roles that somebody of role authority gives to machines, and ended those
+// of machines that they end. Who has the secret of an approval system reads originals and
+// registers the cases for which a partner of the same department reuses: with both in one
+// hand one person would read alone. So the secrets of approval systems are the operator's to
+// give.
+var (
+	delegated = []Role{RolePartner, RoleVerifier}
+	ended     = append(slices.Clone(delegated), RoleApprovalSystem)
+)
+
+// maxPartners is how many partners of a department there may be for somebody of role authority
+// to register one more: each has a brake of its own.
+const maxPartners = 5
 
 // ClientRequest registers a client.
 type ClientRequest struct {
@@ -55,8 +71,9 @@ func (r *Registry) newSecret() (secret string, salt, hash []byte, err error) {
 }
 
 // AddClient registers a client and returns its secret, which nobody is told again: a
-// repeat with the same key gets none. Whoever has role authority registers machines of
-// their own types in their own division and below; the system everybody but holders.
+// repeat with the same key gets none. Whoever has role authority registers partners and
+// verifiers in their own division and below, five partners of a department at most; the
+// system everybody but holders.
 // Errors: ErrForbidden, *licence.RequestError, ErrClientTaken, ErrKeyReused, ErrLog.
 func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (secret string, receipt audit.Receipt, err error) {
 	added := q.Client
@@ -64,7 +81,7 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 	added.Salt, added.SecretHash = salt, hash
 	receipt, err = r.gate(ctx, c, &access{
 		action: ActionClientAdd, object: "client/" + added.ID, digest: q.Body[:],
-		use: Use{Purpose: fmt.Sprintf("roles %v, %s, %d types", added.Roles, added.Authority.Code, len(added.Types))},
+		use: Use{Purpose: clip(fmt.Sprintf("roles %v, %s %s, %d types", added.Roles, added.Authority.Code, added.Authority.Name, len(added.Types)), 512)},
 		check: func() error {
 			if err := errors.Join(checkKey(q.Key), noSecret); err != nil {
 				return err
@@ -75,7 +92,7 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 			if err := mayAdd(c, added); err != nil {
 				return err
 			}
-			return r.mayReuse(ctx, c, added)
+			return r.mayJoin(ctx, c, added)
 		},
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			secret = "" // unless this is the first time
@@ -93,7 +110,7 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 
 // checkClient names what is wrong with a client that is to be registered.
 func (r *Registry) checkClient(n Client) error {
-	if !clientForm.MatchString(n.ID) || slices.Contains(ownPrincipals, n.ID) {
+	if !clientForm.MatchString(n.ID) || slices.Contains(ownPrincipals, strings.ToLower(n.ID)) || personal.MatchString(n.ID) {
 		return sealFault("id", licence.CodeBadFormat, "is not 1 to 64 of letters, digits, dot, underscore and hyphen, or is the service's own")
 	}
 	if len(n.Roles) == 0 {
@@ -128,11 +145,11 @@ func (r *Registry) checkClient(n Client) error {
 	return nil
 }
 
-// manages reports whether a caller looks after a client, and so may have its secret: a
+// manages reports whether a caller looks after a client that has no roles but these: a
 // machine of the own department, or of one below, without a licence type that the caller has not.
-func (c Caller) manages(n Client) bool {
+func (c Caller) manages(n Client, roles []Role) bool {
 	return c.has(RoleSystem) || c.has(RoleAuthority) && (n.Authority.Code == c.Authority.Code && Within(n.Authority.Division, c.Authority.Division) || c.above(n.Authority)) &&
-		!slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(delegated, r) }) &&
+		!slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(roles, r) }) &&
 		!slices.ContainsFunc(n.Types, func(t string) bool { return !slices.Contains(c.Types, t) })
 }
 
@@ -153,19 +170,32 @@ func mayAdd(c Caller, n Client) error {
 	switch {
 	case c.has(RoleSystem):
 		return nil
-	case !c.manages(n):
-		return fmt.Errorf("%w: an authority registers approval systems, partners and verifiers of its own department and of those below, with no licence type that it has not", ErrForbidden)
+	case !c.manages(n, delegated):
+		return fmt.Errorf("%w: an authority registers partners and verifiers of its own department and of those below, with no licence type that it has not", ErrForbidden)
 	case n.DailyReuses > DefaultReuses:
 		return fmt.Errorf("%w: more than %d reuses a day are the operator's to allow", ErrForbidden, DefaultReuses)
 	}
 	return nil
 }
 
-// mayReuse keeps a department whose client was stopped from going on with a new one: until
-// the brake is lifted, by somebody else, only the system registers a partner of it.
-func (r *Registry) mayReuse(ctx context.Context, c Caller, n Client) error {
-	if c.has(RoleSystem) || !slices.Contains(n.Roles, RolePartner) {
+// mayJoin looks at a client beside those that its department has. It goes by the
+// department's name, since that is what holders are told. And a department whose client was
+// stopped does not go on with a new one: until the brake is lifted, by somebody else, only the
+// system registers a partner of it. Two that join at once may both be let in.
+func (r *Registry) mayJoin(ctx context.Context, c Caller, n Client) error {
+	if c.has(RoleSystem) {
 		return nil
+	}
+	name, partners, err := r.beside(ctx, c, n)
+	switch {
+	case err != nil:
+		return err
+	case name != "" && name != n.Authority.Name:
+		return sealFault("authority.name", licence.CodeNotAllowed, "is not what the department of this code is called here")
+	case !slices.Contains(n.Roles, RolePartner):
+		return nil
+	case partners >= maxPartners:
+		return fmt.Errorf("%w: the department has %d partners; further ones are the operator's to register", ErrForbidden, partners)
 	}
 	standing, err := r.cfg.Store.Brakes(ctx, BrakeQuery{Standing: true, Authority: n.Authority.Code, Limit: 1})
 	if err == nil && len(standing) > 0 {
@@ -174,8 +204,38 @@ func (r *Registry) mayReuse(ctx context.Context, c Caller, n Client) error {
 	return err
 }
 
+// beside is what the department of a client that joins is called, empty where nothing is
+// known of it, and how many other partners it has.
+func (r *Registry) beside(ctx context.Context, c Caller, joins Client) (name string, partners int, err error) {
+	for _, a := range append(r.Issuers(), c.Authority) {
+		if a.Code == joins.Authority.Code {
+			name = a.Name
+		}
+	}
+	for q := (ClientQuery{Division: c.Authority.Division, Limit: MaxPage}); ; {
+		clients, err := r.cfg.Store.Clients(ctx, q)
+		if err != nil {
+			return "", 0, err
+		}
+		for _, n := range clients {
+			if n.Authority.Code != joins.Authority.Code || n.ID == joins.ID {
+				continue
+			}
+			name = cmp.Or(name, n.Authority.Name)
+			if slices.Contains(n.Roles, RolePartner) && !n.Disabled {
+				partners++
+			}
+		}
+		if len(clients) < q.Limit {
+			return name, partners, nil
+		}
+		q.After = clients[len(clients)-1].ID
+	}
+}
+
 // RotateClient gives a client a new secret and returns it. The present one is good until
-// an instant, within MaxOverlap; the zero time ends it at once. A client may rotate its own.
+// an instant, within MaxOverlap; the zero time ends it at once, and so does whoever rotates
+// another's: that somebody else has its secret now, a client notices. A client may rotate its own.
 // Errors: ErrForbidden, licence.ErrNotFound, *licence.RequestError, ErrKeyReused, ErrLog.
 func (r *Registry) RotateClient(ctx context.Context, c Caller, id string, until time.Time, q StatusRequest) (string, audit.Receipt, error) {
 	n, found := r.cfg.Store.Client(ctx, id)
@@ -185,8 +245,10 @@ func (r *Registry) RotateClient(ctx context.Context, c Caller, id string, until 
 		switch {
 		case noSecret != nil:
 			return noSecret
-		case !c.manages(n) && c.Principal != id:
+		case !c.manages(n, delegated) && c.Principal != id:
 			return errOutOfReach
+		case !until.IsZero() && c.Principal != id && !c.has(RoleSystem):
+			return sealFault("old_until", licence.CodeNotAllowed, "is for the client itself: what somebody else rotates ends at once")
 		case !until.IsZero() && (until.Before(now) || until.After(now.Add(MaxOverlap))):
 			return sealFault("old_until", licence.CodeOutOfRange, "is not within 90 days from now")
 		}
@@ -204,7 +266,7 @@ func (r *Registry) DisableClient(ctx context.Context, c Caller, id string, q Sta
 	n, found := r.cfg.Store.Client(ctx, id)
 	_, receipt, err := r.changeClient(ctx, c, ActionClientDisable, id, found, q, func() error {
 		switch {
-		case !c.manages(n):
+		case !c.manages(n, ended):
 			return errOutOfReach
 		case q.Reason == "":
 			return ErrReasonMissing

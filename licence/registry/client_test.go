@@ -74,12 +74,23 @@ func TestClientReach(t *testing.T) {
 		want   string
 	}{
 		{"a partner below", city, func(n *registry.Client) { n.Authority = registrytest.Authorities[food] }, ""},
-		{"an approval system of a type one has", city, func(n *registry.Client) {
+		{"an approval system, which reads originals", city, func(n *registry.Client) {
 			n.Authority, n.Roles, n.Types = registrytest.Platform, approvals, []string{food}
-		}, ""},
-		{"of a type one has not", city, func(n *registry.Client) {
-			n.Authority, n.Roles, n.Types = registrytest.Platform, approvals, []string{birth}
 		}, "forbidden"},
+		{"an approval system, which registers cases", city, func(n *registry.Client) { n.Authority, n.Roles = registrytest.Platform, approvals }, "forbidden"},
+		{"an approval system, by the operator", walkSystem, func(n *registry.Client) { n.Roles, n.Types = approvals, []string{food} }, ""},
+		{"of a type one has not", city, func(n *registry.Client) { n.Authority, n.Types = registrytest.Platform, []string{birth} }, "forbidden"},
+		{"the own department by another's name", city, func(n *registry.Client) {
+			n.Authority = registrytest.Platform
+			n.Authority.Name = "杭州市公安局"
+		}, "invalid_request"},
+		{"one below by another's name", city, func(n *registry.Client) {
+			n.Authority = registrytest.Authorities[food]
+			n.Authority.Name = "杭州市公安局"
+		}, "invalid_request"},
+		{"a person's name", walkSystem, func(n *registry.Client) { n.ID = "Holder.0123456789abcdef0123456789abcdef" }, "invalid_request"},
+		{"a session's name", walkSystem, func(n *registry.Client) { n.ID = "session-of-x" }, "invalid_request"},
+		{"the service's name in capitals", walkSystem, func(n *registry.Client) { n.ID = "System" }, "invalid_request"},
 		{"a department beside", city, func(*registry.Client) {}, "forbidden"},
 		{"a department beside, said to be below", city, func(n *registry.Client) { n.Authority.Division = "330106" }, "forbidden"},
 		{"the ministry, said to be below", city, func(n *registry.Client) {
@@ -140,16 +151,22 @@ func TestClientOfOthers(t *testing.T) {
 		{"one beside", registrytest.Approver(food), registry.Client{Authority: registrytest.Department}, "not_found"},
 		{"one beside, of a type one has", registrytest.Requester(registrytest.Department), registry.Client{Authority: registrytest.Platform}, "not_found"},
 	} {
-		c.client.ID, c.client.Roles = w.next(), []registry.Role{registry.RoleApprovalSystem}
-		_, _, err := s.AddClient(t.Context(), walkSystem, registry.ClientRequest{Key: w.next(), Client: c.client})
-		must(t, err)
-		secret, _, err := s.RotateClient(t.Context(), c.caller, c.client.ID, time.Time{}, w.status())
-		wantCode(t, "rotate "+c.name, err, c.want)
-		if (secret != "") != (c.want == "") {
-			t.Errorf("rotate %s: a secret of %d characters", c.name, len(secret))
+		for role, rotates := range map[registry.Role]string{registry.RolePartner: c.want, registry.RoleApprovalSystem: "not_found"} {
+			c.client.ID, c.client.Roles = w.next(), []registry.Role{role}
+			_, _, err := s.AddClient(t.Context(), walkSystem, registry.ClientRequest{Key: w.next(), Client: c.client})
+			must(t, err)
+			secret, _, err := s.RotateClient(t.Context(), c.caller, c.client.ID, time.Time{}, w.status())
+			wantCode(t, "rotate "+c.name, err, rotates)
+			if (secret != "") != (rotates == "") {
+				t.Errorf("rotate %s: a secret of %d characters", c.name, len(secret))
+			}
+			if rotates == "" { // the client must notice
+				_, _, err = s.RotateClient(t.Context(), c.caller, c.client.ID, s.Now().Add(time.Hour), w.status())
+				wantCode(t, "rotate unnoticed "+c.name, err, "invalid_request")
+			}
+			_, err = s.DisableClient(t.Context(), c.caller, c.client.ID, w.status())
+			wantCode(t, "disable "+c.name, err, c.want)
 		}
-		_, err = s.DisableClient(t.Context(), c.caller, c.client.ID, w.status())
-		wantCode(t, "disable "+c.name, err, c.want)
 	}
 }
 
@@ -170,4 +187,22 @@ func TestClientOfBraked(t *testing.T) {
 	}))
 	add(of, "forbidden")
 	add(walkSystem, "")
+}
+
+// TestClientsOfDepartment: budgets are a client's, so that nobody multiplies them by clients.
+func TestClientsOfDepartment(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	of := registrytest.Requester(registrytest.Department)
+	for n := range 7 {
+		q := registry.ClientRequest{Key: w.next(), Client: registry.Client{ID: w.next(), Roles: []registry.Role{registry.RolePartner}, Authority: registrytest.Department}}
+		want := ""
+		if n >= 5 {
+			want = "forbidden"
+		}
+		for range 2 { // a repeat is answered as the first
+			_, _, err := s.AddClient(t.Context(), of, q)
+			wantCode(t, q.Client.ID, err, want)
+		}
+	}
 }

@@ -423,9 +423,12 @@ func (r *Registry) GetCopy(ctx context.Context, c Caller, id licence.CopyID, use
 	if err != nil {
 		return nil, receipt, err
 	}
-	file, err := r.cfg.Files.Get(ctx, made.File.Digest)
-	if errors.Is(err, licence.ErrNotFound) {
-		err = fmt.Errorf("%w: the file %x of copy %s is not in it", ErrFiles, made.File.Digest, id)
+	file, err := r.stored(ctx, made.File.Digest)
+	if err == nil {
+		err = ownFile(file, made.Data)
 	}
-	return file, receipt, err
+	if err != nil {
+		return nil, receipt, fmt.Errorf("the file of copy %s: %w", id, err)
+	}
+	return file, receipt, nil
 }

@@ -126,16 +126,6 @@ func (r *Registry) Download(ctx context.Context, c Caller, id licence.Identifier
 	return file, receipt, err
 }
 
-// file is the current file of a licence. That the storage has none under its digest is a
-// fault of the storage: the register says that there is one.
-func (r *Registry) file(ctx context.Context, rec Record) ([]byte, error) {
-	file, err := r.cfg.Files.Get(ctx, rec.File.Digest)
-	if errors.Is(err, licence.ErrNotFound) {
-		return nil, fmt.Errorf("%w: the file %x of %s is not in it", ErrFiles, rec.File.Digest, rec.Identifier)
-	}
-	return file, err
-}
-
 // MaxPage is the most licences one answer of Search or Reuse holds.
 const MaxPage = 100
 
