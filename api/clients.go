@@ -45,7 +45,7 @@ func parseClient(body []byte) (registry.ClientRequest, error) {
 		authority := r.sub("authority")
 		c := registry.Client{
 			ID: r.required("id", 64), Types: r.texts("types", 200, maxType), DailyReuses: int64(r.integer("daily_reuses", 0, 1_000_000_000)),
-			Authority: licence.IssuingAuthority{Name: authority.required("name", maxText), Code: authority.required("code", maxCode), Division: authority.required("division", 6)},
+			Authority: licence.IssuingAuthority{Name: authority.required("name", maxText), Code: authority.required("code", maxCode), Division: authority.required("division", 9)},
 		}
 		for _, role := range r.texts("roles", 10, 32) {
 			c.Roles = append(c.Roles, registry.Role(role))

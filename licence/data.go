@@ -119,8 +119,8 @@ func (l *Licence) check() error {
 	f.text("holder name", l.Holder.Name, maxNameRunes)
 	f.text("holder code", l.Holder.Code, 128)
 	f.text("issuing authority name", l.Authority.Name, maxNameRunes)
-	if !isDigits(l.Authority.Division) || len(l.Authority.Division) != 6 {
-		f.add("division", CodeBadFormat, "is not 6 digits")
+	if err := CheckDivision(l.Authority.Division); err != nil {
+		f.add("division", CodeBadFormat, "%v", err)
 	}
 	l.checkCoSealers(&f)
 	f.value("fields", l.Fields, maxDepth)

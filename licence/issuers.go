@@ -1,6 +1,7 @@
 package licence
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,7 @@ const (
 // level is the level of an authority, by its division code.
 func (a IssuingAuthority) level() int {
 	switch {
-	case len(a.Division) > 6:
+	case len(a.Division) == 9:
 		return levelTownship
 	case strings.HasSuffix(a.Division, "0000"):
 		return levelProvince
@@ -36,6 +37,10 @@ func (it *CatalogueItem) validateIssuers() error {
 	}
 	if len(it.Issuers) > maxItems {
 		return fmt.Errorf("issuers lists more than %d", maxItems)
+	}
+	townshipsAlone := len(it.Issuers) == 0 && slices.Equal(it.IssuingLevels, []int{levelTownship})
+	if wide := func(p numberPart) bool { return p.kind == partDivision && p.width > divisionWidth }; slices.ContainsFunc(it.rule, wide) && !townshipsAlone {
+		return errors.New("number_rule: more than 6 digits of the division are those of a township, and issuing_levels must be 5 alone")
 	}
 	for i, code := range it.Issuers {
 		if err := CheckUSCC(code); err != nil {

@@ -126,7 +126,7 @@ type IssuingAuthority struct {
 	Name string
 	// Code is its unified social credit code (GB 32100), 18 characters.
 	Code string
-	// Division is its administrative division (GB/T 2260), 6 digits.
+	// Division is its administrative division, as CheckDivision has it.
 	Division string
 }
 
@@ -142,8 +142,8 @@ func (a IssuingAuthority) check(f *faults) {
 	if err := CheckUSCC(a.Code); err != nil {
 		f.add("authority.code", CodeBadHolderCode, "is wrong: %v", err)
 	}
-	if !isDigits(a.Division) || len(a.Division) != 6 || a.Division[0] == '0' {
-		f.add("authority.division", CodeBadFormat, "must be an administrative division code of 6 digits")
+	if err := CheckDivision(a.Division); err != nil {
+		f.add("authority.division", CodeBadFormat, "%v", err)
 	}
 }
 

@@ -31,8 +31,12 @@ type numberPart struct {
 
 var placeholder = regexp.MustCompile(`^\{(year|division|province|sequence|field|check)(?::([0-9a-z_]+))?\}`)
 
+// divisionWidth is that of {division}: a township stands with its county, so that all numbers of a
+// type are equally wide whoever issues.
+const divisionWidth = 6
+
 // maxWidth bounds the digits of each kind of placeholder that takes a width.
-var maxWidth = map[partKind]int{partYear: 4, partDivision: 6, partSequence: 12}
+var maxWidth = map[partKind]int{partYear: 4, partDivision: 9, partSequence: 12}
 
 // parseNumberRule reads a rule; FormatNumber says what may be in it.
 func parseNumberRule(rule string) ([]numberPart, error) {
@@ -79,6 +83,8 @@ func nextPart(rest string) (p numberPart, used int, err error) {
 	case p.kind == partCheck && checkSchemes[m[2]].of != nil:
 		p.text, p.width = m[2], 1
 	case p.kind == partProvince && m[2] == "":
+	case m[2] == "" && p.kind == partDivision:
+		p.width = divisionWidth
 	case limit > 0 && m[2] == "" && p.kind != partSequence:
 		p.width = limit
 	case limit > 0:
@@ -95,7 +101,8 @@ func nextPart(rest string) (p numberPart, used int, err error) {
 // checked request's NumberScope, by NumberRule:
 //
 //	{year} {year:N}          the year of issue, or its last N digits
-//	{division} {division:N}  the authority's division code, or its first N digits
+//	{division} {division:N}  the first 6, or N, digits of the authority's division code; more
+//	                         than 6 where townships alone issue
 //	{province}               the one-character name of the authority's province
 //	{field:name}             the digit that NumberCodes gives for that field
 //	{sequence:N}             the sequence in N digits; exactly one
@@ -151,8 +158,8 @@ func (it *CatalogueItem) formatPart(p numberPart, r Request, before string) (str
 		s := fmt.Sprintf("%04d", r.IssuedOn.Year())
 		return s[len(s)-p.width:], nil
 	case partDivision:
-		if len(r.Authority.Division) != 6 {
-			return "", errors.New("licence: the authority has no division code")
+		if len(r.Authority.Division) < p.width {
+			return "", fmt.Errorf("licence: the authority's division code has not the %d digits of the number", p.width)
 		}
 		return r.Authority.Division[:p.width], nil
 	case partProvince:

@@ -42,7 +42,7 @@ func (r reader) Brake(ctx context.Context, id string) (registry.Brake, error) {
 func (r reader) Brakes(ctx context.Context, q registry.BrakeQuery) ([]registry.Brake, error) {
 	return brakes(ctx, r, selectBrake+`WHERE ($1 = '' OR id < $1) AND (NOT $2 OR lifted_at = 0) AND ($3 = '' OR authority_code = $3)
 		AND substr(division, 1, length(CAST($4 AS text))) = $4 ORDER BY id DESC LIMIT $5`,
-		q.After, q.Standing, q.Authority, subtree(q.Division), int64(limit(q.Limit)))
+		q.After, q.Standing, q.Authority, licence.Subtree(q.Division), int64(limit(q.Limit)))
 }
 
 // StandingBrakes implements registry.Store.

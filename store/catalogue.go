@@ -64,7 +64,7 @@ func (r reader) CatalogueFiles(ctx context.Context, typeCode string, version int
 func (r reader) NewestLicences(ctx context.Context, typeCode, division string, n int) ([]registry.Record, error) {
 	records, err := r.secrets.records(ctx, r, selectLicence+`WHERE l.type_code = $1
 		AND substr(l.division, 1, length(CAST($2 AS text))) = $2 AND l.file_digest IS NOT NULL AND l.importer = ''
-		ORDER BY l.created_at DESC, l.identifier LIMIT $3`, typeCode, subtree(division), int64(limit(n)))
+		ORDER BY l.created_at DESC, l.identifier LIMIT $3`, typeCode, licence.Subtree(division), int64(limit(n)))
 	return records, doing("reading the newest licences", err)
 }
 

@@ -68,7 +68,7 @@ func (r reader) Client(ctx context.Context, id string) (registry.Client, error) 
 // Clients implements registry.Store.
 func (r reader) Clients(ctx context.Context, q registry.ClientQuery) ([]registry.Client, error) {
 	return r.clients(ctx, selectClient+`WHERE id > $1 AND substr(division, 1, length(CAST($2 AS text))) = $2 ORDER BY id LIMIT $3`,
-		q.After, subtree(q.Division), int64(limit(q.Limit)))
+		q.After, licence.Subtree(q.Division), int64(limit(q.Limit)))
 }
 
 // putClient stores a client; what becomes of one of the same identifier is in conflict.

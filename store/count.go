@@ -56,7 +56,7 @@ func (r reader) Counts(ctx context.Context, q registry.CountQuery) ([]registry.C
 	}
 	args := [][2]any{{q.From.String(), q.To.String()}, {days(q.From), days(q.To)}, {q.Today.String(), q.Soon.String()}}
 	for i, query := range counted {
-		if err := r.query(ctx, add, query, typeList(q.Types), subtree(q.Division), args[i][0], args[i][1]); err != nil {
+		if err := r.query(ctx, add, query, typeList(q.Types), licence.Subtree(q.Division), args[i][0], args[i][1]); err != nil {
 			return nil, doing("counting licences", err)
 		}
 	}

@@ -80,10 +80,11 @@ func (r reader) Disputes(ctx context.Context, q registry.DisputeQuery) ([]disput
 	}
 	// A department lies below another when its division and that of its code do, and neither is the same.
 	return r.disputes(ctx, selectDispute+which+`AND (due_at > $4 OR due_at = $4 AND id > $5)
-		AND ($6 = '' OR ($7 LIKE '% ' || type_code || ' %' OR type_code = '') AND substr(division, 1, length(CAST($8 AS text))) = $8
-			AND (authority_code = $6 OR division <> $9 AND substr(authority_code, 3, length(CAST($8 AS text))) = $8 AND substr(authority_code, 3, 6) <> $9))
-		ORDER BY due_at, id LIMIT $10`,
-		append(args, nanos(q.AfterDue), q.AfterID, q.Authority, typeList(q.Types), subtree(q.Division), q.Division, int64(limit(q.Limit)))...)
+		AND ($6 = '' OR ($7 LIKE '% ' || type_code || ' %' OR type_code = '') AND (authority_code = $6 AND $10 <> '' AND division = $10
+			OR substr(division, 1, length(CAST($8 AS text))) = $8
+			AND (authority_code = $6 OR division <> $9 AND substr(authority_code, 3, length(CAST($8 AS text))) = $8 AND substr(authority_code, 3, 6) <> $9)))
+		ORDER BY due_at, id LIMIT $11`,
+		append(args, nanos(q.AfterDue), q.AfterID, q.Authority, typeList(q.Types), licence.Subtree(q.Division), q.Division, licence.County(q.Division), int64(limit(q.Limit)))...)
 }
 
 // AcceptedDisputes implements registry.DisputeStore.

@@ -241,7 +241,7 @@ func (t *transaction) InsertSubscription(ctx context.Context, s event.Subscripti
 			created_at, status_at, failures, rest_until, prefix)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, 0, 0, $14)`,
 		s.ID, s.Client, s.Authority.Name, s.Authority.Code, s.Authority.Division, s.Division, url, typeList(events), typeList(s.TypeCodes),
-		string(s.Status), s.Reason, nanos(s.CreatedAt), nanos(s.StatusAt), subtree(s.Division))
+		string(s.Status), s.Reason, nanos(s.CreatedAt), nanos(s.StatusAt), licence.Subtree(s.Division))
 	return doing("storing subscription", err)
 }
 

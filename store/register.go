@@ -91,7 +91,7 @@ func (r reader) Search(ctx context.Context, q registry.Query) ([]registry.Record
 		AND (CAST($6 AS bigint) = 0 OR (SELECT s.status FROM licence_status s WHERE s.identifier = l.identifier AND s.at <= $6
 			ORDER BY s.at DESC, s.id DESC LIMIT 1) NOT IN ('pending', 'voided'))
 		ORDER BY l.identifier DESC LIMIT $7`,
-		r.secrets.holderIndex(q.Holder), string(q.After), typeList(q.Types), subtree(q.Division), q.Issued, nanos(q.AsOf), int64(limit(q.Limit)))
+		r.secrets.holderIndex(q.Holder), string(q.After), typeList(q.Types), licence.Subtree(q.Division), q.Issued, nanos(q.AsOf), int64(limit(q.Limit)))
 	return records, doing("searching licences", err)
 }
 
@@ -102,15 +102,6 @@ func typeList(codes []string) string {
 		return ""
 	}
 	return " " + strings.Join(codes, " ") + " "
-}
-
-// subtree is the prefix that the codes of a division and of all below it share
-// (GB/T 2260: two digits each for province, city and district).
-func subtree(division string) string {
-	for len(division) >= 2 && len(division)%2 == 0 && strings.HasSuffix(division, "00") {
-		division = division[:len(division)-2]
-	}
-	return division
 }
 
 // Lapsed implements registry.Store. At most 1,000 licences are named, the longest

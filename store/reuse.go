@@ -76,7 +76,7 @@ func (r reader) GrantsFor(ctx context.Context, authority, typeCode, matter strin
 func (r reader) Grants(ctx context.Context, q registry.GrantQuery) ([]registry.Grant, error) {
 	if q.TypeCode != "" {
 		return grants(ctx, r, selectGrant+`WHERE type_code = $1 AND id > $2 AND substr(division, 1, length(CAST($3 AS text))) = $3
-			ORDER BY id LIMIT $4`, q.TypeCode, q.After, subtree(q.Division), int64(limit(q.Limit)))
+			ORDER BY id LIMIT $4`, q.TypeCode, q.After, licence.Subtree(q.Division), int64(limit(q.Limit)))
 	}
 	return grants(ctx, r, selectGrant+`WHERE authority_code = $1 AND id > $2 ORDER BY id LIMIT $3`, q.Authority, q.After, int64(limit(q.Limit)))
 }

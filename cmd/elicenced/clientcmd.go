@@ -31,7 +31,7 @@ type clientAddCmd struct {
 	Role        []string `required:"" help:"Its roles: approval_system, partner, verifier, auditor, authority."`
 	Name        string   `help:"Name of the authority that it belongs to."`
 	Authority   string   `help:"Unified social credit code of that authority."`
-	Division    string   `help:"The authority's administrative division, six digits."`
+	Division    string   `help:"The authority's administrative division: six digits, nine of a township."`
 	Type        []string `help:"Codes of the licence types that it issues, or decides on."`
 	DailyReuses int64    `help:"How many reuses a day are usual for it (default: 2000)."`
 }

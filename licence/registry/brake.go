@@ -158,7 +158,7 @@ func (r *Registry) LiftBrake(ctx context.Context, c Caller, id string, q StatusR
 		action: ActionBrakeLift, object: b.object(), digest: q.Body[:], purposeField: "reason",
 		use: Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
 		check: func() error {
-			above := c.has(RoleAuthority) && Within(b.Authority.Division, c.Authority.Division)
+			above := c.has(RoleAuthority) && licence.Within(b.Authority.Division, c.Authority.Division)
 			switch {
 			case found != nil:
 				return found

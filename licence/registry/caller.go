@@ -227,22 +227,10 @@ func (c Caller) MayAct(a audit.Action) bool {
 // reaches reports whether a caller may read a licence: an authority those of its
 // own types in its own division and below, a holder their own (市级统建、分级使用).
 func (c Caller) reaches(r *Record) bool {
-	if c.has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && Within(r.Division, c.Authority.Division) {
+	if c.has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && licence.Within(r.Division, c.Authority.Division) {
 		return true
 	}
 	return c.has(RoleHolder) && sameHolder(c.Holder, r.Holder)
-}
-
-// Within reports whether a division code (GB/T 2260) lies in the subtree of
-// root: 330100 holds 330105, 330000 holds both. An empty root holds nothing.
-func Within(division, root string) bool {
-	if root == "" || len(division) != len(root) {
-		return false
-	}
-	for strings.HasSuffix(root, "00") {
-		root = strings.TrimSuffix(root, "00")
-	}
-	return root != "" && strings.HasPrefix(division, root)
 }
 
 // HashSecret is how client secrets are kept. Secrets are random and at least

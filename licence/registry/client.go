@@ -148,7 +148,7 @@ func (r *Registry) checkClient(n Client) error {
 // manages reports whether a caller looks after a client that has no roles but these: a
 // machine of the own department, or of one below, without a licence type that the caller has not.
 func (c Caller) manages(n Client, roles []Role) bool {
-	return c.has(RoleSystem) || c.has(RoleAuthority) && (n.Authority.Code == c.Authority.Code && Within(n.Authority.Division, c.Authority.Division) || c.above(n.Authority)) &&
+	return c.has(RoleSystem) || c.has(RoleAuthority) && (n.Authority.Code == c.Authority.Code && licence.Within(n.Authority.Division, c.Authority.Division) || c.above(n.Authority)) &&
 		!slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(roles, r) }) &&
 		!slices.ContainsFunc(n.Types, func(t string) bool { return !slices.Contains(c.Types, t) })
 }
@@ -158,7 +158,7 @@ func (c Caller) manages(n Client, roles []Role) bool {
 // grants, cases and licences are a department's by its code, whatever division is given with it.
 func (c Caller) above(a licence.IssuingAuthority) bool {
 	for _, division := range []string{a.Division, a.Code[min(2, len(a.Code)):min(8, len(a.Code))]} {
-		if division == c.Authority.Division || !Within(division, c.Authority.Division) {
+		if division == c.Authority.Division || !licence.Within(division, c.Authority.Division) {
 			return false
 		}
 	}

@@ -140,7 +140,7 @@ func (r *Registry) checkDispute(ctx context.Context, c Caller, asked dispute.Dis
 }
 
 // Issuers are the authorities that have a seal here, by code. Their division is that of
-// their code (GB 32100, characters 3 to 8).
+// their code (GB 32100, characters 3 to 8), of a township's that of its county.
 func (r *Registry) Issuers() (all []licence.IssuingAuthority) {
 	for code, key := range r.cfg.Seals {
 		if key != nil && len(code) == 18 {
@@ -228,7 +228,7 @@ func (r *Registry) Disputes(ctx context.Context, c Caller, q DisputeQuery, use U
 		case c.Holder.Code != "":
 			q.Holder = c.Holder
 		case c.has(RoleAuditor):
-		case c.Authority.Code == "" || !Within(c.Authority.Division, c.Authority.Division):
+		case c.Authority.Code == "" || !licence.Within(c.Authority.Division, c.Authority.Division):
 			return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
 		default:
 			q.Authority, q.Division, q.Types = c.Authority.Code, c.Authority.Division, c.Types
@@ -270,6 +270,7 @@ func (c Caller) answers(d *dispute.Dispute) bool {
 	if d.Kind == dispute.UnknownUse && c.has(RoleAuditor) {
 		return true
 	}
-	own := c.Authority.Code == d.Authority.Code && Within(d.Authority.Division, c.Authority.Division)
+	county := licence.County(c.Authority.Division) // which is all that Issuers know of a township
+	own := c.Authority.Code == d.Authority.Code && (licence.Within(d.Authority.Division, c.Authority.Division) || county != "" && d.Authority.Division == county)
 	return c.has(RoleAuthority) && (own || c.above(d.Authority)) && (d.Kind == dispute.UnknownUse || slices.Contains(c.Types, d.TypeCode))
 }

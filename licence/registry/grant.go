@@ -180,7 +180,7 @@ func checkFields(g Grant, item *licence.CatalogueItem) error {
 // decides reports whether a caller decides on grants of a licence type to a department of
 // a division: the type must be theirs, and the division in their subtree.
 func (c Caller) decides(g Grant) bool {
-	return c.has(RoleAuthority) && slices.Contains(c.Types, g.TypeCode) && Within(g.Authority.Division, c.Authority.Division)
+	return c.has(RoleAuthority) && slices.Contains(c.Types, g.TypeCode) && licence.Within(g.Authority.Division, c.Authority.Division)
 }
 
 // ApproveGrant approves a grant that somebody else requested. Errors: ErrForbidden,

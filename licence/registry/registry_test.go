@@ -522,20 +522,6 @@ func TestStoppedLog(t *testing.T) {
 	}
 }
 
-func TestWithin(t *testing.T) {
-	for _, tt := range []struct {
-		division, root string
-		want           bool
-	}{
-		{"330106", "330106", true}, {"330106", "330100", true}, {"330106", "330000", true}, {"330100", "330106", false},
-		{"330106", "330105", false}, {"440100", "330000", false}, {"330106", "", false}, {"", "330000", false}, {"", "", false}, {"330106", "000000", false},
-	} {
-		if got := registry.Within(tt.division, tt.root); got != tt.want {
-			t.Errorf("Within(%q, %q) = %v", tt.division, tt.root, got)
-		}
-	}
-}
-
 // BenchmarkIssue issues the samples with one seal, and those with two, in turn, one at a
 // time, without HTTP in front.
 func BenchmarkIssue(b *testing.B) {

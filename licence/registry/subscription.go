@@ -110,7 +110,7 @@ func (r *Registry) mayHear(ctx context.Context, n Client, s event.Subscription, 
 	case n.Disabled || n.Authority.Code == "" || n.Authority.Code != s.Authority.Code:
 		return false, nil
 	case slices.Contains(n.Roles, RoleApprovalSystem):
-		return slices.Contains(n.Types, typeCode) && Within(s.Division, n.Authority.Division), nil
+		return slices.Contains(n.Types, typeCode) && licence.Within(s.Division, n.Authority.Division), nil
 	case slices.Contains(n.Roles, RolePartner):
 		return r.cfg.Store.Granted(ctx, n.Authority.Code, typeCode, r.today())
 	}

@@ -42,6 +42,7 @@ func counted() (records []registry.Record) {
 	add("superseded", "2026-02-10", "2026-02-10", "", nil)
 	add("valid", "2026-02-10", "2026-02-10", "", func(r *registry.Record) { r.TypeCode = "another" })
 	add("valid", "2026-02-10", "2026-02-10", "", func(r *registry.Record) { r.Division = "440100" })
+	add("valid", "2025-02-10", "2026-02-10", "", func(r *registry.Record) { r.Division = "440306100" })
 	return records
 }
 
@@ -60,10 +61,15 @@ func testCounts(t *testing.T, b Backend) {
 		row("expired", "440305", "", 1), row("expiring", "440305", "", 1), row("expiring", "440306", "", 1),
 		row("issued", "440305", "2026-02", 6), row("issued", "440306", "2026-02", 1), row("issued", "440306", "2026-03", 1),
 		row("not_yet_valid", "440305", "", 1), row("renew", "440305", "2026-02", 1), row("revoked", "440305", "2026-03", 1),
-		row("suspended", "440305", "", 1), row("valid", "440305", "", 3), row("valid", "440306", "", 2), row("withdrawn", "440305", "2026-03", 1),
+		row("suspended", "440305", "", 1), row("valid", "440305", "", 3), row("valid", "440306", "", 2), row("valid", "440306100", "", 1), row("withdrawn", "440305", "2026-03", 1),
 	}
 	if diff := cmp.Diff(got, want); err != nil || diff != "" {
 		t.Errorf("counts (got, want): %v\n%s", err, diff)
+	}
+	town := q
+	town.Division = "440306100"
+	if got, err = b.Counts(t.Context(), town); err != nil || len(got) != 1 || got[0] != row("valid", "440306100", "", 1) {
+		t.Errorf("of a township: %v, %v", got, err)
 	}
 	q.To = day("2026-03-02")
 	if got, err = b.Counts(t.Context(), q); err != nil || got[8] != row("revoked", "440305", "2026-03", 2) {

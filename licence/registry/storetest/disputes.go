@@ -81,6 +81,9 @@ func testDisputeLists(t *testing.T, b Backend) {
 		}
 		return nil
 	})
+	town := aDispute(6) // what it goes by is the code, which says the county
+	town.Authority.Code, town.Authority.Division, town.Holder.Code, town.State = "11440305TOWNTOWN00", "440305", "110105194912310011", dispute.Rejected
+	change(t, b, func(tx Tx) error { return tx.InsertDispute(t.Context(), town) })
 	own := aDispute(1).Authority
 	city := licence.IssuingAuthority{Code: "114403000000000000", Division: "440300"}
 	of := func(a licence.IssuingAuthority, types ...string) registry.DisputeQuery {
@@ -91,21 +94,23 @@ func testDisputeLists(t *testing.T, b Backend) {
 		q    registry.DisputeQuery
 		want string
 	}{
-		{"all, by deadline", registry.DisputeQuery{Limit: 10}, "54321"},
+		{"all, by deadline", registry.DisputeQuery{Limit: 10}, "654321"},
 		{"a page", registry.DisputeQuery{Limit: 2, AfterDue: use.Due, AfterID: use.ID}, "32"},
 		{"a state", registry.DisputeQuery{State: dispute.Open, Limit: 10}, "321"},
 		{"a kind", registry.DisputeQuery{Kind: dispute.UnknownUse, Limit: 10}, "4"},
 		{"overdue, the settled ones not", registry.DisputeQuery{OverdueAt: beside.Due, Limit: 10}, "43"},
 		{"of the own department", of(own, typeCode), "541"},
 		{"of the own department, elsewhere", of(licence.IssuingAuthority{Code: own.Code, Division: "440399"}, typeCode), ""},
-		{"of those below", of(city, typeCode), "5421"},
+		{"of those below", of(city, typeCode), "65421"},
+		{"of the own township, by its code", of(licence.IssuingAuthority{Code: town.Authority.Code, Division: "440305001"}, typeCode), "6"},
+		{"of a township's county", of(licence.IssuingAuthority{Code: "11440305OTHER00000", Division: "440305001"}, typeCode), ""},
 		{"of another type, but for uses", of(own, "11100000000013338W901"), "4"},
 		{"without a type", of(own), "4"},
 		{"from beside, nothing", of(licence.IssuingAuthority{Code: "114403059999999999", Division: "440305"}, typeCode), ""},
 		{"of the division below that of the code", of(licence.IssuingAuthority{Code: "114403060000000000", Division: "440306"}, typeCode), "2"},
 		{"a holder's, newest first", registry.DisputeQuery{Holder: use.Holder, Limit: 10}, "4321"},
 		{"its next page", registry.DisputeQuery{Holder: use.Holder, AfterID: beside.ID, Limit: 1}, "2"},
-		{"another holder's", registry.DisputeQuery{Holder: last.Holder, Limit: 10}, "5"},
+		{"another holder's", registry.DisputeQuery{Holder: last.Holder, Limit: 10}, "65"},
 		{"nobody's", registry.DisputeQuery{Holder: licence.Holder{Code: "x", CodeType: "001"}, Limit: 10}, ""},
 	} {
 		found, err := b.Disputes(t.Context(), c.q)
