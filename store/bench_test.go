@@ -105,21 +105,17 @@ func subscribe(b *testing.B, db backend) {
 
 func reserve(ctx context.Context, tx registry.Tx, name string, data []byte) error {
 	now := time.Unix(1_800_000_000, 0)
-	if _, err := tx.TakeKey(ctx, registry.Key{Client: "c", Key: name, LeaseUntil: now.Add(time.Minute)}, now); err != nil {
+	if _, err := tx.TakeKey(ctx, registry.Key{Client: "c", Key: name, LeaseUntil: now.Add(time.Minute), Identifier: licence.Identifier(name)}, now); err != nil {
 		return err
 	}
 	if _, err := tx.NextNumber(ctx, "series"); err != nil {
 		return err
 	}
-	err := tx.InsertLicence(ctx, registry.Record{
+	return tx.InsertLicence(ctx, registry.Record{
 		Identifier: licence.Identifier(name), Number: name, TypeCode: "type", AuthorityCode: "authority", Division: "440300",
 		Holder: licence.Holder{Name: "holder", Code: name, CodeType: licence.CodeTypeUSCC}, Data: data,
 		Status: licence.StatusPending, StatusAt: now, Client: "c", IdempotencyKey: name, CreatedAt: now, LeaseUntil: now.Add(time.Minute),
 	})
-	if err != nil {
-		return err
-	}
-	return tx.BindKey(ctx, "c", name, licence.Identifier(name))
 }
 
 func issue(ctx context.Context, tx registry.Tx, name string) error {
@@ -127,14 +123,11 @@ func issue(ctx context.Context, tx registry.Tx, name string) error {
 	var f registry.File
 	copy(f.Digest[:], name)
 	change := registry.Change{Reason: "issued", At: time.Unix(1_800_000_001, 0)}
-	if err := tx.SetStatus(ctx, id, []licence.Status{licence.StatusPending}, licence.StatusValid, change); err != nil {
+	if err := tx.Issue(ctx, id, f, change); err != nil {
 		return err
 	}
 	e := event.Event{ID: name, Type: event.Issued, Subject: id, TypeCode: "type", Version: 1, Time: change.At}
 	if err := tx.InsertEvent(ctx, e, "440300"); err != nil {
-		return err
-	}
-	if err := tx.SetFile(ctx, id, f); err != nil {
 		return err
 	}
 	return tx.AnswerKey(ctx, "c", name, bytes.Repeat([]byte("answer "), 100))

@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"elicence/licence"
@@ -79,13 +80,43 @@ func (t *transaction) SetStatus(ctx context.Context, id licence.Identifier, from
 		return fmt.Errorf("changing status: %w", err)
 	}
 	if n == 0 {
-		status, _, err := t.standing(ctx, id)
-		if err != nil {
-			return fmt.Errorf("changing status: %w", err)
-		}
-		return fmt.Errorf("changing status of %s: %w: it is %s, not one of %s", id, licence.ErrWrongStatus, status, from)
+		return t.unchanged(ctx, id, from)
 	}
 	return t.remember(ctx, id, to, c)
+}
+
+// unchanged says why a status did not change from one of several. licence.ErrNotFound when it
+// could have.
+func (t *transaction) unchanged(ctx context.Context, id licence.Identifier, from []licence.Status) error {
+	status, _, err := t.standing(ctx, id)
+	if err == nil && slices.Contains(from, status) {
+		err = licence.ErrNotFound
+	}
+	if err != nil {
+		return fmt.Errorf("changing status: %w", err)
+	}
+	return fmt.Errorf("changing status of %s: %w: it is %s, not one of %s", id, licence.ErrWrongStatus, status, from)
+}
+
+// Issue implements registry.Tx.
+func (t *transaction) Issue(ctx context.Context, id licence.Identifier, f registry.File, c registry.Change) error {
+	reason, err := t.secrets.seal(place{"licence.status_reason", string(id)}, []byte(c.Reason))
+	if err == nil {
+		err = t.insertFile(ctx, id, f)
+	}
+	if err != nil {
+		return err
+	}
+	n, err := t.exec(ctx, `UPDATE licence SET status = 'valid', status_reason = $3, status_at = $4, file_digest = $2
+		WHERE identifier = $1 AND status = 'pending' AND EXISTS (SELECT 1 FROM licence_file WHERE digest = $2 AND identifier = $1)`,
+		string(id), f.Digest[:], reason, nanos(c.At))
+	if err != nil {
+		return fmt.Errorf("issuing %s: %w", id, err)
+	}
+	if n == 0 {
+		return t.unchanged(ctx, id, []licence.Status{licence.StatusPending})
+	}
+	return t.remember(ctx, id, licence.StatusValid, c)
 }
 
 // listed is a list of statuses in a form that both engines can look into.
@@ -119,18 +150,24 @@ func (t *transaction) LastVersion(ctx context.Context, id licence.Identifier) (r
 // SetFile implements registry.Tx. Setting a file that is on record already makes
 // it the current one again; a file of another licence is refused.
 func (t *transaction) SetFile(ctx context.Context, id licence.Identifier, f registry.File) error {
+	err := t.insertFile(ctx, id, f)
+	if err != nil {
+		return err
+	}
+	err = changed(t.exec(ctx, `UPDATE licence SET file_digest = $2 WHERE identifier = $1
+		AND EXISTS (SELECT 1 FROM licence_file WHERE digest = $2 AND identifier = $1)`, string(id), f.Digest[:]))
+	return doing("storing file of "+string(id), err)
+}
+
+// insertFile puts a file of a licence on record, unless its digest is.
+func (t *transaction) insertFile(ctx context.Context, id licence.Identifier, f registry.File) error {
 	err := t.later(ctx, `INSERT INTO licence_file (digest, identifier, range_digest, size, timestamped,
 			timestamped_at, sealed_at, created_at)
 		SELECT $2, identifier, $3, $4, $5, $6, $7, $8 FROM licence WHERE identifier = $1
 		ON CONFLICT (digest) DO NOTHING`,
 		string(id), f.Digest[:], f.RangeDigest[:], f.Size, f.Timestamped,
 		nanos(f.TimestampedAt), nanos(f.SealedAt), nanos(f.CreatedAt))
-	if err != nil {
-		return fmt.Errorf("storing file: %w", err)
-	}
-	err = changed(t.exec(ctx, `UPDATE licence SET file_digest = $2 WHERE identifier = $1
-		AND EXISTS (SELECT 1 FROM licence_file WHERE digest = $2 AND identifier = $1)`, string(id), f.Digest[:]))
-	return doing("storing file of "+string(id), err)
+	return doing("storing file", err)
 }
 
 // Lease implements registry.Tx; licence.ErrWrongStatus when the licence is not pending.

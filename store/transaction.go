@@ -22,11 +22,12 @@ func (t *transaction) Savepoint(_ context.Context, fn func() error) error { retu
 // used with.
 func (t *transaction) TakeKey(ctx context.Context, k registry.Key, now time.Time) (registry.Claim, error) {
 	claim, err := t.claim(ctx, k, `INSERT INTO idempotency_key (client, key, body, lease_until, identifier)
-		VALUES ($1, $2, $3, $4, '')
-		ON CONFLICT (client, key) DO UPDATE SET lease_until = excluded.lease_until
+		VALUES ($1, $2, $3, $4, $6)
+		ON CONFLICT (client, key) DO UPDATE SET lease_until = excluded.lease_until,
+			identifier = CASE idempotency_key.identifier WHEN '' THEN excluded.identifier ELSE idempotency_key.identifier END
 			WHERE idempotency_key.answer IS NULL AND idempotency_key.lease_until < $5
 		RETURNING body, identifier, answer`,
-		k.Client, k.Key, k.Body[:], nanos(k.LeaseUntil), nanos(now))
+		k.Client, k.Key, k.Body[:], nanos(k.LeaseUntil), nanos(now), string(k.Identifier))
 	if err == nil {
 		claim.Mine = true
 		return claim, nil

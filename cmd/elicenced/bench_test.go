@@ -15,6 +15,7 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/store/pgtest"
 	"elicence/verify"
 )
 
@@ -40,13 +41,23 @@ func benchmarkIssue(b *testing.B, s *site) {
 	for _, a := range demoAuthorities {
 		clients[a.client] = s.as(b, server, a.client)
 	}
-	run := time.Now().UnixNano()
+	run, database := time.Now().UnixNano(), databaseTime(b, s)
 	load(b, server.cmd.Process.Pid, "licences/s", 0, func(n int) error {
 		sample := samples[n%len(samples)]
 		var issued registry.Issued
 		return clients[clientFor(sample)].post(b.Context(), "/licences", fmt.Sprintf("bench-%d-%d", run, n), sample.body, &issued)
 	})
+	b.ReportMetric(float64((databaseTime(b, s)-database).Microseconds())/1000/float64(b.N), "postgres-ms")
 	b.ReportMetric(peakMemory(b, server.cmd.Process.Pid), "peak-MB")
+}
+
+// databaseTime is what PostgreSQL has taken of the processors so far; zero with SQLite, which is
+// in the server's process.
+func databaseTime(b *testing.B, s *site) time.Duration {
+	if s.Database == "" {
+		return 0
+	}
+	return pgtest.ProcessorTime(b, s.Database)
 }
 
 // BenchmarkVerifyHTTP has 32 clients verify the demo's files, and the QR codes of its

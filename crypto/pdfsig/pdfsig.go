@@ -213,7 +213,8 @@ func (f *File) PageContent(page int) ([]byte, error) {
 	if page < 1 || page > f.Pages {
 		return nil, fmt.Errorf("pdfsig: page %d of %d", page, f.Pages)
 	}
-	return inflate(f.contents[page-1][1], 0, MaxStream)
+	content := f.contents[page-1][1]
+	return inflate(content, 4*len(content.data), MaxStream) // operators shrink to a quarter or so
 }
 
 // Backdrop returns what a page, counted from 1, begins with, as it is encoded in the file;

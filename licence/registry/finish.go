@@ -242,13 +242,10 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 				return err
 			}
 			change := Change{Reason: cmp.Or(s.rec.StatusReason, "issued"), CaseNumber: s.rec.CaseNumber, At: now}
-			if err := tx.SetStatus(ctx, s.rec.Identifier, []licence.Status{licence.StatusPending}, licence.StatusValid, change); err != nil {
+			if err := tx.Issue(ctx, s.rec.Identifier, file, change); err != nil {
 				return err
 			}
 			if err := r.tell(ctx, tx, &s.rec, s.rec.Operation, now); err != nil {
-				return err
-			}
-			if err := tx.SetFile(ctx, s.rec.Identifier, file); err != nil {
 				return err
 			}
 			if err := tx.AnswerKey(ctx, s.rec.Client, s.rec.IdempotencyKey, answer); err != nil {

@@ -258,6 +258,10 @@ func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Recor
 		return Claim{}, Record{}, fmt.Errorf("storing the document: %w", err)
 	}
 	serial, err := newSerial(r.cfg.Rand)
+	var id licence.Identifier // of a new licence, which is known before its number is
+	if err == nil && q.op == "" {
+		id, err = licence.NewIdentifier(q.by.item.TypeCode, q.Authority.Code, serial, 1)
+	}
 	if err != nil {
 		return Claim{}, Record{}, err
 	}
@@ -266,16 +270,16 @@ func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Recor
 	_, err = r.step(ctx, c, &access{
 		action: ActionReserve, use: q.use, holder: q.Holder,
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
-			if claim, err = r.takeKey(ctx, tx, c, q.key, q.body); err != nil {
+			if claim, err = r.takeKeyFor(ctx, tx, Key{Client: c.Principal, Key: q.key, Body: q.body, Identifier: id}); err != nil {
 				return err
 			}
 			switch {
-			case claim.Identifier != "":
+			case claim.Identifier != id: // random, so that no earlier attempt can have had it
 				rec, err = r.takeOver(ctx, tx, claim.Identifier)
 			case q.op != "":
 				rec, err = r.insertVersion(ctx, tx, c, q)
 			default:
-				rec, err = r.insert(ctx, tx, c, q, serial)
+				rec, err = r.insert(ctx, tx, c, q, id)
 			}
 			e.Object, e.Digest = string(rec.Identifier), bytes.Clone(rec.DataDigest[:])
 			return err
@@ -287,12 +291,18 @@ func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Recor
 // takeKey claims the idempotency key. ErrKeyReused when it came with another
 // body, errClaimed when it is answered or still leased.
 func (r *Registry) takeKey(ctx context.Context, tx Tx, c Caller, key string, body [32]byte) (Claim, error) {
+	return r.takeKeyFor(ctx, tx, Key{Client: c.Principal, Key: key, Body: body})
+}
+
+// takeKeyFor is takeKey of a key that says what is to be reserved under it. It leases the key.
+func (r *Registry) takeKeyFor(ctx context.Context, tx Tx, k Key) (Claim, error) {
 	now := r.now()
-	claim, err := tx.TakeKey(ctx, Key{Client: c.Principal, Key: key, Body: body, LeaseUntil: now.Add(Lease)}, now)
+	k.LeaseUntil = now.Add(Lease)
+	claim, err := tx.TakeKey(ctx, k, now)
 	switch {
 	case err != nil:
 		return claim, err
-	case claim.Body != body:
+	case claim.Body != k.Body:
 		return claim, ErrKeyReused
 	case !claim.Mine:
 		return claim, errClaimed
@@ -309,8 +319,8 @@ func (r *Registry) takeOver(ctx context.Context, tx Tx, id licence.Identifier) (
 	return tx.Licence(ctx, id)
 }
 
-// insert reserves number and identifier for a new pending licence.
-func (r *Registry) insert(ctx context.Context, tx Tx, c Caller, q asked, serial string) (Record, error) {
+// insert reserves a number and the identifier that the key is bound to for a new pending licence.
+func (r *Registry) insert(ctx context.Context, tx Tx, c Caller, q asked, id licence.Identifier) (Record, error) {
 	item, number := q.by.item, q.Number
 	if number == "" {
 		var err error
@@ -318,18 +328,11 @@ func (r *Registry) insert(ctx context.Context, tx Tx, c Caller, q asked, serial 
 			return Record{}, err
 		}
 	}
-	id, err := licence.NewIdentifier(item.TypeCode, q.Authority.Code, serial, 1)
-	if err != nil {
-		return Record{}, err
-	}
 	rec, err := r.pending(newLicence(item, q.Request, id, number), c, q)
 	if err != nil {
 		return Record{}, err
 	}
-	if err := tx.InsertLicence(ctx, rec); err != nil {
-		return Record{}, err
-	}
-	return rec, tx.BindKey(ctx, c.Principal, q.key, rec.Identifier)
+	return rec, tx.InsertLicence(ctx, rec)
 }
 
 // nextNumber takes the next number of the type in the scope that its rule counts within.

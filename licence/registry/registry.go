@@ -173,6 +173,8 @@ type Registry struct {
 	licences together[Record]
 	// files is the same, of licences by their files.
 	files together[Filed]
+	// seals is how far their seals are: many licences at once are sealed by few authorities.
+	seals together[SealRecord]
 	// interactive is how many callers wait for a licence, items of batches not counted.
 	interactive atomic.Int32
 	// keys is the same, of the keys that requests are signed with.

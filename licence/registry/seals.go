@@ -306,7 +306,7 @@ func (r *Registry) enterSeal(ctx context.Context, c Caller, authority string, k 
 // sealInUse says why a seal may not be used by the register, as a *SealFault; nil when
 // it may. It is asked before a number is used, and again before the key is.
 func (r *Registry) sealInUse(ctx context.Context, k *SealKey) error {
-	s, err := r.cfg.Store.SealStage(ctx, k.Seal.ID)
+	s, err := r.seals.ask(ctx, k.Seal.ID, one(r.cfg.Store.SealStage))
 	switch {
 	case errors.Is(err, licence.ErrNotFound):
 		return &SealFault{"seal_unregistered", "the seal " + k.Seal.ID + " is not in the register", ErrNoSeal}

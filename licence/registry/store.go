@@ -194,7 +194,7 @@ type Tx interface {
 	// TakeKey claims an idempotency key for k.Client until k.LeaseUntil. When
 	// the key is new, or its lease lapsed before now while unanswered, it is
 	// k's; the returned Claim says which, with the identifier the first attempt
-	// reserved. A key that is still leased or already answered is returned as
+	// reserved, or k's own. A key that is still leased or already answered is returned as
 	// it stands; the caller compares digests.
 	TakeKey(ctx context.Context, k Key, now time.Time) (Claim, error)
 	// BindKey notes which licence, or copy, a claimed key reserved.
@@ -256,6 +256,8 @@ type Tx interface {
 	// SetStatus moves a licence from one of several statuses to another and appends the
 	// change to its history. licence.ErrWrongStatus when its status is not among from.
 	SetStatus(ctx context.Context, id licence.Identifier, from []licence.Status, to licence.Status, c Change) error
+	// Issue makes a pending licence valid and f its file: SetStatus and SetFile in one change.
+	Issue(ctx context.Context, id licence.Identifier, f File, c Change) error
 	// SetFile makes f the current file of a licence; earlier files stay on record.
 	SetFile(ctx context.Context, id licence.Identifier, f File) error
 	// Lease extends the lease of a pending licence to until, if its present lease ended
@@ -410,6 +412,9 @@ type Key struct {
 	Client, Key string
 	Body        [32]byte
 	LeaseUntil  time.Time
+	// Identifier is what is to be reserved under the key, if nothing was so far; empty when
+	// BindKey will say it.
+	Identifier licence.Identifier
 }
 
 // Claim is the state of an idempotency key after TakeKey.

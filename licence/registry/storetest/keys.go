@@ -44,6 +44,17 @@ func testKeys(t *testing.T, b Backend) {
 	take(k, after(48*time.Hour), registry.Claim{Body: k.Body, Answer: []byte("answer")})
 	take(elsewhere, base, registry.Claim{Body: k.Body})
 
+	bound, later := k, k
+	bound.Key, bound.Identifier = "bound", identifier(1)
+	later.Key, later.Identifier = "bound", identifier(2)
+	take(bound, base, registry.Claim{Mine: true, Body: k.Body, Identifier: identifier(1)})
+	take(later, base, registry.Claim{Body: k.Body, Identifier: identifier(1)})
+	take(later, after(31*time.Second), registry.Claim{Mine: true, Body: k.Body, Identifier: identifier(1)})
+	bound.Key, later.Key, bound.Identifier = "bound late", "bound late", ""
+	take(bound, base, registry.Claim{Mine: true, Body: k.Body})
+	take(later, base, registry.Claim{Body: k.Body})
+	take(later, after(31*time.Second), registry.Claim{Mine: true, Body: k.Body, Identifier: identifier(2)})
+
 	for name, fn := range map[string]func(Tx) error{
 		"binding an unknown key":    func(tx Tx) error { return tx.BindKey(t.Context(), "c", "unknown", identifier(1)) },
 		"releasing an unknown key":  func(tx Tx) error { return tx.ReleaseKey(t.Context(), "c", "unknown") },

@@ -64,6 +64,7 @@ var all = []struct {
 	{"versions", testVersions},
 	{"counts", testCounts},
 	{"files", testFiles},
+	{"issue", testIssue},
 	{"many files", testManyFiles},
 	{"file as of", testFileAsOf},
 	{"untimestamped", testUntimestamped},

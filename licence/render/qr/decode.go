@@ -30,7 +30,7 @@ func Decode(pageContent []byte, box Box) (string, error) {
 		return "", errors.New("reading QR from page: the box is no symbol's")
 	}
 	p := newPainter(box, (box.Modules+2*QuietZone)*pixels)
-	p.soiled = true
+	p.soiled, p.rects = true, make([][4]float64, 0, 1<<11) // room for those of a symbol
 	if err := p.read(pageContent); err != nil {
 		return "", fmt.Errorf("reading QR from page: %w", err)
 	}
@@ -86,7 +86,7 @@ type painter struct {
 }
 
 func newPainter(box Box, side int) *painter {
-	p := &painter{box: box, side: side, rows: make([]scan, side), rects: make([][4]float64, 0, 1<<10)}
+	p := &painter{box: box, side: side, rows: make([]scan, side)}
 	p.state.m = transform{1, 0, 0, 1, 0, 0}
 	return p
 }

@@ -70,7 +70,7 @@ func (b Box) Operators(code *Symbol) string {
 		-QuietZone, -QuietZone, b.Modules+2*QuietZone, b.Modules+2*QuietZone)
 	buf := make([]byte, 0, 1<<14)
 	for _, r := range darkRuns(code) {
-		for _, v := range []int{r.x, b.Modules - r.y - r.h, r.w, r.h} {
+		for _, v := range [...]int{int(r.x), b.Modules - int(r.y) - int(r.h), int(r.w), int(r.h)} {
 			buf = append(strconv.AppendInt(buf, int64(v), 10), ' ')
 		}
 		buf = append(buf, "re\n"...)
@@ -81,7 +81,7 @@ func (b Box) Operators(code *Symbol) string {
 }
 
 // rect is a rectangle in modules from the upper left corner.
-type rect struct{ x, y, w, h int }
+type rect struct{ x, y, w, h uint8 }
 
 // darkRuns covers the dark modules with rectangles that do not overlap: each
 // run of a row, and below it the same run of the next rows.
@@ -99,12 +99,12 @@ func darkRuns(code *Symbol) []rect {
 			if x == start {
 				continue
 			}
-			if i := above[start] - 1; i >= 0 && out[i].w == x-start {
+			if i := above[start] - 1; i >= 0 && int(out[i].w) == x-start {
 				out[i].h++
 				here[start] = i + 1
 				continue
 			}
-			out = append(out, rect{start, y, x - start, 1})
+			out = append(out, rect{uint8(start), uint8(y), uint8(x - start), 1})
 			here[start] = len(out)
 		}
 		above, here = here, above

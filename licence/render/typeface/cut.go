@@ -34,7 +34,7 @@ type Cut struct {
 
 // NewCut is an empty cut: its one glyph, number 0, is that of no character.
 func NewCut(fonts *Fonts) *Cut {
-	return &Cut{fonts: fonts, numbers: map[drawing]uint16{}, known: map[meaning]uint16{}, meanings: make([]meaning, 1, 256)}
+	return &Cut{fonts: fonts, numbers: make(map[drawing]uint16, 256), known: make(map[meaning]uint16, 256), meanings: make([]meaning, 1, 256)}
 }
 
 // Number is the glyph that draws r in the face, which is added when it is new.
