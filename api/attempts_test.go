@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"io"
 	"net/http/httptest"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -109,5 +111,80 @@ func TestHeldBack(t *testing.T) {
 				t.Errorf("%d %s, logged as %+v, want %q", a.StatusCode, a.body, entries, tt.code)
 			}
 		})
+	}
+}
+
+// TestAttempts repeats steps of docs/attempts.md that no other test holds: each is answered by
+// a status, and leaves the entries that it says, of an action with a result and code.
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	w := open(t)
+	id := string(w.issue(food, "attempts").Identifier)
+	const neighbour = "partner-market" // of another department
+	_, err := w.PutClient(t.Context(), registry.System("test"), registry.Client{ID: neighbour, Roles: []registry.Role{registry.RolePartner},
+		Authority: registrytest.Authorities[foodType], Salt: []byte("s"), SecretHash: registry.HashSecret([]byte("s"), neighbour)})
+	must(t, err)
+	made := w.do(ask{method: "POST", path: "/api/v1/reuse/copies", as: partner, key: "attempts",
+		body: []byte(`{"identifier": "` + id + `", "purpose": "为餐饮单位办理资质核验", "case_number": "C-2", "matter_code": "` + matter + `", "operator": "李四"}`)})
+	var copied struct{ Copy string }
+	if made.json(t, &copied); made.StatusCode != 201 {
+		t.Fatalf("%d %s", made.StatusCode, made.body)
+	}
+	file, copyPath := "/api/v1/licences/"+id+"/file", "/api/v1/reuse/copies/"+copied.Copy
+	etag := w.do(ask{method: "GET", path: copyPath, as: partner}).Header.Get("ETag")
+	for _, name := range []string{partner, neighbour} {
+		w.token(name)
+	}
+	for _, tt := range []struct {
+		step, method, path, as string
+		header                 map[string]string
+		status                 int
+		entry                  string // empty: none
+	}{
+		{"15 a file", "GET", file, partner, nil, 403, "download refused forbidden"},
+		{"16 an encoded slash", "GET", "/api/v1/licences/" + id + "%2Ffile", partner, nil, 403, "download refused forbidden"},
+		{"17 a slash twice", "GET", "/api/v1//licences/" + id + "/file", partner, nil, 404, ""},
+		{"17 up and down, encoded", "GET", "/api/v1/reuse/copies/%2e%2e%2f%2e%2e%2flicences%2f" + id + "%2ffile", partner, nil, 404, ""},
+		{"17 up and down", "GET", "/api/v1/reuse/copies/../../licences/" + id + "/file", partner, nil, 404, ""},
+		{"17 a semicolon", "GET", file + ";x=1", partner, nil, 404, ""},
+		{"17 capitals", "GET", "/API/v1/licences/" + id + "/file", partner, nil, 404, ""},
+		{"18 a line feed", "GET", "/api/v1/licences/" + id + "%0a/file", partner, nil, 404, "download refused not_found"},
+		{"20 HEAD", "HEAD", file, partner, nil, 405, ""},
+		{"20 a method in small letters", "get", file, partner, nil, 405, ""},
+		{"21 a condition", "GET", file, partner, map[string]string{"If-None-Match": "*"}, 403, "download refused forbidden"},
+		{"21 another method by header", "POST", file, partner, map[string]string{"X-HTTP-Method-Override": "GET"}, 405, ""},
+		{"21 another user by header", "GET", file, partner, map[string]string{"X-Forwarded-User": approval}, 403, "download refused forbidden"},
+		{"22 a page", "GET", "/holder/licences/" + id + "/file", partner, nil, 401, ""},
+		{"23 one's own copy", "GET", copyPath, partner, nil, 200, "copy_download allowed "},
+		{"23 … if it has changed", "GET", copyPath, partner, map[string]string{"If-None-Match": etag}, 200, "copy_download allowed "},
+		{"23 … four bytes of it", "GET", copyPath, partner, map[string]string{"Range": "bytes=0-3"}, 200, "copy_download allowed "},
+		{"23 … if it is newer", "GET", copyPath, partner, map[string]string{"If-Modified-Since": "Wed, 21 Oct 2035 07:28:00 GMT"}, 200, "copy_download allowed "},
+		{"35 another's copy", "GET", copyPath, neighbour, nil, 404, "copy_download refused out_of_reach"},
+		{"35 … if it has changed", "GET", copyPath, neighbour, map[string]string{"If-None-Match": etag}, 404, "copy_download refused out_of_reach"},
+		{"35 … four bytes of it", "GET", copyPath, neighbour, map[string]string{"Range": "bytes=0-3"}, 404, "copy_download refused out_of_reach"},
+		{"35 … in capitals", "GET", "/api/v1/reuse/copies/" + strings.ToUpper(copied.Copy), neighbour, nil, 404, "copy_download refused not_found"},
+		{"36 nobody", "GET", copyPath, "", nil, 401, "copy_download refused unauthenticated"},
+	} {
+		r := httptest.NewRequest(strings.ToUpper(tt.method), tt.path, nil)
+		r.Method = tt.method
+		if tt.as != "" {
+			r.Header.Set("Authorization", "Bearer "+w.token(tt.as))
+		}
+		for name, value := range tt.header {
+			r.Header.Set(name, value)
+		}
+		before, rec := w.size(), httptest.NewRecorder()
+		w.server.ServeHTTP(rec, r)
+		var logged []string
+		for _, e := range w.since(before) {
+			logged = append(logged, string(e.Action)+" "+string(e.Result)+" "+e.Code)
+		}
+		want := []string{tt.entry}
+		if tt.entry == "" {
+			want = nil
+		}
+		if rec.Code != tt.status || !slices.Equal(logged, want) {
+			t.Errorf("%s: %d, logged as %q, want %d and %q: %.200s", tt.step, rec.Code, logged, tt.status, want, rec.Body)
+		}
 	}
 }
