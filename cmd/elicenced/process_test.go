@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"elicence/crypto/cryptotest"
 	"elicence/store/pgtest"
 	"elicence/store/s3test"
 )
@@ -57,28 +59,58 @@ type site struct {
 	demo demoFile
 }
 
-// newSite makes an instance with the demo's clients and samples.
+// newSite is an instance with the demo's clients and samples. On SQLite all are copies of
+// one that was made once, so that they have the same keys, and with keys that open
+// quickly; one that must be another instance than those comes of newSiteWith.
 func newSite(t testing.TB, dsn string) *site {
 	t.Helper()
-	return newSiteWith(t, dsn, fileFlags{})
+	if dsn != "" {
+		return newSiteWith(t, dsn, fileFlags{})
+	}
+	made, err := demoSite()
+	must(t, err)
+	s := &site{location: location{Dir: t.TempDir()}, demo: made.demo}
+	if out, err := exec.Command("cp", "-a", made.Dir+"/.", s.Dir).CombinedOutput(); err != nil {
+		t.Fatalf("copying the demo: %v\n%s", err, out)
+	}
+	return s
 }
 
-// newSiteWith also says where files lie.
+// demoSite makes the instance that newSite copies, beside the programs.
+var demoSite = sync.OnceValues(func() (*site, error) {
+	s := &site{location: location{Dir: filepath.Join(filepath.Dir(binary), "demo")}}
+	if err := s.make(); err != nil {
+		return nil, err
+	}
+	k, err := s.keys("")
+	if err != nil {
+		return nil, err
+	}
+	files, err := filepath.Glob(k.path("*.key.pem"))
+	for _, file := range files {
+		err = errors.Join(err, cryptotest.QuickenKey(file, k.passphrase))
+	}
+	return s, err
+})
+
+// newSiteWith makes an instance of its own, and says where files lie.
 func newSiteWith(t testing.TB, dsn string, files fileFlags) *site {
 	t.Helper()
 	s := &site{location: location{Dir: t.TempDir(), Database: dsn}, fileFlags: files}
-	cmd := s.command("demo", "--once", "--listen", "127.0.0.1:0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		t.Fatalf("elicenced demo: %v\n%s", err, out)
+	must(t, s.make())
+	return s
+}
+
+// make has the demo make the instance.
+func (s *site) make() error {
+	if out, err := s.command("demo", "--once", "--listen", "127.0.0.1:0").CombinedOutput(); err != nil {
+		return fmt.Errorf("elicenced demo: %w\n%s", err, out)
 	}
 	b, err := os.ReadFile(filepath.Join(s.Dir, "demo.json"))
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	if err := json.Unmarshal(b, &s.demo); err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return json.Unmarshal(b, &s.demo)
 }
 
 func (s *site) command(args ...string) *exec.Cmd {

@@ -298,7 +298,7 @@ func TestWitnessFlags(t *testing.T) {
 	}
 	text, err := os.ReadFile(args[1])
 	must(t, err)
-	other := newSite(t, "")
+	other := newSiteWith(t, "", fileFlags{})
 	s.wantRefusedStart(t, "no policy", "--witness needs --log-policy", args[2:]...)
 	s.wantRefusedStart(t, "no address", "addresses are given of the witnesses", args[:2]...)
 	s.wantRefusedStart(t, "no such policy", "no such file", "--log-policy", "nowhere")

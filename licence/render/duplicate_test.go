@@ -44,8 +44,8 @@ func TestDuplicate(t *testing.T) {
 			t.Errorf("page %d has another form's backdrop", box.Page)
 		}
 		picture := strings.TrimSuffix(path, ".pdf") + string(rune('1'+i))
-		tool(t, "poppler-utils", "pdftoppm", "-r", "200", "-gray", "-f", string(rune('1'+i)), "-singlefile", "-png", path, picture)
-		if got := strings.TrimSpace(tool(t, "zbar-tools", "zbarimg", "-q", "--raw", picture+".png")); got != qrText().String() {
+		tool(t, "poppler-utils", "pdftoppm", "-r", "200", "-gray", "-f", string(rune('1'+i)), "-singlefile", path, picture)
+		if got := strings.TrimSpace(tool(t, "zbar-tools", "zbarimg", "-q", "--raw", picture+".pgm")); got != qrText().String() {
 			t.Errorf("page %d: zbarimg reads %.30q", box.Page, got)
 		}
 		if drawn := bytes.Count(content, []byte("\nW n")) + bytes.Count(content, []byte(" re W n")); (drawn == 1) != (i == 1) {

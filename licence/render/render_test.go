@@ -185,11 +185,12 @@ func TestFile(t *testing.T) {
 func TestScan(t *testing.T) {
 	for name := range layouts(t) {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			out := mustRender(t, name, sample(t, name))
 			path := saved(t, name+".pdf", out.PDF)
 			picture := strings.TrimSuffix(path, ".pdf") + "-page"
-			tool(t, "poppler-utils", "pdftoppm", "-r", "200", "-gray", "-f", "1", "-singlefile", "-png", path, picture)
-			got := strings.TrimSpace(tool(t, "zbar-tools", "zbarimg", "-q", "--raw", picture+".png"))
+			tool(t, "poppler-utils", "pdftoppm", "-r", "200", "-gray", "-f", "1", "-singlefile", path, picture)
+			got := strings.TrimSpace(tool(t, "zbar-tools", "zbarimg", "-q", "--raw", picture+".pgm"))
 			if want := qrText().String(); got != want {
 				t.Errorf("zbarimg reads %q, want %q", got, want)
 			}

@@ -43,14 +43,23 @@ type scan struct {
 	stroke   float64 // width of a pen stroke across the symbol, mm
 }
 
-// take scans a printed symbol.
-func (s scan) take(t testing.TB, printed *image.Gray) image.Image {
-	t.Helper()
+// inked is a printed symbol as the ink has spread and the pen has struck it.
+func (s scan) inked(printed *image.Gray) *image.Gray {
 	img := spread(printed, s.spread/25.4*printDPI)
 	strike(img, s.stroke/25.4*printDPI)
+	return img
+}
+
+// blurred is an inked symbol as the scanner's pixels see it.
+func (s scan) blurred(inked *image.Gray) *image.Gray {
 	// Sampling takes the mean over a pixel, which is about this blur.
-	sigma := math.Hypot(s.blur/25.4*printDPI, 0.3*printDPI/s.dpi)
-	img = s.sample(blur(img, sigma))
+	return blur(inked, math.Hypot(s.blur/25.4*printDPI, 0.3*printDPI/s.dpi))
+}
+
+// take scans a blurred symbol.
+func (s scan) take(t testing.TB, blurred *image.Gray) image.Image {
+	t.Helper()
+	img := s.sample(blurred)
 	s.light(img)
 	if s.quality == 0 {
 		return img
@@ -302,9 +311,10 @@ func TestScanned(t *testing.T) {
 			t.Errorf("docs/qr-format.md lacks the line %s", row)
 		}
 		if raceEnabled && c.scan != (scan{}) {
-			continue // minutes of arithmetic in one goroutine
+			continue // minutes of arithmetic
 		}
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			for _, s := range []struct {
 				name    string
 				printed *image.Gray
@@ -329,10 +339,13 @@ func TestScanned(t *testing.T) {
 // read counts the rotations in which each decoder reads the text at each resolution.
 func (s scan) read(t *testing.T, printed *image.Gray, rotations []float64, text string) (read [4]int) {
 	t.Helper()
+	inked := s.inked(printed)
 	for i, dpi := range []float64{300, 150} {
+		s.dpi = dpi
+		blurred := s.blurred(inked)
 		for _, rotation := range rotations {
-			s.dpi, s.rotation = dpi, rotation
-			scanned := s.take(t, printed)
+			s.rotation = rotation
+			scanned := s.take(t, blurred)
 			for j, d := range decoders {
 				switch got := d.decode(t, scanned); got {
 				case text:
