@@ -52,6 +52,8 @@ func (r *reader) any(name string) any {
 type answeredJSON struct {
 	question.Question
 	Answer question.Answer `json:"answer"`
+	// Origin is external where another platform issued the licence; absent for our own.
+	Origin licence.Origin `json:"origin,omitempty"`
 }
 
 // askAnswer is the answer to questions: for each licence that was asked about, the
@@ -67,9 +69,9 @@ func (x *exchange) ask(q registry.AskRequest) (askAnswer, audit.Receipt, error) 
 	answers, receipt, err := x.cfg.Registry.Ask(x.r.Context(), x.caller, q)
 	a := askAnswer{Licences: make([][]answeredJSON, 0, len(answers)), AsOf: givenInstant(q.AsOf)}
 	for _, of := range answers {
-		one := make([]answeredJSON, 0, len(of))
-		for i, answer := range of {
-			one = append(one, answeredJSON{q.Questions[i], answer})
+		one := make([]answeredJSON, 0, len(of.Answers))
+		for i, answer := range of.Answers {
+			one = append(one, answeredJSON{q.Questions[i], answer, of.Origin})
 		}
 		a.Licences = append(a.Licences, one)
 	}

@@ -261,10 +261,10 @@ func (x *exchange) verifyCertInfo(q registry.AskRequest) (envelope, audit.Receip
 	answers, receipt, err := x.cfg.Registry.Ask(x.r.Context(), x.caller, q)
 	result := resultUnknown
 	for _, of := range answers {
-		valid, rest := of[0], of[1:]
+		valid, rest := of.Answers[0], of.Answers[1:]
 		switch {
 		case slices.Contains(rest, question.No):
-		case slices.Contains(rest, question.Unknown):
+		case slices.Contains(of.Answers, question.Unknown): // also of one in force elsewhere, which nothing proves
 			if result == resultUnknown {
 				result = resultIncomplete
 			}

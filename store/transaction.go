@@ -95,6 +95,20 @@ func (t *transaction) NextNumber(ctx context.Context, series string) (int64, err
 	return n, doing("drawing number", err)
 }
 
+// RaiseNumber implements registry.Tx.
+func (t *transaction) RaiseNumber(ctx context.Context, series string, n int64) error {
+	_, err := t.exec(ctx, `UPDATE number_series SET value = $2 WHERE series = $1 AND value < $2`, series, n)
+	return doing("raising number", err)
+}
+
+// NumberTaken implements registry.Tx.
+func (t *transaction) NumberTaken(ctx context.Context, typeCode, authority, number string) (bool, error) {
+	var n int64
+	err := one(ctx, t, `SELECT count(*) FROM licence WHERE type_code = $1 AND authority_code = $2 AND number_index = $3`,
+		[]any{typeCode, authority, t.secrets.index("number", typeCode, authority, number)}, &n)
+	return n > 0, doing("looking for number", err)
+}
+
 // skippedSeries is no counter, but how many numbers every new one passes over. No counter
 // has an empty name.
 const skippedSeries = ""

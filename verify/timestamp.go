@@ -80,7 +80,7 @@ func retired(r *pki.Revoked) bool {
 
 // proveTime settles when certificates are judged: at the time of a good token,
 // else of the log entry for exactly this file, be it a bundle's or the register's,
-// else now. A token proves no more than that the signature was there when its time,
+// else now. proven says that the proof is of the signing itself. A token proves no more than that the signature was there when its time,
 // as accurate as it says it is, was over.
 func (s *session) proveTime() {
 	switch {
@@ -92,6 +92,8 @@ func (s *session) proveTime() {
 	case !s.basis.logged.IsZero():
 		s.proof, s.proven = s.basis.logged, true
 	case s.entry != nil && (s.exact || s.registeredQR()) && !s.entry.ProvenAt.IsZero():
-		s.proof, s.proven = s.entry.ProvenAt, true
+		// An import says that the file was there by then, and not that it was signed then: what was good by
+		// then was good; what had ended may have been signed before, as on the day of the import itself.
+		s.proof, s.proven = s.entry.ProvenAt, s.entry.External == nil
 	}
 }

@@ -23,7 +23,7 @@ const (
 	maxName      = 256     // bytes
 	maxEntry     = 32 << 20
 	maxUnpacked  = 64 << 20 // of all entries
-	maxRatio     = 100      // of an entry above ratioFrom, unpacked to packed
+	maxRatio     = 100      // unpacked to packed, of all that is more than ratioFrom: of an entry, and of the file
 	ratioFrom    = 1 << 20
 	maxXML       = 1 << 20  // bytes of a description
 	maxWork      = 96 << 20 // bytes unpacked for one file, again and again counted
@@ -62,7 +62,7 @@ func openArchive(file []byte) (*archive, error) {
 	if err != nil && !errors.Is(err, zip.ErrInsecurePath) {
 		return nil, malformed(CodeContainer, "", "%v", err)
 	}
-	a := &archive{file: file, entries: map[string]*zip.File{}, digests: map[string][32]byte{}, work: maxWork}
+	a := &archive{file: file, entries: map[string]*zip.File{}, digests: map[string][32]byte{}, work: min(maxWork, 2*int64(maxOf(file)))}
 	if err := a.take(z.File); err != nil {
 		return nil, err
 	}
@@ -101,6 +101,10 @@ func directory(file []byte) (start int64, err error) {
 	return offset, nil
 }
 
+// maxOf is how much a file may unpack to: many small entries, each of which may hold little but zeros, must
+// not make a short file long work.
+func maxOf(file []byte) uint64 { return min(maxUnpacked, ratioFrom+maxRatio*uint64(len(file))) }
+
 // take checks what the directory says of each entry.
 func (a *archive) take(files []*zip.File) error {
 	folded, total := map[string]bool{}, uint64(0)
@@ -116,8 +120,8 @@ func (a *archive) take(files []*zip.File) error {
 		if err := checkEntry(f); err != nil {
 			return err
 		}
-		if total += f.UncompressedSize64; total > maxUnpacked {
-			return malformed(CodeLimit, "", "more than %d bytes unpacked", maxUnpacked)
+		if total += f.UncompressedSize64; total > maxOf(a.file) {
+			return malformed(CodeLimit, "", "more than %d bytes unpacked", maxOf(a.file))
 		}
 		if !strings.HasSuffix(f.Name, "/") {
 			a.entries[f.Name] = f

@@ -222,6 +222,7 @@ func TestHostile(t *testing.T) {
 		{"4097 entries", ofd.CodeLimit, many(t, 4097)},
 		{"bomb", ofd.CodeLimit, pack(t, plain, bomb(t, "x", 20<<20, 20<<20))},
 		{"bomb of many", ofd.CodeLimit, pack(t, plain, manyTimes(t, 100, 1<<20))},
+		{"bomb of many small", ofd.CodeLimit, pack(t, plain, manyTimes(t, 50, 1<<20))},
 		{"bomb that says less", ofd.CodeEntry, pack(t, map[string]string{}, bomb(t, "OFD.xml", 100, 16<<20))},
 		{"huge entry", ofd.CodeLimit, pack(t, plain, bomb(t, "x", 1<<31, 10))},
 		{"wrong checksum", ofd.CodeEntry, wrongChecksum(t)},

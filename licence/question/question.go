@@ -4,7 +4,8 @@
 // A question is named by a short text that stands in grants too, so that a grant permits
 // the very question and not the field that it is about:
 //
-//	valid                 the licence is in force
+//	valid                 the licence is in force; unknown where it would be, and another platform
+//	                      issued it, whose file was not found valid when it was imported
 //	over:18               the holder, a natural person, is 18 years old or older
 //	equals:holder.name    a field of the licence has the value that comes with the question
 //
@@ -121,7 +122,9 @@ type Subject struct {
 	// Status is the derived one, and Day the day, of the instant that is asked about.
 	Status licence.Status
 	Day    licence.Date
-	Holder licence.Holder
+	// Unproved says that another platform issued it, and that nothing proves its file.
+	Unproved bool
+	Holder   licence.Holder
 	// Value is a field by its name; nil when the licence lacks it.
 	Value func(field string) any
 }
@@ -129,6 +132,9 @@ type Subject struct {
 // Ask answers a question that CheckName and CheckValue let pass.
 func (s Subject) Ask(q Question) Answer {
 	if q.Name == Valid {
+		if s.Unproved && s.Status == licence.StatusValid {
+			return Unknown
+		}
 		return of(s.Status == licence.StatusValid)
 	}
 	if years, ok := Age(q.Name); ok {

@@ -116,6 +116,12 @@ func TestAsk(t *testing.T) {
 			t.Errorf("%s %v of %s on %s: %s, want %s", tt.name, tt.value, tt.status, tt.day, got, tt.want)
 		}
 	}
+	for status, want := range map[licence.Status]question.Answer{licence.StatusValid: question.Unknown, licence.StatusRevoked: question.No, licence.StatusExpired: question.No} {
+		s := question.Subject{Status: status, Unproved: true}
+		if got := s.Ask(question.Question{Name: "valid"}); got != want {
+			t.Errorf("valid of %s, unproved: %s, want %s", status, got, want)
+		}
+	}
 	minority := question.Subject{Value: func(string) any { return citizen.Name }}
 	for _, written := range []string{"阿依古丽•买买提", "阿依古丽・买买提", "阿依古丽‧买买提", "阿依古丽．买买提"} {
 		if got := minority.Ask(question.Question{Name: "equals:holder.name", Value: written}); got != question.Yes {

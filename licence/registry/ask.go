@@ -31,13 +31,20 @@ const MaxQuestions = 10
 // for slips of the pen, and is too few to find a value.
 const MaxInVain = 5
 
+// Answered are the answers about one licence.
+type Answered struct {
+	// Origin is licence.OriginExternal where another platform issued it.
+	Origin  licence.Origin
+	Answers []question.Answer
+}
+
 // Ask answers questions about a holder's licences of one type: for each licence but
 // superseded ones the answers, in the order of the questions. It needs what a Reuse needs,
 // and a grant that permits each question; it is counted by the brake like one, and a wrong
 // value besides like a refusal. Every licence that is asked about is one log entry, which
 // commits to the names of the questions; one entry when there is none. No value that is
 // asked for is kept. Errors: those of Reuse, ErrQuestionsSpent.
-func (r *Registry) Ask(ctx context.Context, c Caller, q AskRequest) ([][]question.Answer, audit.Receipt, error) {
+func (r *Registry) Ask(ctx context.Context, c Caller, q AskRequest) ([]Answered, audit.Receipt, error) {
 	a := &access{action: ActionAsk, object: q.TypeCode, use: q.Use, holder: q.Holder}
 	answers, records, err := r.answerable(ctx, c, q, a)
 	a.check = func() error { return err }
@@ -54,12 +61,12 @@ func (r *Registry) Ask(ctx context.Context, c Caller, q AskRequest) ([][]questio
 }
 
 // wrongIn reports whether a question of a request asked for a wrong value.
-func wrongIn(q AskRequest, answers [][]question.Answer) func(question.Question) bool {
+func wrongIn(q AskRequest, answers []Answered) func(question.Question) bool {
 	return func(asked question.Question) bool {
 		i := slices.Index(q.Questions, asked)
 		var got []question.Answer
 		for _, of := range answers {
-			got = append(got, of[i])
+			got = append(got, of.Answers[i])
 		}
 		return question.Wrong(asked, got)
 	}
@@ -68,7 +75,7 @@ func wrongIn(q AskRequest, answers [][]question.Answer) func(question.Question) 
 // answerable decides questions, and finds the licences and the answers; nothing is told
 // before the gate has logged it. A caller whose role does not permit questions is left to
 // the gate.
-func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *access) ([][]question.Answer, []Record, error) {
+func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *access) ([]Answered, []Record, error) {
 	if !c.MayAct(ActionAsk) {
 		return nil, nil, nil
 	}
@@ -98,11 +105,15 @@ func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *ac
 	if err != nil {
 		return nil, nil, err
 	}
-	answers := [][]question.Answer{}
+	answers := []Answered{}
 	var asked []Record
 	for i, v := range views {
 		if v.Status != licence.StatusSuperseded {
-			answers, asked = append(answers, v.answers(q.Questions)), append(asked, records[i])
+			of, err := r.answered(ctx, v, q.Questions)
+			if err != nil {
+				return nil, nil, err
+			}
+			answers, asked = append(answers, of), append(asked, records[i])
 		}
 	}
 	countInVain(c, q, a, wrongIn(q, answers))
@@ -148,10 +159,18 @@ func checkQuestions(names []string, item *licence.CatalogueItem) error {
 	return nil
 }
 
-// answers answers questions about one licence.
-func (v View) answers(questions []question.Question) []question.Answer {
-	values := v.values()
-	s := question.Subject{Status: v.Status, Day: licence.DateOf(v.AsOf), Holder: v.Holder, Value: func(field string) any {
+// answered answers questions about one licence. One of another platform is in force for nobody who
+// asks, unless its file was found valid when it came: what is not proved is not said.
+func (r *Registry) answered(ctx context.Context, v View, questions []question.Question) (Answered, error) {
+	values, unproved := v.values(), false
+	if v.Origin == licence.OriginExternal {
+		came, err := r.cfg.Store.Import(ctx, v.Identifier)
+		if err != nil {
+			return Answered{}, err
+		}
+		unproved = came.Verdict != ImportValid
+	}
+	s := question.Subject{Status: v.Status, Day: licence.DateOf(v.AsOf), Holder: v.Holder, Unproved: unproved, Value: func(field string) any {
 		value, _ := values(field)
 		return value
 	}}
@@ -159,7 +178,7 @@ func (v View) answers(questions []question.Question) []question.Answer {
 	for i, asked := range questions {
 		answers[i] = s.Ask(asked)
 	}
-	return answers
+	return Answered{Origin: v.Origin, Answers: answers}, nil
 }
 
 // countInVain has the questions counted that were asked in vain, in the transaction of the

@@ -49,12 +49,12 @@ func TestAsk(t *testing.T) {
 		q      registry.AskRequest
 		change func(*registry.AskRequest)
 		code   string
-		want   [][]question.Answer
+		want   []registry.Answered
 	}{
-		{"several", partner, w.ask("c", valid, number(w.issued.Number), number(w.issued.Number)), func(q *registry.AskRequest) { q.Questions[2].Name = "equals:fields.premises" }, "", [][]question.Answer{{question.Yes, question.Yes, question.No}}},
-		{"before it was issued", partner, w.ask("c", valid), func(q *registry.AskRequest) { q.AsOf = s.Now().AddDate(-1, 0, 0) }, "", [][]question.Answer{}},
-		{"a holder without such a licence", partner, w.ask("empty", valid), func(q *registry.AskRequest) { q.Holder = empty.Holder }, "", [][]question.Answer{}},
-		{"a grant of questions alone", partner, w.ask("questions", valid), func(q *registry.AskRequest) { q.Use.Matter = "questions" }, "", [][]question.Answer{{question.Yes}}},
+		{"several", partner, w.ask("c", valid, number(w.issued.Number), number(w.issued.Number)), func(q *registry.AskRequest) { q.Questions[2].Name = "equals:fields.premises" }, "", []registry.Answered{{Answers: []question.Answer{question.Yes, question.Yes, question.No}}}},
+		{"before it was issued", partner, w.ask("c", valid), func(q *registry.AskRequest) { q.AsOf = s.Now().AddDate(-1, 0, 0) }, "", []registry.Answered{}},
+		{"a holder without such a licence", partner, w.ask("empty", valid), func(q *registry.AskRequest) { q.Holder = empty.Holder }, "", []registry.Answered{}},
+		{"a grant of questions alone", partner, w.ask("questions", valid), func(q *registry.AskRequest) { q.Use.Matter = "questions" }, "", []registry.Answered{{Answers: []question.Answer{question.Yes}}}},
 		{"a question that is not granted", partner, w.ask("c", valid, question.Question{Name: "equals:holder.name", Value: "x"}), nil, "forbidden", nil},
 		{"a field that is granted as data alone", partner, w.ask("questions", number("x")), func(q *registry.AskRequest) { q.Use.Matter = "questions" }, "forbidden", nil},
 		{"another matter", partner, w.ask("c", valid), func(q *registry.AskRequest) { q.Use.Matter = "x" }, "case_mismatch", nil},
@@ -114,7 +114,7 @@ func TestAskInVain(t *testing.T) {
 			switch {
 			case registry.Code(err) == "questions_spent":
 				spent++
-			case err != nil || got[0][0] != question.No:
+			case err != nil || got[0].Answers[0] != question.No:
 				t.Errorf("wrong value: %v, %v", got, err)
 			default:
 				told++
@@ -135,7 +135,7 @@ func TestAskInVain(t *testing.T) {
 	wantCode(t, "what nobody can guess", err, "")
 	got, _, err := again.Ask(t.Context(), partner, w.ask("other", number(w.issued.Number)))
 	must(t, err)
-	if got[0][0] != question.Yes {
+	if got[0].Answers[0] != question.Yes {
 		t.Errorf("another case: %v", got)
 	}
 	for i := range registry.MaxInVain + 1 {

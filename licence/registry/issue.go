@@ -335,19 +335,6 @@ func (r *Registry) insert(ctx context.Context, tx Tx, c Caller, q asked, id lice
 	return rec, tx.InsertLicence(ctx, rec)
 }
 
-// nextNumber takes the next number of the type in the scope that its rule counts within.
-func (r *Registry) nextNumber(ctx context.Context, tx Tx, item *licence.CatalogueItem, q licence.Request) (string, error) {
-	sequence, err := tx.NextNumber(ctx, item.TypeCode+"/"+item.NumberScope(q))
-	if err != nil {
-		return "", err
-	}
-	number, err := item.FormatNumber(q, sequence)
-	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrNumbersExhausted, err)
-	}
-	return number, nil
-}
-
 // pending is the record of a licence that is reserved and not yet issued.
 func (r *Registry) pending(l *licence.Licence, c Caller, q asked) (Record, error) {
 	data, err := l.Data()

@@ -236,6 +236,11 @@ type Tx interface {
 	// NextNumber returns the next value, from 1, of the counter named series; it
 	// is consumed when the transaction commits.
 	NextNumber(ctx context.Context, series string) (int64, error)
+	// RaiseNumber makes a counter that has begun pass over all values up to n.
+	RaiseNumber(ctx context.Context, series string, n int64) error
+	// NumberTaken reports whether a licence of that type and authority, issued here or
+	// imported, has the number.
+	NumberTaken(ctx context.Context, typeCode, authority, number string) (bool, error)
 	// SkipNumbers makes every counter, those that have not begun included, pass over so
 	// many values: a lost part of the log may have given them out.
 	SkipNumbers(ctx context.Context, n uint64) error

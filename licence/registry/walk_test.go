@@ -341,7 +341,7 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 	},
 	"Registry.Ask": func(w *walker, ctx context.Context) call {
 		w.openCase("walk")
-		return answering(func(r *registry.Registry) ([][]question.Answer, audit.Receipt, error) {
+		return answering(func(r *registry.Registry) ([]registry.Answered, audit.Receipt, error) {
 			return r.Ask(ctx, registrytest.Partner(), w.ask("walk", question.Question{Name: question.Valid}))
 		})
 	},

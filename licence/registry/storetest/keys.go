@@ -117,6 +117,25 @@ func testNumbers(t *testing.T, b Backend) {
 		wantError(t, "savepoint", err, undo)
 		return next("a", 4)(tx)
 	})
+	change(t, b, func(tx Tx) error { return tx.RaiseNumber(t.Context(), "raised", 7) }) // one that has not begun
+	change(t, b, next("raised", 1))
+	change(t, b, func(tx Tx) error { return tx.RaiseNumber(t.Context(), "raised", 7) })
+	change(t, b, next("raised", 8))
+	change(t, b, func(tx Tx) error { return errors.Join(tx.RaiseNumber(t.Context(), "raised", 3), next("raised", 9)(tx)) })
+	kept := record(1)
+	insert(t, b, kept)
+	change(t, b, func(tx Tx) error {
+		for _, c := range []struct {
+			typeCode, authority, number string
+			want                        bool
+		}{{kept.TypeCode, kept.AuthorityCode, kept.Number, true}, {kept.TypeCode, kept.AuthorityCode, kept.Number + "0", false},
+			{kept.TypeCode, "another", kept.Number, false}, {"another", kept.AuthorityCode, kept.Number, false}} {
+			if taken, err := tx.NumberTaken(t.Context(), c.typeCode, c.authority, c.number); err != nil || taken != c.want {
+				t.Errorf("%+v: %v, %v", c, taken, err)
+			}
+		}
+		return nil
+	})
 	for range 2 { // numbers that may have been given out are passed over, in new series too
 		change(t, b, func(tx Tx) error { return tx.SkipNumbers(t.Context(), 100) })
 	}
