@@ -240,14 +240,20 @@ func (r *Registry) Disputes(ctx context.Context, c Caller, q DisputeQuery, use U
 	}
 	found, err := r.cfg.Store.Disputes(ctx, q)
 	for i := range found {
-		if d := &found[i]; q.Holder.Code == "" {
-			d.Holder, d.Licence, d.Statement, d.Reason, d.Remedy = licence.Holder{}, "", dispute.Statement{}, "", ""
+		if q.Holder.Code == "" {
+			withoutPersonal(&found[i])
 		}
 	}
 	return found, receipt, err
 }
 
-// Dispute reads one dispute whole: the holder their own, who answers it, and the auditor.
+// withoutPersonal leaves of a dispute what tells when, by whom and how it is answered.
+func withoutPersonal(d *dispute.Dispute) {
+	d.Holder, d.Licence, d.Statement, d.Reason, d.Remedy = licence.Holder{}, "", dispute.Statement{}, "", ""
+}
+
+// Dispute reads one dispute whole: the holder their own, and who answers it. The auditor, who
+// sees to it that disputes are answered, reads those that others answer as the list has them.
 // Errors: ErrForbidden, licence.ErrNotFound out of the caller's reach, ErrLog.
 func (r *Registry) Dispute(ctx context.Context, c Caller, id string, use Use) (dispute.Dispute, audit.Receipt, error) {
 	d, found := r.cfg.Store.Dispute(ctx, id)
@@ -259,6 +265,9 @@ func (r *Registry) Dispute(ctx context.Context, c Caller, id string, use Use) (d
 	}})
 	if err != nil {
 		return dispute.Dispute{}, receipt, err
+	}
+	if !sameHolder(c.Holder, d.Holder) && !c.answers(&d) {
+		withoutPersonal(&d)
 	}
 	return d, receipt, nil
 }

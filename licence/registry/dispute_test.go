@@ -290,11 +290,16 @@ func TestDisputeReach(t *testing.T) {
 			id             string
 			reads, answers bool
 		}{{data, c.readsData, c.dataAnswers}, {use, c.readsUse, c.useAnswers}} {
-			if _, _, err := w.Dispute(t.Context(), c.as, of.id, registry.Use{}); (err == nil) != of.reads {
+			d, _, err := w.Dispute(t.Context(), c.as, of.id, registry.Use{})
+			if (err == nil) != of.reads {
 				t.Errorf("%s reads: %v", name, err)
 			}
+			// The auditor answers the use alone, and so reads that whole.
+			if whole := of.reads && (of.answers || c.as.Holder.Code != ""); (d.Holder.Code != "") != whole || (d.Statement.Text+d.Statement.ShouldBe != "") != whole {
+				t.Errorf("%s reads %+v", name, d)
+			}
 			// Without a reason nothing is decided: the refusal says how far the caller came.
-			err := second(w.RejectDispute(t.Context(), c.as, of.id, registry.StatusRequest{Key: w.next()}))
+			err = second(w.RejectDispute(t.Context(), c.as, of.id, registry.StatusRequest{Key: w.next()}))
 			if errors.Is(err, registry.ErrReasonMissing) != of.answers {
 				t.Errorf("%s answers: %v", name, err)
 			}
