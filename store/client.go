@@ -19,9 +19,9 @@ const selectClient = `SELECT id, secret_hash, salt, roles, authority_name, autho
 	FROM client `
 
 // clients reads a query that begins with selectClient.
-func (r reader) clients(ctx context.Context, query string, args ...any) (found []registry.Client, err error) {
+func (r reader) clients(ctx context.Context, from session, query string, args ...any) (found []registry.Client, err error) {
 	var codes [][]byte
-	err = r.query(ctx, func(scan scan) error {
+	err = from.query(ctx, func(scan scan) error {
 		var c registry.Client
 		var roles, types, codeType string
 		var code []byte
@@ -55,7 +55,7 @@ func (r reader) clients(ctx context.Context, query string, args ...any) (found [
 
 // Client implements registry.Store.
 func (r reader) Client(ctx context.Context, id string) (registry.Client, error) {
-	found, err := r.clients(ctx, selectClient+`WHERE id = $1`, id)
+	found, err := r.clients(ctx, shortSession{r}, selectClient+`WHERE id = $1`, id)
 	if err == nil && len(found) == 0 {
 		err = licence.ErrNotFound
 	}
@@ -67,7 +67,7 @@ func (r reader) Client(ctx context.Context, id string) (registry.Client, error) 
 
 // Clients implements registry.Store.
 func (r reader) Clients(ctx context.Context, q registry.ClientQuery) ([]registry.Client, error) {
-	return r.clients(ctx, selectClient+`WHERE id > $1 AND substr(division, 1, length(CAST($2 AS text))) = $2 ORDER BY id LIMIT $3`,
+	return r.clients(ctx, r, selectClient+`WHERE id > $1 AND substr(division, 1, length(CAST($2 AS text))) = $2 ORDER BY id LIMIT $3`,
 		q.After, subtree(q.Division), int64(limit(q.Limit)))
 }
 

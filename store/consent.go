@@ -15,8 +15,8 @@ import (
 const selectConsent = `SELECT id, holder_code, holder_code_type, kind, licences, fields, purpose, receiver, receiver_name, uses, used, made_at, ends_at, revoked_at FROM holder_consent `
 
 // consents reads a query that begins with selectConsent.
-func (r reader) consents(ctx context.Context, query string, args ...any) (found []consent.Consent, err error) {
-	err = r.query(ctx, func(scan scan) error {
+func (r reader) consents(ctx context.Context, from session, query string, args ...any) (found []consent.Consent, err error) {
+	err = from.query(ctx, func(scan scan) error {
 		var c consent.Consent
 		var code, purpose []byte
 		var codeType, kind, licences, fields string
@@ -48,7 +48,7 @@ func (r reader) consents(ctx context.Context, query string, args ...any) (found 
 
 // Consent implements registry.Store.
 func (r reader) Consent(ctx context.Context, id string) (consent.Consent, error) {
-	found, err := r.consents(ctx, selectConsent+`WHERE id = $1`, id)
+	found, err := r.consents(ctx, shortSession{r}, selectConsent+`WHERE id = $1`, id)
 	if err == nil && len(found) == 0 {
 		err = licence.ErrNotFound
 	}
@@ -60,7 +60,7 @@ func (r reader) Consent(ctx context.Context, id string) (consent.Consent, error)
 
 // Consents implements registry.Store.
 func (r reader) Consents(ctx context.Context, q registry.ConsentQuery) ([]consent.Consent, error) {
-	return r.consents(ctx, selectConsent+`WHERE holder_index = $1 AND ($2 = '' OR id < $2)
+	return r.consents(ctx, r, selectConsent+`WHERE holder_index = $1 AND ($2 = '' OR id < $2)
 		AND (CAST($3 AS bigint) = 0 OR revoked_at = 0 AND used < uses AND ends_at > $3) ORDER BY id DESC LIMIT $4`,
 		r.secrets.holderIndex(q.Holder), q.After, nanos(q.StandingAt), int64(limit(q.Limit)))
 }

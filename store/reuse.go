@@ -20,7 +20,13 @@ const selectGrant = `SELECT id, authority_name, authority_code, division, type_c
 
 // grants reads a query that begins with selectGrant.
 func grants(ctx context.Context, from session, query string, args ...any) (found []registry.Grant, err error) {
-	err = from.query(ctx, func(scan scan) error {
+	err = from.query(ctx, grantRow(&found), query, args...)
+	return found, doing("reading grants", err)
+}
+
+// grantRow takes a row of selectGrant.
+func grantRow(found *[]registry.Grant) func(scan) error {
+	return func(scan scan) error {
 		var g registry.Grant
 		var fields, questions, how, first, last, status string
 		var masked, requested, approved, withdrawn int64
@@ -43,10 +49,9 @@ func grants(ctx context.Context, from session, query string, args ...any) (found
 		if err := g.ValidTo.UnmarshalText([]byte(last)); err != nil {
 			return doing("reading reuse_grant.valid_to", err)
 		}
-		found = append(found, g)
+		*found = append(*found, g)
 		return nil
-	}, query, args...)
-	return found, doing("reading grants", err)
+	}
 }
 
 // grant reads the one grant of an identifier.
@@ -66,10 +71,20 @@ func (r reader) Grant(ctx context.Context, id string) (registry.Grant, error) {
 	return grant(ctx, r, id)
 }
 
-// GrantsFor implements registry.Store. At most 1,000 grants are returned.
-func (r reader) GrantsFor(ctx context.Context, authority, typeCode, matter string) ([]registry.Grant, error) {
-	return grants(ctx, r, selectGrant+`WHERE authority_code = $1 AND type_code = $2 AND matter_code = $3 AND status = 'approved'
-		ORDER BY id LIMIT $4`, authority, typeCode, matter, int64(maxRows))
+// ForReuse implements registry.Store. At most 1,000 grants are returned.
+func (r reader) ForReuse(ctx context.Context, q registry.ReuseQuery) (b registry.ReuseRecords, err error) {
+	reads := []read{{selectGrant + `WHERE authority_code = $1 AND type_code = $2 AND matter_code = $3 AND status = 'approved'
+		ORDER BY id LIMIT $4`, []any{q.Authority, q.TypeCode, q.Matter, int64(maxRows)}, grantRow(&b.Grants)}}
+	if q.Case != "" {
+		reads = append(reads, read{selectCase, []any{q.Case}, r.caseRow(q.Case, &b.Case)})
+	}
+	for _, args := range licencePages(q.Identifiers) {
+		reads = append(reads, read{selectLicences, args, r.secrets.recordRow(&b.Licences)})
+	}
+	if len(q.Identifiers) == 0 && q.Licences.Limit > 0 {
+		reads = append(reads, read{searchLicences, r.searchArgs(q.Licences), r.secrets.recordRow(&b.Licences)})
+	}
+	return b, doing("reading what a reuse rests on", r.short(ctx, reads...))
 }
 
 // Grants implements registry.Store.
@@ -123,27 +138,43 @@ func (t *transaction) UpdateGrant(ctx context.Context, g registry.Grant, from re
 	return doing("changing grant", err)
 }
 
+const selectCase = `SELECT authority_code, case_number, matter_code, matter_name, holder_code, holder_code_type, types, opened_at, valid_to, closed_at
+	FROM reuse_case WHERE id = $1`
+
 // Case implements registry.Store.
-func (r reader) Case(ctx context.Context, id string) (registry.Case, error) {
-	var k registry.Case
-	var code []byte
-	var codeType, types, last string
-	var opened, closed int64
-	err := one(ctx, r, `SELECT authority_code, case_number, matter_code, matter_name, holder_code, holder_code_type, types, opened_at, valid_to, closed_at
-		FROM reuse_case WHERE id = $1`, []any{id}, &k.Authority, &k.Number, &k.MatterCode, &k.MatterName, &code, &codeType, &types, &opened, &last, &closed)
-	if err != nil {
-		return registry.Case{}, doing("reading case", err)
+func (r reader) Case(ctx context.Context, id string) (k registry.Case, err error) {
+	err = r.query(ctx, r.caseRow(id, &k), selectCase, id)
+	if err == nil && k.Authority == "" {
+		err = licence.ErrNotFound
 	}
-	value, err := r.secrets.open(place{"reuse_case.holder_code", id}, code)
-	if err != nil {
-		return registry.Case{}, err
+	return k, doing("reading case", err)
+}
+
+// caseRow takes the row of a case.
+func (r reader) caseRow(id string, to *registry.Case) func(scan) error {
+	return func(scan scan) error {
+		var k registry.Case
+		var code []byte
+		var codeType, types, last string
+		var opened, closed int64
+		if err := scan(&k.Authority, &k.Number, &k.MatterCode, &k.MatterName, &code, &codeType, &types, &opened, &last, &closed); err != nil {
+			return err
+		}
+		value, err := r.secrets.open(place{"reuse_case.holder_code", id}, code)
+		if err != nil {
+			return err
+		}
+		k.Holder = licence.Holder{Code: string(value), CodeType: licence.HolderCodeType(codeType)}
+		k.OpenedAt, k.ClosedAt = instant(opened), instant(closed)
+		if err := json.Unmarshal([]byte(types), &k.Types); err != nil {
+			return doing("reading reuse_case.types", err)
+		}
+		if err := k.ValidTo.UnmarshalText([]byte(last)); err != nil {
+			return doing("reading reuse_case.valid_to", err)
+		}
+		*to = k
+		return nil
 	}
-	k.Holder = licence.Holder{Code: string(value), CodeType: licence.HolderCodeType(codeType)}
-	k.OpenedAt, k.ClosedAt = instant(opened), instant(closed)
-	if err := json.Unmarshal([]byte(types), &k.Types); err != nil {
-		return registry.Case{}, doing("reading reuse_case.types", err)
-	}
-	return k, doing("reading reuse_case.valid_to", k.ValidTo.UnmarshalText([]byte(last)))
 }
 
 // InsertCase implements registry.Tx.
