@@ -5,3 +5,9 @@ var OpenS3Within = openS3
 
 // SetPartitionSpan sets how many entries the partitions hold that migrations make from now on.
 func SetPartitionSpan(n int64) { partitionSpan = n }
+
+// ReuseQueries are what a reuse looks up by.
+var ReuseQueries = map[string]string{
+	"grant by department, type and matter": grantsFor, "case by number": selectCase,
+	"licence by holder": searchLicences, "licence by identifier": selectLicence + `WHERE l.identifier = $1`, "licences by identifiers": selectLicences,
+}

@@ -71,10 +71,12 @@ func (r reader) Grant(ctx context.Context, id string) (registry.Grant, error) {
 	return grant(ctx, r, id)
 }
 
+const grantsFor = selectGrant + `WHERE authority_code = $1 AND type_code = $2 AND matter_code = $3 AND status = 'approved'
+	ORDER BY id LIMIT $4`
+
 // ForReuse implements registry.Store. At most 1,000 grants are returned.
 func (r reader) ForReuse(ctx context.Context, q registry.ReuseQuery) (b registry.ReuseRecords, err error) {
-	reads := []read{{selectGrant + `WHERE authority_code = $1 AND type_code = $2 AND matter_code = $3 AND status = 'approved'
-		ORDER BY id LIMIT $4`, []any{q.Authority, q.TypeCode, q.Matter, int64(maxRows)}, grantRow(&b.Grants)}}
+	reads := []read{{grantsFor, []any{q.Authority, q.TypeCode, q.Matter, int64(maxRows)}, grantRow(&b.Grants)}}
 	if q.Case != "" {
 		reads = append(reads, read{selectCase, []any{q.Case}, r.caseRow(q.Case, &b.Case)})
 	}
