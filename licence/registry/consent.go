@@ -147,6 +147,7 @@ func (r *Registry) Consents(ctx context.Context, c Caller, q ConsentQuery) ([]co
 		return nil, receipt, err
 	}
 	all, err := r.cfg.Store.Consents(ctx, q)
+	r.altered(ctx, err)
 	return all, receipt, err
 }
 

@@ -128,7 +128,7 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *acce
 		err = choose(o)
 	}
 	a.basis = o.basis(c)
-	if err != nil && Code(err) != "internal" {
+	if err != nil && Code(err) != "internal" && !errors.Is(err, errAltered) {
 		r.brakes.refused(c, r.now())
 	}
 	return err
