@@ -150,6 +150,7 @@ var statuses = map[string]struct {
 	"consent_spent":             {403, "Consent spent"},
 	"too_many_consents":         {409, "Too many consents"},
 	"braked":                    {403, "Braked"},
+	"record_altered":            {403, "Altered outside of the register"},
 	"reason_missing":            {422, "Reason missing"},
 	"out_of_range":              {404, "Not in the log"},
 	"rate_limited":              {429, "Too many requests"},
@@ -274,6 +275,7 @@ var details = map[string]string{
 	"consent_spent":             consent.ErrSpent.Error(),
 	"too_many_consents":         registry.ErrTooManyConsents.Error(),
 	"braked":                    registry.ErrBraked.Error(),
+	"record_altered":            "what the register keeps about this was altered outside of it, so that it opens nothing until it is put right: tell whoever runs the register",
 	"reason_missing":            registry.ErrReasonMissing.Error(),
 	"log_unavailable":           "the access log cannot record this request, so nothing was done",
 	"storage_unavailable":       registry.ErrUnreachable.Error() + " now",
@@ -340,7 +342,7 @@ func fieldsOf(err error, code string) []problemField {
 // about nothing that the log knows.
 func (x *exchange) fail(err error) {
 	p := problemOf(err, x.requestID)
-	if p.Status >= 500 {
+	if p.Status >= 500 || p.Code == "record_altered" {
 		x.fault(x.r.Context(), x.requestID, err)
 	}
 	x.announce(err, p)

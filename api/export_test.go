@@ -1,8 +1,12 @@
 package api
 
 import (
+	"io"
 	"iter"
+	"net/http"
 	"time"
+
+	"elicence/licence/registry"
 )
 
 // Routes yields method and path of every route.
@@ -110,3 +114,13 @@ func (s *Server) Kept() int {
 
 // BadCount counts checks in words, as the pages do.
 var BadCount = badCount
+
+// Authenticate finds out who sends a request, and reads its body, as a handler does.
+func (s *Server) Authenticate(r *http.Request) (registry.Caller, error) {
+	x := &exchange{Server: s, r: r, requestID: "authenticate"}
+	if err := x.authenticate(); err != nil {
+		return x.caller, err
+	}
+	_, err := io.Copy(io.Discard, x.r.Body)
+	return x.caller, err
+}

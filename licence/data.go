@@ -153,14 +153,10 @@ func (l *Licence) checkCoSealers(f *faults) {
 // ParseData reads licence data. It accepts the bytes that Data writes and no
 // others: canonical JSON, exactly these members, nothing that contradicts.
 func ParseData(b []byte) (*Licence, error) {
-	if len(b) > maxDataBytes {
-		return nil, fmt.Errorf("licence: malformed data: larger than %d bytes", maxDataBytes)
-	}
-	doc, err := ParseJSON(b)
+	l, err := ReadData(b)
 	if err != nil {
-		return nil, fmt.Errorf("licence: malformed data: %v", err)
+		return nil, err
 	}
-	l := licenceOf(doc)
 	again, err := l.Data()
 	if err != nil {
 		return nil, fmt.Errorf("licence: malformed data: %w", err)
@@ -170,6 +166,19 @@ func ParseData(b []byte) (*Licence, error) {
 		return nil, errors.New("licence: malformed data: not in canonical form, or with missing or unknown members")
 	}
 	return l, nil
+}
+
+// ReadData reads licence data that are known to be what Data wrote, as those are that a
+// register keeps under authenticated encryption: it compares nothing, and takes half as long.
+func ReadData(b []byte) (*Licence, error) {
+	if len(b) > maxDataBytes {
+		return nil, fmt.Errorf("licence: malformed data: larger than %d bytes", maxDataBytes)
+	}
+	doc, err := ParseJSON(b)
+	if err != nil {
+		return nil, fmt.Errorf("licence: malformed data: %v", err)
+	}
+	return licenceOf(doc), nil
 }
 
 // licenceOf takes from doc what it finds. What is missing, of the wrong type or

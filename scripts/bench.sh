@@ -22,7 +22,9 @@ go test -run '^$' -bench '^Benchmark(Append|Chain)$' -benchtime 10s -timeout 30m
 echo "== access log: one read by one caller, without the gate and with it"
 go test -run '^$' -bench '^BenchmarkRead$' -benchtime 5s ./store |
 	awk '/entries\/s/ { split($1, n, /[\/-]/); printf "%-11s %-9s p50 %7.3f ms   p99 %7.3f ms\n", n[2], n[3], $7, $9 } /FAIL|panic/'
+echo "== check of a signed request, beyond the SM2 verification"
+go test -run '^$' -bench SignedRequest -cpu 1 -benchtime 2000x -count 5 ./api | grep Benchmark
 echo "== annotated copies, 32 callers, without HTTP"
 go test -run '^$' -bench AnnotatedCopy -benchtime 500x -count 3 ./licence/registry | grep Benchmark
-echo "== issue and verify over HTTP, 32 clients"
-go test -run '^$' -bench 'IssueHTTP|VerifyHTTP' -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced
+echo "== issue, verify and reuse over HTTP, 32 clients"
+go test -run '^$' -bench 'IssueHTTP|VerifyHTTP|ReuseHTTP' -benchtime "$time" -count "$count" -timeout 60m ./cmd/elicenced

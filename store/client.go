@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"strings"
 	"time"
 
 	"elicence/licence"
@@ -13,21 +14,25 @@ import (
 
 // selectClient selects the columns that clients reads; of brakes, the last time that one
 // was lifted, or the greatest number when one stands.
-const selectClient = `SELECT id, secret_hash, salt, roles, authority_name, authority_code, division,
-	holder_code, holder_code_type, disabled, types, daily_reuses, old_secret_hash, old_salt, old_until, authentication,
+var selectClient = `SELECT ` + strings.Join(clientTable.columns, ", ") + `, mac,
 	(SELECT coalesce(max(CASE WHEN lifted_at = 0 THEN 9223372036854775807 ELSE lifted_at END), 0) FROM reuse_brake WHERE client = client.id)
 	FROM client `
 
 // clients reads a query that begins with selectClient.
-func (r reader) clients(ctx context.Context, query string, args ...any) (found []registry.Client, err error) {
+func (r reader) clients(ctx context.Context, from session, query string, args ...any) (found []registry.Client, err error) {
 	var codes [][]byte
-	err = r.query(ctx, func(scan scan) error {
+	err = from.query(ctx, func(scan scan) error {
 		var c registry.Client
 		var roles, types, codeType string
 		var code []byte
 		var oldUntil, braked int64
-		if err := scan(&c.ID, &c.SecretHash, &c.Salt, &roles, &c.Authority.Name, &c.Authority.Code, &c.Authority.Division,
-			&code, &codeType, &c.Disabled, &types, &c.DailyReuses, &c.OldSecretHash, &c.OldSalt, &oldUntil, (*string)(&c.Authentication), &braked); err != nil {
+		var mac []byte
+		row := []any{&c.ID, &c.SecretHash, &c.Salt, &roles, &c.Authority.Name, &c.Authority.Code, &c.Authority.Division,
+			&code, &codeType, &c.Disabled, &types, &c.DailyReuses, &c.OldSecretHash, &c.OldSalt, &oldUntil, (*string)(&c.Authentication)}
+		if err := scan(append(row, &mac, &braked)...); err != nil {
+			return err
+		}
+		if err := r.secrets.authentic(clientTable, mac, row...); err != nil {
 			return err
 		}
 		c.HolderCodeType, c.OldUntil = licence.HolderCodeType(codeType), instant(oldUntil)
@@ -55,7 +60,7 @@ func (r reader) clients(ctx context.Context, query string, args ...any) (found [
 
 // Client implements registry.Store.
 func (r reader) Client(ctx context.Context, id string) (registry.Client, error) {
-	found, err := r.clients(ctx, selectClient+`WHERE id = $1`, id)
+	found, err := r.clients(ctx, shortSession{r}, selectClient+`WHERE id = $1`, id)
 	if err == nil && len(found) == 0 {
 		err = licence.ErrNotFound
 	}
@@ -67,7 +72,7 @@ func (r reader) Client(ctx context.Context, id string) (registry.Client, error) 
 
 // Clients implements registry.Store.
 func (r reader) Clients(ctx context.Context, q registry.ClientQuery) ([]registry.Client, error) {
-	return r.clients(ctx, selectClient+`WHERE id > $1 AND substr(division, 1, length(CAST($2 AS text))) = $2 ORDER BY id LIMIT $3`,
+	return r.clients(ctx, r, selectClient+`WHERE id > $1 AND substr(division, 1, length(CAST($2 AS text))) = $2 ORDER BY id LIMIT $3`,
 		q.After, licence.Subtree(q.Division), int64(limit(q.Limit)))
 }
 
@@ -85,9 +90,7 @@ func (t *transaction) putClient(ctx context.Context, c registry.Client, conflict
 	if err != nil {
 		return 0, err
 	}
-	n, err := t.exec(ctx, `INSERT INTO client (id, secret_hash, salt, roles, authority_name, authority_code,
-			division, holder_code, holder_code_type, disabled, types, daily_reuses, old_secret_hash, old_salt, old_until, authentication)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) ON CONFLICT (id) `+conflict,
+	n, err := t.insertRow(ctx, clientTable, `ON CONFLICT (id) `+conflict,
 		c.ID, c.SecretHash, c.Salt, string(roles), c.Authority.Name, c.Authority.Code,
 		c.Authority.Division, code, string(c.HolderCodeType), c.Disabled, string(types),
 		c.DailyReuses, c.OldSecretHash, c.OldSalt, nanos(c.OldUntil), string(c.Authentication))
@@ -102,7 +105,7 @@ func (t *transaction) PutClient(ctx context.Context, c registry.Client) error {
 			holder_code = excluded.holder_code, holder_code_type = excluded.holder_code_type,
 			disabled = excluded.disabled, types = excluded.types, daily_reuses = excluded.daily_reuses,
 			old_secret_hash = excluded.old_secret_hash, old_salt = excluded.old_salt, old_until = excluded.old_until,
-			authentication = excluded.authentication`)
+			authentication = excluded.authentication, mac = excluded.mac`)
 	return err
 }
 
@@ -117,12 +120,18 @@ func (t *transaction) InsertClient(ctx context.Context, c registry.Client) error
 
 // RotateClient implements registry.Tx.
 func (t *transaction) RotateClient(ctx context.Context, id string, salt, hash []byte, oldUntil time.Time) error {
-	err := changed(t.exec(ctx, `UPDATE client SET old_secret_hash = secret_hash, old_salt = salt, old_until = $4, secret_hash = $3, salt = $2 WHERE id = $1`,
-		id, salt, hash, nanos(oldUntil)))
+	err := t.alterRow(ctx, clientTable, id, func(row map[string]any) error {
+		row["old_secret_hash"], row["old_salt"], row["old_until"] = row["secret_hash"], row["salt"], nanos(oldUntil)
+		row["secret_hash"], row["salt"] = hash, salt
+		return nil
+	})
 	return doing("rotating client", err)
 }
 
 // DisableClient implements registry.Tx.
 func (t *transaction) DisableClient(ctx context.Context, id string) error {
-	return doing("disabling client", changed(t.exec(ctx, `UPDATE client SET disabled = $2 WHERE id = $1`, id, true)))
+	return doing("disabling client", t.alterRow(ctx, clientTable, id, func(row map[string]any) error {
+		row["disabled"] = true
+		return nil
+	}))
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"elicence/licence"
@@ -12,16 +13,20 @@ import (
 )
 
 // selectConsent selects the columns that consents reads.
-const selectConsent = `SELECT id, holder_code, holder_code_type, kind, licences, fields, purpose, receiver, receiver_name, uses, used, made_at, ends_at, revoked_at FROM holder_consent `
+var selectConsent = `SELECT ` + strings.Join(consentTable.columns, ", ") + `, mac, used FROM holder_consent `
 
 // consents reads a query that begins with selectConsent.
-func (r reader) consents(ctx context.Context, query string, args ...any) (found []consent.Consent, err error) {
-	err = r.query(ctx, func(scan scan) error {
+func (r reader) consents(ctx context.Context, from session, query string, args ...any) (found []consent.Consent, err error) {
+	err = from.query(ctx, func(scan scan) error {
 		var c consent.Consent
-		var code, purpose []byte
+		var index, code, purpose, mac []byte
 		var codeType, kind, licences, fields string
 		var uses, used, made, ends, revoked int64
-		if err := scan(&c.ID, &code, &codeType, &kind, &licences, &fields, &purpose, &c.Receiver, &c.ReceiverName, &uses, &used, &made, &ends, &revoked); err != nil {
+		row := []any{&c.ID, &index, &code, &codeType, &kind, &licences, &fields, &purpose, &c.Receiver, &c.ReceiverName, &uses, &made, &ends, &revoked}
+		if err := scan(append(row, &mac, &used)...); err != nil {
+			return err
+		}
+		if err := r.secrets.authentic(consentTable, mac, row...); err != nil {
 			return err
 		}
 		c.Kind, c.Uses, c.Used = consent.Kind(kind), int(uses), int(used)
@@ -48,7 +53,7 @@ func (r reader) consents(ctx context.Context, query string, args ...any) (found 
 
 // Consent implements registry.Store.
 func (r reader) Consent(ctx context.Context, id string) (consent.Consent, error) {
-	found, err := r.consents(ctx, selectConsent+`WHERE id = $1`, id)
+	found, err := r.consents(ctx, shortSession{r}, selectConsent+`WHERE id = $1`, id)
 	if err == nil && len(found) == 0 {
 		err = licence.ErrNotFound
 	}
@@ -60,10 +65,12 @@ func (r reader) Consent(ctx context.Context, id string) (consent.Consent, error)
 
 // Consents implements registry.Store.
 func (r reader) Consents(ctx context.Context, q registry.ConsentQuery) ([]consent.Consent, error) {
-	return r.consents(ctx, selectConsent+`WHERE holder_index = $1 AND ($2 = '' OR id < $2)
+	return r.consents(ctx, r, selectConsent+`WHERE holder_index = $1 AND ($2 = '' OR id < $2)
 		AND (CAST($3 AS bigint) = 0 OR revoked_at = 0 AND used < uses AND ends_at > $3) ORDER BY id DESC LIMIT $4`,
 		r.secrets.holderIndex(q.Holder), q.After, nanos(q.StandingAt), int64(limit(q.Limit)))
 }
+
+var insertConsent = `INSERT INTO holder_consent (` + strings.Join(consentTable.columns, ", ") + `, mac, used) VALUES ($1` + morePlaceholders(2, len(consentTable.columns)+2) + `)`
 
 // InsertConsent implements registry.Tx.
 func (t *transaction) InsertConsent(ctx context.Context, c consent.Consent) error {
@@ -83,10 +90,10 @@ func (t *transaction) InsertConsent(ctx context.Context, c consent.Consent) erro
 	if err != nil {
 		return fmt.Errorf("storing holder_consent.fields: %w", err)
 	}
-	_, err = t.exec(ctx, `INSERT INTO holder_consent (id, holder_index, holder_code, holder_code_type, kind, licences, fields, purpose, receiver, receiver_name, uses, used, made_at, ends_at, revoked_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)`,
+	values := []any{
 		c.ID, t.secrets.holderIndex(c.Holder), code, string(c.Holder.CodeType), string(c.Kind), string(licences), string(fields), purpose, c.Receiver, c.ReceiverName,
-		int64(c.Uses), int64(c.Used), nanos(c.MadeAt), nanos(c.EndsAt), nanos(c.RevokedAt))
+		int64(c.Uses), nanos(c.MadeAt), nanos(c.EndsAt), nanos(c.RevokedAt)}
+	_, err = t.exec(ctx, insertConsent, append(values, t.secrets.mac(consentTable, values...), int64(c.Used))...)
 	return doing("storing consent", err)
 }
 
@@ -98,6 +105,9 @@ func (t *transaction) UseConsent(ctx context.Context, id string, at time.Time) e
 
 // RevokeConsent implements registry.Tx.
 func (t *transaction) RevokeConsent(ctx context.Context, id string, at time.Time) error {
-	err := wrongStatus(t.exec(ctx, `UPDATE holder_consent SET revoked_at = $2 WHERE id = $1 AND used < uses AND revoked_at = 0 AND ends_at > $2`, id, nanos(at)))
-	return doing("revoking consent", err)
+	err := one(ctx, t, `SELECT id FROM holder_consent WHERE id = $1 AND used < uses AND ends_at > $2`, []any{id, nanos(at)}, new(string))
+	if err == nil {
+		err = t.alterRow(ctx, consentTable, id, endAt("revoked_at", at))
+	}
+	return doing("revoking consent", missing(err))
 }

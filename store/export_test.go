@@ -5,3 +5,18 @@ var OpenS3Within = openS3
 
 // SetPartitionSpan sets how many entries the partitions hold that migrations make from now on.
 func SetPartitionSpan(n int64) { partitionSpan = n }
+
+// ReuseQueries are what a reuse looks up by.
+var ReuseQueries = map[string]string{
+	"grant by department, type and matter": grantsFor, "case by number": selectCase,
+	"licence by holder": searchLicences, "licence by identifier": selectLicence + `WHERE l.identifier = $1`, "licences by identifiers": selectLicences,
+}
+
+// MACTables are the tables whose rows carry a MAC, with the columns that it covers.
+func MACTables() map[string][]string {
+	tables := map[string][]string{}
+	for _, t := range macTables {
+		tables[t.name] = t.columns
+	}
+	return tables
+}

@@ -54,7 +54,7 @@ func OpenPostgres(ctx context.Context, dsn string, s Secrets) (*Postgres, error)
 		pool.Close()
 		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
 	}
-	return &Postgres{reader{session: pgSession{pool}, secrets: s, writing: pgSession{pool}, skip: " FOR UPDATE OF d SKIP LOCKED"}, pool}, nil
+	return &Postgres{reader{readSession: pgSession{pool, &rounds{}}, secrets: s, writing: pgSession{pool: pool}, skip: " FOR UPDATE OF d SKIP LOCKED"}, pool}, nil
 }
 
 // Close closes all connections and waits for those in use.
@@ -133,7 +133,14 @@ func (p *Postgres) Batch(ctx context.Context, fn func(audit.Tx) error) error {
 }
 
 // pgSession runs each statement on a connection of its own.
-type pgSession struct{ pool *pgxpool.Pool }
+type pgSession struct {
+	pool   *pgxpool.Pool
+	rounds *rounds // of short reads
+}
+
+func (s pgSession) short(ctx context.Context, reads ...read) error {
+	return s.rounds.ask(ctx, s.pool, reads)
+}
 
 func (s pgSession) exec(ctx context.Context, query string, args ...any) (int64, error) {
 	tag, err := s.pool.Exec(ctx, query, args...)

@@ -114,19 +114,23 @@ func (r *fileRow) file() (registry.File, error) {
 // records reads the licences of a query that begins with selectLicence.
 func (s Secrets) records(ctx context.Context, from session, query string, args ...any) ([]registry.Record, error) {
 	var records []registry.Record
-	err := from.query(ctx, func(scan scan) error {
+	if err := from.query(ctx, s.recordRow(&records), query, args...); err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// recordRow takes a row of selectLicence.
+func (s Secrets) recordRow(records *[]registry.Record) func(scan) error {
+	return func(scan scan) error {
 		var row licenceRow
 		if err := scan(row.dest()...); err != nil {
 			return err
 		}
 		rec, err := row.open(s)
-		records = append(records, rec)
+		*records = append(*records, rec)
 		return err
-	}, query, args...)
-	if err != nil {
-		return nil, err
 	}
-	return records, nil
 }
 
 // record reads one licence; licence.ErrNotFound when there is none.

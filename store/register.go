@@ -14,7 +14,7 @@ import (
 // reader reads the register and the log, outside of transactions; registry.Store
 // and audit.Storage say what each method promises.
 type reader struct {
-	session
+	readSession
 	secrets Secrets
 	// writing is for what changes outside of a batch, statement by statement; see
 	// registry.EventStore. skip is the clause that passes over rows which another claims.
@@ -24,7 +24,7 @@ type reader struct {
 
 // Licence implements registry.Store.
 func (r reader) Licence(ctx context.Context, id licence.Identifier) (registry.Record, error) {
-	rec, err := r.secrets.record(ctx, r, selectLicence+`WHERE l.identifier = $1`, string(id))
+	rec, err := r.secrets.record(ctx, shortSession{r}, selectLicence+`WHERE l.identifier = $1`, string(id))
 	return rec, doing("reading licence", err)
 }
 
@@ -47,8 +47,8 @@ func morePlaceholders(from, to int) string {
 
 // Licences implements registry.Store.
 func (r reader) Licences(ctx context.Context, ids []string) (all []registry.Record, err error) {
-	for page := range slices.Chunk(ids, licencePage) {
-		records, err := r.secrets.records(ctx, r, selectLicences, filledUp(page, func(id string) any { return id })...)
+	for _, args := range licencePages(ids) {
+		records, err := r.secrets.records(ctx, shortSession{r}, selectLicences, args...)
 		if err != nil {
 			return nil, doing("reading licences", err)
 		}
@@ -60,7 +60,7 @@ func (r reader) Licences(ctx context.Context, ids []string) (all []registry.Reco
 // LicencesByFile implements registry.Store.
 func (r reader) LicencesByFile(ctx context.Context, digests []string) (all []registry.Filed, err error) {
 	for page := range slices.Chunk(digests, licencePage) {
-		filed, err := r.secrets.filed(ctx, r, selectByFiles, filledUp(page, func(digest string) any { return []byte(digest) })...)
+		filed, err := r.secrets.filed(ctx, shortSession{r}, selectByFiles, filledUp(page, func(digest string) any { return []byte(digest) })...)
 		if err != nil {
 			return nil, doing("reading licences by file", err)
 		}
@@ -81,18 +81,31 @@ func filledUp(page []string, argument func(string) any) []any {
 	return args
 }
 
+// licencePages are the arguments of selectLicences for licences.
+func licencePages(ids []string) (pages [][]any) {
+	for page := range slices.Chunk(ids, licencePage) {
+		pages = append(pages, filledUp(page, func(id string) any { return id }))
+	}
+	return pages
+}
+
 // Search implements registry.Store. At most 1,000 licences are returned.
 func (r reader) Search(ctx context.Context, q registry.Query) ([]registry.Record, error) {
-	records, err := r.secrets.records(ctx, r, selectLicence+`
+	records, err := r.secrets.records(ctx, r, searchLicences, r.searchArgs(q)...)
+	return records, doing("searching licences", err)
+}
+
+const searchLicences = selectLicence + `
 		WHERE l.holder_index = $1 AND ($2 = '' OR l.identifier < $2)
 		AND ($3 = '' OR $3 LIKE '% ' || l.type_code || ' %')
 		AND substr(l.division, 1, length(CAST($4 AS text))) = $4
 		AND (NOT $5 OR l.status NOT IN ('pending', 'voided'))
 		AND (CAST($6 AS bigint) = 0 OR (SELECT s.status FROM licence_status s WHERE s.identifier = l.identifier AND s.at <= $6
 			ORDER BY s.at DESC, s.id DESC LIMIT 1) NOT IN ('pending', 'voided'))
-		ORDER BY l.identifier DESC LIMIT $7`,
-		r.secrets.holderIndex(q.Holder), string(q.After), typeList(q.Types), licence.Subtree(q.Division), q.Issued, nanos(q.AsOf), int64(limit(q.Limit)))
-	return records, doing("searching licences", err)
+		ORDER BY l.identifier DESC LIMIT $7`
+
+func (r reader) searchArgs(q registry.Query) []any {
+	return []any{r.secrets.holderIndex(q.Holder), string(q.After), typeList(q.Types), licence.Subtree(q.Division), q.Issued, nanos(q.AsOf), int64(limit(q.Limit))}
 }
 
 // typeList is type codes, which hold no blanks or wildcards, as Search and Lapsed

@@ -14,18 +14,28 @@ import (
 	"elicence/licence/registry"
 )
 
-// selectGrant selects the columns that grants reads.
-const selectGrant = `SELECT id, authority_name, authority_code, division, type_code, matter_code, scenario, fields, masked, questions, how, legal_basis,
-	valid_from, valid_to, status, requested_by, requested_at, approved_by, approved_at, withdrawn_by, withdrawn_at, reason FROM reuse_grant `
+// selectGrant selects the columns that grantRow takes.
+var selectGrant = grantTable.selection()
 
 // grants reads a query that begins with selectGrant.
-func grants(ctx context.Context, from session, query string, args ...any) (found []registry.Grant, err error) {
-	err = from.query(ctx, func(scan scan) error {
+func (s Secrets) grants(ctx context.Context, from session, query string, args ...any) (found []registry.Grant, err error) {
+	err = from.query(ctx, s.grantRow(&found), query, args...)
+	return found, doing("reading grants", err)
+}
+
+// grantRow takes a row of selectGrant.
+func (s Secrets) grantRow(found *[]registry.Grant) func(scan) error {
+	return func(scan scan) error {
 		var g registry.Grant
 		var fields, questions, how, first, last, status string
 		var masked, requested, approved, withdrawn int64
-		if err := scan(&g.ID, &g.Authority.Name, &g.Authority.Code, &g.Authority.Division, &g.TypeCode, &g.MatterCode, &g.Scenario, &fields, &masked, &questions, &how, &g.LegalBasis,
-			&first, &last, &status, &g.RequestedBy, &requested, &g.ApprovedBy, &approved, &g.WithdrawnBy, &withdrawn, &g.Reason); err != nil {
+		var mac []byte
+		row := []any{&g.ID, &g.Authority.Name, &g.Authority.Code, &g.Authority.Division, &g.TypeCode, &g.MatterCode, &g.Scenario, &fields, &masked, &questions, &how, &g.LegalBasis,
+			&first, &last, &status, &g.RequestedBy, &requested, &g.ApprovedBy, &approved, &g.WithdrawnBy, &withdrawn, &g.Reason}
+		if err := scan(append(row, &mac)...); err != nil {
+			return err
+		}
+		if err := s.authentic(grantTable, mac, row...); err != nil {
 			return err
 		}
 		g.How, g.Status = registry.How(how), registry.GrantStatus(status)
@@ -43,15 +53,14 @@ func grants(ctx context.Context, from session, query string, args ...any) (found
 		if err := g.ValidTo.UnmarshalText([]byte(last)); err != nil {
 			return doing("reading reuse_grant.valid_to", err)
 		}
-		found = append(found, g)
+		*found = append(*found, g)
 		return nil
-	}, query, args...)
-	return found, doing("reading grants", err)
+	}
 }
 
 // grant reads the one grant of an identifier.
-func grant(ctx context.Context, from session, id string) (registry.Grant, error) {
-	found, err := grants(ctx, from, selectGrant+`WHERE id = $1`, id)
+func (s Secrets) grant(ctx context.Context, from session, id string) (registry.Grant, error) {
+	found, err := s.grants(ctx, from, selectGrant+`WHERE id = $1`, id)
 	if err == nil && len(found) == 0 {
 		err = licence.ErrNotFound
 	}
@@ -63,27 +72,39 @@ func grant(ctx context.Context, from session, id string) (registry.Grant, error)
 
 // Grant implements registry.Store.
 func (r reader) Grant(ctx context.Context, id string) (registry.Grant, error) {
-	return grant(ctx, r, id)
+	return r.secrets.grant(ctx, r, id)
 }
 
-// GrantsFor implements registry.Store. At most 1,000 grants are returned.
-func (r reader) GrantsFor(ctx context.Context, authority, typeCode, matter string) ([]registry.Grant, error) {
-	return grants(ctx, r, selectGrant+`WHERE authority_code = $1 AND type_code = $2 AND matter_code = $3 AND status = 'approved'
-		ORDER BY id LIMIT $4`, authority, typeCode, matter, int64(maxRows))
+var grantsFor = selectGrant + `WHERE authority_code = $1 AND type_code = $2 AND matter_code = $3 AND status = 'approved'
+	ORDER BY id LIMIT $4`
+
+// ForReuse implements registry.Store. At most 1,000 grants are returned.
+func (r reader) ForReuse(ctx context.Context, q registry.ReuseQuery) (b registry.ReuseRecords, err error) {
+	reads := []read{{grantsFor, []any{q.Authority, q.TypeCode, q.Matter, int64(maxRows)}, r.secrets.grantRow(&b.Grants)}}
+	if q.Case != "" {
+		reads = append(reads, read{selectCase, []any{q.Case}, r.caseRow(q.Case, &b.Case)})
+	}
+	for _, args := range licencePages(q.Identifiers) {
+		reads = append(reads, read{selectLicences, args, r.secrets.recordRow(&b.Licences)})
+	}
+	if len(q.Identifiers) == 0 && q.Licences.Limit > 0 {
+		reads = append(reads, read{searchLicences, r.searchArgs(q.Licences), r.secrets.recordRow(&b.Licences)})
+	}
+	return b, doing("reading what a reuse rests on", r.short(ctx, reads...))
 }
 
 // Grants implements registry.Store.
 func (r reader) Grants(ctx context.Context, q registry.GrantQuery) ([]registry.Grant, error) {
 	if q.TypeCode != "" {
-		return grants(ctx, r, selectGrant+`WHERE type_code = $1 AND id > $2 AND substr(division, 1, length(CAST($3 AS text))) = $3
+		return r.secrets.grants(ctx, r, selectGrant+`WHERE type_code = $1 AND id > $2 AND substr(division, 1, length(CAST($3 AS text))) = $3
 			ORDER BY id LIMIT $4`, q.TypeCode, q.After, licence.Subtree(q.Division), int64(limit(q.Limit)))
 	}
-	return grants(ctx, r, selectGrant+`WHERE authority_code = $1 AND id > $2 ORDER BY id LIMIT $3`, q.Authority, q.After, int64(limit(q.Limit)))
+	return r.secrets.grants(ctx, r, selectGrant+`WHERE authority_code = $1 AND id > $2 ORDER BY id LIMIT $3`, q.Authority, q.After, int64(limit(q.Limit)))
 }
 
 // Grant implements registry.Tx.
 func (t *transaction) Grant(ctx context.Context, id string) (registry.Grant, error) {
-	return grant(ctx, t, id)
+	return t.secrets.grant(ctx, t, id)
 }
 
 // InsertGrant implements registry.Tx.
@@ -100,12 +121,18 @@ func (t *transaction) InsertGrant(ctx context.Context, g registry.Grant) error {
 	if g.Masked {
 		masked = 1
 	}
-	_, err = t.exec(ctx, `INSERT INTO reuse_grant (id, authority_name, authority_code, division, type_code, matter_code, scenario, fields, how, legal_basis,
-			valid_from, valid_to, status, requested_by, requested_at, approved_by, approved_at, withdrawn_by, withdrawn_at, reason, masked, questions)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)`,
-		g.ID, g.Authority.Name, g.Authority.Code, g.Authority.Division, g.TypeCode, g.MatterCode, g.Scenario, string(fields), string(g.How), g.LegalBasis,
-		g.ValidFrom.String(), g.ValidTo.String(), string(g.Status), g.RequestedBy, nanos(g.RequestedAt), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason, masked, string(questions))
+	_, err = t.insertRow(ctx, grantTable, ``,
+		g.ID, g.Authority.Name, g.Authority.Code, g.Authority.Division, g.TypeCode, g.MatterCode, g.Scenario, string(fields), masked, string(questions), string(g.How), g.LegalBasis,
+		g.ValidFrom.String(), g.ValidTo.String(), string(g.Status), g.RequestedBy, nanos(g.RequestedAt), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason)
 	return doing("storing grant", err)
+}
+
+// missing turns a row that is not there into licence.ErrWrongStatus.
+func missing(err error) error {
+	if notFound(err) {
+		return licence.ErrWrongStatus
+	}
+	return err
 }
 
 // wrongStatus turns a statement that met no row into licence.ErrWrongStatus.
@@ -118,32 +145,59 @@ func wrongStatus(n int64, err error) error {
 
 // UpdateGrant implements registry.Tx.
 func (t *transaction) UpdateGrant(ctx context.Context, g registry.Grant, from registry.GrantStatus) error {
-	err := wrongStatus(t.exec(ctx, `UPDATE reuse_grant SET status = $3, approved_by = $4, approved_at = $5, withdrawn_by = $6, withdrawn_at = $7, reason = $8
-		WHERE id = $1 AND status = $2`, g.ID, string(from), string(g.Status), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason))
-	return doing("changing grant", err)
+	err := t.alterRow(ctx, grantTable, g.ID, func(row map[string]any) error {
+		if row["status"] != string(from) {
+			return licence.ErrWrongStatus
+		}
+		row["status"], row["approved_by"], row["approved_at"] = string(g.Status), g.ApprovedBy, nanos(g.ApprovedAt)
+		row["withdrawn_by"], row["withdrawn_at"], row["reason"] = g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason
+		return nil
+	})
+	return doing("changing grant", missing(err))
 }
 
+var selectCase = caseTable.selection() + `WHERE id = $1`
+
 // Case implements registry.Store.
-func (r reader) Case(ctx context.Context, id string) (registry.Case, error) {
-	var k registry.Case
-	var code []byte
-	var codeType, types, last string
-	var opened, closed int64
-	err := one(ctx, r, `SELECT authority_code, case_number, matter_code, matter_name, holder_code, holder_code_type, types, opened_at, valid_to, closed_at
-		FROM reuse_case WHERE id = $1`, []any{id}, &k.Authority, &k.Number, &k.MatterCode, &k.MatterName, &code, &codeType, &types, &opened, &last, &closed)
-	if err != nil {
-		return registry.Case{}, doing("reading case", err)
+func (r reader) Case(ctx context.Context, id string) (k registry.Case, err error) {
+	err = r.query(ctx, r.caseRow(id, &k), selectCase, id)
+	if err == nil && k.Authority == "" {
+		err = licence.ErrNotFound
 	}
-	value, err := r.secrets.open(place{"reuse_case.holder_code", id}, code)
-	if err != nil {
-		return registry.Case{}, err
+	return k, doing("reading case", err)
+}
+
+// caseRow takes the row of a case.
+func (r reader) caseRow(id string, to *registry.Case) func(scan) error {
+	return func(scan scan) error {
+		var k registry.Case
+		var code []byte
+		var codeType, types, last string
+		var opened, closed int64
+		var key string
+		var mac []byte
+		row := []any{&key, &k.Authority, &k.Number, &k.MatterCode, &k.MatterName, &code, &codeType, &types, &opened, &last, &closed}
+		if err := scan(append(row, &mac)...); err != nil {
+			return err
+		}
+		if err := r.secrets.authentic(caseTable, mac, row...); err != nil {
+			return err
+		}
+		value, err := r.secrets.open(place{"reuse_case.holder_code", id}, code)
+		if err != nil {
+			return err
+		}
+		k.Holder = licence.Holder{Code: string(value), CodeType: licence.HolderCodeType(codeType)}
+		k.OpenedAt, k.ClosedAt = instant(opened), instant(closed)
+		if err := json.Unmarshal([]byte(types), &k.Types); err != nil {
+			return doing("reading reuse_case.types", err)
+		}
+		if err := k.ValidTo.UnmarshalText([]byte(last)); err != nil {
+			return doing("reading reuse_case.valid_to", err)
+		}
+		*to = k
+		return nil
 	}
-	k.Holder = licence.Holder{Code: string(value), CodeType: licence.HolderCodeType(codeType)}
-	k.OpenedAt, k.ClosedAt = instant(opened), instant(closed)
-	if err := json.Unmarshal([]byte(types), &k.Types); err != nil {
-		return registry.Case{}, doing("reading reuse_case.types", err)
-	}
-	return k, doing("reading reuse_case.valid_to", k.ValidTo.UnmarshalText([]byte(last)))
 }
 
 // InsertCase implements registry.Tx.
@@ -157,8 +211,7 @@ func (t *transaction) InsertCase(ctx context.Context, k registry.Case) error {
 	if err != nil {
 		return fmt.Errorf("storing reuse_case.types: %w", err)
 	}
-	n, err := t.exec(ctx, `INSERT INTO reuse_case (id, authority_code, case_number, matter_code, matter_name, holder_code, holder_code_type, types, opened_at, valid_to, closed_at)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (id) DO NOTHING`,
+	n, err := t.insertRow(ctx, caseTable, `ON CONFLICT (id) DO NOTHING`,
 		id, k.Authority, k.Number, k.MatterCode, k.MatterName, code, string(k.Holder.CodeType), string(types), nanos(k.OpenedAt), k.ValidTo.String(), nanos(k.ClosedAt))
 	if err == nil && n == 0 {
 		err = registry.ErrCaseTaken
@@ -168,8 +221,18 @@ func (t *transaction) InsertCase(ctx context.Context, k registry.Case) error {
 
 // CloseCase implements registry.Tx.
 func (t *transaction) CloseCase(ctx context.Context, id string, at time.Time) error {
-	err := wrongStatus(t.exec(ctx, `UPDATE reuse_case SET closed_at = $2 WHERE id = $1 AND closed_at = 0`, id, nanos(at)))
-	return doing("closing case", err)
+	return doing("closing case", missing(t.alterRow(ctx, caseTable, id, endAt("closed_at", at))))
+}
+
+// endAt enters when something ended; licence.ErrWrongStatus when it has.
+func endAt(column string, at time.Time) func(map[string]any) error {
+	return func(row map[string]any) error {
+		if row[column] != int64(0) {
+			return licence.ErrWrongStatus
+		}
+		row[column] = nanos(at)
+		return nil
+	}
 }
 
 // Basis implements registry.Tx.

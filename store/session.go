@@ -20,6 +20,28 @@ type session interface {
 	query(ctx context.Context, fn func(scan) error, query string, args ...any) error
 }
 
+// readSession is a session outside of transactions.
+type readSession interface {
+	session
+	// short makes some short queries together, in their order, and calls row of each for each
+	// row; no row must use the session.
+	short(ctx context.Context, reads ...read) error
+}
+
+// read is a short query, and what takes its rows.
+type read struct {
+	query string
+	args  []any
+	row   func(scan) error
+}
+
+// shortSession is a session whose queries are short ones.
+type shortSession struct{ readSession }
+
+func (s shortSession) query(ctx context.Context, fn func(scan) error, query string, args ...any) error {
+	return s.short(ctx, read{query, args, fn})
+}
+
 // txSession is a session inside a transaction. A context that is over fails the
 // statement it is given to, and only that: one caller's end must not undo what a
 // batch does for others. Only the end of the batch's own context does.

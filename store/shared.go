@@ -17,7 +17,7 @@ func (s Secrets) sharedKey(kind, key string) (index []byte, at place) {
 func (r reader) Shared(ctx context.Context, kind, key string, now time.Time) ([]byte, error) {
 	index, at := r.secrets.sharedKey(kind, key)
 	var value []byte
-	err := one(ctx, r, `SELECT value FROM shared_state WHERE kind = $1 AND key = $2 AND until_at > $3`,
+	err := one(ctx, shortSession{r}, `SELECT value FROM shared_state WHERE kind = $1 AND key = $2 AND until_at > $3`,
 		[]any{kind, index, nanos(now)}, &value)
 	if err != nil {
 		return nil, doing("reading shared state", err)

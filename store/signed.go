@@ -2,19 +2,27 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
+	"elicence/licence"
 	"elicence/licence/registry"
 )
 
-const selectClientKey = `SELECT key_id, client, public_key, valid_from, valid_until, ended_at FROM client_key `
+var selectClientKey = clientKeyTable.selection()
 
 // ClientKey implements registry.Store.
 func (r reader) ClientKey(ctx context.Context, keyID string) (registry.ClientKey, error) {
 	var row clientKeyRow
-	err := one(ctx, r, selectClientKey+`WHERE key_id = $1`, []any{keyID}, row.dest()...)
-	return row.key(), doing("reading client key", err)
+	err := one(ctx, shortSession{r}, selectClientKey+`WHERE key_id = $1`, []any{keyID}, append(row.columns(), &row.mac)...)
+	if err == nil {
+		err = r.secrets.authentic(clientKeyTable, row.mac, row.columns()...)
+	}
+	if err != nil {
+		return registry.ClientKey{}, doing("reading client key", err)
+	}
+	return row.key(), nil
 }
 
 // ClientKeys implements registry.Store. At most 1,000 keys are returned.
@@ -22,9 +30,11 @@ func (r reader) ClientKeys(ctx context.Context, client string) ([]registry.Clien
 	var found []registry.ClientKey
 	err := r.query(ctx, func(scan scan) error {
 		var row clientKeyRow
-		err := scan(row.dest()...)
+		if err := scan(append(row.columns(), &row.mac)...); err != nil {
+			return err
+		}
 		found = append(found, row.key())
-		return err
+		return r.secrets.authentic(clientKeyTable, row.mac, row.columns()...)
 	}, selectClientKey+`WHERE $1 = '' OR client = $1 ORDER BY client, valid_from, key_id LIMIT $2`, client, int64(maxRows))
 	return found, doing("reading client keys", err)
 }
@@ -33,9 +43,10 @@ func (r reader) ClientKeys(ctx context.Context, client string) ([]registry.Clien
 type clientKeyRow struct {
 	registry.ClientKey
 	from, until, ended int64
+	mac                []byte
 }
 
-func (r *clientKeyRow) dest() []any {
+func (r *clientKeyRow) columns() []any {
 	return []any{&r.KeyID, &r.Client, &r.PublicKey, &r.from, &r.until, &r.ended}
 }
 
@@ -46,14 +57,16 @@ func (r *clientKeyRow) key() registry.ClientKey {
 
 // SetAuthentication implements registry.Tx.
 func (t *transaction) SetAuthentication(ctx context.Context, client string, a registry.Authentication) error {
-	err := changed(t.exec(ctx, `UPDATE client SET authentication = $2 WHERE id = $1`, client, string(a)))
+	err := t.alterRow(ctx, clientTable, client, func(row map[string]any) error {
+		row["authentication"] = string(a)
+		return nil
+	})
 	return doing("changing a client's authentication", err)
 }
 
 // InsertClientKey implements registry.Tx.
 func (t *transaction) InsertClientKey(ctx context.Context, k registry.ClientKey) error {
-	n, err := t.exec(ctx, `INSERT INTO client_key (key_id, client, public_key, valid_from, valid_until, ended_at)
-		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (key_id) DO NOTHING`,
+	n, err := t.insertRow(ctx, clientKeyTable, `ON CONFLICT (key_id) DO NOTHING`,
 		k.KeyID, k.Client, k.PublicKey, nanos(k.ValidFrom), nanos(k.ValidUntil), nanos(k.EndedAt))
 	if err == nil && n == 0 {
 		err = registry.ErrKeyTaken
@@ -63,7 +76,10 @@ func (t *transaction) InsertClientKey(ctx context.Context, k registry.ClientKey)
 
 // EndClientKey implements registry.Tx.
 func (t *transaction) EndClientKey(ctx context.Context, keyID string, at time.Time) error {
-	err := changed(t.exec(ctx, `UPDATE client_key SET ended_at = $2 WHERE key_id = $1 AND ended_at = 0`, keyID, nanos(at)))
+	err := t.alterRow(ctx, clientKeyTable, keyID, endAt("ended_at", at))
+	if errors.Is(err, licence.ErrWrongStatus) {
+		err = licence.ErrNotFound
+	}
 	return doing("ending client key", err)
 }
 

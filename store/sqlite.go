@@ -48,7 +48,7 @@ func OpenSQLite(ctx context.Context, path string, s Secrets) (*SQLite, error) {
 		_ = writer.close()
 		return nil, err
 	}
-	return &SQLite{reader{session: readers, secrets: s, writing: writer}, writer, readers}, nil
+	return &SQLite{reader{readSession: readers, secrets: s, writing: writer}, writer, readers}, nil
 }
 
 // sqliteURI makes the file and returns its URI with the pragmas that a store needs.
@@ -218,6 +218,16 @@ func (s *sqliteDB) query(ctx context.Context, fn func(scan) error, query string,
 		return err
 	}
 	return queryStmt(ctx, stmt, fn, args)
+}
+
+// short saves nothing: there are no round trips.
+func (s *sqliteDB) short(ctx context.Context, reads ...read) error {
+	for _, r := range reads {
+		if err := s.query(ctx, r.row, r.query, r.args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func execStmt(ctx context.Context, stmt *sql.Stmt, args []any) (int64, error) {

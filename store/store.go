@@ -16,6 +16,8 @@
 //     numbers and data, reasons, answers, shared state and openings are SM4-GCM ciphertext
 //     bound to table, column and row, and holders and numbers are looked up by a
 //     keyed digest;
+//   - no row that decides access (grants, cases, clients and their keys, consents) is returned
+//     unless its MAC says that the register stored it so; see rowmac.go;
 //   - the log is returned as it is stored, also when it was tampered with: to
 //     judge it is the auditor's task;
 //   - every read is bounded by a limit or runs in pages.

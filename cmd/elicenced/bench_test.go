@@ -100,7 +100,7 @@ func BenchmarkVerifyHTTP(b *testing.B) {
 }
 
 // load has clientsAtOnce clients do something over and over, and reports how often in a
-// second, how long the slowest hundredth took at least, and how much of the processors
+// second, how long the median and the slowest hundredth took at least, and how much of the processors
 // the server took for one, which other work on the machine changes least. Between them the
 // clients begin no more than rate a second, or each at once again when rate is zero. The time
 // of one that is begun late, because all clients were waiting, counts from when it was due.
@@ -132,9 +132,13 @@ func load(b *testing.B, server int, unit string, rate float64, do func(n int) er
 	})
 	b.StopTimer()
 	used := processorTime(b, server) - before
+	if b.Failed() {
+		return
+	}
 	slices.Sort(times)
 	b.ReportMetric(used/float64(len(times)), "server-ms")
 	b.ReportMetric(float64(len(times))/b.Elapsed().Seconds(), unit)
+	b.ReportMetric(float64(times[len(times)/2].Microseconds())/1000, "p50-ms")
 	b.ReportMetric(float64(times[len(times)*99/100].Microseconds())/1000, "p99-ms")
 }
 

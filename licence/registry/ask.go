@@ -86,7 +86,9 @@ func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *ac
 	for _, asked := range q.Questions {
 		a.questions = append(a.questions, asked.Name)
 	}
+	var records []Record
 	err := r.unlock(ctx, c, reuse, a, func(o opening) error {
+		records = o.licences
 		for _, name := range a.questions {
 			if !slices.Contains(o.questions, name) {
 				return fmt.Errorf("%w: question %s is not granted", ErrForbidden, name)
@@ -94,10 +96,6 @@ func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *ac
 		}
 		return nil
 	})
-	if err != nil {
-		return nil, nil, err
-	}
-	records, err := r.ofHolder(ctx, reuse)
 	if err != nil {
 		return nil, nil, err
 	}

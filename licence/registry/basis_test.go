@@ -13,8 +13,8 @@ import (
 	"elicence/licence/registry/registrytest"
 )
 
-// meddled is a store in which something happens just after a case, a consent or a copy was
-// read, which is after grants, client and brake of a case were.
+// meddled is a store in which something happens just after what a reuse rests on, or a copy,
+// was read.
 type meddled struct {
 	registry.Store
 	then *func()
@@ -27,14 +27,9 @@ func (m meddled) meddle() {
 	}
 }
 
-func (m meddled) Case(ctx context.Context, id string) (registry.Case, error) {
+func (m meddled) ForReuse(ctx context.Context, q registry.ReuseQuery) (registry.ReuseRecords, error) {
 	defer m.meddle()
-	return m.Store.Case(ctx, id)
-}
-
-func (m meddled) Licences(ctx context.Context, ids []string) ([]registry.Record, error) {
-	defer m.meddle()
-	return m.Store.Licences(ctx, ids)
+	return m.Store.ForReuse(ctx, q)
 }
 
 func (m meddled) Copy(ctx context.Context, id licence.CopyID) (registry.CopyRecord, error) {

@@ -3,7 +3,6 @@ package registry
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -186,15 +185,11 @@ func (k Case) covers(q ReuseRequest, day licence.Date) error {
 	return nil
 }
 
-// caseFor is the case that a reuse names, and covers it; ErrCaseUnknown when the
-// department has none of that number.
-func (r *Registry) caseFor(ctx context.Context, c Caller, q ReuseRequest) (Case, error) {
-	k, err := r.cfg.Store.Case(ctx, CaseID(c.Authority.Code, q.Use.Case))
-	if errors.Is(err, licence.ErrNotFound) || err == nil && (k.Authority != c.Authority.Code || k.Number != q.Use.Case) {
-		return k, ErrCaseUnknown
+// coveredBy says why the case that a reuse names does not open it: ErrCaseUnknown when the
+// department has none of that number, and k is zero.
+func (r *Registry) coveredBy(c Caller, q ReuseRequest, k Case) error {
+	if k.Authority != c.Authority.Code || k.Number != q.Use.Case {
+		return ErrCaseUnknown
 	}
-	if err == nil {
-		err = k.covers(q, r.today())
-	}
-	return k, err
+	return k.covers(q, r.today())
 }

@@ -320,6 +320,7 @@ func (r *Registry) Clients(ctx context.Context, c Caller, q ClientQuery) ([]Clie
 		return nil, receipt, err
 	}
 	clients, err := r.cfg.Store.Clients(ctx, q)
+	r.altered(ctx, err)
 	for i := range clients {
 		n := &clients[i]
 		n.Salt, n.SecretHash, n.OldSalt, n.OldSecretHash, n.HolderCode = nil, nil, nil, nil, ""

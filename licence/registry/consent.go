@@ -147,6 +147,7 @@ func (r *Registry) Consents(ctx context.Context, c Caller, q ConsentQuery) ([]co
 		return nil, receipt, err
 	}
 	all, err := r.cfg.Store.Consents(ctx, q)
+	r.altered(ctx, err)
 	return all, receipt, err
 }
 
@@ -267,21 +268,25 @@ func (r *Registry) spend(k consent.Consent, a *access) {
 	}
 }
 
-// consentedTo are the licences of a consent, of a type or, when it is empty, of all.
-func (r *Registry) consentedTo(ctx context.Context, k consent.Consent, typeCode string) ([]Record, error) {
+// identifiersOf names the licences of a consent.
+func identifiersOf(k consent.Consent) []string {
 	ids := make([]string, len(k.Licences))
 	for i, id := range k.Licences {
 		ids[i] = string(id)
 	}
-	records, err := r.cfg.Store.Licences(ctx, ids)
+	return ids
+}
+
+// consentedTo are the licences of a consent, of a type or, when it is empty, of all.
+func consentedTo(k consent.Consent, records []Record, typeCode string) ([]Record, error) {
 	records = slices.DeleteFunc(records, func(rec Record) bool {
 		return typeCode != "" && rec.TypeCode != typeCode || !issued(rec.Status) || !sameHolder(rec.Holder, k.Holder)
 	})
 	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(string(b.Identifier), string(a.Identifier)) })
-	if err == nil && len(records) == 0 {
-		err = fmt.Errorf("%w: it names no such licence", consent.ErrMismatch)
+	if len(records) == 0 {
+		return nil, fmt.Errorf("%w: it names no such licence", consent.ErrMismatch)
 	}
-	return records, err
+	return records, nil
 }
 
 // Receivers are the departments that hold a grant by consent in force, on licences of a

@@ -128,6 +128,7 @@ var codes = []struct {
 	{ErrTooManyConsents, "too_many_consents"},
 	{ErrCopyExpired, "copy_expired"},
 	{ErrBraked, "braked"},
+	{errAltered, "record_altered"},
 	{errSlowed, "rate_limited"},
 	{ErrReasonMissing, "reason_missing"},
 	{ErrDisputeStands, "dispute_stands"},

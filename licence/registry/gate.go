@@ -129,6 +129,7 @@ func (r *Registry) append(ctx context.Context, c Caller, a *access) (audit.Recei
 // refuse logs a refusal and returns its cause.
 func (r *Registry) refuse(ctx context.Context, c Caller, a *access, cause error) (audit.Receipt, error) {
 	code := Code(cause)
+	r.altered(ctx, cause)
 	if errors.Is(cause, errOutOfReach) {
 		code = "out_of_reach" // for the log alone
 	}

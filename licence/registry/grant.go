@@ -284,6 +284,7 @@ func (r *Registry) Grants(ctx context.Context, c Caller, q GrantQuery) ([]Grant,
 	}
 	q.Limit = min(max(q.Limit, 1), MaxPage)
 	grants, err := r.cfg.Store.Grants(ctx, q)
+	r.altered(ctx, err)
 	for i := range grants {
 		grants[i] = grants[i].at(r.today())
 	}

@@ -69,7 +69,10 @@ func (r *Registry) presented(ctx context.Context, c Caller, q LookRequest, a *ac
 		return k, nil, err
 	}
 	a.use.Purpose = k.Purpose
-	records, err = r.consentedTo(ctx, k, "")
+	if records, err = r.cfg.Store.Licences(ctx, identifiersOf(k)); err != nil {
+		return k, nil, err
+	}
+	records, err = consentedTo(k, records, "")
 	r.spend(k, a)
 	return k, records, err
 }

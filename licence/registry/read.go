@@ -49,7 +49,7 @@ func (v View) Masked() View {
 
 // view reads the licence of a record, with its status at t.
 func (r *Registry) view(rec Record, t time.Time) (View, error) {
-	l, err := licence.ParseData(rec.Data)
+	l, err := licence.ReadData(rec.Data)
 	if err != nil {
 		return View{}, fmt.Errorf("reading the data of %s: %w", rec.Identifier, err)
 	}

@@ -180,6 +180,8 @@ type Registry struct {
 	// keys is the same, of the keys that requests are signed with.
 	keys   together[ClientKey]
 	brakes brakes
+	// alteredRows are those that this server has logged.
+	alteredRows sync.Map
 	catalogues
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/subtle"
 	"errors"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,7 +11,6 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
-	"elicence/licence/consent"
 )
 
 // ReuseRequest asks for granted fields of a holder's licences for one case (用证).
@@ -96,12 +93,12 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *a
 		return nil, nil, errOutOfReach // not telling whose it is, or that it is nobody's
 	case err != nil:
 		return nil, nil, err
+	case q.Identifier != "" && !slices.ContainsFunc(o.licences, func(rec Record) bool { return issued(rec.Status) }):
+		return nil, nil, errOutOfReach
 	case q.Code != "":
 		r.spend(o.consent, a)
-		return fields, o.agreed, nil
 	}
-	records, err = r.ofHolder(ctx, *q)
-	return fields, records, err
+	return fields, o.licences, nil
 }
 
 // identified completes a reuse of one licence. Where there is none of that identifier the
@@ -131,32 +128,13 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *acce
 		err = choose(o)
 	}
 	a.basis = o.basis(c)
-	if err != nil && Code(err) != "internal" {
+	if err != nil && Code(err) != "internal" && !errors.Is(err, errAltered) {
 		r.brakes.refused(c, r.now())
 	}
 	if q.Identifier != "" && (err == nil || errors.Is(err, ErrCaseMismatch)) {
 		r.brakes.identified(c, q, err == nil, r.now())
 	}
 	return err
-}
-
-// ofHolder are the licences that a reuse is about.
-func (r *Registry) ofHolder(ctx context.Context, q ReuseRequest) ([]Record, error) {
-	limit := q.Limit
-	if limit < 1 || limit > MaxPage {
-		limit = MaxPage
-	}
-	if q.Identifier != "" {
-		rec, err := r.cfg.Store.Licence(ctx, q.Identifier)
-		if err == nil && !issued(rec.Status) {
-			err = errOutOfReach
-		}
-		if err != nil {
-			return nil, err
-		}
-		return []Record{rec}, nil
-	}
-	return r.cfg.Store.Search(ctx, Query{Holder: q.Holder, Types: []string{q.TypeCode}, After: q.After, Limit: limit, Issued: true, AsOf: q.AsOf})
 }
 
 // checkReuse names what is wrong with a request, whatever is granted.
@@ -204,120 +182,6 @@ func (r *Registry) checkCode(q ReuseRequest) error {
 		return nil
 	}
 	return r.checkHolder(q.Holder)
-}
-
-// opening is what case and grants open: the fields, true of those that are shown masked
-// alone, the questions, and whether the file is given as annotated copies.
-type opening struct {
-	kase      Case     // zero where there is a consent in its place
-	grants    []string // identifiers of those that open something
-	fields    map[string]bool
-	questions []string
-	copies    bool
-	// consent is what the holder agreed to in place of a case, agreed its licences.
-	consent consent.Consent
-	agreed  []Record
-}
-
-// fieldsOf are the fields that are asked for, or all that are open when none is named.
-func (o opening) fieldsOf(asked []string) (map[string]bool, error) {
-	if len(o.fields) == 0 {
-		return nil, fmt.Errorf("%w: the grant gives no fields", ErrForbidden)
-	}
-	if len(asked) == 0 {
-		return o.fields, nil
-	}
-	fields := map[string]bool{}
-	for _, f := range asked {
-		masked, granted := o.fields[f]
-		if !granted {
-			return nil, fmt.Errorf("%w: field %s is not granted", ErrForbidden, f)
-		}
-		fields[f] = masked
-	}
-	return fields, nil
-}
-
-// opened is what case and grants open to a reuse, or a consent and grants.
-func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest, a *access) (o opening, err error) {
-	if q.Code != "" {
-		return r.consented(ctx, c, q, a)
-	}
-	grants, err := r.cfg.Store.GrantsFor(ctx, c.Authority.Code, q.TypeCode, q.Use.Matter)
-	if err != nil {
-		return o, err
-	}
-	o, refused := openedBy(grants, HowFunction, r.today())
-	if q.Identifier != "" && refused != nil {
-		return o, refused // before the case, which would tell whose licence it is
-	}
-	if o.kase, err = r.caseFor(ctx, c, q); err != nil {
-		return o, err
-	}
-	if folded(o.kase.MatterName) == folded(q.Use.Purpose) {
-		return o, purposeFault
-	}
-	return o, refused
-}
-
-// consented is what a holder's code and the grants by consent open to a reuse. That it is
-// shown is one use of the consent.
-func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *access) (o opening, err error) {
-	k, err := r.openedByCode(ctx, c, q.Code, consent.Reuse, a)
-	if err != nil {
-		return o, err
-	}
-	grants, err := r.cfg.Store.GrantsFor(ctx, c.Authority.Code, q.TypeCode, q.Use.Matter)
-	if err != nil {
-		return o, err
-	}
-	if o, err = openedBy(grants, HowConsent, r.today()); err != nil {
-		return o, err
-	}
-	if q.Holder.Code != "" && !sameHolder(q.Holder, k.Holder) {
-		return o, fmt.Errorf("%w: it is another holder's", consent.ErrMismatch)
-	}
-	maps.DeleteFunc(o.fields, func(name string, _ bool) bool { return !slices.Contains(k.Fields, name) })
-	if len(o.fields) == 0 {
-		return o, fmt.Errorf("%w: no field is both granted and agreed to", ErrForbidden)
-	}
-	o.consent = k
-	o.agreed, err = r.consentedTo(ctx, k, q.TypeCode)
-	return o, err
-}
-
-// openedBy is what all grants of a kind open together that are in force on a day. A field
-// that one of them gives whole is whole.
-func openedBy(grants []Grant, how How, day licence.Date) (o opening, err error) {
-	err = fmt.Errorf("%w: the department has no grant for licences of this type in this matter", ErrForbidden)
-	o.fields = map[string]bool{}
-	for _, g := range grants {
-		switch {
-		case g.at(day).Status != GrantApproved || day.Compare(g.ValidFrom) < 0:
-			if !errors.Is(err, ErrConsentRequired) {
-				err = fmt.Errorf("%w: the grant is not in force", ErrForbidden)
-			}
-		case g.How != how && how == HowFunction:
-			err = ErrConsentRequired
-		case g.How != how:
-			err = fmt.Errorf("%w: the grant is by function, so the reuse needs a case and no code", ErrForbidden)
-		default:
-			o.grants = append(o.grants, g.ID)
-			for _, f := range g.Fields {
-				if f == FieldCopy {
-					o.copies = o.copies || !g.Masked
-					continue
-				}
-				masked, known := o.fields[f]
-				o.fields[f] = g.Masked && (masked || !known)
-			}
-			o.questions = append(o.questions, g.Questions...)
-		}
-	}
-	if len(o.grants) > 0 {
-		err = nil
-	}
-	return o, err
 }
 
 // sameText compares two texts in a time that does not depend on where they differ.

@@ -110,7 +110,9 @@ func (s *Signed) spent() *Signed {
 
 // ClientKey is a registered key, by which a signature is verified; licence.ErrNotFound.
 func (r *Registry) ClientKey(ctx context.Context, keyID string) (ClientKey, error) {
-	return r.keys.ask(ctx, keyID, one(r.cfg.Store.ClientKey))
+	key, err := r.keys.ask(ctx, keyID, one(r.cfg.Store.ClientKey))
+	r.altered(ctx, err)
+	return key, err
 }
 
 // CallerSigned is the caller behind a signature that was verified with a key. ErrUnauthenticated

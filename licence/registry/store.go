@@ -32,9 +32,8 @@ type Store interface {
 	Clients(ctx context.Context, q ClientQuery) ([]Client, error)
 	// Grant returns a grant by its identifier, in any status.
 	Grant(ctx context.Context, id string) (Grant, error)
-	// GrantsFor returns the approved grants to a department for a type and matter, in the
-	// order of their identifiers.
-	GrantsFor(ctx context.Context, authority, typeCode, matter string) ([]Grant, error)
+	// ForReuse returns what a reuse rests on.
+	ForReuse(ctx context.Context, q ReuseQuery) (ReuseRecords, error)
 	// Grants returns the grants that q asks for; see GrantQuery.
 	Grants(ctx context.Context, q GrantQuery) ([]Grant, error)
 	// Case returns a case by its identifier, closed ones too.

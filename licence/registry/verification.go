@@ -218,6 +218,7 @@ func (r *Registry) CallerFor(ctx context.Context, clientID, requestID string) (C
 // client is a client that is not disabled; else ErrUnauthenticated.
 func (r *Registry) client(ctx context.Context, id string) (Client, error) {
 	client, err := r.clients.ask(ctx, id, one(r.cfg.Store.Client))
+	r.altered(ctx, err)
 	if errors.Is(err, licence.ErrNotFound) || err == nil && client.Disabled {
 		return Client{}, ErrUnauthenticated
 	}
