@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"elicence/audit"
-	"elicence/crypto/pdfsig"
 	"elicence/crypto/seal"
 	"elicence/licence"
 	"elicence/licence/render"
@@ -344,13 +343,14 @@ func (r *Registry) sealPictures(s *sealing) (all []*render.SealPicture) {
 // checkCopy verifies the finished copy as a stranger would, and compares it with what was
 // reserved and logged.
 func (r *Registry) checkCopy(ctx context.Context, p *copying, file []byte) error {
-	f, err := pdfsig.Read(file)
+	f, err := p.prepared.Read(file)
 	if err == nil {
 		err = r.cfg.Check(ctx, f, r.now())
 	}
 	if err != nil {
 		return fmt.Errorf("verifying the finished copy: %w", err)
 	}
+	_, p.fileDigest = f.Digests()
 	signature, err := seal.ParseSignature(f.Signatures[0].Contents)
 	if err != nil {
 		return err
@@ -370,8 +370,8 @@ func (r *Registry) checkCopy(ctx context.Context, p *copying, file []byte) error
 
 // enterCopy ends it: file, answer and log entry in one transaction.
 func (r *Registry) enterCopy(ctx context.Context, c Caller, q CopyRequest, p *copying, file []byte) (CopyMade, audit.Receipt, error) {
-	digest, err := r.cfg.Files.Put(ctx, file)
-	if err != nil {
+	digest := p.fileDigest
+	if err := r.cfg.Files.PutHashed(ctx, digest, file); err != nil {
 		return CopyMade{}, audit.Receipt{}, fmt.Errorf("storing the copy: %w", err)
 	}
 	f := File{Digest: digest, RangeDigest: p.digest, Size: int64(len(file)), Timestamped: !p.soleSeal.token.IsZero(), TimestampedAt: p.soleSeal.token,
