@@ -66,20 +66,22 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/render", "licence licence/render/pdf licence/render/portrait licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
 	// What a holder agrees to: rules alone, which the registry keeps to and the pages show.
 	{"licence/consent", "licence"},
-	{"licence/registry", "licence licence/consent licence/dispute licence/bundle licence/event licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal licence/question"},
+	// Who an official is and which roles go together: rules alone, for register, store and pages.
+	{"licence/person", "licence"},
+	{"licence/registry", "licence licence/person licence/consent licence/dispute licence/bundle licence/event licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal licence/question"},
 	{"cmd/elicenced/rewrite", "licence licence/render crypto/pdfsig"},
-	{"licence/registry/storetest", "licence licence/consent licence/dispute licence/event licence/registry audit crypto/pki"},
+	{"licence/registry/storetest", "licence licence/person licence/consent licence/dispute licence/event licence/registry audit crypto/pki"},
 	{"licence/registry/registrytest", "licence licence/bundle licence/event licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates"},
 	{"verify", "licence licence/bundle audit crypto/pki crypto/pki/ocsp crypto/ofd crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/cms crypto/seal"},
 	{"verify/verifytest", "licence crypto/pki verify"},
-	{"store", "internal/durable licence licence/consent licence/dispute licence/event licence/registry audit crypto/pki migrations"},
+	{"store", "internal/durable licence licence/person licence/consent licence/dispute licence/event licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"store/s3test", ""},
 	{"api/identity", ""},
-	{"api", "api/identity crypto/httpsig crypto/pki licence licence/consent licence/dispute licence/event licence/question licence/registry licence/render/qr verify audit audit/witness templates"},
+	{"api", "api/identity crypto/httpsig crypto/pki licence licence/person licence/consent licence/dispute licence/event licence/question licence/registry licence/render/qr verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/httpsig crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
-	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
+	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/person licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
 // confined names outside modules and the only packages that may import them.

@@ -248,6 +248,10 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/clients" && q.method == "POST":
 		// A verifier: while a brake of the department stands, as others here make, it gets no partner.
 		q.key, q.body = w.next(), bytes.Replace(clientBody(w.t, w.next()), []byte(`"partner"`), []byte(`"verifier"`), 1)
+	case path == "/api/v1/people" && q.method == "POST":
+		q.key, q.body = w.next(), personBody(w.t, w.next())
+	case strings.Contains(path, ":person"):
+		q.key, q.body, name = w.next(), []byte(`{"reason":"r"}`), w.newPersonOf()
 	case strings.Contains(path, ":client"):
 		q.key, q.body, name = w.next(), []byte(`{"reason":"r"}`), w.newClientOf()
 	case path == "/api/v1/grants" && q.method == "POST":
@@ -301,7 +305,7 @@ func (w *accessWorld) request(route, role string, allowed bool) (q ask) {
 	case path == "/api/v1/log/search":
 		q.body = []byte(`{}`)
 	}
-	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":consent", name, ":batch", name, ":client", name, ":copy", name, ":subscription", name, ":type", name).Replace(path)
+	q.path = strings.NewReplacer(":identifier", id, ":grant", name, ":case", name, ":brake", name, ":dispute", name, ":consent", name, ":batch", name, ":client", name, ":person", name, ":copy", name, ":subscription", name, ":type", name).Replace(path)
 	q.remote = w.remote()
 	return q
 }

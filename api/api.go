@@ -56,6 +56,9 @@ type Config struct {
 	// Identity is the provider that people sign in at; nil when there is none, and holders
 	// come by one-time links alone. Its RedirectURL is the public URL with SignInReturn.
 	Identity *identity.Provider
+	// Officials is the provider that officials sign in at; nil when there is none, and they
+	// act by clients alone. Its RedirectURL is the public URL with OfficialReturn.
+	Officials *identity.Provider
 	// PublicURL is the scheme and host people reach the server by, without a path.
 	PublicURL string
 	// Ready says whether storage and log can be reached; nil is always ready.
@@ -201,6 +204,9 @@ func (s *Server) apiRoutes(v1 *gin.RouterGroup) {
 	v1.GET("/clients", serveGet(s, registry.ActionClientRead, (*exchange).clients))
 	v1.POST("/clients/:client/rotate", serveJSON(s, registry.ActionClientRotate, http.StatusOK, parseRotation, (*exchange).rotateClient))
 	v1.POST("/clients/:client/disable", serveJSON(s, registry.ActionClientDisable, http.StatusOK, parseDecision, (*exchange).disableClient))
+	v1.POST("/people", serveJSON(s, registry.ActionPersonAdd, http.StatusCreated, parsePerson, (*exchange).addPerson))
+	v1.GET("/people", serveGet(s, registry.ActionPersonRead, (*exchange).people))
+	v1.POST("/people/:person/disable", serveJSON(s, registry.ActionPersonDisable, http.StatusOK, parseDecision, (*exchange).disablePerson))
 	s.disputeRoutes(v1.Group("/disputes"))
 	s.eventRoutes(v1.Group("/subscriptions"))
 	v1.POST("/verifications", s.handle(registry.ActionVerify, (*exchange).verification))
@@ -278,6 +284,7 @@ func (s *Server) pageRoutes() {
 	s.engine.POST("/holder/consents/:consent/revoke", s.handle(registry.ActionConsentRevoke, (*exchange).revokeConsentForm))
 	s.engine.GET("/S/:code", s.handle("", (*exchange).lookPage))
 	s.engine.POST("/S", s.handle(registry.ActionPresent, (*exchange).lookForm))
+	s.officialRoutes()
 	for name := range assetTypes {
 		s.engine.GET("/pages/"+name, s.handle("", func(x *exchange) { x.asset(name) }))
 	}

@@ -20,6 +20,7 @@ type clientJSON struct {
 	Division      string          `json:"division"`
 	Types         []string        `json:"types"`
 	DailyReuses   int64           `json:"daily_reuses"`
+	Person        string          `json:"person"` // who answers for it; empty when nobody is named
 	Disabled      bool            `json:"disabled"`
 	Braked        bool            `json:"braked"`
 	// OldUntil is until when the secret before the present one is good; absent without one.
@@ -44,7 +45,7 @@ func parseClient(body []byte) (registry.ClientRequest, error) {
 	return parseJSON(body, func(r *reader) registry.ClientRequest {
 		authority := r.sub("authority")
 		c := registry.Client{
-			ID: r.required("id", 64), Types: r.texts("types", 200, maxType), DailyReuses: int64(r.integer("daily_reuses", 0, 1_000_000_000)),
+			ID: r.required("id", 64), Person: r.text("person", 50), Types: r.texts("types", 200, maxType), DailyReuses: int64(r.integer("daily_reuses", 0, 1_000_000_000)),
 			Authority: licence.IssuingAuthority{Name: authority.required("name", maxText), Code: authority.required("code", maxCode), Division: authority.required("division", 9)},
 		}
 		for _, role := range r.texts("roles", 10, 32) {
@@ -103,7 +104,7 @@ func (x *exchange) clients() (func(), audit.Receipt, error) {
 	a := clientsAnswer{Clients: make([]clientJSON, 0, len(clients))}
 	for _, c := range clients {
 		a.Clients = append(a.Clients, clientJSON{c.ID, c.Roles, c.Authority.Name, c.Authority.Code, c.Authority.Division, append([]string{}, c.Types...),
-			c.DailyReuses, c.Disabled, c.Brake.Standing, givenInstant(c.OldUntil)})
+			c.DailyReuses, c.Person, c.Disabled, c.Brake.Standing, givenInstant(c.OldUntil)})
 	}
 	if len(clients) == q.Limit {
 		a.NextCursor = strictBase64.EncodeToString([]byte(clients[len(clients)-1].ID))

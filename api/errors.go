@@ -36,6 +36,8 @@ var (
 	errBadLink      = &refusal{code: "link_spent", detail: "the sign-in link was used already, or has expired"}
 	errSignIn       = &refusal{code: "sign_in_failed", detail: "the identity provider did not vouch for this sign-in, or it was begun elsewhere, or more than a quarter of an hour ago"}
 	errUnknown      = &refusal{code: "sign_in_unknown", detail: "the identity provider names no citizen number for this person"}
+	errForm         = &refusal{code: "forbidden", detail: "the form is not one of this session"}
+	errPersonGone   = &refusal{code: "person_unknown", detail: "this person may not sign in any more"}
 	errNoProvider   = &refusal{code: "no_such_route", detail: "no identity provider is configured"}
 	errIdentity     = &refusal{code: "identity_unavailable", detail: "the identity provider does not answer", after: 30 * time.Second}
 	errNoSession    = &refusal{code: "not_signed_in", detail: "sign in first"}
@@ -92,6 +94,8 @@ var statuses = map[string]struct {
 	"link_spent":                {401, "Not authenticated"},
 	"sign_in_failed":            {401, "Not authenticated"},
 	"sign_in_unknown":           {403, "Not known here"},
+	"person_unknown":            {403, "Not known here"},
+	"person_taken":              {409, "Person taken"},
 	"identity_unavailable":      {503, "Identity provider unavailable"},
 	"not_signed_in":             {401, "Not authenticated"},
 	"forbidden":                 {403, "Not permitted"},
@@ -264,6 +268,8 @@ var details = map[string]string{
 	"case_taken":                registry.ErrCaseTaken.Error(),
 	"too_many_subscriptions":    registry.ErrTooManySubscriptions.Error(),
 	"copy_expired":              registry.ErrCopyExpired.Error(),
+	"person_taken":              registry.ErrPersonTaken.Error(),
+	"person_unknown":            registry.ErrPersonUnknown.Error(),
 	"client_taken":              registry.ErrClientTaken.Error(),
 	"dispute_stands":            registry.ErrDisputeStands.Error(),
 	"not_remedied":              registry.ErrNotRemedied.Error() + ": the licence is still in force",

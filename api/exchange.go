@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/licence/person"
 	"elicence/licence/registry"
 
 	"github.com/gin-gonic/gin"
@@ -37,6 +38,10 @@ type exchange struct {
 	caller registry.Caller
 	// again looks up who was authenticated before the body came; nil of one who was not.
 	again func() error
+	// official says that an official looks at the answer, sessionToken is their session and person who they are.
+	official     bool
+	sessionToken string
+	person       person.Person
 	// page says that a person looks at the answer: problems are shown as a page.
 	page bool
 	// enveloped says that problems are answered in the envelope of the sharing services.
@@ -50,7 +55,7 @@ var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // handle makes a handler of gin's of h. It is the only place where gin's context is seen.
 func (s *Server) handle(action audit.Action, h func(*exchange)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier"), name: cmp.Or(c.Param("batch"), c.Param("report"), c.Param("grant"), c.Param("case"), c.Param("brake"), c.Param("dispute"), c.Param("consent"), c.Param("code"), c.Param("copy"), c.Param("client"), c.Param("subscription"), c.Param("type"))}
+		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier"), name: cmp.Or(c.Param("batch"), c.Param("report"), c.Param("grant"), c.Param("case"), c.Param("brake"), c.Param("dispute"), c.Param("consent"), c.Param("code"), c.Param("copy"), c.Param("client"), c.Param("person"), c.Param("subscription"), c.Param("type"))}
 		// A copy: net/http looks at the body of its own, to know what is left of it.
 		x.r = c.Request.WithContext(c.Request.Context())
 		x.requestID = s.nameRequest(c.Request.Header.Values("X-Request-Id"))

@@ -45,6 +45,10 @@ type grantJSON struct {
 	WithdrawnBy   string               `json:"withdrawn_by"`
 	WithdrawnAt   *time.Time           `json:"withdrawn_at,omitempty"`
 	Reason        string               `json:"reason"`
+	// The people who did so, or who answer for the client that did; empty when nobody is named.
+	RequestedPerson string `json:"requested_person"`
+	ApprovedPerson  string `json:"approved_person"`
+	WithdrawnPerson string `json:"withdrawn_person"`
 }
 
 func newGrant(g registry.Grant) grantJSON {
@@ -53,6 +57,7 @@ func newGrant(g registry.Grant) grantJSON {
 		Fields: listOf(g.Fields), Masked: g.Masked, Questions: listOf(g.Questions), How: g.How, LegalBasis: g.LegalBasis, ValidFrom: g.ValidFrom.String(), ValidTo: g.ValidTo.String(), Status: g.Status,
 		RequestedBy: g.RequestedBy, RequestedAt: g.RequestedAt.UTC(), ApprovedBy: g.ApprovedBy, ApprovedAt: givenInstant(g.ApprovedAt),
 		WithdrawnBy: g.WithdrawnBy, WithdrawnAt: givenInstant(g.WithdrawnAt), Reason: g.Reason,
+		RequestedPerson: g.RequestedPerson, ApprovedPerson: g.ApprovedPerson, WithdrawnPerson: g.WithdrawnPerson,
 	}
 }
 

@@ -78,8 +78,12 @@ func (w *world) newCase(number string) string {
 
 // brake brakes a client.
 func (w *world) brake(client string) string {
+	return w.brakeNamed("0000000000000000000000000001", client)
+}
+
+func (w *world) brakeNamed(id, client string) string {
 	w.t.Helper()
-	b := registry.Brake{ID: "0000000000000000000000000001", Client: client, Authority: registrytest.Authorities["11100000000013338W901"], Alarm: registry.AlarmBurst, BrakedAt: w.Now()}
+	b := registry.Brake{ID: id, Client: client, Authority: registrytest.Authorities["11100000000013338W901"], Alarm: registry.AlarmBurst, BrakedAt: w.Now()}
 	must(w.t, w.Backend.Batch(w.t.Context(), func(tx audit.Tx) error { return tx.(registry.Tx).InsertBrake(w.t.Context(), b) }))
 	return b.ID
 }

@@ -26,12 +26,17 @@ const sessionCookie = "elicence_session"
 // setSession sets the session cookie; an empty value ends the session. It is not
 // sent along from other sites, not visible to scripts, and goes to /holder alone.
 func (x *exchange) setSession(value string) {
-	age := int(useSession.life() / time.Second)
+	x.setSessionCookie(sessionCookie, "/holder", useSession, value)
+}
+
+// setSessionCookie sets a session cookie that goes to one path alone.
+func (x *exchange) setSessionCookie(name, path string, use tokenUse, value string) {
+	age := int(use.life() / time.Second)
 	if value == "" {
 		age = -1
 	}
 	http.SetCookie(x.w, &http.Cookie{
-		Name: sessionCookie, Value: value, Path: "/holder", MaxAge: age, HttpOnly: true,
+		Name: name, Value: value, Path: path, MaxAge: age, HttpOnly: true,
 		SameSite: http.SameSiteStrictMode, Secure: strings.HasPrefix(x.cfg.PublicURL, "https:"),
 	})
 }
@@ -105,13 +110,13 @@ func (x *exchange) signOut() {
 	}
 }
 
-// cookie is the session of the cookie and its client, if it still lasts.
-func (x *exchange) cookie() (session, client string, err error) {
-	cookie, err := x.r.Cookie(sessionCookie)
+// cookie is the session of a cookie and its client, if it still lasts.
+func (x *exchange) cookie(name string, use tokenUse) (session, client string, err error) {
+	cookie, err := x.r.Cookie(name)
 	if err != nil {
 		return "", "", errNoSession
 	}
-	client, err = redeem(x.cfg.TokenKey, useSession, cookie.Value, x.now())
+	client, err = redeem(x.cfg.TokenKey, use, cookie.Value, x.now())
 	if err != nil {
 		return "", "", errNoSession
 	}
@@ -126,7 +131,7 @@ func (x *exchange) cookie() (session, client string, err error) {
 
 // session sets the caller from the session cookie, which it returns.
 func (x *exchange) session() (token string, err error) {
-	token, client, err := x.cookie()
+	token, client, err := x.cookie(sessionCookie, useSession)
 	if err == nil {
 		if name, signedIn := strings.CutPrefix(client, personSession); signedIn {
 			err = x.becomePerson(name)

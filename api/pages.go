@@ -17,6 +17,7 @@ import (
 	"elicence/licence"
 	"elicence/licence/consent"
 	"elicence/licence/dispute"
+	"elicence/licence/person"
 	"elicence/licence/registry"
 	"elicence/templates"
 	"elicence/verify"
@@ -40,6 +41,9 @@ func parsePages() (*template.Template, error) {
 		"disputeKind":  func(k dispute.Kind) string { return disputeKindLabels[k] },
 		"disputeState": func(s dispute.State) string { return disputeStateLabels[s] },
 		"groundLabel":  groundLabel,
+		"roleLabel":    func(r person.Role) string { return roleLabels[r] },
+		"grantLabel":   func(s registry.GrantStatus) string { return grantLabels[s] },
+		"howLabel":     func(h registry.How) string { return howLabels[h] },
 		"kindLabel":    func(k consent.Kind) string { return kindLabels[k] },
 		"standsLabel":  func(s consent.Status) string { return standsLabels[s] },
 		"outcome":      func(r audit.Result) string { return outcomeLabels[r] },
@@ -218,6 +222,7 @@ var problemWords = map[string]struct{ Title, Next string }{
 	"not_signed_in":          {"请先登录", "请用统一身份认证登录，或使用发给您的一次性登录链接进入本页。"},
 	"sign_in_failed":         {"登录没有成功", "统一身份认证没有确认本次登录，或登录超时。请重新登录。"},
 	"sign_in_unknown":        {"无法确认您的身份信息", "统一身份认证没有提供有效的公民身份号码。请先在统一身份认证平台完成实名认证。"},
+	"person_unknown":         {"您的账号没有在本平台登记", "统一身份认证已经确认您的身份，但本平台没有为您登记，或者登记尚未生效、已经停用。请联系本单位的管理员。"},
 	"identity_unavailable":   {"统一身份认证暂时不可用", "请稍后再试，或使用发给您的一次性登录链接。"},
 	"link_spent":             {"登录链接已失效", "一次性登录链接只能使用一次，且有时间限制。请索取新的链接。"},
 	"consent_unknown":        {"没有这个码", "码可能不完整或有误。请让持证人重新出示，再扫一次。"},
@@ -246,22 +251,48 @@ var problemWords = map[string]struct{ Title, Next string }{
 	"forbidden":              {"不能进行这项操作", "请从本网站的页面重新操作。"},
 }
 
+// officialWords are those for officials, where they are others.
+var officialWords = map[string]struct{ Title, Next string }{
+	"not_signed_in":       {"请先登录", "请用统一身份认证登录。登录后 15 分钟内有效。"},
+	"wrong_status":        {"现在不能进行这项操作", "它的状态已经改变，请返回列表查看。"},
+	"not_found":           {"没有找到", "它不存在，或者不在您的职责范围内。请返回列表重新打开。"},
+	"forbidden":           {"不能进行这项操作", "您的角色或部门不允许，或者不是从本网站的页面操作的。本人申请的授权须由他人审批，本部门的熔断须由上级或电子监察解除。"},
+	"reason_missing":      {"请填写理由", "请返回上一页，写明理由后再提交。理由会记入访问日志。"},
+	"invalid_request":     {"填写的内容有误", "请返回上一页检查：文字不能过长或含有特殊字符，日期应为年-月-日。"},
+	"malformed_parameter": {"网址有误", "请返回“工作人员”页面，重新进入。"},
+}
+
+// doorway is where to sign in where that is what a problem needs; empty where it cannot help.
+func (x *exchange) doorway(p problem) string {
+	provider, path := x.cfg.Identity, "/sign-in/holder"
+	if x.official {
+		provider, path = x.cfg.Officials, "/sign-in/official"
+	}
+	if p.Status != http.StatusUnauthorized || provider == nil {
+		return ""
+	}
+	return path
+}
+
 // problemPage shows a problem to a person.
 func (x *exchange) problemPage(p problem) {
 	words, ok := problemWords[p.Code]
 	if x.action == registry.ActionConsent && p.Code == "invalid_request" {
 		words.Next = "请返回上一页检查：至少选择一项内容，写明用途，次数为 1 至 100，时间为 1 分钟至 7 天。"
 	}
+	signIn := x.doorway(p)
+	if own, official := officialWords[p.Code]; official && x.official {
+		words, ok = own, true
+	} else if p.Code == "not_signed_in" && signIn == "" {
+		words.Next = "请使用发给您的一次性登录链接进入本页。"
+	}
 	if !ok {
 		words.Title, words.Next = "操作没有完成", "请稍后再试；如仍不成功，请把下面的请求编号告知服务单位。"
 	}
-	if p.Code == "not_signed_in" && x.cfg.Identity == nil {
-		words.Next = "请使用发给您的一次性登录链接进入本页。"
-	}
 	x.show(p.Status, "problem", struct {
 		Title, Next, Code, RequestID string
-		SignIn                       bool
-	}{words.Title, words.Next, p.Code, p.RequestID, p.Status == http.StatusUnauthorized && x.cfg.Identity != nil})
+		SignIn                       string
+	}{words.Title, words.Next, p.Code, p.RequestID, signIn})
 }
 
 // assetTypes lists what pages load.

@@ -27,6 +27,16 @@ const attemptCookie = "elicence_sign_in"
 // at the provider; a random name follows.
 const personSession = "session-of-"
 
+// door is a way in by a provider, which is nil when there is none: of what use the token of
+// an attempt is, and which cookie holds it.
+type door struct {
+	provider *identity.Provider
+	use      tokenUse
+	cookie   string
+}
+
+func (x *exchange) holders() door { return door{x.cfg.Identity, useAttempt, attemptCookie} }
+
 // attempt is what an attempt's secrets are made of.
 func (x *exchange) attempt(seed string) identity.Attempt {
 	secret := func(use string) string {
@@ -37,21 +47,24 @@ func (x *exchange) attempt(seed string) identity.Attempt {
 
 // setAttempt sets the cookie of an attempt; an empty value ends it. Unlike a session's it
 // comes along when another site leads here, as the provider does.
-func (x *exchange) setAttempt(value string) {
-	age := int(useAttempt.life() / time.Second)
+func (x *exchange) setAttempt(d door, value string) {
+	age := int(d.use.life() / time.Second)
 	if value == "" {
 		age = -1
 	}
 	http.SetCookie(x.w, &http.Cookie{
-		Name: attemptCookie, Value: value, Path: "/sign-in", MaxAge: age, HttpOnly: true,
+		Name: d.cookie, Value: value, Path: "/sign-in", MaxAge: age, HttpOnly: true,
 		SameSite: http.SameSiteLaxMode, Secure: strings.HasPrefix(x.cfg.PublicURL, "https:"),
 	})
 }
 
-// signInAtProvider leads to the provider. Nothing is asked of the register yet.
-func (x *exchange) signInAtProvider() {
+// signInAtProvider leads holders to their provider.
+func (x *exchange) signInAtProvider() { x.leadTo(x.holders()) }
+
+// leadTo leads to a provider. Nothing is asked of the register yet.
+func (x *exchange) leadTo(d door) {
 	x.page = true
-	if x.cfg.Identity == nil {
+	if d.provider == nil {
 		x.fail(errNoProvider)
 		return
 	}
@@ -60,13 +73,13 @@ func (x *exchange) signInAtProvider() {
 		x.fail(err)
 		return
 	}
-	url, err := x.cfg.Identity.URL(x.r.Context(), x.attempt(seed))
+	url, err := d.provider.URL(x.r.Context(), x.attempt(seed))
 	if err != nil {
 		x.report(err)
 		x.fail(errIdentity)
 		return
 	}
-	x.setAttempt(mint(x.cfg.TokenKey, useAttempt, seed, x.now()))
+	x.setAttempt(d, mint(x.cfg.TokenKey, d.use, seed, x.now()))
 	x.redirect(http.StatusSeeOther, url)
 }
 
@@ -81,20 +94,8 @@ func (x *exchange) random() (string, error) {
 
 // signedInAtProvider takes back whom the provider vouches for, and begins a session.
 func (x *exchange) signedInAtProvider() {
-	x.page = true
-	if x.cfg.Identity == nil {
-		x.refuse(x.stranger(errNoProvider))
-		return
-	}
-	person, err := x.vouched()
-	x.setAttempt("")
-	if err != nil {
-		x.refuse(err)
-		return
-	}
-	name, err := x.random()
-	if err != nil {
-		x.fail(err)
+	person, name, ok := x.broughtBack(x.holders())
+	if !ok {
 		return
 	}
 	h := licence.Holder{Code: strings.ToUpper(person.Number), CodeType: licence.CodeTypeCitizenNumber}
@@ -112,14 +113,35 @@ func (x *exchange) signedInAtProvider() {
 	}
 }
 
+// broughtBack is whom a provider vouches for, and a name for their session; where there is
+// nobody it has answered.
+func (x *exchange) broughtBack(d door) (who identity.Person, session string, ok bool) {
+	x.page = true
+	if d.provider == nil {
+		x.refuse(x.stranger(errNoProvider))
+		return who, "", false
+	}
+	who, err := x.vouched(d)
+	x.setAttempt(d, "")
+	if err != nil {
+		x.refuse(err)
+		return who, "", false
+	}
+	if session, err = x.random(); err != nil {
+		x.fail(err)
+		return who, "", false
+	}
+	return who, session, true
+}
+
 // vouched is who the provider says came back. An address whose attempts fail has no code
 // taken to the provider any more, until its limit has room again.
-func (x *exchange) vouched() (identity.Person, error) {
-	cookie, err := x.r.Cookie(attemptCookie)
+func (x *exchange) vouched(d door) (identity.Person, error) {
+	cookie, err := x.r.Cookie(d.cookie)
 	if err != nil {
 		return identity.Person{}, x.stranger(errSignIn)
 	}
-	seed, err := redeem(x.cfg.TokenKey, useAttempt, cookie.Value, x.now())
+	seed, err := redeem(x.cfg.TokenKey, d.use, cookie.Value, x.now())
 	if err != nil {
 		return identity.Person{}, x.stranger(errSignIn)
 	}
@@ -130,7 +152,7 @@ func (x *exchange) vouched() (identity.Person, error) {
 	if wait := x.strangers.wait(x.remote(), x.now()); wait > 0 {
 		return identity.Person{}, x.summed(x.strangers.refused, errLimited(wait))
 	}
-	person, err := x.cfg.Identity.Person(x.r.Context(), attempt, q.Get("code"))
+	person, err := d.provider.Person(x.r.Context(), attempt, q.Get("code"))
 	switch {
 	case errors.Is(err, identity.ErrRefused):
 		x.report(err)

@@ -46,19 +46,25 @@ type visitor struct {
 // provider starts an OpenID provider for a service, and returns the service's side of it.
 func provider(t testing.TB, people ...string) (*identity.Provider, *httptest.Server) {
 	t.Helper()
+	return providerAt(t, api.SignInReturn, "preferred_username", people...)
+}
+
+// providerAt is provider for one of our two doors.
+func providerAt(t testing.TB, path, claim string, people ...string) (*identity.Provider, *httptest.Server) {
+	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
 	known := users{}
 	for _, name := range people {
 		known.add(name)
 	}
-	issuer, back := "http://"+listener.Addr().String(), registrytest.PublicURL+api.SignInReturn
+	issuer, back := "http://"+listener.Addr().String(), registrytest.PublicURL+path
 	clients := map[string]*storage.Client{"elicence": storage.WebClient("elicence", "client secret", back)}
 	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: exampleop.SetupServer(issuer, storage.NewStorageWithClients(known, clients), nil, false)}}
 	server.Start()
 	t.Cleanup(server.Close)
 	return identity.New(identity.Config{Issuer: issuer, ClientID: "elicence", ClientSecret: "client secret", RedirectURL: back,
-		HolderClaim: "preferred_username", Scopes: []string{"profile"}, Now: time.Now}), server
+		HolderClaim: claim, Scopes: []string{"profile"}, Now: time.Now}), server
 }
 
 // get asks our service as the visitor's browser does, and keeps its cookies.
@@ -81,9 +87,12 @@ func (v *visitor) keep(a answer) answer {
 }
 
 // signsIn goes to the provider, signs in there, and returns where it sends the visitor back to.
-func (v *visitor) signsIn(name string) string {
+func (v *visitor) signsIn(name string) string { return v.signsInAt("/sign-in/holder", name) }
+
+// signsInAt is signsIn at one of our doors.
+func (v *visitor) signsInAt(door, name string) string {
 	v.t.Helper()
-	start := v.get("/sign-in/holder")
+	start := v.get(door)
 	if start.StatusCode != http.StatusSeeOther {
 		v.t.Fatalf("start: %d %s", start.StatusCode, start.body)
 	}

@@ -34,10 +34,12 @@ const (
 type tokenUse byte
 
 const (
-	useBearer  tokenUse = 1 // machine client, ten minutes
-	useSession tokenUse = 2 // holder's page
-	useLink    tokenUse = 3 // one-time sign-in link
-	useAttempt tokenUse = 4 // an attempt to sign in at the identity provider
+	useBearer          tokenUse = 1 // machine client, ten minutes
+	useSession         tokenUse = 2 // holder's page
+	useLink            tokenUse = 3 // one-time sign-in link
+	useAttempt         tokenUse = 4 // a holder's attempt to sign in at the identity provider
+	useOfficial        tokenUse = 5 // official's pages
+	useOfficialAttempt tokenUse = 6 // an official's attempt to sign in
 )
 
 // tokenLife is how long each kind of token lasts.

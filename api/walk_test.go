@@ -19,28 +19,32 @@ import (
 	"elicence/api/identity"
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/person"
 	"elicence/licence/registry"
 )
 
 // noAccess are the routes that are no access to the register, with the reason of each.
 // What is neither here nor in walked fails the walk.
 var noAccess = map[string]string{
-	"GET /openapi.yaml":    "the description of the interface",
-	"GET /healthz":         "says that the process answers",
-	"GET /readyz":          "says whether storage and log can be reached; shows nothing of a licence",
-	"GET /metrics":         "counts, for those who watch",
-	"GET /":                "a page without data",
-	"GET /V":               "a page without data: what is verified comes by another request",
-	"GET /v":               "a page without data: what is verified comes by another request",
-	"GET /V/":              "leads to /V",
-	"GET /v/":              "leads to /V",
-	"GET /pages/style.css": "a static file",
-	"GET /pages/verify.js": "a static file",
-	"GET /pages/live.js":   "a static file",
-	"GET /pages/icon.svg":  "a static file",
-	"GET /S/:code":         "a page without data: what the code presents is asked for by another request",
-	"GET /holder/sign-in":  "a page without data: the link is spent by another request",
-	"GET /sign-in/holder":  "leads to the identity provider",
+	"GET /openapi.yaml":     "the description of the interface",
+	"GET /healthz":          "says that the process answers",
+	"GET /readyz":           "says whether storage and log can be reached; shows nothing of a licence",
+	"GET /metrics":          "counts, for those who watch",
+	"GET /":                 "a page without data",
+	"GET /V":                "a page without data: what is verified comes by another request",
+	"GET /v":                "a page without data: what is verified comes by another request",
+	"GET /V/":               "leads to /V",
+	"GET /v/":               "leads to /V",
+	"GET /pages/style.css":  "a static file",
+	"GET /pages/verify.js":  "a static file",
+	"GET /pages/live.js":    "a static file",
+	"GET /pages/icon.svg":   "a static file",
+	"GET /S/:code":          "a page without data: what the code presents is asked for by another request",
+	"GET /holder/sign-in":   "a page without data: the link is spent by another request",
+	"GET /sign-in/holder":   "leads to the identity provider",
+	"GET /sign-in/official": "leads to the identity provider",
+	"GET /official":         "tells an official who they are; a session that ended leaves an entry, see TestBadOfficialForms",
+	"GET /official/log":     "a form without data: what is searched for comes by another request",
 	"POST /api/gbt36906/downloadUrlsByHolderCode": "refuses, and logs that; see TestSharing",
 }
 
@@ -290,6 +294,39 @@ var walked = map[string]func(w *routeWalk) walkStep{
 		w.identity = p
 		return walkStep{ask{query: "?" + query, header: cookie, handler: v.handler}, ask{query: "?code=x&state=x", header: cookie, handler: v.handler}}
 	},
+	"GET /sign-in/official/return": func(w *routeWalk) walkStep {
+		p, _ := providerAt(w.t, api.OfficialReturn, "", "walk")
+		w.identity = p
+		w.registers(p, w.next(), func(q *person.Person) { q.Subject = "walk" })
+		v := &visitor{w.world, w.serve(func(c *api.Config) { c.Officials = p }), map[string]string{}}
+		_, query, _ := strings.Cut(v.signsInAt("/sign-in/official", "walk"), "?")
+		cookie := map[string]string{"Cookie": "elicence_official_sign_in=" + v.cookies["elicence_official_sign_in"]}
+		return walkStep{ask{query: "?" + query, header: cookie, handler: v.handler}, ask{query: "?code=x&state=x", header: cookie, handler: v.handler}}
+	},
+	"GET /official/grants": func(w *routeWalk) walkStep { return w.ofOfficials("authority", "auditor") },
+	"POST /official/grants/:grant/approve": func(w *routeWalk) walkStep {
+		w.name = w.grantOfPerson()
+		return w.ofOfficials("authority", "auditor")
+	},
+	"POST /official/grants/:grant/withdraw": func(w *routeWalk) walkStep {
+		w.name = w.grantOfPerson()
+		return w.ofOfficials("authority", "auditor")
+	},
+	"GET /official/brakes": func(w *routeWalk) walkStep { return w.ofOfficials("auditor", "gone") },
+	"POST /official/brakes/:brake/lift": func(w *routeWalk) walkStep {
+		w.name = w.brakeNamed("0000000000000000000000000002", verifier)
+		return w.ofOfficials("auditor", "gone")
+	},
+	"POST /official/log":      func(w *routeWalk) walkStep { return w.ofOfficials("auditor", "authority") },
+	"POST /official/sign-out": func(w *routeWalk) walkStep { return w.fromElsewhere(w.ofOfficials("auditor", "authority").allowed) },
+	"POST /api/v1/people": func(w *routeWalk) walkStep {
+		return w.withToken(ask{as: approver, key: w.next(), body: personBody(w.t, w.next())})
+	},
+	"GET /api/v1/people": func(w *routeWalk) walkStep { return w.withToken(ask{as: approver}) },
+	"POST /api/v1/people/:person/disable": func(w *routeWalk) walkStep {
+		w.name = w.made("/api/v1/people", approver, w.next(), personBody(w.t, w.next()))
+		return w.withToken(ask{as: approver, key: w.next(), body: []byte(`{"reason":"r"}`)})
+	},
 	"POST /holder/sign-in": func(w *routeWalk) walkStep {
 		q := ask{mediaType: "application/x-www-form-urlencoded", body: []byte(strings.TrimPrefix(linkOf(w.t, w.server, holder), "/holder/sign-in?"))}
 		spent := q
@@ -445,7 +482,7 @@ func (w *routeWalk) along(route string, q ask) answer {
 	if q.name == "" {
 		q.name = w.name
 	}
-	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":consent", q.name, ":copy", q.name, ":client", q.name, ":subscription", q.name, ":type", q.name).Replace(q.path) + q.query
+	q.path = strings.NewReplacer(":identifier", w.id, ":batch", q.name, ":report", q.name, ":grant", q.name, ":case", q.name, ":brake", q.name, ":dispute", q.name, ":consent", q.name, ":copy", q.name, ":client", q.name, ":person", q.name, ":subscription", q.name, ":type", q.name).Replace(q.path) + q.query
 	q.remote = w.remote()
 	return w.do(q)
 }
@@ -526,16 +563,16 @@ func (w *routeWalk) unlogged(route string, q ask) {
 	if unrecorded[route] != "" || route == "POST /api/v1/verifications/batch" { // its items are refused one by one; see TestBatchUnlogged
 		return
 	}
-	before := w.size()
-	q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(c *api.Config) { c.Identity = w.identity })
-	if route == "GET /sign-in/return" { // with a code of its own
+	q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(c *api.Config) { c.Identity, c.Officials = w.identity, w.identity })
+	if route == "GET /sign-in/return" || route == "GET /sign-in/official/return" { // with a code of its own
 		own := walked[route](w).allowed
 		q.query, q.header = own.query, own.header
-		q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(c *api.Config) { c.Identity = w.identity })
+		q.handler = w.serveOver(&flaky{Storage: w.Backend, away: true}, func(c *api.Config) { c.Identity, c.Officials = w.identity, w.identity })
 	}
 	if route == "POST /holder/sign-in" {
 		q.body = []byte(strings.TrimPrefix(linkOf(w.t, w.server, holder), "/holder/sign-in?"))
 	}
+	before := w.size()
 	a := w.along(route, q)
 	if a.StatusCode != http.StatusServiceUnavailable || a.Header.Get("Elicence-Log-Index") != "" || strings.Contains(strings.Join(a.Header.Values("Set-Cookie"), "\n"), "elicence_session=") {
 		w.t.Errorf("unlogged: %d %v", a.StatusCode, a.Header)

@@ -28,7 +28,7 @@ func (r reader) clients(ctx context.Context, from session, query string, args ..
 		var oldUntil, braked int64
 		var mac []byte
 		row := []any{&c.ID, &c.SecretHash, &c.Salt, &roles, &c.Authority.Name, &c.Authority.Code, &c.Authority.Division,
-			&code, &codeType, &c.Disabled, &types, &c.DailyReuses, &c.OldSecretHash, &c.OldSalt, &oldUntil, (*string)(&c.Authentication)}
+			&code, &codeType, &c.Disabled, &types, &c.DailyReuses, &c.OldSecretHash, &c.OldSalt, &oldUntil, (*string)(&c.Authentication), &c.Person}
 		if err := scan(append(row, &mac, &braked)...); err != nil {
 			return err
 		}
@@ -93,7 +93,7 @@ func (t *transaction) putClient(ctx context.Context, c registry.Client, conflict
 	n, err := t.insertRow(ctx, clientTable, `ON CONFLICT (id) `+conflict,
 		c.ID, c.SecretHash, c.Salt, string(roles), c.Authority.Name, c.Authority.Code,
 		c.Authority.Division, code, string(c.HolderCodeType), c.Disabled, string(types),
-		c.DailyReuses, c.OldSecretHash, c.OldSalt, nanos(c.OldUntil), string(c.Authentication))
+		c.DailyReuses, c.OldSecretHash, c.OldSalt, nanos(c.OldUntil), string(c.Authentication), c.Person)
 	return n, doing("storing client", err)
 }
 
@@ -105,7 +105,7 @@ func (t *transaction) PutClient(ctx context.Context, c registry.Client) error {
 			holder_code = excluded.holder_code, holder_code_type = excluded.holder_code_type,
 			disabled = excluded.disabled, types = excluded.types, daily_reuses = excluded.daily_reuses,
 			old_secret_hash = excluded.old_secret_hash, old_salt = excluded.old_salt, old_until = excluded.old_until,
-			authentication = excluded.authentication, mac = excluded.mac`)
+			authentication = excluded.authentication, person = excluded.person, mac = excluded.mac`)
 	return err
 }
 
@@ -130,8 +130,5 @@ func (t *transaction) RotateClient(ctx context.Context, id string, salt, hash []
 
 // DisableClient implements registry.Tx.
 func (t *transaction) DisableClient(ctx context.Context, id string) error {
-	return doing("disabling client", t.alterRow(ctx, clientTable, id, func(row map[string]any) error {
-		row["disabled"] = true
-		return nil
-	}))
+	return doing("disabling client", t.alterRow(ctx, clientTable, id, disabled))
 }

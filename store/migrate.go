@@ -26,7 +26,7 @@ func (p *Postgres) Migrate(ctx context.Context) (err error) {
 	db := stdlib.OpenDBFromPool(p.pool)
 	defer func() { err = errors.Join(err, db.Close()) }() // the pool stays open
 	if err := migrate(ctx, goose.DialectPostgres, db, migrations.Postgres(), goose.WithSessionLocker(locker), goose.WithGoMigrations(rowMACs(p.secrets, `bytea NOT NULL DEFAULT ''`,
-		`GRANT UPDATE (mac) ON reuse_grant, reuse_case, client_key, holder_consent TO elicence_server`))); err != nil {
+		`GRANT UPDATE (mac) ON reuse_grant, reuse_case, client_key, person, holder_consent TO elicence_server`))); err != nil {
 		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == insufficientPrivilege {
 			err = fmt.Errorf("the tables are older than this program, and user %s may not change them (elicenced migrate, as their owner, does): %w", p.pool.Config().ConnConfig.User, err)
 		}

@@ -31,7 +31,8 @@ func (s Secrets) grantRow(found *[]registry.Grant) func(scan) error {
 		var masked, requested, approved, withdrawn int64
 		var mac []byte
 		row := []any{&g.ID, &g.Authority.Name, &g.Authority.Code, &g.Authority.Division, &g.TypeCode, &g.MatterCode, &g.Scenario, &fields, &masked, &questions, &how, &g.LegalBasis,
-			&first, &last, &status, &g.RequestedBy, &requested, &g.ApprovedBy, &approved, &g.WithdrawnBy, &withdrawn, &g.Reason}
+			&first, &last, &status, &g.RequestedBy, &requested, &g.ApprovedBy, &approved, &g.WithdrawnBy, &withdrawn, &g.Reason,
+			&g.RequestedPerson, &g.ApprovedPerson, &g.WithdrawnPerson}
 		if err := scan(append(row, &mac)...); err != nil {
 			return err
 		}
@@ -123,7 +124,8 @@ func (t *transaction) InsertGrant(ctx context.Context, g registry.Grant) error {
 	}
 	_, err = t.insertRow(ctx, grantTable, ``,
 		g.ID, g.Authority.Name, g.Authority.Code, g.Authority.Division, g.TypeCode, g.MatterCode, g.Scenario, string(fields), masked, string(questions), string(g.How), g.LegalBasis,
-		g.ValidFrom.String(), g.ValidTo.String(), string(g.Status), g.RequestedBy, nanos(g.RequestedAt), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason)
+		g.ValidFrom.String(), g.ValidTo.String(), string(g.Status), g.RequestedBy, nanos(g.RequestedAt), g.ApprovedBy, nanos(g.ApprovedAt), g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason,
+		g.RequestedPerson, g.ApprovedPerson, g.WithdrawnPerson)
 	return doing("storing grant", err)
 }
 
@@ -151,6 +153,7 @@ func (t *transaction) UpdateGrant(ctx context.Context, g registry.Grant, from re
 		}
 		row["status"], row["approved_by"], row["approved_at"] = string(g.Status), g.ApprovedBy, nanos(g.ApprovedAt)
 		row["withdrawn_by"], row["withdrawn_at"], row["reason"] = g.WithdrawnBy, nanos(g.WithdrawnAt), g.Reason
+		row["approved_person"], row["withdrawn_person"] = g.ApprovedPerson, g.WithdrawnPerson
 		return nil
 	})
 	return doing("changing grant", missing(err))

@@ -27,15 +27,16 @@ type macTable struct {
 
 var (
 	grantTable = macTable{"reuse_grant", strings.Fields(`id authority_name authority_code division type_code matter_code scenario fields masked questions how legal_basis
-		valid_from valid_to status requested_by requested_at approved_by approved_at withdrawn_by withdrawn_at reason`)}
+		valid_from valid_to status requested_by requested_at approved_by approved_at withdrawn_by withdrawn_at reason requested_person approved_person withdrawn_person`)}
 	caseTable   = macTable{"reuse_case", strings.Fields(`id authority_code case_number matter_code matter_name holder_code holder_code_type types opened_at valid_to closed_at`)}
 	clientTable = macTable{"client", strings.Fields(`id secret_hash salt roles authority_name authority_code division holder_code holder_code_type disabled types daily_reuses
-		old_secret_hash old_salt old_until authentication`)}
+		old_secret_hash old_salt old_until authentication person`)}
 	clientKeyTable = macTable{"client_key", strings.Fields(`key_id client public_key valid_from valid_until ended_at`)}
+	personTable    = macTable{"person", strings.Fields(`id issuer subject subject_index name roles authority_name authority_code division types active_from active_until disabled`)}
 	// How often a consent was used is counted by the database itself, and not covered.
 	consentTable = macTable{"holder_consent", strings.Fields(`id holder_index holder_code holder_code_type kind licences fields purpose receiver receiver_name uses made_at ends_at revoked_at`)}
 
-	macTables = []macTable{grantTable, caseTable, clientTable, clientKeyTable, consentTable}
+	macTables = []macTable{grantTable, caseTable, clientTable, clientKeyTable, personTable, consentTable}
 )
 
 // selection selects the columns and the MAC.

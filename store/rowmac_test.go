@@ -11,6 +11,7 @@ import (
 	"elicence/audit"
 	"elicence/licence"
 	"elicence/licence/consent"
+	"elicence/licence/person"
 	"elicence/licence/registry"
 	"elicence/store"
 )
@@ -26,7 +27,7 @@ var at = time.Unix(1_800_000_000, 0).UTC()
 
 func guardedTables(t *testing.T, b backend) map[string]guarded {
 	ctx := t.Context()
-	person := licence.Holder{Code: personal[1], CodeType: licence.CodeTypeCitizenNumber}
+	holder := licence.Holder{Code: personal[1], CodeType: licence.CodeTypeCitizenNumber}
 	grant := func(id string, status registry.GrantStatus) registry.Grant {
 		return registry.Grant{ID: id, Authority: licence.IssuingAuthority{Name: "局", Code: "d" + id, Division: "330100"}, TypeCode: "t", MatterCode: "m", Scenario: "s", Fields: []string{"number"},
 			How: registry.HowFunction, LegalBasis: "法", ValidFrom: day("2026-01-01"), ValidTo: day("2026-12-31"), Status: status, RequestedBy: "r", RequestedAt: at, ApprovedBy: "a", ApprovedAt: at}
@@ -41,7 +42,7 @@ func guardedTables(t *testing.T, b backend) map[string]guarded {
 		},
 		"reuse_case": {
 			func(tx registry.Tx, key string) error {
-				return tx.InsertCase(ctx, registry.Case{Authority: "a", Number: key, MatterCode: "m", MatterName: "n", Holder: person, Types: []string{"t"}, OpenedAt: at, ValidTo: day("2026-12-31")})
+				return tx.InsertCase(ctx, registry.Case{Authority: "a", Number: key, MatterCode: "m", MatterName: "n", Holder: holder, Types: []string{"t"}, OpenedAt: at, ValidTo: day("2026-12-31")})
 			},
 			func(tx registry.Tx, key string) error { return tx.CloseCase(ctx, registry.CaseID("a", key), at) },
 			func(key string) error { return second(b.Case(ctx, registry.CaseID("a", key))) },
@@ -62,9 +63,16 @@ func guardedTables(t *testing.T, b backend) map[string]guarded {
 			func(tx registry.Tx, key string) error { return tx.EndClientKey(ctx, key, at) },
 			func(key string) error { return second(b.ClientKey(ctx, key)) },
 		},
+		"person": { // disabled, so that two may have one subject
+			func(tx registry.Tx, key string) error {
+				return tx.InsertPerson(ctx, person.Person{ID: key, Issuer: "https://i", Subject: key, Name: "王", Roles: []person.Role{person.Auditor}, From: at, Disabled: true})
+			},
+			func(tx registry.Tx, key string) error { return tx.DisablePerson(ctx, key) },
+			func(key string) error { return second(b.Person(ctx, key)) },
+		},
 		"holder_consent": {
 			func(tx registry.Tx, key string) error {
-				return tx.InsertConsent(ctx, consent.Consent{ID: key, Holder: person, Kind: consent.Reuse, Licences: []licence.Identifier{"l"}, Fields: []string{"number"}, Purpose: "租房", Uses: 1, MadeAt: at, EndsAt: at.Add(time.Hour)})
+				return tx.InsertConsent(ctx, consent.Consent{ID: key, Holder: holder, Kind: consent.Reuse, Licences: []licence.Identifier{"l"}, Fields: []string{"number"}, Purpose: "租房", Uses: 1, MadeAt: at, EndsAt: at.Add(time.Hour)})
 			},
 			func(tx registry.Tx, key string) error { return tx.RevokeConsent(ctx, key, at) },
 			func(key string) error { return second(b.Consent(ctx, key)) },

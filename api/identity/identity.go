@@ -28,7 +28,7 @@ type Config struct {
 	ClientID, ClientSecret string
 	// RedirectURL is where the provider sends people back to; it must be registered there.
 	RedirectURL string
-	// HolderClaim names the claim with a person's citizen number.
+	// HolderClaim names the claim with a person's citizen number; empty asks for none.
 	HolderClaim string
 	// Scopes are asked for beside openid; they may be none.
 	Scopes []string
@@ -156,6 +156,9 @@ func (p *Provider) Person(ctx context.Context, a Attempt, code string) (Person, 
 // number is the citizen number of the id token, or else of the provider's answer about its
 // subject.
 func (p *Provider) number(ctx context.Context, found *oidc.Provider, id *oidc.IDToken, token *oauth2.Token) (string, error) {
+	if p.HolderClaim == "" {
+		return "", nil
+	}
 	claims := map[string]any{}
 	if err := id.Claims(&claims); err != nil {
 		return "", fmt.Errorf("%w: %w", ErrRefused, err)

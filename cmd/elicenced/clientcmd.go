@@ -33,11 +33,12 @@ type clientAddCmd struct {
 	Authority   string   `help:"Unified social credit code of that authority."`
 	Division    string   `help:"The authority's administrative division: six digits, nine of a township."`
 	Type        []string `help:"Codes of the licence types that it issues, or decides on."`
+	Person      string   `help:"Identifier of the person who answers for it."`
 	DailyReuses int64    `help:"How many reuses a day are usual for it (default: 2000)."`
 }
 
 func (a *clientAddCmd) Run(ctx context.Context) error {
-	c := registry.Client{ID: a.ID, Types: a.Type, DailyReuses: a.DailyReuses, Authority: licence.IssuingAuthority{Name: a.Name, Code: a.Authority, Division: a.Division}}
+	c := registry.Client{ID: a.ID, Person: a.Person, Types: a.Type, DailyReuses: a.DailyReuses, Authority: licence.IssuingAuthority{Name: a.Name, Code: a.Authority, Division: a.Division}}
 	for _, role := range a.Role {
 		c.Roles = append(c.Roles, registry.Role(role))
 	}

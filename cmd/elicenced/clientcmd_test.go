@@ -30,6 +30,17 @@ func (s *site) clientCommands(t *testing.T) {
 	s.wantRefused(t, exitUsage, "--reason", "client", "disable", "verifier-hall")
 	s.mustRun(t, "done, and logged", "client", "disable", "verifier-hall", "--reason", "测试")
 
+	person := []string{"person", "add", "330100-0412", "--issuer", "https://id.example.gov.cn", "--subject", "s1", "--name", "张三", "--role", "authority",
+		"--of", "杭州市人力资源和社会保障局", "--authority", "11330100002490082C", "--division", "330100", "--type", demoType, "--until", "2099-01-01T00:00:00Z"}
+	s.mustRun(t, "done, and logged", person...)
+	s.mustRun(t, "330100-0412\t张三\tauthority\t"+demoType+"\t330100\t11330100002490082C\t杭州市人力资源和社会保障局\t", "person", "list")
+	s.wantRefused(t, exitUsage, "there is, or was, a person", person...)
+	s.wantRefused(t, exitUsage, "nobody grants and audits", "person", "add", "x", "--issuer", "https://id.example.gov.cn", "--subject", "s2", "--name", "李四", "--role", "authority", "--role", "auditor")
+	s.mustRun(t, "\n", "client", "add", "of-zhang", "--role", "authority", "--person", "330100-0412", "--name", "杭州市人力资源和社会保障局", "--authority", "11330100002490082C", "--division", "330100")
+	s.wantRefused(t, exitUsage, "there is no person nobody", "person", "disable", "nobody", "--reason", "测试")
+	s.mustRun(t, "done, and logged", "person", "disable", "330100-0412", "--reason", "测试")
+	s.mustRun(t, "\tdisabled\n", "person", "list")
+
 	requester, approver := secretOf(demoRequester), secretOf(demoApprover)
 	request := as(demoRequester, requester, "request", "--type", demoType, "--matter", "330114007001", "--scenario", "失业登记", "--field", "number", "--field", "status", "--basis", "《就业促进法》")
 	out, err := s.run(request...)

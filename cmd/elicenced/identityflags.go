@@ -24,24 +24,45 @@ type identityFlags struct {
 
 // provider is the identity provider; nil when none is named.
 func (f *identityFlags) provider(publicURL string) (*identity.Provider, error) {
-	if f.IdentityIssuer == "" {
+	return newProvider("identity", "ELICENCE_IDENTITY_SECRET", f.IdentitySecretFile, identity.Config{Issuer: f.IdentityIssuer, ClientID: f.IdentityClient,
+		RedirectURL: publicURL + api.SignInReturn, HolderClaim: f.IdentityClaim, Scopes: f.IdentityScope})
+}
+
+// newProvider completes a provider whose flags begin with flag with the secret from a file, or
+// from the environment; nil when it has no issuer.
+func newProvider(flag, env, secretFile string, c identity.Config) (*identity.Provider, error) {
+	if c.Issuer == "" {
 		return nil, nil
 	}
-	issuer, err := url.Parse(f.IdentityIssuer)
+	issuer, err := url.Parse(c.Issuer)
 	if err != nil || issuer.Host == "" || issuer.Scheme != "https" && !(issuer.Scheme == "http" && listen.Loopback(issuer.Hostname())) {
-		return nil, fmt.Errorf("%w: --identity-issuer %q is not https with a host, or http on this machine", errUsage, f.IdentityIssuer)
+		return nil, fmt.Errorf("%w: --%s-issuer %q is not https with a host, or http on this machine", errUsage, flag, c.Issuer)
 	}
-	secret := os.Getenv("ELICENCE_IDENTITY_SECRET")
-	if f.IdentitySecretFile != "" {
-		b, err := private.ReadFile(f.IdentitySecretFile)
+	secret := os.Getenv(env)
+	if secretFile != "" {
+		b, err := private.ReadFile(secretFile)
 		if err != nil {
-			return nil, fmt.Errorf("%w: --identity-secret-file: %w", errUsage, err)
+			return nil, fmt.Errorf("%w: --%s-secret-file: %w", errUsage, flag, err)
 		}
 		secret = strings.TrimSpace(string(b))
 	}
-	if f.IdentityClient == "" || secret == "" {
-		return nil, fmt.Errorf("%w: --identity-issuer needs --identity-client, and --identity-secret-file or ELICENCE_IDENTITY_SECRET", errUsage)
+	if c.ClientID == "" || secret == "" {
+		return nil, fmt.Errorf("%w: --%s-issuer needs --%s-client, and --%s-secret-file or %s", errUsage, flag, flag, flag, env)
 	}
-	return identity.New(identity.Config{Issuer: f.IdentityIssuer, ClientID: f.IdentityClient, ClientSecret: secret,
-		RedirectURL: publicURL + api.SignInReturn, HolderClaim: f.IdentityClaim, Scopes: f.IdentityScope, Now: time.Now}), nil
+	c.ClientSecret, c.Now = secret, time.Now
+	return identity.New(c), nil
+}
+
+// officialFlags name the identity provider of officials, which may be the same one.
+type officialFlags struct {
+	OfficialIssuer     string   `name:"official-issuer" placeholder:"URL" help:"Issuer of the OpenID Connect provider that officials sign in at (default: none, they act by clients alone)."`
+	OfficialClient     string   `name:"official-client" help:"Our client id there."`
+	OfficialSecretFile string   `name:"official-secret-file" help:"File that holds our client secret there (or set ELICENCE_OFFICIAL_SECRET)." type:"path"`
+	OfficialScope      []string `name:"official-scope" help:"Scopes to ask for beside openid."`
+}
+
+// officialProvider is the identity provider of officials; nil when none is named.
+func (f *officialFlags) officialProvider(publicURL string) (*identity.Provider, error) {
+	return newProvider("official", "ELICENCE_OFFICIAL_SECRET", f.OfficialSecretFile, identity.Config{Issuer: f.OfficialIssuer, ClientID: f.OfficialClient,
+		RedirectURL: publicURL + api.OfficialReturn, Scopes: f.OfficialScope})
 }

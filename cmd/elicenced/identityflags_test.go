@@ -39,6 +39,17 @@ func TestIdentityFlags(t *testing.T) {
 			t.Errorf("%+v: %+v", c, p.Config)
 		}
 	}
+	of := officialFlags{OfficialIssuer: "https://id.example.gov.cn", OfficialClient: "c", OfficialSecretFile: secret}
+	if p, err := of.officialProvider("https://zz.example.gov.cn"); err != nil || p.RedirectURL != "https://zz.example.gov.cn/sign-in/official/return" || p.HolderClaim != "" || p.ClientSecret != "s" {
+		t.Errorf("of officials: %v, %v", p, err)
+	}
+	of.OfficialSecretFile = shown
+	if _, err := of.officialProvider("https://zz.example.gov.cn"); !errors.Is(err, errUsage) {
+		t.Errorf("of officials, with a secret for all to read: %v", err)
+	}
+	if p, err := (&officialFlags{}).officialProvider("https://zz.example.gov.cn"); p != nil || err != nil {
+		t.Errorf("none of officials: %v, %v", p, err)
+	}
 	if p, err := (&identityFlags{}).provider("https://zz.example.gov.cn"); p != nil || err != nil {
 		t.Errorf("none: %v, %v", p, err)
 	}

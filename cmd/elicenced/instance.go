@@ -125,7 +125,7 @@ type options struct {
 	witnesses                         witnessFlags
 	files                             fileFlags
 	events                            eventFlags
-	identity                          *identity.Provider // nil: nobody signs in at one
+	identity, officials               *identity.Provider // nil: nobody signs in at one
 	registerOnly                      bool               // for a command beside the service: no upkeep, no server, nothing entered
 	fonts                             *render.Fonts      // nil with registerOnly
 }
@@ -304,7 +304,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 	}
 	config := api.Config{
 		Answers: answers, Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
-		Ready: in.database.Ready, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity,
+		Ready: in.database.Ready, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity, Officials: o.officials,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: in.anchors.Load(), ForeignAnchors: in.foreign.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}

@@ -43,6 +43,7 @@ type commands struct {
 	Migrate   migrateCmd   `cmd:"" help:"Bring the database's tables up to date."`
 	PAdES     padesCmd     `cmd:"" name:"pades" help:"Install the certificate and key that sign for PDF readers without SM2."`
 	Seal      sealCmd      `cmd:"" help:"The seals of the register: draw, apply, make, accept, record, use, suspend, revoke, destroy; and consents to their use."`
+	Person    personCmd    `cmd:"" help:"The officials who sign in: add, list, disable."`
 	Client    clientCmd    `cmd:"" help:"The clients of the register: add, list, rotate, disable."`
 	Grant     grantCmd     `cmd:"" help:"Who may reuse what: request, approve, withdraw, list."`
 	Brake     brakeCmd     `cmd:"" help:"Clients that were stopped for the way they reuse: list, lift."`

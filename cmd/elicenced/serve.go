@@ -27,6 +27,7 @@ type serveCmd struct {
 	witnessFlags
 	fileFlags
 	identityFlags
+	officialFlags
 	disputeFlags
 	eventFlags
 	PassphraseFile string        `help:"File that holds the passphrase of the keys (or set ELICENCE_PASSPHRASE; default: passphrase in the folder)." type:"path"`
@@ -118,6 +119,9 @@ func (s *serveCmd) options(baseURL string) (o options, err error) {
 		return o, err
 	}
 	if o.identity, err = s.provider(o.publicURL); err != nil {
+		return o, err
+	}
+	if o.officials, err = s.officialProvider(o.publicURL); err != nil {
 		return o, err
 	}
 	o.disputeRules, err = s.rules()

@@ -12,12 +12,13 @@ import (
 	"elicence/audit"
 	"elicence/licence"
 	"elicence/licence/bundle"
+	"elicence/licence/person"
 
 	"github.com/emmansun/gmsm/sm3"
 )
 
 // Role says what a caller may do. A caller may have several.
-type Role string
+type Role = person.Role
 
 // The machine roles, and the two that no client can be registered with.
 const (
@@ -30,12 +31,12 @@ const (
 	// RoleHolder reads the licences of one holder (持证主体).
 	RoleHolder Role = "holder"
 	// RoleAuditor reads the access log and the brakes, and lifts these (电子监察).
-	RoleAuditor Role = "auditor"
+	RoleAuditor = person.Auditor
 	// RoleAuthority is somebody who decides for an authority: keeps the licence types that it
 	// is registered for, requests grants for it, and approves grants on licences of its types.
-	RoleAuthority Role = "authority"
-	// RoleSystem is the service itself: recovery, set-up, trust lists.
-	RoleSystem Role = "system"
+	RoleAuthority = person.Authority
+	// RoleSystem is the service itself: recovery, set-up, trust lists; and who runs it (系统运维).
+	RoleSystem = person.System
 	// RoleAnonymous is anybody: the verification page.
 	RoleAnonymous Role = "anonymous"
 )
@@ -46,9 +47,11 @@ var Registrable = []Role{RoleApprovalSystem, RolePartner, RoleVerifier, RoleHold
 // Caller is who asks. It is always an argument, never fished out of a context,
 // so that no operation can forget it.
 type Caller struct {
-	// Principal is the client identifier, "anonymous" or "system".
+	// Principal is the client identifier, that of a person after person.Prefix, "anonymous" or "system".
 	Principal string
-	Roles     []Role
+	// Person is the identifier of who signed in, or answers for the client; empty when nobody is named.
+	Person string
+	Roles  []Role
 	// Authority is whom the caller acts for; its division bounds what is reached.
 	Authority licence.IssuingAuthority
 	// Types are the codes of the licence types that an approval system issues and
@@ -177,8 +180,9 @@ var permitted = map[audit.Action][]Role{
 	ActionCaseOpen: {RoleApprovalSystem}, ActionCaseClose: {RoleApprovalSystem},
 	ActionClientAdd: {RoleAuthority, RoleSystem}, ActionClientDisable: {RoleAuthority, RoleSystem}, ActionClientRead: {RoleAuthority, RoleSystem},
 	ActionClientRotate: append([]Role{RoleSystem}, Registrable...), // a client its own
-	ActionBrakeRead:    {RoleAuditor, RoleAuthority, RolePartner, RoleSystem},
-	ActionBrakeLift:    {RoleAuditor, RoleAuthority, RoleSystem},
+	ActionPersonAdd:    {RoleAuthority, RoleSystem}, ActionPersonDisable: {RoleAuthority, RoleSystem}, ActionPersonRead: {RoleAuthority, RoleSystem},
+	ActionBrakeRead: {RoleAuditor, RoleAuthority, RolePartner, RoleSystem},
+	ActionBrakeLift: {RoleAuditor, RoleAuthority, RoleSystem},
 	// Who answers a dispute decides answers(); a use that a holder knows nothing of, the auditor too.
 	ActionDisputeRaise: {RoleHolder}, ActionDisputeWithdraw: {RoleHolder}, ActionDisputeRead: {RoleHolder, RoleAuthority, RoleAuditor},
 	ActionDisputeAccept: {RoleAuthority, RoleAuditor}, ActionDisputeReject: {RoleAuthority, RoleAuditor}, ActionDisputeClose: {RoleAuthority, RoleAuditor},
@@ -208,7 +212,7 @@ var permitted = map[audit.Action][]Role{
 	ActionLogRead:     {RoleAuditor},
 	ActionLogSearch:   {RoleAuditor},
 	ActionOwnLog:      {RoleHolder},
-	ActionSignOut:     {RoleHolder},
+	ActionSignOut:     {RoleHolder, RoleAuthority, RoleAuditor, RoleSystem},
 	// Shown to whoever is to be convinced; the whole opening goes with it.
 	ActionReadRequest: {RoleSystem},
 	// Ordered by others, entered by whoever runs the instance.
@@ -251,7 +255,7 @@ func (c Client) holds(secret string, now time.Time) bool {
 // caller is the client as a caller.
 func (c Client) caller(requestID string) Caller {
 	return Caller{
-		Principal: c.ID, Roles: c.Roles, Authority: c.Authority, Types: c.Types, RequestID: requestID,
+		Principal: c.ID, Person: c.Person, Roles: c.Roles, Authority: c.Authority, Types: c.Types, RequestID: requestID,
 		DailyReuses: c.DailyReuses, Brake: c.Brake,
 		Holder: licence.Holder{Code: c.HolderCode, CodeType: c.HolderCodeType},
 	}

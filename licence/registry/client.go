@@ -37,7 +37,7 @@ var clientForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 var ownPrincipals = []string{"anonymous", "system", "command-line", "demo"}
 
 // personal begin the names of people in the log, and of their sessions.
-var personal = regexp.MustCompile(`^(?i:holder\.|session-of-)`)
+var personal = regexp.MustCompile(`^(?i:holder\.|person\.|session-of-)`)
 
 // delegated are the roles that somebody of role authority gives to machines, and ended those
 // of machines that they end. Who has the secret of an approval system reads originals and
@@ -90,6 +90,9 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 				return err
 			}
 			if err := mayAdd(c, added); err != nil {
+				return err
+			}
+			if err := r.checkAnswerable(ctx, c, added); err != nil {
 				return err
 			}
 			return r.mayJoin(ctx, c, added)

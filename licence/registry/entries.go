@@ -11,6 +11,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/person"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -41,7 +42,7 @@ type LogEntry struct {
 	Leaf  [32]byte // its leaf hash
 	Proof [][]byte // leads from the leaf to the root of the page's checkpoint
 	// Department is what the principal's authority is called now; empty when the
-	// principal is no client. It is no part of what is proved.
+	// principal is no client and no person. It is no part of what is proved.
 	Department string
 	// HeldUntil is the end of the hold that the entry was or is under; zero without one.
 	HeldUntil time.Time
@@ -264,12 +265,22 @@ func (r *Registry) department(ctx context.Context, known map[string]string, prin
 	if name, ok := known[principal]; ok {
 		return name, nil
 	}
-	client, err := r.cfg.Store.Client(ctx, principal)
+	var name string
+	var err error
+	if id, official := strings.CutPrefix(principal, person.Prefix); official {
+		var p person.Person
+		p, err = r.cfg.Store.Person(ctx, id)
+		name = p.Authority.Name
+	} else {
+		var client Client
+		client, err = r.cfg.Store.Client(ctx, principal)
+		name = client.Authority.Name
+	}
 	if err != nil && !errors.Is(err, licence.ErrNotFound) {
 		return "", err
 	}
-	known[principal] = client.Authority.Name
-	return client.Authority.Name, nil
+	known[principal] = name
+	return name, nil
 }
 
 // EraseRequest asks that the personal values of log entries be erased.

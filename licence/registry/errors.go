@@ -74,6 +74,10 @@ var (
 	ErrCaseTaken = errors.New("the department has a case of this number already")
 	// ErrClientTaken: there is a client of that identifier.
 	ErrClientTaken = errors.New("there is a client of this identifier already")
+	// ErrPersonTaken: there is, or was, a person of that identifier, or the subject is somebody's already.
+	ErrPersonTaken = errors.New("there is, or was, a person of this identifier, or one of this subject")
+	// ErrPersonUnknown: whom the provider vouched for is nobody here, or not now.
+	ErrPersonUnknown = errors.New("no person of this subject may sign in now")
 	// ErrConsentRequired: the grant rests on the holder's consent, and no code of theirs came with the reuse.
 	ErrConsentRequired = errors.New("the grant needs the holder's consent: have the holder show a code, and send it as consent_code in place of the case")
 	// ErrCopyExpired: the last day of an annotated copy is over.
@@ -119,6 +123,8 @@ var codes = []struct {
 	{ErrQuestionsSpent, "questions_spent"},
 	{ErrCaseTaken, "case_taken"},
 	{ErrClientTaken, "client_taken"},
+	{ErrPersonTaken, "person_taken"},
+	{ErrPersonUnknown, "person_unknown"},
 	{ErrConsentRequired, "consent_required"},
 	{consent.ErrUnknown, "consent_unknown"},
 	{consent.ErrMismatch, "consent_mismatch"},

@@ -65,7 +65,10 @@ type Grant struct {
 	// their instants zero, until that is done. Reason is why it was withdrawn.
 	RequestedBy, ApprovedBy, WithdrawnBy string
 	RequestedAt, ApprovedAt, WithdrawnAt time.Time
-	Reason                               string
+	// RequestedPerson, ApprovedPerson and WithdrawnPerson are the identifiers of the people who
+	// did so, or who answer for the client that did; empty when nobody is named.
+	RequestedPerson, ApprovedPerson, WithdrawnPerson string
+	Reason                                           string
 }
 
 // GrantRequest asks for a grant for the caller's own department.
@@ -111,7 +114,7 @@ func (r *Registry) RequestGrant(ctx context.Context, c Caller, q GrantRequest) (
 		g.ValidFrom = r.today()
 	}
 	id, noID := r.newID()
-	g.ID, g.Authority, g.Status, g.RequestedBy, g.RequestedAt = id, c.Authority, GrantRequested, c.Principal, r.now()
+	g.ID, g.Authority, g.Status, g.RequestedBy, g.RequestedPerson, g.RequestedAt = id, c.Authority, GrantRequested, c.Principal, c.Person, r.now()
 	receipt, err := r.gate(ctx, c, &access{
 		action: ActionGrantRequest, object: g.object(), digest: q.Body[:], purposeField: "legal_basis",
 		use: Use{Purpose: g.LegalBasis, Matter: g.MatterCode},
@@ -183,19 +186,23 @@ func (c Caller) decides(g Grant) bool {
 	return c.has(RoleAuthority) && slices.Contains(c.Types, g.TypeCode) && licence.Within(g.Authority.Division, c.Authority.Division)
 }
 
-// ApproveGrant approves a grant that somebody else requested. Errors: ErrForbidden,
+// ApproveGrant approves a grant that somebody else requested: another principal, and another
+// person. Where one of the two is a person, so is the other. Errors: ErrForbidden,
 // licence.ErrNotFound out of the caller's reach, licence.ErrWrongStatus, ErrKeyReused, ErrLog.
 func (r *Registry) ApproveGrant(ctx context.Context, c Caller, id string, q StatusRequest) (Grant, audit.Receipt, error) {
+	another := r.anotherPerson(ctx, c, id)
 	return r.changeGrant(ctx, c, ActionGrantApprove, id, q, func(g *Grant) error {
 		switch {
 		case !c.decides(*g):
 			return errOutOfReach
 		case g.RequestedBy == c.Principal:
-			return fmt.Errorf("%w: whoever requested a grant does not approve it", ErrForbidden)
+			return errOwnGrant
+		case another != nil:
+			return another
 		case g.at(r.today()).Status != GrantRequested:
 			return licence.ErrWrongStatus
 		}
-		g.Status, g.ApprovedBy, g.ApprovedAt = GrantApproved, c.Principal, r.now()
+		g.Status, g.ApprovedBy, g.ApprovedPerson, g.ApprovedAt = GrantApproved, c.Principal, c.Person, r.now()
 		return nil
 	})
 }
@@ -212,7 +219,7 @@ func (r *Registry) WithdrawGrant(ctx context.Context, c Caller, id string, q Sta
 		case g.Status == GrantWithdrawn:
 			return licence.ErrWrongStatus
 		}
-		g.Status, g.WithdrawnBy, g.WithdrawnAt, g.Reason = GrantWithdrawn, c.Principal, r.now(), q.Reason
+		g.Status, g.WithdrawnBy, g.WithdrawnPerson, g.WithdrawnAt, g.Reason = GrantWithdrawn, c.Principal, c.Person, r.now(), q.Reason
 		return nil
 	})
 }

@@ -8,7 +8,6 @@ import (
 	"elicence/licence/question"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
-
 )
 
 // TestImportAsked: of a licence that another platform issued a department is told that it is valid

@@ -21,6 +21,7 @@ type Store interface {
 	BatchStore
 	DisputeStore
 	EventStore
+	PersonStore
 	// Client returns a registered machine client.
 	Client(ctx context.Context, id string) (Client, error)
 	// ClientKey returns a registered key, ended or not, by its KeyID.
@@ -133,6 +134,7 @@ type Tx interface {
 	BatchTx
 	DisputeTx
 	EventTx
+	PersonTx
 	// PutClient registers a client, or replaces it. Of its Brake nothing is stored.
 	PutClient(ctx context.Context, c Client) error
 	// SetAuthentication changes what a client must use; licence.ErrNotFound when there is none.
@@ -157,7 +159,7 @@ type Tx interface {
 	InsertGrant(ctx context.Context, g Grant) error
 	// Grant reads a grant inside the transaction.
 	Grant(ctx context.Context, id string) (Grant, error)
-	// UpdateGrant stores status, reason, and who approved and withdrew a grant when;
+	// UpdateGrant stores status, reason, and who approved and withdrew a grant when, principal and person;
 	// licence.ErrWrongStatus when its status is not from.
 	UpdateGrant(ctx context.Context, g Grant, from GrantStatus) error
 	// InsertCase stores a case that is new; ErrCaseTaken when its department has one of that number.
@@ -301,6 +303,8 @@ type Client struct {
 	HolderCodeType licence.HolderCodeType
 	// Disabled clients get no token and no answer.
 	Disabled bool
+	// Person is the identifier of who answers for the client; empty when nobody is named.
+	Person string
 	// Authentication is what the client must use.
 	Authentication Authentication
 	// DailyReuses is how many reuses a day are usual for the client, from which the brake

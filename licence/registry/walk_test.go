@@ -29,6 +29,7 @@ import (
 	"elicence/licence"
 	"elicence/licence/consent"
 	"elicence/licence/event"
+	"elicence/licence/person"
 	"elicence/licence/question"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
@@ -58,6 +59,7 @@ var noAccess = map[string]string{
 	"Lookup.StatusAsOf":             "exists only inside Verify, whose entry covers it",
 	"Registry.CallerSigned":         "says who a signature is of that was verified; the request that it came with is the access",
 	"Registry.ClientKey":            "public keys, by which signatures are verified",
+	"Registry.PersonInSession":      "says who a session is of; the request that it came with is the access",
 	"Registry.CallerInSession":      "says who a session is of; the request that it came with is the access",
 	"Registry.StandingBrakes":       "counts brakes for those who watch; shows nothing of a licence",
 	"Registry.WaitingSubscriptions": "takes no caller: what is to be sent, for the one that sends it",
@@ -78,6 +80,7 @@ var composed = map[string]string{
 	"Registry.Upgrade":        "takes no caller: the service itself goes on with what an allowed issue began",
 	"Registry.Refused":        "logs a refusal and allows nothing",
 	"Registry.Authenticate":   "takes no caller but a secret: its refusal is among the operations",
+	"Registry.SignInPerson":   "takes no caller but whom a provider vouched for: its entries are in TestPersonSignIn",
 	"Registry.SignInHolder":   "takes no caller but whom a provider vouched for: its refusal is among TestWalkRefusals",
 	"Registry.SignIn":         "takes no caller but a client: its refusal is among the operations",
 	"Registry.EnterCatalogue": "ImportCatalogue, PublishCatalogue",
@@ -421,6 +424,19 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.Clients(ctx, walkSystem, registry.ClientQuery{Limit: 5})
 		})
 	},
+	"Registry.AddPerson": func(w *walker, ctx context.Context) call {
+		q := registry.PersonRequest{Key: w.next(), Person: w.aPerson()}
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.AddPerson(ctx, walkSystem, q) })
+	},
+	"Registry.DisablePerson": func(w *walker, ctx context.Context) call {
+		p, q := w.addPerson(), w.status()
+		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.DisablePerson(ctx, walkSystem, p.ID, q) })
+	},
+	"Registry.People": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]person.Person, audit.Receipt, error) {
+			return r.People(ctx, walkSystem, registry.PersonQuery{Limit: 5})
+		})
+	},
 	"Registry.OpenCase": func(w *walker, ctx context.Context) call {
 		q := registry.CaseRequest{Key: w.next(), Case: w.newCase(w.next())}
 		return answering(func(r *registry.Registry) (registry.CaseState, audit.Receipt, error) {
@@ -575,6 +591,12 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		must(w.t, err)
 		return answering(func(r *registry.Registry) (registry.SignedRequest, audit.Receipt, error) {
 			return r.SignedRequest(ctx, walkSystem, receipt.Index, "r")
+		})
+	},
+	"Registry.SignInPerson": func(w *walker, ctx context.Context) call {
+		p, name := w.addPerson(), w.next()
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return r.SignInPerson(ctx, p.Issuer, p.Subject, name, w.Now().Add(time.Hour), "walk")
 		})
 	},
 	"Registry.SignInHolder": func(w *walker, ctx context.Context) call {

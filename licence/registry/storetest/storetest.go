@@ -41,6 +41,8 @@ var all = []struct {
 	{"authentication", testAuthentication},
 	{"nonces", testNonces},
 	{"client life", testClientLife},
+	{"people", testPeople},
+	{"people's clients", testPeoplesClients},
 	{"grants", testGrants},
 	{"what a reuse rests on", testBasis},
 	{"questions", testQuestions},
