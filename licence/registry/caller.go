@@ -231,7 +231,7 @@ func (c Caller) MayAct(a audit.Action) bool {
 // reaches reports whether a caller may read a licence: an authority those of its
 // own types in its own division and below, a holder their own (市级统建、分级使用).
 func (c Caller) reaches(r *Record) bool {
-	if c.has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && licence.Within(r.Division, c.Authority.Division) {
+	if c.has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && licence.Within(r.Division, c.Authority.Division) && r.asSealed() {
 		return true
 	}
 	return c.has(RoleHolder) && sameHolder(c.Holder, r.Holder)

@@ -407,7 +407,7 @@ func (r *Registry) GetCopy(ctx context.Context, c Caller, id licence.CopyID, use
 		switch {
 		case found != nil || known != nil:
 			return errors.Join(found, known)
-		case made.Receiver != c.Authority.Code || c.Authority.Code == "" || !made.made():
+		case made.Receiver != c.Authority.Code || c.Authority.Code == "" || !made.made() || !made.asSealed():
 			return errOutOfReach
 		}
 		a.object, a.holder, a.digest = string(made.Identifier), rec.Holder, made.File.Digest[:]

@@ -67,3 +67,22 @@ func (r *Registry) foreignFile(ctx context.Context, file []byte) error {
 	}
 	return nil
 }
+
+// asSealed reports whether type, division and origin of a record are those of its data, which
+// are sealed to their row as these columns are not: whoever could write them would otherwise
+// bring the licence of another authority within reach. The division of another platform's
+// licence is the importer's, and stands in the column alone.
+func (r *Record) asSealed() bool {
+	l, err := licence.ParseData(r.Data)
+	if err != nil {
+		return false
+	}
+	external := l.Origin == licence.OriginExternal
+	return l.TypeCode == r.TypeCode && external == (r.Importer != "") && (external || l.Authority.Division == r.Division)
+}
+
+// asSealed reports the same of receiver and last day of a copy.
+func (c *CopyRecord) asSealed() bool {
+	l, err := licence.ParseData(c.Data)
+	return err == nil && l.Copy != nil && l.Copy.Receiver.Code == c.Receiver && l.Copy.ExpiresOn == c.ExpiresOn
+}
