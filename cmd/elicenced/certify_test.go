@@ -66,7 +66,7 @@ func (o *outsideCA) certify(t testing.TB, request, file string, usage pki.Usage,
 		uscc = o.uscc
 	}
 	cert, err := o.Issue(rand.Reader, pki.CertificateRequest{Subject: asked.Subject, PublicKey: asked.PublicKey, Usage: usage, USCC: uscc,
-		NotBefore: now.Add(-time.Minute), NotAfter: now.AddDate(0, 0, days), OCSPURL: ocspURL})
+		NotBefore: now.Add(-time.Hour), NotAfter: now.AddDate(0, 0, days), OCSPURL: ocspURL})
 	must(t, err)
 	must(t, os.WriteFile(file, pki.MarshalTrustAnchors([]*pki.Certificate{cert}, nil), 0o644))
 	return cert

@@ -89,7 +89,7 @@ func exitCode(err error) int {
 		return exitUnavailable
 	}
 	// The command line, or a value on it.
-	for _, usage := range []error{errUsage, errNoSeal, listen.ErrUsage, licence.ErrWrongStatus, registry.ErrWrongStage, registry.ErrKeyTaken, registry.ErrClientTaken,
+	for _, usage := range []error{errUsage, errNoSeal, listen.ErrUsage, licence.ErrWrongStatus, registry.ErrWrongStage, registry.ErrKeyTaken, registry.ErrClientTaken, registry.ErrPersonTaken,
 		registry.ErrUnauthenticated, registry.ErrForbidden, registry.ErrHeld, licence.ErrNotFound, audit.ErrArchived, audit.ErrOutOfRange, audit.ErrNothingLost} {
 		if errors.Is(err, usage) {
 			return exitUsage
