@@ -1,6 +1,7 @@
 package api
 
 import (
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -216,30 +217,31 @@ func (officialBody) Names() []string {
 	return []string{"principal", "object", "action", "case_number", "from", "to"}
 }
 
-// logForm reads a search; days are those of Beijing, the last one included.
+// logForm reads a search, which is then what an auditor's program asks; days are those of
+// Beijing, the last one included.
 func (x *exchange) logForm() (registry.LogQuery, error) {
-	given := func(name string, most int) string {
-		s := x.r.PostForm.Get(name)
-		return s[:min(len(s), most)]
-	}
-	q := registry.LogQuery{Principal: given("principal", 256), Object: given("object", 256), Case: given("case_number", 128), Action: audit.Action(given("action", 64)), Limit: defaultPage}
-	for name, to := range map[string]*time.Time{"from": &q.From, "to": &q.To} {
-		s := given(name, 32)
-		if s == "" {
+	asked := map[string]string{}
+	for _, name := range append(officialBody{}.Names(), "cursor") {
+		given := x.r.PostForm.Get(name)
+		if given == "" {
 			continue
 		}
-		day, err := time.ParseInLocation(time.DateOnly, s, beijing)
-		if err != nil || day.Year() < 1970 {
-			return q, errBadParameter
+		day, err := time.ParseInLocation(time.DateOnly, given, beijing)
+		switch {
+		case err == nil && name == "from":
+			given = day.Format(time.RFC3339)
+		case err == nil && name == "to":
+			given = day.AddDate(0, 0, 1).Format(time.RFC3339)
 		}
-		*to = day
+		asked[name] = given
 	}
-	if !q.To.IsZero() {
-		q.To = q.To.AddDate(0, 0, 1)
+	body, err := json.Marshal(asked)
+	if err != nil {
+		return registry.LogQuery{}, err
 	}
-	var ok bool
-	if q.Log, q.Below, ok = below(given("cursor", 64)); !ok || !q.From.IsZero() && !q.To.IsZero() && !q.To.After(q.From) {
-		return q, errBadParameter
+	q, err := parseEntries(body)
+	if err == nil && !q.From.IsZero() && !q.To.IsZero() && !q.To.After(q.From) { // the day before from
+		err = &licence.RequestError{Fields: []licence.FieldError{{Field: "to", Code: licence.CodeDateOrder, Detail: "is before from"}}}
 	}
-	return q, nil
+	return q, err
 }

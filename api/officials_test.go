@@ -279,8 +279,10 @@ func TestBadOfficialForms(t *testing.T) {
 		"no such grant":          {who: "li", path: "/official/grants/" + strings.Repeat("0", 32) + "/approve", status: 404, code: "not_found"},
 		"withdrawn for nothing":  {who: "li", path: "/official/grants/" + g.ID + "/withdraw", form: func(f url.Values) { f.Set("reason", " \r\n ") }, status: 422, code: "reason_missing"},
 		"an authority's search":  {who: "li", path: "/official/log", status: 403, code: "forbidden"},
-		"a search of no day":     {who: "wang", path: "/official/log", form: func(f url.Values) { f.Set("from", "2026-02-30") }, status: 400, code: "malformed_parameter"},
-		"a forged cursor":        {who: "wang", path: "/official/log", form: func(f url.Values) { f.Set("cursor", "x") }, status: 400, code: "malformed_parameter"},
+		"a search of no day":     {who: "wang", path: "/official/log", form: func(f url.Values) { f.Set("from", "2026-02-30") }, status: 422, code: "invalid_request"},
+		"a search that is cut":   {who: "wang", path: "/official/log", form: func(f url.Values) { f.Set("object", strings.Repeat("x", 257)) }, status: 422, code: "invalid_request"},
+		"days out of order":      {who: "wang", path: "/official/log", form: func(f url.Values) { f.Set("from", "2026-03-01"); f.Set("to", "2026-02-28") }, status: 422, code: "invalid_request"},
+		"a forged cursor":        {who: "wang", path: "/official/log", form: func(f url.Values) { f.Set("cursor", "x") }, status: 422, code: "invalid_request"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w.t = t

@@ -32,6 +32,12 @@ func badRune(r rune) (code, name string) {
 	return "", ""
 }
 
+// Hidden reports whether a character cannot be seen in a text that people read in the log or
+// on pages: a control, a line break, or one that has no shape. A space can.
+func Hidden(r rune) bool {
+	return r != ' ' && !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r)
+}
+
 // characters adds a fault for the first character of s that may not stand in a
 // licence, and reports whether there was none.
 func (f *faults) characters(field, s string) bool {

@@ -27,7 +27,7 @@ type personAddCmd struct {
 	Role      []string  `required:"" help:"Roles: authority; or auditor or system, each alone."`
 	Authority string    `help:"Unified social credit code of the department."`
 	Of        string    `help:"Name of the department."`
-	Division  string    `help:"The department's administrative division, six digits."`
+	Division  string    `help:"The department's administrative division: six digits, nine of a township."`
 	Type      []string  `help:"Codes of the licence types that the person decides on."`
 	From      time.Time `help:"When the person may first sign in, as 2026-03-01T08:00:00+08:00 (default: now)."`
 	Until     time.Time `help:"When the person may sign in no more (default: no end)."`

@@ -19,7 +19,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"elicence/licence"
@@ -151,13 +150,12 @@ func (c Consent) Check(known func(field string) bool) error {
 
 // checkPurpose bounds what stands in the log and on pages.
 func checkPurpose(text string) error {
-	hidden := func(r rune) bool { return r != ' ' && !unicode.IsGraphic(r) || unicode.Is(unicode.Cf, r) }
 	switch {
 	case strings.TrimSpace(text) == "":
 		return fault("purpose", licence.CodeMissing, "is required")
 	case len(text) > maxPurpose:
 		return fault("purpose", licence.CodeTooLong, fmt.Sprintf("is longer than %d bytes of UTF-8", maxPurpose))
-	case !utf8.ValidString(text) || strings.ContainsFunc(text, hidden):
+	case !utf8.ValidString(text) || strings.ContainsFunc(text, licence.Hidden):
 		return fault("purpose", licence.CodeBadCharacter, "holds a control or invisible character")
 	}
 	return nil

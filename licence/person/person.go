@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"elicence/licence"
@@ -139,7 +138,7 @@ func isIssuer(s string) bool {
 // shown reports whether a text is there, within so many bytes, and all of it can be seen.
 func shown(s string, most int) bool {
 	return strings.TrimSpace(s) == s && s != "" && len(s) <= most && utf8.ValidString(s) &&
-		!strings.ContainsFunc(s, func(c rune) bool { return c != ' ' && !unicode.IsGraphic(c) || unicode.Is(unicode.Cf, c) })
+		!strings.ContainsFunc(s, licence.Hidden)
 }
 
 func fault(field, code, detail string) error {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"elicence/audit"
@@ -98,7 +97,7 @@ func (u Use) check(purposeField string) error {
 		switch {
 		case len(f.text) > f.most:
 			wrong = append(wrong, licence.FieldError{Field: f.name, Code: licence.CodeTooLong, Detail: fmt.Sprintf("is longer than %d bytes of UTF-8", f.most)})
-		case !utf8.ValidString(f.text) || strings.ContainsFunc(f.text, unprintable):
+		case !utf8.ValidString(f.text) || strings.ContainsFunc(f.text, licence.Hidden):
 			wrong = append(wrong, licence.FieldError{Field: f.name, Code: licence.CodeBadCharacter, Detail: "holds a control or invisible character"})
 		}
 	}
@@ -107,9 +106,6 @@ func (u Use) check(purposeField string) error {
 	}
 	return &licence.RequestError{Fields: wrong}
 }
-
-// unprintable reports whether a character must not stand in a log entry.
-func unprintable(c rune) bool { return c != ' ' && !unicode.IsGraphic(c) || unicode.Is(unicode.Cf, c) }
 
 // The actions, as they stand in the access log.
 const (

@@ -207,7 +207,7 @@ func (r *Registry) findHolder(ctx context.Context, a *access) {
 // replacement character for each that is not seen.
 func clip(text string, most int) string {
 	text = strings.Map(func(c rune) rune {
-		if unprintable(c) {
+		if licence.Hidden(c) {
 			return unicode.ReplacementChar
 		}
 		return c

@@ -33,15 +33,9 @@ func testGrants(t *testing.T, b Backend) {
 			t.Errorf("grant differs (got, want): %v\n%s", err, diff)
 		}
 	}
-	ids := func(grants []registry.Grant, err error) (ids string) {
+	ids := func(grants []registry.Grant, err error) string {
 		t.Helper()
-		for _, g := range grants {
-			ids += g.ID + " "
-		}
-		if err != nil {
-			t.Error(err)
-		}
-		return ids
+		return grantIDs(t, grants, err)
 	}
 	approved := func() string {
 		t.Helper()
@@ -73,6 +67,18 @@ func testGrants(t *testing.T, b Backend) {
 			t.Errorf("%s: %s, want %s", what, list.got, list.want)
 		}
 	}
+}
+
+// grantIDs are the identifiers of grants, each with a space behind it.
+func grantIDs(t *testing.T, grants []registry.Grant, err error) (ids string) {
+	t.Helper()
+	for _, g := range grants {
+		ids += g.ID + " "
+	}
+	if err != nil {
+		t.Error(err)
+	}
+	return ids
 }
 
 func testCases(t *testing.T, b Backend) {
