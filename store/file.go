@@ -1,7 +1,6 @@
 package store
 
 import (
-	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"fmt"
@@ -9,7 +8,6 @@ import (
 	"github.com/emmansun/gmsm/sm3"
 
 	"elicence/crypto/pki"
-	"elicence/licence/registry"
 )
 
 // maxFile bounds a file that is read, in bytes, encrypted.
@@ -18,15 +16,6 @@ const maxFile = 64 << 20
 // fileCipher encrypts licence files, in every storage under the same name and in the
 // same form: a folder may be copied into a bucket, and back.
 type fileCipher struct{ *pki.Cipher }
-
-// putUnhashed is Put of either storage.
-func putUnhashed(ctx context.Context, f registry.Files, data []byte) ([32]byte, error) {
-	digest := sm3.Sum(data)
-	if err := f.PutHashed(ctx, digest, data); err != nil {
-		return [32]byte{}, err
-	}
-	return digest, nil
-}
 
 // seal encrypts a file for the name that its digest gives it.
 func (c fileCipher) seal(digest [32]byte, data []byte) (sealed []byte, err error) {

@@ -50,14 +50,9 @@ func OpenFolder(dir string, c *pki.Cipher) (*Folder, error) {
 
 func (f *Folder) tmp() string { return filepath.Join(f.dir, "tmp") }
 
-// Put implements registry.Files.
-func (f *Folder) Put(ctx context.Context, data []byte) ([32]byte, error) {
-	return putUnhashed(ctx, f, data)
-}
-
-// PutHashed implements registry.Files. It writes also when the file is there: the
+// Put implements registry.Files. It writes also when the file is there: the
 // earlier Put may have crashed before the name was durable.
-func (f *Folder) PutHashed(ctx context.Context, digest [32]byte, data []byte) error {
+func (f *Folder) Put(ctx context.Context, digest [32]byte, data []byte) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("storing file: %w", err)
 	}

@@ -30,7 +30,7 @@ func TestFolderFull(t *testing.T) {
 	if err := os.WriteFile(blocked, nil, 0o600); err != nil { // a file where a folder must be
 		t.Fatal(err)
 	}
-	if _, err := f.Put(t.Context(), data); err == nil {
+	if err := f.Put(t.Context(), sm3.Sum(data), data); err == nil {
 		t.Error("put reports success")
 	}
 	if left := stored(t, filepath.Join(dir, "tmp")); len(left) != 0 {
@@ -39,7 +39,7 @@ func TestFolderFull(t *testing.T) {
 	if err := os.Remove(blocked); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := f.Put(t.Context(), data); err != nil {
+	if err := f.Put(t.Context(), sm3.Sum(data), data); err != nil {
 		t.Errorf("put when there is room again: %v", err)
 	}
 }

@@ -116,12 +116,7 @@ func (s *S3) probe(ctx context.Context) error {
 }
 
 // Put implements registry.Files.
-func (s *S3) Put(ctx context.Context, data []byte) ([32]byte, error) {
-	return putUnhashed(ctx, s, data)
-}
-
-// PutHashed implements registry.Files.
-func (s *S3) PutHashed(ctx context.Context, digest [32]byte, data []byte) error {
+func (s *S3) Put(ctx context.Context, digest [32]byte, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, s.within)
 	defer cancel()
 	_, err := s.put(ctx, digest, data)

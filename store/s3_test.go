@@ -11,6 +11,8 @@ import (
 
 	"elicence/licence/registry"
 	"elicence/store"
+
+	"github.com/emmansun/gmsm/sm3"
 )
 
 // TestS3Refused opens buckets that cannot be used: each fault has its message, in time.
@@ -89,7 +91,7 @@ func TestS3Outage(t *testing.T) {
 	f := s3Files(t).opened(t)
 	digest := put(t, f, []byte("before"))
 	s3.Kill()
-	_, err := f.Put(t.Context(), []byte("meanwhile"))
+	err := f.Put(t.Context(), sm3.Sum([]byte("meanwhile")), []byte("meanwhile"))
 	if registry.Code(err) != "files_unavailable" {
 		t.Errorf("put without a service: %v", err)
 	}

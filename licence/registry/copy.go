@@ -371,7 +371,7 @@ func (r *Registry) checkCopy(ctx context.Context, p *copying, file []byte) error
 // enterCopy ends it: file, answer and log entry in one transaction.
 func (r *Registry) enterCopy(ctx context.Context, c Caller, q CopyRequest, p *copying, file []byte) (CopyMade, audit.Receipt, error) {
 	digest := p.fileDigest
-	if err := r.cfg.Files.PutHashed(ctx, digest, file); err != nil {
+	if err := r.cfg.Files.Put(ctx, digest, file); err != nil {
 		return CopyMade{}, audit.Receipt{}, fmt.Errorf("storing the copy: %w", err)
 	}
 	f := File{Digest: digest, RangeDigest: p.digest, Size: int64(len(file)), Timestamped: !p.soleSeal.token.IsZero(), TimestampedAt: p.soleSeal.token,

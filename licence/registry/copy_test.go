@@ -365,11 +365,11 @@ type refusing struct {
 	down bool
 }
 
-func (f *refusing) PutHashed(ctx context.Context, digest [32]byte, data []byte) error {
+func (f *refusing) Put(ctx context.Context, digest [32]byte, data []byte) error {
 	if f.down {
 		return errors.New("disk full")
 	}
-	return f.Files.PutHashed(ctx, digest, data)
+	return f.Files.Put(ctx, digest, data)
 }
 
 // TestCopyCrash: what stops between the steps leaves a reserved copy that nobody finds and no

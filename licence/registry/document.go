@@ -77,11 +77,11 @@ func (r *Registry) keep(ctx context.Context, a *asked) error {
 	if a.document == nil {
 		return nil
 	}
-	digest, err := r.cfg.Files.Put(ctx, a.kept)
-	if err == nil && hex.EncodeToString(digest[:]) != a.Document.Kept {
-		return errors.New("the document was stored under another digest")
+	digest := sm3.Sum(a.kept)
+	if hex.EncodeToString(digest[:]) != a.Document.Kept {
+		return errors.New("the document is not the one that was to be kept")
 	}
-	return err
+	return r.cfg.Files.Put(ctx, digest, a.kept)
 }
 
 // kept fetches the document of a reserved licence; nil when it has none.

@@ -218,7 +218,7 @@ func (s *sealing) checkSymbol(layout *render.Layout, f *pdfsig.File, duplicate i
 
 // enter is step 6: file, status, answer and log entry in one transaction.
 func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, audit.Receipt, error) {
-	if err := r.cfg.Files.PutHashed(ctx, s.fileDigest, s.file); err != nil {
+	if err := r.cfg.Files.Put(ctx, s.fileDigest, s.file); err != nil {
 		return Issued{}, audit.Receipt{}, fmt.Errorf("storing the file: %w", err)
 	}
 	now := r.now()
@@ -311,7 +311,8 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 		return fmt.Errorf("verifying the upgraded file: %w", err)
 	}
 	next := rec.File
-	if next.Digest, err = r.cfg.Files.Put(ctx, file); err != nil {
+	_, next.Digest = f.Digests()
+	if err := r.cfg.Files.Put(ctx, next.Digest, file); err != nil {
 		return err
 	}
 	next.Timestamped, next.TimestampedAt, next.CreatedAt = true, at, r.now()

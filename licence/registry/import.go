@@ -181,8 +181,8 @@ func (r *Registry) checkImport(ctx context.Context, c Caller, q ImportRequest, i
 	if i.file == nil {
 		return nil
 	}
-	digest, err := r.cfg.Files.Put(ctx, i.file)
-	if err != nil {
+	digest := sm3.Sum(i.file)
+	if err := r.cfg.Files.Put(ctx, digest, i.file); err != nil {
 		return fmt.Errorf("storing the file: %w", err)
 	}
 	i.rec.File = File{Digest: digest, RangeDigest: digest, Size: int64(len(i.file)), SealedAt: now, CreatedAt: now}

@@ -7,6 +7,8 @@ import (
 	"elicence/licence"
 	"elicence/licence/render"
 	"elicence/licence/render/portrait"
+
+	"github.com/emmansun/gmsm/sm3"
 )
 
 // makePortrait ends step 1's check of a request with a photograph: the portrait is made, and
@@ -30,7 +32,7 @@ func (r *Registry) storePortrait(ctx context.Context, jpeg []byte) error {
 	if jpeg == nil {
 		return nil
 	}
-	if _, err := r.cfg.Files.Put(ctx, jpeg); err != nil {
+	if err := r.cfg.Files.Put(ctx, sm3.Sum(jpeg), jpeg); err != nil {
 		return fmt.Errorf("storing the portrait: %w", err)
 	}
 	return nil

@@ -273,12 +273,10 @@ type Tx interface {
 
 // Files keeps licence files by content.
 type Files interface {
-	// Put stores data under its SM3 digest and returns the digest. When it returns, the file
-	// is durable. Storing the same bytes twice is not an error.
-	Put(ctx context.Context, data []byte) ([32]byte, error)
-	// PutHashed is Put of data whose digest the caller has already. Under a wrong one the
-	// file is never found.
-	PutHashed(ctx context.Context, digest [32]byte, data []byte) error
+	// Put stores data under its SM3 digest, which the caller has; under a wrong one the file is
+	// never found. When it returns, the file is durable. Storing the same bytes twice is not
+	// an error.
+	Put(ctx context.Context, digest [32]byte, data []byte) error
 	// Get returns the file; licence.ErrNotFound when there is none. What it returns has been
 	// compared with the digest.
 	Get(ctx context.Context, digest [32]byte) ([]byte, error)
