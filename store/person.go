@@ -14,25 +14,25 @@ import (
 var selectPerson = personTable.selection()
 
 // people reads a query that begins with selectPerson.
-func (r reader) people(ctx context.Context, query string, args ...any) (found []person.Person, err error) {
-	err = r.query(ctx, func(scan scan) error {
+func (s Secrets) people(ctx context.Context, from session, query string, args ...any) (found []person.Person, err error) {
+	err = from.query(ctx, func(scan scan) error {
 		var p person.Person
 		var subject, index, name, mac []byte
 		var roles, types string
-		var from, until int64
-		row := []any{&p.ID, &p.Issuer, &subject, &index, &name, &roles, &p.Authority.Name, &p.Authority.Code, &p.Authority.Division, &types, &from, &until, &p.Disabled}
+		var first, last int64
+		row := []any{&p.ID, &p.Issuer, &subject, &index, &name, &roles, &p.Authority.Name, &p.Authority.Code, &p.Authority.Division, &types, &first, &last, &p.Disabled}
 		if err := scan(append(row, &mac)...); err != nil {
 			return err
 		}
-		if err := r.secrets.authentic(personTable, mac, row...); err != nil {
+		if err := s.authentic(personTable, mac, row...); err != nil {
 			return err
 		}
-		p.From, p.Until = instant(from), instant(until)
+		p.From, p.Until = instant(first), instant(last)
 		for column, c := range map[string]struct {
 			sealed []byte
 			to     *string
 		}{"person.subject": {subject, &p.Subject}, "person.name": {name, &p.Name}} {
-			value, err := r.secrets.open(place{column, p.ID}, c.sealed)
+			value, err := s.open(place{column, p.ID}, c.sealed)
 			if err != nil {
 				return err
 			}
@@ -51,8 +51,8 @@ func (r reader) people(ctx context.Context, query string, args ...any) (found []
 }
 
 // onePerson reads a query of at most one person.
-func (r reader) onePerson(ctx context.Context, query string, args ...any) (person.Person, error) {
-	found, err := r.people(ctx, query, args...)
+func (s Secrets) onePerson(ctx context.Context, from session, query string, args ...any) (person.Person, error) {
+	found, err := s.people(ctx, from, query, args...)
 	if err == nil && len(found) == 0 {
 		err = licence.ErrNotFound
 	}
@@ -64,12 +64,17 @@ func (r reader) onePerson(ctx context.Context, query string, args ...any) (perso
 
 // Person implements registry.PersonStore.
 func (r reader) Person(ctx context.Context, id string) (person.Person, error) {
-	return r.onePerson(ctx, selectPerson+`WHERE id = $1`, id)
+	return r.secrets.onePerson(ctx, r, selectPerson+`WHERE id = $1`, id)
+}
+
+// Person implements registry.PersonTx.
+func (t *transaction) Person(ctx context.Context, id string) (person.Person, error) {
+	return t.secrets.onePerson(ctx, t, selectPerson+`WHERE id = $1`, id)
 }
 
 // PersonBySubject implements registry.PersonStore.
 func (r reader) PersonBySubject(ctx context.Context, issuer, subject string) (person.Person, error) {
-	return r.onePerson(ctx, selectPerson+`WHERE subject_index = $1 ORDER BY disabled, id LIMIT 1`, r.secrets.subjectIndex(issuer, subject))
+	return r.secrets.onePerson(ctx, r, selectPerson+`WHERE subject_index = $1 ORDER BY disabled, id LIMIT 1`, r.secrets.subjectIndex(issuer, subject))
 }
 
 // subjectIndex is the keyed digest by which a person is found.
@@ -79,7 +84,7 @@ func (s Secrets) subjectIndex(issuer, subject string) []byte {
 
 // People implements registry.PersonStore.
 func (r reader) People(ctx context.Context, q registry.PersonQuery) ([]person.Person, error) {
-	return r.people(ctx, selectPerson+`WHERE id > $1 AND substr(division, 1, length(CAST($2 AS text))) = $2 ORDER BY id LIMIT $3`,
+	return r.secrets.people(ctx, r, selectPerson+`WHERE id > $1 AND substr(division, 1, length(CAST($2 AS text))) = $2 ORDER BY id LIMIT $3`,
 		q.After, licence.Subtree(q.Division), int64(limit(q.Limit)))
 }
 

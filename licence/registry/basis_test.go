@@ -13,8 +13,8 @@ import (
 	"elicence/licence/registry/registrytest"
 )
 
-// meddled is a store in which something happens just after what a reuse rests on, or a copy,
-// was read.
+// meddled is a store in which something happens just after what a reuse rests on, a copy, or
+// clients were read.
 type meddled struct {
 	registry.Store
 	then *func()
@@ -35,6 +35,11 @@ func (m meddled) ForReuse(ctx context.Context, q registry.ReuseQuery) (registry.
 func (m meddled) Copy(ctx context.Context, id licence.CopyID) (registry.CopyRecord, error) {
 	defer m.meddle()
 	return m.Store.Copy(ctx, id)
+}
+
+func (m meddled) Clients(ctx context.Context, q registry.ClientQuery) ([]registry.Client, error) {
+	defer m.meddle()
+	return m.Store.Clients(ctx, q)
 }
 
 // TestBasis ends what a reuse rests on between the decision and the entry: the entry of the

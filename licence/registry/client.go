@@ -92,14 +92,14 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 			if err := mayAdd(c, added); err != nil {
 				return err
 			}
-			if err := r.checkAnswerable(ctx, c, added); err != nil {
-				return err
-			}
 			return r.mayJoin(ctx, c, added)
 		},
 		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			secret = "" // unless this is the first time
 			return r.once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error {
+				if err := c.checkAnswerable(ctx, tx, added); err != nil {
+					return err
+				}
 				secret = made
 				return tx.InsertClient(ctx, added)
 			})

@@ -32,6 +32,8 @@ type PersonStore interface {
 
 // PersonTx changes them.
 type PersonTx interface {
+	// Person is PersonStore.Person inside the transaction.
+	Person(ctx context.Context, id string) (person.Person, error)
 	// InsertPerson stores one who is new; ErrPersonTaken when the identifier exists, or
 	// somebody of that issuer and subject is not disabled.
 	InsertPerson(ctx context.Context, p person.Person) error
@@ -148,11 +150,13 @@ func (r *Registry) People(ctx context.Context, c Caller, q PersonQuery) ([]perso
 
 // checkAnswerable says why the person whom a client names does not answer for it: the
 // roles of both must go together, so that nobody grants as a client and audits as a person.
-func (r *Registry) checkAnswerable(ctx context.Context, c Caller, n Client) error {
+// It is asked in the transaction that stores the client: the person may be disabled at that
+// moment, and with them the clients that are there.
+func (c Caller) checkAnswerable(ctx context.Context, tx Tx, n Client) error {
 	if n.Person == "" {
 		return nil
 	}
-	p, err := r.cfg.Store.Person(ctx, n.Person)
+	p, err := tx.Person(ctx, n.Person)
 	switch {
 	case errors.Is(err, licence.ErrNotFound), err == nil && (p.Disabled || !c.looksAfter(p)):
 		return sealFault("person", licence.CodeNotAllowed, "is nobody who is registered, or not yours to name")

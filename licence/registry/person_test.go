@@ -166,6 +166,30 @@ func trailEntry(t *testing.T, s *registrytest.Service, index uint64) audit.Entry
 	return record.Entry
 }
 
+// TestDisabledMeanwhile: a person is disabled while a client is registered that they answer
+// for. Whose entry stands first, the client is of nobody's use.
+func TestDisabledMeanwhile(t *testing.T) {
+	s := open(t)
+	w := newWalker(t, s)
+	p, by := w.addPerson(), w.inSession(w.addPerson())
+	disable := func() {
+		_, err := s.DisablePerson(t.Context(), walkSystem, p.ID, registry.StatusRequest{Key: w.next(), Reason: "离职"})
+		must(t, err)
+	}
+	config := s.Config
+	config.Store = meddled{config.Store, &disable}
+	r, err := registry.New(config)
+	must(t, err)
+	added := registry.Client{ID: w.next(), Person: p.ID, Roles: []registry.Role{registry.RolePartner}, Authority: p.Authority}
+	secret, _, err := r.AddClient(t.Context(), by, registry.ClientRequest{Key: w.next(), Client: added})
+	if disable != nil || registry.Code(err) != "invalid_request" || secret != "" {
+		t.Errorf("secret %q, %v", secret, err)
+	}
+	if _, err := s.Config.Store.Client(t.Context(), added.ID); !errors.Is(err, licence.ErrNotFound) {
+		t.Errorf("the client is there: %v", err)
+	}
+}
+
 // TestTwoPeople: whoever requested a grant does not approve it, as a person, through
 // clients that they answer for, or under another identifier; nor does anybody whose
 // person is not known, where the other's is.

@@ -43,7 +43,14 @@ func testPeople(t *testing.T, b Backend) {
 		wantError(t, "the same "+name, err, registry.ErrPersonTaken)
 	}
 	wantError(t, "disabling nobody", rerun(t.Context(), b, func(tx Tx) error { return tx.DisablePerson(t.Context(), "none") }), licence.ErrNotFound)
-	change(t, b, func(tx Tx) error { return tx.DisablePerson(t.Context(), p.ID) })
+	wantError(t, "nobody, inside", rerun(t.Context(), b, func(tx Tx) error { _, err := tx.Person(t.Context(), "none"); return err }), licence.ErrNotFound)
+	change(t, b, func(tx Tx) error {
+		err := tx.DisablePerson(t.Context(), p.ID)
+		if got, fault := tx.Person(t.Context(), p.ID); fault != nil || !got.Disabled || got.Name != p.Name {
+			t.Errorf("disabled in the same transaction: %+v, %v", got, fault)
+		}
+		return err
+	})
 	p.Disabled = true
 	if got, err := b.PersonBySubject(t.Context(), p.Issuer, p.Subject); err != nil || got.ID != p.ID || !got.Disabled {
 		t.Errorf("a disabled person: %+v, %v", got, err)
