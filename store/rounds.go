@@ -7,24 +7,16 @@ import (
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"elicence/internal/gather"
 )
 
 // roundTime bounds one round trip, for which others wait.
 const roundTime = 10 * time.Second
 
 // rounds lets those who read at the same time share one round trip to PostgreSQL: of what a
-// short query costs, on both sides, that is the greater part. What is read goes with the next
-// round, which begins when the one before is answered. The zero value is ready.
-type rounds struct {
-	mu       sync.Mutex
-	gathered *round // not sent yet
-	sent     *round
-}
-
-type round struct {
-	asked []*asked
-	done  chan struct{}
-}
+// short query costs, on both sides, that is the greater part. The zero value is ready.
+type rounds struct{ gather.Group[*asked] }
 
 // asked is what one caller reads.
 type asked struct {
@@ -38,67 +30,30 @@ type asked struct {
 	err      error
 }
 
-// ask makes some reads together, in their order. The first of those who gather sends for all;
-// that he goes away meanwhile is no reason to leave the others without an answer.
+// ask makes some reads, in their order, together with those of others.
 func (r *rounds) ask(ctx context.Context, pool *pgxpool.Pool, reads []read) error {
 	a := &asked{reads: reads}
-	q, before, first := r.join(a)
-	if first {
-		r.run(context.WithoutCancel(ctx), pool, q, before)
-	} else {
-		select {
-		case <-q.done:
-		case <-ctx.Done():
-			a.leave()
-			return ctx.Err()
-		}
+	err := r.Do(ctx, a, func(ctx context.Context, all []*asked) {
+		ctx, cancel := context.WithTimeout(ctx, roundTime)
+		defer cancel()
+		_ = send(ctx, pool, all) // whoever was not answered asks alone
+	})
+	if err != nil {
+		a.leave()
+		return err
 	}
 	if !a.answered {
-		alone := &round{asked: []*asked{a}}
-		if err := alone.send(ctx, pool); !a.answered {
+		if err := send(ctx, pool, []*asked{a}); !a.answered {
 			return err
 		}
 	}
 	return a.err
 }
 
-// join adds to the round that gathers. For the first it begins one, and returns the one that
-// has to be answered before.
-func (r *rounds) join(a *asked) (q, before *round, first bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if first = r.gathered == nil; first {
-		r.gathered = &round{done: make(chan struct{})}
-	}
-	q = r.gathered
-	q.asked = append(q.asked, a)
-	return q, r.sent, first
-}
-
-func (r *rounds) run(ctx context.Context, pool *pgxpool.Pool, q, before *round) {
-	if before != nil {
-		<-before.done
-	}
-	r.mu.Lock()
-	r.gathered, r.sent = nil, q
-	r.mu.Unlock()
-	defer func() {
-		r.mu.Lock()
-		if r.sent == q {
-			r.sent = nil
-		}
-		r.mu.Unlock()
-		close(q.done)
-	}()
-	ctx, cancel := context.WithTimeout(ctx, roundTime)
-	defer cancel()
-	_ = q.send(ctx, pool) // whoever was not answered asks alone
-}
-
 // send makes the reads of all in one round trip, and says why it did not come to all of them.
-func (q *round) send(ctx context.Context, pool *pgxpool.Pool) error {
+func send(ctx context.Context, pool *pgxpool.Pool, all []*asked) error {
 	batch := &pgx.Batch{}
-	for _, a := range q.asked {
+	for _, a := range all {
 		for _, r := range a.reads {
 			batch.Queue(r.query, r.args...)
 		}
@@ -110,7 +65,7 @@ func (q *round) send(ctx context.Context, pool *pgxpool.Pool) error {
 	defer conn.Release()
 	results := conn.SendBatch(ctx, batch)
 	defer func() { _ = results.Close() }() // what came is complete
-	for _, a := range q.asked {
+	for _, a := range all {
 		if err := a.take(results); err != nil {
 			return err // PostgreSQL passes over what follows
 		}
