@@ -1,6 +1,7 @@
 package elicence_test
 
 import (
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
@@ -190,4 +191,45 @@ func checkFile(t *testing.T, file string, imports []string, may map[string][]str
 			}
 		}
 	}
+}
+
+// TestGateStaysInside: only the packages of the register name an operation for its gate, get
+// the gate, or change the store by themselves. What each may name beside them is here.
+func TestGateStaysInside(t *testing.T) {
+	beside := map[string]string{
+		"cmd/elicenced": "Gate Tx", // puts the parts together; a succession skips numbers
+		"store":         "Tx",      // implements it
+	}
+	seen := 0
+	err := filepath.WalkDir(".", func(file string, d fs.DirEntry, err error) error {
+		pkg := path.Dir(filepath.ToSlash(file))
+		if err != nil || d.IsDir() || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		if err != nil {
+			return err
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			s, ok := n.(*ast.SelectorExpr)
+			if !ok || s.Sel.Name != "Gate" && !(ofRegistry(s) && slices.Contains([]string{"Access", "Tx"}, s.Sel.Name)) {
+				return true
+			}
+			seen++
+			if !strings.HasPrefix(pkg+"/", "licence/registry/") && !slices.Contains(strings.Fields(beside[pkg]), s.Sel.Name) {
+				t.Errorf("%s names %s of the register, which only its own packages may", file, s.Sel.Name)
+			}
+			return true
+		})
+		return nil
+	})
+	if err != nil || seen == 0 {
+		t.Fatal(seen, err)
+	}
+}
+
+// ofRegistry reports whether a selector is of the package licence/registry.
+func ofRegistry(s *ast.SelectorExpr) bool {
+	x, ok := s.X.(*ast.Ident)
+	return ok && x.Name == "registry"
 }

@@ -29,16 +29,16 @@ func (e *AlteredError) Is(target error) bool { return target == errAltered }
 
 // altered logs, for the auditor, a row that was met and is not as it was stored: once while
 // this server runs, for each refusal that it leads to is an entry too. err is any.
-func (r *Registry) altered(ctx context.Context, err error) {
+func (g *Gate) altered(ctx context.Context, err error) {
 	var row *AlteredError
 	if !errors.As(err, &row) {
 		return
 	}
-	if _, known := r.alteredRows.LoadOrStore(row.Row, true); known {
+	if _, known := g.alteredRows.LoadOrStore(row.Row, true); known {
 		return
 	}
 	code := Code(err)
-	if _, err := r.refused(ctx, System(code), &access{action: ActionAltered, object: row.Row}, code); err != nil {
-		r.alteredRows.Delete(row.Row) // to be logged the next time
+	if _, err := g.refused(ctx, System(code), &Access{Action: ActionAltered, Object: row.Row}, code); err != nil {
+		g.alteredRows.Delete(row.Row) // to be logged the next time
 	}
 }

@@ -39,15 +39,15 @@ func (r *Registry) checkLog(logID, reason string) error {
 // ArchiveLog records a segment of the log or of one that it succeeds, whose file is durable.
 // From then on its rows may be removed. Errors: ErrHeld, ErrReasonMissing, audit.ErrUnknownLog.
 func (r *Registry) ArchiveLog(ctx context.Context, c Caller, logID string, s audit.Segment, reason string) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{
-		action: ActionArchive, object: segmentObject(logID, s.From, s.To), digest: s.Digest[:], use: Use{Purpose: reason}, purposeField: "reason",
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionArchive, Object: segmentObject(logID, s.From, s.To), Digest: s.Digest[:], Use: Use{Purpose: reason}, PurposeField: "reason",
+		Check: func() error {
 			if err := r.checkLog(logID, reason); err != nil {
 				return err
 			}
 			return r.MayArchive(ctx, s.Last)
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutSegment(ctx, logID, s) },
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutSegment(ctx, logID, s) },
 	})
 }
 
@@ -62,16 +62,16 @@ func (r *Registry) MayArchive(ctx context.Context, last time.Time) error {
 
 // RemoveArchived logs that rows below to, which segments hold, are about to leave the database.
 func (r *Registry) RemoveArchived(ctx context.Context, c Caller, logID string, to uint64, reason string) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{
-		action: ActionRemove, object: segmentObject(logID, 0, to), use: Use{Purpose: reason}, purposeField: "reason",
-		check: func() error { return r.checkLog(logID, reason) },
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionRemove, Object: segmentObject(logID, 0, to), Use: Use{Purpose: reason}, PurposeField: "reason",
+		Check: func() error { return r.checkLog(logID, reason) },
 	})
 }
 
 // RestoreLog logs that the rows of a segment are about to be put back.
 func (r *Registry) RestoreLog(ctx context.Context, c Caller, logID string, s audit.Segment, reason string) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{
-		action: ActionRestore, object: segmentObject(logID, s.From, s.To), digest: s.Digest[:], use: Use{Purpose: reason}, purposeField: "reason",
-		check: func() error { return r.checkLog(logID, reason) },
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionRestore, Object: segmentObject(logID, s.From, s.To), Digest: s.Digest[:], Use: Use{Purpose: reason}, PurposeField: "reason",
+		Check: func() error { return r.checkLog(logID, reason) },
 	})
 }

@@ -45,9 +45,9 @@ type Answered struct {
 // commits to the names of the questions; one entry when there is none. No value that is
 // asked for is kept. Errors: those of Reuse, ErrQuestionsSpent.
 func (r *Registry) Ask(ctx context.Context, c Caller, q AskRequest) ([]Answered, audit.Receipt, error) {
-	a := &access{action: ActionAsk, object: q.TypeCode, use: q.Use, holder: q.Holder}
+	a := &Access{Action: ActionAsk, Object: q.TypeCode, Use: q.Use, Holder: q.Holder}
 	answers, records, err := r.answerable(ctx, c, q, a)
-	a.check = func() error { return err }
+	a.Check = func() error { return err }
 	receipt, err := r.show(ctx, c, a, records)
 	// What is refused because the count is full is counted whatever the value: else the brake
 	// would tell a wrong one from the right one.
@@ -75,7 +75,7 @@ func wrongIn(q AskRequest, answers []Answered) func(question.Question) bool {
 // answerable decides questions, and finds the licences and the answers; nothing is told
 // before the gate has logged it. A caller whose role does not permit questions is left to
 // the gate.
-func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *access) ([]Answered, []Record, error) {
+func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *Access) ([]Answered, []Record, error) {
 	if !c.MayAct(ActionAsk) {
 		return nil, nil, nil
 	}
@@ -84,12 +84,12 @@ func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *ac
 		return nil, nil, err
 	}
 	for _, asked := range q.Questions {
-		a.questions = append(a.questions, asked.Name)
+		a.Questions = append(a.Questions, asked.Name)
 	}
 	var records []Record
 	err := r.unlock(ctx, c, reuse, a, func(o opening) error {
 		records = o.licences
-		for _, name := range a.questions {
+		for _, name := range a.Questions {
 			if !slices.Contains(o.questions, name) {
 				return fmt.Errorf("%w: question %s is not granted", ErrForbidden, name)
 			}
@@ -182,7 +182,7 @@ func (r *Registry) answered(ctx context.Context, v View, questions []question.Qu
 // countInVain has the questions counted that were asked in vain, in the transaction of the
 // first entry: no answer is told before. A question whose count is full is answered neither
 // yes nor no, so that silence says nothing either.
-func countInVain(c Caller, q AskRequest, a *access, wrong func(question.Question) bool) {
+func countInVain(c Caller, q AskRequest, a *Access, wrong func(question.Question) bool) {
 	add := map[string]int{}
 	for _, asked := range q.Questions {
 		_, value := question.Field(asked.Name)
@@ -196,7 +196,7 @@ func countInVain(c Caller, q AskRequest, a *access, wrong func(question.Question
 	}
 	if len(add) > 0 {
 		id := CaseID(c.Authority.Code, q.Use.Case)
-		a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+		a.Apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			return tx.CountQuestions(ctx, id, add, MaxInVain)
 		}
 	}

@@ -84,9 +84,9 @@ const MaxHistory = 1000
 // the caller reaches: a holder sees none that was another's. Every version shown is one log
 // entry; the receipt is that of the last.
 func (r *Registry) History(ctx context.Context, c Caller, id licence.Identifier, use Use) ([]VersionHistory, audit.Receipt, error) {
-	a := &access{action: ActionHistory, object: string(id), use: use}
+	a := &Access{Action: ActionHistory, Object: string(id), Use: use}
 	records, err := r.readable(ctx, c, a)
-	a.check = func() error { return err }
+	a.Check = func() error { return err }
 	receipt, err := r.show(ctx, c, a, records)
 	if err != nil {
 		return nil, receipt, err
@@ -109,18 +109,18 @@ func (r *Registry) History(ctx context.Context, c Caller, id licence.Identifier,
 // readable are the versions of the licence of a history that the caller reaches, of
 // which the one that was asked for must be. A caller whose role does not permit a history
 // is left to the gate.
-func (r *Registry) readable(ctx context.Context, c Caller, a *access) (records []Record, err error) {
-	if !c.MayAct(a.action) {
+func (r *Registry) readable(ctx context.Context, c Caller, a *Access) (records []Record, err error) {
+	if !c.MayAct(a.Action) {
 		return nil, nil
 	}
-	id := licence.Identifier(a.object)
+	id := licence.Identifier(a.Object)
 	asked, err := r.cfg.Store.Licence(ctx, id)
 	if err != nil {
 		return nil, err
 	}
-	a.holder = asked.Holder
-	if !c.reaches(&asked) {
-		return nil, errOutOfReach
+	a.Holder = asked.Holder
+	if !c.Reaches(&asked) {
+		return nil, ErrOutOfReach
 	}
 	versions, err := r.cfg.Store.Versions(ctx, id)
 	if err != nil {
@@ -131,7 +131,7 @@ func (r *Registry) readable(ctx context.Context, c Caller, a *access) (records [
 		if err != nil {
 			return nil, err
 		}
-		if c.reaches(&rec) {
+		if c.Reaches(&rec) {
 			records = append(records, rec)
 		}
 	}

@@ -67,24 +67,24 @@ type BatchRequest struct {
 // of q.Items, ErrBatchSize, ErrTooManyBatches, ErrKeyReused, ErrLog.
 func (r *Registry) SubmitBatch(ctx context.Context, c Caller, q BatchRequest) (Batch, audit.Receipt, error) {
 	t := &taking{registry: r}
-	attempt := access{action: ActionBatch}
-	attempt.check = func() (err error) {
-		defer func() { attempt.object, attempt.digest = t.batch.ID, t.digest }()
-		if err := checkKey(q.Key); err != nil {
+	attempt := Access{Action: ActionBatch}
+	attempt.Check = func() (err error) {
+		defer func() { attempt.Object, attempt.Digest = t.batch.ID, t.digest }()
+		if err := CheckKey(q.Key); err != nil {
 			return err
 		}
 		return t.take(ctx, c, q.Items)
 	}
 	var id string
-	attempt.apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
+	attempt.Apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
 		id = t.batch.ID
-		err := r.once(ctx, tx, c, q.Key, [32]byte(t.digest), e, &id, func() error {
+		err := r.gate.Once(ctx, tx, c, q.Key, [32]byte(t.digest), e, &id, func() error {
 			return tx.SubmitBatch(ctx, t.batch.ID, t.batch.Items, r.now())
 		})
 		e.Object = id
 		return err
 	}
-	receipt, err := r.gate(ctx, c, &attempt)
+	receipt, err := r.gate.Pass(ctx, c, &attempt)
 	if err != nil || id != t.batch.ID {
 		t.drop(context.WithoutCancel(ctx))
 	}
@@ -114,7 +114,7 @@ func (t *taking) take(ctx context.Context, c Caller, items iter.Seq2[[]byte, err
 	if len(open) >= MaxOpenBatches {
 		return ErrTooManyBatches
 	}
-	id, err := r.newID()
+	id, err := r.gate.NewID()
 	if err != nil {
 		return fmt.Errorf("drawing the id of a batch: %w", err)
 	}
@@ -223,7 +223,7 @@ func (r *Registry) counted(ctx context.Context, c Caller, id string) (Batch, err
 // ReadBatch tells how far a batch of the caller's has come; ErrNoBatch when there is none.
 func (r *Registry) ReadBatch(ctx context.Context, c Caller, id string) (Batch, audit.Receipt, error) {
 	b, err := r.counted(ctx, c, id)
-	receipt, err := r.gate(ctx, c, &access{action: ActionBatchRead, object: id, check: func() error { return err }})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionBatchRead, Object: id, Check: func() error { return err }})
 	if err != nil {
 		return Batch{}, receipt, err
 	}
@@ -234,7 +234,7 @@ func (r *Registry) ReadBatch(ctx context.Context, c Caller, id string) (Batch, a
 // (1 to MaxPage), from a position on. ErrNoBatch when there is no such batch.
 func (r *Registry) BatchItems(ctx context.Context, c Caller, id string, from, limit int) ([]ItemOutcome, audit.Receipt, error) {
 	b, err := r.batch(ctx, c, id)
-	receipt, err := r.gate(ctx, c, &access{action: ActionBatchRead, object: id, check: func() error { return err }})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionBatchRead, Object: id, Check: func() error { return err }})
 	if err != nil {
 		return nil, receipt, err
 	}
@@ -262,11 +262,11 @@ func (r *Registry) BatchItems(ctx context.Context, c Caller, id string, from, li
 func (r *Registry) CancelBatch(ctx context.Context, c Caller, id, key string) (Batch, audit.Receipt, error) {
 	_, found := r.batch(ctx, c, id)
 	body := sm3.Sum([]byte(string(ActionBatchCancel) + "\n" + id))
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionBatchCancel, object: id,
-		check: func() error { return errors.Join(found, checkKey(key)) },
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, key, body, e, new(string), func() error { return tx.CancelBatch(ctx, id, r.now()) })
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionBatchCancel, Object: id,
+		Check: func() error { return errors.Join(found, CheckKey(key)) },
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, key, body, e, new(string), func() error { return tx.CancelBatch(ctx, id, r.now()) })
 		},
 	})
 	if err != nil {

@@ -52,7 +52,7 @@ func parseItem(raw []byte) (item, error) {
 		return s
 	}
 	it := item{key: text("key")}
-	if it.key != "" && checkKey(it.key) != nil {
+	if it.key != "" && CheckKey(it.key) != nil {
 		fault("key", licence.CodeBadFormat, "is not 1 to 128 printable ASCII characters")
 	}
 	switch op := text("operation"); op {
@@ -262,7 +262,7 @@ func (r *Registry) doItem(ctx context.Context, i BatchItem) error {
 	}
 	switch {
 	case err != nil: // nothing is asked for that could be refused at its own gate
-		_, err = r.refuse(ctx, c, &access{action: ActionIssue, object: itemKey(i)}, err)
+		_, err = r.gate.Refuse(ctx, c, &Access{Action: ActionIssue, Object: itemKey(i)}, err)
 		return err
 	case it.op == "":
 		_, _, err = r.Issue(ctx, c, IssueRequest{Key: itemKey(i), Body: it.body, item: true})

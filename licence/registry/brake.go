@@ -63,7 +63,7 @@ func (e *SlowedError) Is(target error) bool { return target == errSlowed }
 // brake counts a reuse, and refuses it when there are too many, or when they follow a
 // pattern that no department's work has. The counts of all servers are added up in the
 // transaction of the reuse's own log entry, once a second for each client.
-func (r *Registry) brake(ctx context.Context, c Caller, q ReuseRequest, a *access) error {
+func (r *Registry) brake(ctx context.Context, c Caller, q ReuseRequest, a *Access) error {
 	if c.Brake.Standing {
 		return ErrBraked
 	}
@@ -71,11 +71,11 @@ func (r *Registry) brake(ctx context.Context, c Caller, q ReuseRequest, a *acces
 	verdict := r.brakes.take(c, q, now)
 	if len(verdict.share) > 0 {
 		var sums []int64
-		a.count = func(ctx context.Context, tx Tx) (err error) {
+		a.Count = func(ctx context.Context, tx Tx) (err error) {
 			sums, err = tx.CountReuses(ctx, c.Principal, c.Brake.LiftedAt, verdict.share, now.Add(-keepCounts))
 			return err
 		}
-		a.counted = func() { r.brakes.settle(c.Principal, verdict.share, sums) }
+		a.Counted = func() { r.brakes.settle(c.Principal, verdict.share, sums) }
 	}
 	switch {
 	case verdict.stop:
@@ -89,15 +89,15 @@ func (r *Registry) brake(ctx context.Context, c Caller, q ReuseRequest, a *acces
 // stop brakes a client and says so in the log, in one transaction; what stands already,
 // another server having been first, is left.
 func (r *Registry) stop(ctx context.Context, c Caller, v verdict) error {
-	id, err := r.newID()
+	id, err := r.gate.NewID()
 	if err != nil {
 		return err
 	}
 	now := r.now()
 	b := Brake{ID: fmt.Sprintf("%012x", now.UnixMilli()) + id[:16], Client: c.Principal, Authority: c.Authority, Alarm: v.alarm, Detail: v.detail, BrakedAt: now}
-	_, err = r.step(ctx, c, &access{
-		action: ActionBrake, object: b.object(), use: Use{Purpose: v.alarm + ": " + v.detail},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertBrake(ctx, b) },
+	_, err = r.gate.Step(ctx, c, &Access{
+		Action: ActionBrake, Object: b.object(), Use: Use{Purpose: v.alarm + ": " + v.detail},
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertBrake(ctx, b) },
 	})
 	if err != nil && !errors.Is(err, ErrBraked) {
 		return err
@@ -122,15 +122,15 @@ type BrakeQuery struct {
 // those of its own department for a partner.
 func (r *Registry) Brakes(ctx context.Context, c Caller, q BrakeQuery) ([]Brake, audit.Receipt, error) {
 	q.Authority, q.Division, q.Limit = "", "", min(max(q.Limit, 1), MaxPage)
-	receipt, err := r.gate(ctx, c, &access{action: ActionBrakeRead, object: "brakes", check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionBrakeRead, Object: "brakes", Check: func() error {
 		switch {
-		case c.has(RoleAuditor), c.has(RoleSystem):
-		case c.has(RoleAuthority):
+		case c.Has(RoleAuditor), c.Has(RoleSystem):
+		case c.Has(RoleAuthority):
 			q.Division = c.Authority.Division
 		default:
 			q.Authority = c.Authority.Code
 		}
-		if q.Division+q.Authority == "" && !c.has(RoleAuditor) && !c.has(RoleSystem) {
+		if q.Division+q.Authority == "" && !c.Has(RoleAuditor) && !c.Has(RoleSystem) {
 			return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
 		}
 		return nil
@@ -154,25 +154,25 @@ func (r *Registry) StandingBrakes(ctx context.Context) (map[string]int, error) {
 func (r *Registry) LiftBrake(ctx context.Context, c Caller, id string, q StatusRequest) (Brake, audit.Receipt, error) {
 	b, found := r.cfg.Store.Brake(ctx, id)
 	b.ID, b.LiftedBy, b.LiftedAt, b.Reason = id, c.Principal, r.now(), q.Reason
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionBrakeLift, object: b.object(), digest: q.Body[:], purposeField: "reason",
-		use: Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
-		check: func() error {
-			above := c.has(RoleAuthority) && licence.Within(b.Authority.Division, c.Authority.Division)
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionBrakeLift, Object: b.object(), Digest: q.Body[:], PurposeField: "reason",
+		Use: Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
+		Check: func() error {
+			above := c.Has(RoleAuthority) && licence.Within(b.Authority.Division, c.Authority.Division)
 			switch {
 			case found != nil:
 				return found
-			case !c.has(RoleAuditor) && !c.has(RoleSystem) && !above:
-				return errOutOfReach
+			case !c.Has(RoleAuditor) && !c.Has(RoleSystem) && !above:
+				return ErrOutOfReach
 			case c.Authority.Code != "" && c.Authority.Code == b.Authority.Code:
 				return fmt.Errorf("%w: nobody lifts the brake of their own department", ErrForbidden)
 			case q.Reason == "":
 				return ErrReasonMissing
 			}
-			return checkKey(q.Key)
+			return CheckKey(q.Key)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &b, func() error { return tx.LiftBrake(ctx, b) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &b, func() error { return tx.LiftBrake(ctx, b) })
 		},
 	})
 	return b, receipt, err

@@ -216,21 +216,21 @@ var permitted = map[audit.Action][]Role{
 	ActionArchive: {RoleSystem}, ActionRemove: {RoleSystem}, ActionRestore: {RoleSystem},
 }
 
-// has reports whether the caller has a role.
-func (c Caller) has(r Role) bool { return slices.Contains(c.Roles, r) }
+// Has reports whether the caller has a role.
+func (c Caller) Has(r Role) bool { return slices.Contains(c.Roles, r) }
 
 // MayAct reports whether one of the caller's roles permits the action.
 func (c Caller) MayAct(a audit.Action) bool {
-	return slices.ContainsFunc(permitted[a], c.has)
+	return slices.ContainsFunc(permitted[a], c.Has)
 }
 
-// reaches reports whether a caller may read a licence: an authority those of its
+// Reaches reports whether a caller may read a licence: an authority those of its
 // own types in its own division and below, a holder their own (市级统建、分级使用).
-func (c Caller) reaches(r *Record) bool {
-	if c.has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && licence.Within(r.Division, c.Authority.Division) && r.asSealed() {
+func (c Caller) Reaches(r *Record) bool {
+	if c.Has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && licence.Within(r.Division, c.Authority.Division) && r.asSealed() {
 		return true
 	}
-	return c.has(RoleHolder) && sameHolder(c.Holder, r.Holder)
+	return c.Has(RoleHolder) && sameHolder(c.Holder, r.Holder)
 }
 
 // HashSecret is how client secrets are kept. Secrets are random and at least

@@ -88,17 +88,17 @@ func (r *Registry) OpenCase(ctx context.Context, c Caller, q CaseRequest) (CaseS
 	k := q.Case
 	k.Authority, k.OpenedAt, k.ClosedAt = c.Authority.Code, r.now(), time.Time{}
 	state := k.state()
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionCaseOpen, object: "case/" + state.ID, digest: q.Body[:], holder: k.Holder,
-		use: Use{Case: k.Number, Matter: k.MatterCode, Operator: q.Operator},
-		check: func() error {
-			if err := checkKey(q.Key); err != nil {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionCaseOpen, Object: "case/" + state.ID, Digest: q.Body[:], Holder: k.Holder,
+		Use: Use{Case: k.Number, Matter: k.MatterCode, Operator: q.Operator},
+		Check: func() error {
+			if err := CheckKey(q.Key); err != nil {
 				return err
 			}
 			return r.checkCase(k)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &state, func() error { return tx.InsertCase(ctx, k) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &state, func() error { return tx.InsertCase(ctx, k) })
 		},
 	})
 	return state, receipt, err
@@ -147,22 +147,22 @@ func (r *Registry) CloseCase(ctx context.Context, c Caller, id string, q StatusR
 	k, found := r.cfg.Store.Case(ctx, id)
 	k.ClosedAt = r.now()
 	state := k.state()
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionCaseClose, object: "case/" + id, digest: q.Body[:], holder: k.Holder, purposeField: "reason",
-		use: Use{Purpose: q.Reason, Case: k.Number, Matter: k.MatterCode, Operator: q.Operator},
-		check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionCaseClose, Object: "case/" + id, Digest: q.Body[:], Holder: k.Holder, PurposeField: "reason",
+		Use: Use{Purpose: q.Reason, Case: k.Number, Matter: k.MatterCode, Operator: q.Operator},
+		Check: func() error {
 			switch {
 			case found != nil:
 				return found
 			case c.Authority.Code == "" || k.Authority != c.Authority.Code:
-				return errOutOfReach
+				return ErrOutOfReach
 			case q.Reason == "":
 				return ErrReasonMissing
 			}
-			return checkKey(q.Key)
+			return CheckKey(q.Key)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &state, func() error { return tx.CloseCase(ctx, id, k.ClosedAt) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &state, func() error { return tx.CloseCase(ctx, id, k.ClosedAt) })
 		},
 	})
 	return state, receipt, err

@@ -123,13 +123,13 @@ const (
 
 // catalogueObject names a version in the log.
 func catalogueObject(typeCode string, version int) string {
-	return fmt.Sprintf("catalogue/%s/%d", clip(typeCode, 64), version)
+	return fmt.Sprintf("catalogue/%s/%d", Clip(typeCode, 64), version)
 }
 
 // keepsType says whether the caller may see, or change, a type: the service itself all,
 // others those that they are registered for.
 func (c Caller) keepsType(typeCode string) error {
-	if c.has(RoleSystem) || slices.Contains(c.Types, typeCode) {
+	if c.Has(RoleSystem) || slices.Contains(c.Types, typeCode) {
 		return nil
 	}
 	return fmt.Errorf("%w: the caller is not registered for licence type %.40q", ErrForbidden, typeCode)
@@ -138,7 +138,7 @@ func (c Caller) keepsType(typeCode string) error {
 // Catalogue lists the versions of all types that the caller is registered for.
 func (r *Registry) Catalogue(ctx context.Context, c Caller) ([]CatalogueVersion, audit.Receipt, error) {
 	var all []CatalogueVersion
-	receipt, err := r.gate(ctx, c, &access{action: ActionCatalogueRead, object: "catalogue", check: func() (err error) {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionCatalogueRead, Object: "catalogue", Check: func() (err error) {
 		all, err = r.cfg.Store.CatalogueVersions(ctx, "")
 		return err
 	}})
@@ -153,7 +153,7 @@ func (r *Registry) Catalogue(ctx context.Context, c Caller) ([]CatalogueVersion,
 func (r *Registry) CatalogueFiles(ctx context.Context, c Caller, typeCode string, version int) (CatalogueVersion, CatalogueFiles, audit.Receipt, error) {
 	var v CatalogueVersion
 	var files CatalogueFiles
-	receipt, err := r.gate(ctx, c, &access{action: ActionCatalogueRead, object: catalogueObject(typeCode, version), check: func() (err error) {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionCatalogueRead, Object: catalogueObject(typeCode, version), Check: func() (err error) {
 		if err = c.keepsType(typeCode); err != nil {
 			return err
 		}
@@ -184,7 +184,7 @@ type CatalogueChange struct {
 func (r *Registry) ImportCatalogue(ctx context.Context, c Caller, files CatalogueFiles, q CatalogueChange) (CatalogueVersion, audit.Receipt, error) {
 	v := CatalogueVersion{Stage: StageDraft, Digest: files.Digest(), ImportedBy: c.Principal, ChangedBy: c.Principal,
 		ImportedAt: r.now(), ChangedAt: r.now(), Reason: q.Reason}
-	a := &access{action: ActionCatalogueImport, object: "catalogue", digest: v.Digest[:]}
+	a := &Access{Action: ActionCatalogueImport, Object: "catalogue", Digest: v.Digest[:]}
 	return r.changeCatalogue(ctx, c, a, q, &v,
 		func() error {
 			e, err := files.edition(r.cfg.Seals)
@@ -199,7 +199,7 @@ func (r *Registry) ImportCatalogue(ctx context.Context, c Caller, files Catalogu
 				return err
 			}
 			v.Version, err = r.nextVersion(ctx, v.TypeCode)
-			a.object = catalogueObject(v.TypeCode, v.Version)
+			a.Object = catalogueObject(v.TypeCode, v.Version)
 			return err
 		},
 		func(ctx context.Context, tx Tx) error { return tx.InsertCatalogueVersion(ctx, v, files) })
@@ -224,13 +224,13 @@ func (r *Registry) nextVersion(ctx context.Context, typeCode string) (int, error
 func (r *Registry) PublishCatalogue(ctx context.Context, c Caller, typeCode string, version int, q CatalogueChange) (CatalogueVersion, audit.Receipt, error) {
 	var v CatalogueVersion
 	var before int
-	a := &access{action: ActionCataloguePublish, object: catalogueObject(typeCode, version)}
+	a := &Access{Action: ActionCataloguePublish, Object: catalogueObject(typeCode, version)}
 	return r.changeCatalogue(ctx, c, a, q, &v,
 		func() (err error) {
 			if v, err = r.movable(ctx, c, a, typeCode, version); err != nil {
 				return err
 			}
-			if v.ImportedBy == c.Principal && !c.has(RoleSystem) {
+			if v.ImportedBy == c.Principal && !c.Has(RoleSystem) {
 				return ErrOwnImport
 			}
 			if _, err = r.readEdition(ctx, v); err != nil {
@@ -259,7 +259,7 @@ func (r *Registry) PublishCatalogue(ctx context.Context, c Caller, typeCode stri
 func (r *Registry) RetireCatalogue(ctx context.Context, c Caller, typeCode string, version int, q CatalogueChange) (CatalogueVersion, audit.Receipt, error) {
 	var v CatalogueVersion
 	var from Stage // v is the answer already when a batch is run again
-	a := &access{action: ActionCatalogueRetire, object: catalogueObject(typeCode, version)}
+	a := &Access{Action: ActionCatalogueRetire, Object: catalogueObject(typeCode, version)}
 	return r.changeCatalogue(ctx, c, a, q, &v,
 		func() (err error) {
 			v, err = r.movable(ctx, c, a, typeCode, version)
@@ -276,7 +276,7 @@ func (r *Registry) RetireCatalogue(ctx context.Context, c Caller, typeCode strin
 }
 
 // movable is a version that the caller may move.
-func (r *Registry) movable(ctx context.Context, c Caller, a *access, typeCode string, version int) (CatalogueVersion, error) {
+func (r *Registry) movable(ctx context.Context, c Caller, a *Access, typeCode string, version int) (CatalogueVersion, error) {
 	if err := c.keepsType(typeCode); err != nil {
 		return CatalogueVersion{}, err
 	}
@@ -284,18 +284,18 @@ func (r *Registry) movable(ctx context.Context, c Caller, a *access, typeCode st
 		return CatalogueVersion{}, licence.ErrNotFound
 	}
 	v, err := r.catalogueVersion(ctx, typeCode, version)
-	a.digest = bytes.Clone(v.Digest[:])
+	a.Digest = bytes.Clone(v.Digest[:])
 	return v, err
 }
 
 // changeCatalogue takes a change through the gate: the key, the change and the answer to
 // its repeats are one transaction. v is the answer.
-func (r *Registry) changeCatalogue(ctx context.Context, c Caller, a *access, q CatalogueChange, v *CatalogueVersion,
+func (r *Registry) changeCatalogue(ctx context.Context, c Caller, a *Access, q CatalogueChange, v *CatalogueVersion,
 	check func() error, apply func(context.Context, Tx) error) (CatalogueVersion, audit.Receipt, error) {
-	a.use, a.purposeField = Use{Purpose: q.Reason}, "reason"
-	a.check = func() error {
-		if !c.has(RoleSystem) {
-			if err := checkKey(q.Key); err != nil {
+	a.Use, a.PurposeField = Use{Purpose: q.Reason}, "reason"
+	a.Check = func() error {
+		if !c.Has(RoleSystem) {
+			if err := CheckKey(q.Key); err != nil {
 				return err
 			}
 		}
@@ -304,13 +304,13 @@ func (r *Registry) changeCatalogue(ctx context.Context, c Caller, a *access, q C
 		}
 		return check()
 	}
-	a.apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
-		if c.has(RoleSystem) {
+	a.Apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
+		if c.Has(RoleSystem) {
 			return apply(ctx, tx)
 		}
-		return r.once(ctx, tx, c, q.Key, q.Body, e, v, func() error { return apply(ctx, tx) })
+		return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, v, func() error { return apply(ctx, tx) })
 	}
-	receipt, err := r.gate(ctx, c, a)
+	receipt, err := r.gate.Pass(ctx, c, a)
 	if err != nil {
 		return CatalogueVersion{}, receipt, err
 	}
@@ -356,13 +356,13 @@ func (r *Registry) enterShipped(ctx context.Context, c Caller, files CatalogueFi
 	}
 	v := CatalogueVersion{TypeCode: item.TypeCode, Version: 1, Stage: StagePublished, Name: item.Name, Digest: digest, ImportedBy: c.Principal,
 		ChangedBy: c.Principal, ImportedAt: r.now(), ChangedAt: r.now(), Reason: "shipped with the program"}
-	a := access{action: ActionCataloguePublish, object: catalogueObject(v.TypeCode, v.Version), digest: digest[:], use: Use{Purpose: v.Reason}}
+	a := Access{Action: ActionCataloguePublish, Object: catalogueObject(v.TypeCode, v.Version), Digest: digest[:], Use: Use{Purpose: v.Reason}}
 	imported := a
-	imported.action = ActionCatalogueImport
-	a.before = []*access{&imported}
-	a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	imported.Action = ActionCatalogueImport
+	a.Before = []*Access{&imported}
+	a.Apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 		return tx.InsertCatalogueVersion(ctx, v, files)
 	}
-	_, err = r.gate(ctx, c, &a)
+	_, err = r.gate.Pass(ctx, c, &a)
 	return err
 }

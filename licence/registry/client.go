@@ -79,11 +79,11 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 	added := q.Client
 	made, salt, hash, noSecret := r.newSecret()
 	added.Salt, added.SecretHash = salt, hash
-	receipt, err = r.gate(ctx, c, &access{
-		action: ActionClientAdd, object: "client/" + added.ID, digest: q.Body[:],
-		use: Use{Purpose: clip(fmt.Sprintf("roles %v, %s %s, %d types", added.Roles, added.Authority.Code, added.Authority.Name, len(added.Types)), 512)},
-		check: func() error {
-			if err := errors.Join(checkKey(q.Key), noSecret); err != nil {
+	receipt, err = r.gate.Pass(ctx, c, &Access{
+		Action: ActionClientAdd, Object: "client/" + added.ID, Digest: q.Body[:],
+		Use: Use{Purpose: Clip(fmt.Sprintf("roles %v, %s %s, %d types", added.Roles, added.Authority.Code, added.Authority.Name, len(added.Types)), 512)},
+		Check: func() error {
+			if err := errors.Join(CheckKey(q.Key), noSecret); err != nil {
 				return err
 			}
 			if err := r.checkClient(added); err != nil {
@@ -94,9 +94,9 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 			}
 			return r.mayJoin(ctx, c, added)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			secret = "" // unless this is the first time
-			return r.once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error {
 				if err := c.checkAnswerable(ctx, tx, added); err != nil {
 					return err
 				}
@@ -151,15 +151,15 @@ func (r *Registry) checkClient(n Client) error {
 // manages reports whether a caller looks after a client that has no roles but these: a
 // machine of the own department, or of one below, without a licence type that the caller has not.
 func (c Caller) manages(n Client, roles []Role) bool {
-	return c.has(RoleSystem) || c.has(RoleAuthority) && (n.Authority.Code == c.Authority.Code && licence.Within(n.Authority.Division, c.Authority.Division) || c.above(n.Authority)) &&
+	return c.Has(RoleSystem) || c.Has(RoleAuthority) && (n.Authority.Code == c.Authority.Code && licence.Within(n.Authority.Division, c.Authority.Division) || c.Above(n.Authority)) &&
 		!slices.ContainsFunc(n.Roles, func(r Role) bool { return !slices.Contains(roles, r) }) &&
 		!slices.ContainsFunc(n.Types, func(t string) bool { return !slices.Contains(c.Types, t) })
 }
 
-// above reports whether a department lies below the caller's division, and not beside it. Its
+// Above reports whether a department lies below the caller's division, and not beside it. Its
 // code must say so too (GB 32100: characters 3 to 8 are the division that registered it), for
 // grants, cases and licences are a department's by its code, whatever division is given with it.
-func (c Caller) above(a licence.IssuingAuthority) bool {
+func (c Caller) Above(a licence.IssuingAuthority) bool {
 	for _, division := range []string{a.Division, a.Code[min(2, len(a.Code)):min(8, len(a.Code))]} {
 		if division == c.Authority.Division || !licence.Within(division, c.Authority.Division) {
 			return false
@@ -171,7 +171,7 @@ func (c Caller) above(a licence.IssuingAuthority) bool {
 // mayAdd says whether the caller may register a client: nobody gives more than they have.
 func mayAdd(c Caller, n Client) error {
 	switch {
-	case c.has(RoleSystem):
+	case c.Has(RoleSystem):
 		return nil
 	case !c.manages(n, delegated):
 		return fmt.Errorf("%w: an authority registers partners and verifiers of its own department and of those below, with no licence type that it has not", ErrForbidden)
@@ -186,7 +186,7 @@ func mayAdd(c Caller, n Client) error {
 // stopped does not go on with a new one: until the brake is lifted, by somebody else, only the
 // system registers a partner of it. Two that join at once may both be let in.
 func (r *Registry) mayJoin(ctx context.Context, c Caller, n Client) error {
-	if c.has(RoleSystem) {
+	if c.Has(RoleSystem) {
 		return nil
 	}
 	name, partners, err := r.beside(ctx, c, n)
@@ -249,8 +249,8 @@ func (r *Registry) RotateClient(ctx context.Context, c Caller, id string, until 
 		case noSecret != nil:
 			return noSecret
 		case !c.manages(n, delegated) && c.Principal != id:
-			return errOutOfReach
-		case !until.IsZero() && c.Principal != id && !c.has(RoleSystem):
+			return ErrOutOfReach
+		case !until.IsZero() && c.Principal != id && !c.Has(RoleSystem):
 			return sealFault("old_until", licence.CodeNotAllowed, "is for the client itself: what somebody else rotates ends at once")
 		case !until.IsZero() && (until.Before(now) || until.After(now.Add(MaxOverlap))):
 			return sealFault("old_until", licence.CodeOutOfRange, "is not within 90 days from now")
@@ -270,7 +270,7 @@ func (r *Registry) DisableClient(ctx context.Context, c Caller, id string, q Sta
 	_, receipt, err := r.changeClient(ctx, c, ActionClientDisable, id, found, q, func() error {
 		switch {
 		case !c.manages(n, ended):
-			return errOutOfReach
+			return ErrOutOfReach
 		case q.Reason == "":
 			return ErrReasonMissing
 		}
@@ -282,20 +282,20 @@ func (r *Registry) DisableClient(ctx context.Context, c Caller, id string, q Sta
 // changeClient changes a client that was found in one transaction with its entry, and
 // reports whether it did, which a repeat of the key does not.
 func (r *Registry) changeClient(ctx context.Context, c Caller, action audit.Action, id string, found error, q StatusRequest, check func() error, do func(context.Context, Tx) error) (first bool, receipt audit.Receipt, err error) {
-	receipt, err = r.gate(ctx, c, &access{
-		action: action, object: "client/" + id, digest: q.Body[:], purposeField: "reason", use: Use{Purpose: q.Reason, Operator: q.Operator},
-		check: func() error {
+	receipt, err = r.gate.Pass(ctx, c, &Access{
+		Action: action, Object: "client/" + id, Digest: q.Body[:], PurposeField: "reason", Use: Use{Purpose: q.Reason, Operator: q.Operator},
+		Check: func() error {
 			if found != nil {
 				return found
 			}
 			if err := check(); err != nil {
 				return err
 			}
-			return checkKey(q.Key)
+			return CheckKey(q.Key)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			first = false // of a batch that is run again
-			return r.once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error { first = true; return do(ctx, tx) })
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error { first = true; return do(ctx, tx) })
 		},
 	})
 	return first, receipt, err
@@ -313,8 +313,8 @@ type ClientQuery struct {
 // holders; the system sees those of no division too.
 func (r *Registry) Clients(ctx context.Context, c Caller, q ClientQuery) ([]Client, audit.Receipt, error) {
 	q.Division, q.Limit = c.Authority.Division, min(max(q.Limit, 1), MaxPage)
-	receipt, err := r.gate(ctx, c, &access{action: ActionClientRead, object: "clients", check: func() error {
-		if q.Division == "" && !c.has(RoleSystem) {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionClientRead, Object: "clients", Check: func() error {
+		if q.Division == "" && !c.Has(RoleSystem) {
 			return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
 		}
 		return nil
@@ -323,7 +323,7 @@ func (r *Registry) Clients(ctx context.Context, c Caller, q ClientQuery) ([]Clie
 		return nil, receipt, err
 	}
 	clients, err := r.cfg.Store.Clients(ctx, q)
-	r.altered(ctx, err)
+	r.gate.altered(ctx, err)
 	for i := range clients {
 		n := &clients[i]
 		n.Salt, n.SecretHash, n.OldSalt, n.OldSecretHash, n.HolderCode = nil, nil, nil, nil, ""

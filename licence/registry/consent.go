@@ -62,21 +62,21 @@ func consentObject(id string) string { return "consent/" + id }
 // what is no licence of theirs, *licence.RequestError, ErrTooManyConsents, ErrKeyReused, ErrLog.
 func (r *Registry) MakeConsent(ctx context.Context, c Caller, q ConsentRequest) (consent.Consent, audit.Receipt, error) {
 	k := q.Consent
-	id, noID := r.newID()
+	id, noID := r.gate.NewID()
 	k.ID = fmt.Sprintf("%012x", r.now().UnixMilli()) + id[:16]
 	k.Holder = licence.Holder{Code: c.Holder.Code, CodeType: c.Holder.CodeType}
 	k.MadeAt, k.EndsAt, k.RevokedAt, k.Used = r.now(), r.now().Add(q.Life), time.Time{}, 0
 	k.ReceiverName = r.nameOf(ctx, k.Receiver)
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionConsent, object: consentObject(k.ID), digest: q.Body[:], holder: c.Holder, use: Use{Purpose: k.Purpose},
-		check: func() error {
-			if err := errors.Join(checkKey(q.Key), noID); err != nil {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionConsent, Object: consentObject(k.ID), Digest: q.Body[:], Holder: c.Holder, Use: Use{Purpose: k.Purpose},
+		Check: func() error {
+			if err := errors.Join(CheckKey(q.Key), noID); err != nil {
 				return err
 			}
 			return r.checkConsent(ctx, c, k)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &k, func() error { return tx.InsertConsent(ctx, k) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &k, func() error { return tx.InsertConsent(ctx, k) })
 		},
 	})
 	return k, receipt, err
@@ -117,7 +117,7 @@ func (r *Registry) checkConsent(ctx context.Context, c Caller, k consent.Consent
 			return rec.Identifier == id && issued(rec.Status) && sameHolder(c.Holder, rec.Holder)
 		}
 		if !slices.ContainsFunc(records, own) {
-			return errOutOfReach
+			return ErrOutOfReach
 		}
 	}
 	if err := k.Check(func(field string) bool { return r.fieldOf(records, field) }); err != nil {
@@ -142,12 +142,12 @@ func (r *Registry) fieldOf(records []Record, name string) bool {
 // Consents lists the consents of the caller, who must be a holder.
 func (r *Registry) Consents(ctx context.Context, c Caller, q ConsentQuery) ([]consent.Consent, audit.Receipt, error) {
 	q.Holder, q.Limit = c.Holder, min(max(q.Limit, 1), MaxPage)
-	receipt, err := r.gate(ctx, c, &access{action: ActionConsentRead, object: "consents", holder: c.Holder})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionConsentRead, Object: "consents", Holder: c.Holder})
 	if err != nil {
 		return nil, receipt, err
 	}
 	all, err := r.cfg.Store.Consents(ctx, q)
-	r.altered(ctx, err)
+	r.gate.altered(ctx, err)
 	return all, receipt, err
 }
 
@@ -155,7 +155,7 @@ func (r *Registry) Consents(ctx context.Context, c Caller, q ConsentQuery) ([]co
 func (r *Registry) ownConsent(ctx context.Context, c Caller, id string) (consent.Consent, error) {
 	k, err := r.cfg.Store.Consent(ctx, id)
 	if err == nil && !sameHolder(c.Holder, k.Holder) {
-		k, err = consent.Consent{}, errOutOfReach
+		k, err = consent.Consent{}, ErrOutOfReach
 	}
 	return k, err
 }
@@ -183,9 +183,9 @@ func (r *Registry) NewConsentCode(ctx context.Context, c Caller, id string) (Con
 	if answer.Until.After(k.EndsAt) {
 		answer.Until = k.EndsAt
 	}
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionConsentCode, object: consentObject(id), holder: c.Holder,
-		check: func() (err error) {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionConsentCode, Object: consentObject(id), Holder: c.Holder,
+		Check: func() (err error) {
 			if found != nil {
 				return found
 			}
@@ -195,7 +195,7 @@ func (r *Registry) NewConsentCode(ctx context.Context, c Caller, id string) (Con
 			answer.Code, err = consent.NewCode(r.cfg.Rand)
 			return err
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			value, err := json.Marshal(codeValue{id, answer.Until})
 			if err != nil {
 				return err
@@ -214,11 +214,11 @@ func (r *Registry) NewConsentCode(ctx context.Context, c Caller, id string) (Con
 func (r *Registry) RevokeConsent(ctx context.Context, c Caller, id string, q StatusRequest) (consent.Consent, audit.Receipt, error) {
 	k, found := r.ownConsent(ctx, c, id)
 	k.RevokedAt = r.now()
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionConsentRevoke, object: consentObject(id), digest: q.Body[:], holder: c.Holder, purposeField: "reason", use: Use{Purpose: q.Reason},
-		check: func() error { return errors.Join(found, checkKey(q.Key)) },
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &k, func() error { return tx.RevokeConsent(ctx, id, k.RevokedAt) })
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionConsentRevoke, Object: consentObject(id), Digest: q.Body[:], Holder: c.Holder, PurposeField: "reason", Use: Use{Purpose: q.Reason},
+		Check: func() error { return errors.Join(found, CheckKey(q.Key)) },
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &k, func() error { return tx.RevokeConsent(ctx, id, k.RevokedAt) })
 		},
 	})
 	return k, receipt, err
@@ -226,7 +226,7 @@ func (r *Registry) RevokeConsent(ctx context.Context, c Caller, id string, q Sta
 
 // openedByCode is what a code opens for a caller, of a kind. Whose it is, and which consent, goes
 // into the access, so that the holder sees a refusal too. Errors: those of package consent.
-func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind consent.Kind, a *access) (consent.Consent, error) {
+func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind consent.Kind, a *Access) (consent.Consent, error) {
 	code, ok := consent.ParseCode(text)
 	if !ok {
 		return consent.Consent{}, consent.ErrUnknown
@@ -246,7 +246,7 @@ func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind
 	if err != nil {
 		return k, err
 	}
-	a.holder, a.object, a.use.Case, a.consented = k.Holder, consentObject(k.ID), consentObject(k.ID), true
+	a.Holder, a.Object, a.Use.Case, a.Consented = k.Holder, consentObject(k.ID), consentObject(k.ID), true
 	if err := k.Opens(kind, c.Authority.Code, r.now()); err != nil {
 		return k, err
 	}
@@ -258,8 +258,8 @@ func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind
 
 // spend has an access count one use of a consent, in the transaction of its entry. Of two
 // at once that there is one use left for, the second is refused.
-func (r *Registry) spend(k consent.Consent, a *access) {
-	a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+func (r *Registry) spend(k consent.Consent, a *Access) {
+	a.Apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 		err := tx.UseConsent(ctx, k.ID, r.now())
 		if errors.Is(err, licence.ErrWrongStatus) {
 			return consent.ErrSpent
@@ -292,7 +292,7 @@ func consentedTo(k consent.Consent, records []Record, typeCode string) ([]Record
 // Receivers are the departments that hold a grant by consent in force, on licences of a
 // type: those that a holder can agree to a reuse by, in the order of their codes.
 func (r *Registry) Receivers(ctx context.Context, c Caller, typeCode string) ([]licence.IssuingAuthority, audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionConsentRead, object: clip("receivers/"+typeCode, 256), holder: c.Holder})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionConsentRead, Object: Clip("receivers/"+typeCode, 256), Holder: c.Holder})
 	if err != nil {
 		return nil, receipt, err
 	}

@@ -112,13 +112,13 @@ type copying struct {
 // ErrRunning, ErrUnfinished.
 func (r *Registry) MakeCopy(ctx context.Context, c Caller, q CopyRequest) (CopyMade, audit.Receipt, error) {
 	p := &copying{}
-	a := &access{action: ActionCopy, object: string(q.Identifier), use: q.Use, digest: q.Body[:]}
+	a := &Access{Action: ActionCopy, Object: string(q.Identifier), Use: q.Use, Digest: q.Body[:]}
 	if c.MayAct(ActionCopy) {
 		err := r.copyable(ctx, c, q, a, p)
-		a.check = func() error { return err }
+		a.Check = func() error { return err }
 	}
-	a.apply = func(ctx context.Context, tx Tx, e *audit.Entry) error { return r.reserveCopy(ctx, tx, c, q, e, p) }
-	receipt, err := r.gate(ctx, c, a)
+	a.Apply = func(ctx context.Context, tx Tx, e *audit.Entry) error { return r.reserveCopy(ctx, tx, c, q, e, p) }
+	receipt, err := r.gate.Pass(ctx, c, a)
 	switch {
 	case err != nil:
 		return CopyMade{}, receipt, err
@@ -138,7 +138,7 @@ func (r *Registry) MakeCopy(ctx context.Context, c Caller, q CopyRequest) (CopyM
 
 // copyable decides a request for a copy, and prepares what is to be reserved. A licence that
 // there is none of is refused like one of another holder than the case's.
-func (r *Registry) copyable(ctx context.Context, c Caller, q CopyRequest, a *access, p *copying) error {
+func (r *Registry) copyable(ctx context.Context, c Caller, q CopyRequest, a *Access, p *copying) error {
 	if _, err := licence.ParseIdentifier(string(q.Identifier)); err != nil {
 		return sealFault("identifier", licence.CodeBadFormat, "is no licence identifier")
 	}
@@ -146,8 +146,8 @@ func (r *Registry) copyable(ctx context.Context, c Caller, q CopyRequest, a *acc
 	if err != nil && !errors.Is(err, licence.ErrNotFound) {
 		return err
 	}
-	a.holder = rec.Holder
-	if err := checkKey(q.Key); err != nil {
+	a.Holder = rec.Holder
+	if err := CheckKey(q.Key); err != nil {
 		return err
 	}
 	reuse := ReuseRequest{Identifier: q.Identifier, Holder: rec.Holder, TypeCode: q.Identifier.TypeCode(), Use: q.Use}
@@ -227,7 +227,7 @@ func (r *Registry) annotate(c Caller, rec Record, q CopyRequest, p *copying) err
 			return err
 		}
 	}
-	id, err := r.newID()
+	id, err := r.gate.NewID()
 	if err != nil {
 		return err
 	}
@@ -252,7 +252,7 @@ func (r *Registry) annotate(c Caller, rec Record, q CopyRequest, p *copying) err
 // reserveCopy claims the key and reserves the copy, or finds what an earlier attempt reserved
 // or answered.
 func (r *Registry) reserveCopy(ctx context.Context, tx Tx, c Caller, q CopyRequest, e *audit.Entry, p *copying) error {
-	claim, err := r.takeKey(ctx, tx, c, q.Key, q.Body)
+	claim, err := r.gate.takeKey(ctx, tx, c, q.Key, q.Body)
 	switch {
 	case errors.Is(err, errClaimed) && claim.Answer != nil:
 		e.Code, p.answer = "repeated", &CopyMade{}
@@ -293,8 +293,8 @@ func (r *Registry) finishCopy(ctx context.Context, c Caller, q CopyRequest, p *c
 		return CopyMade{}, audit.Receipt{}, err
 	}
 	holder := p.rec.Holder
-	receipt, err := r.step(ctx, c, &access{action: ActionCopySeal, object: string(p.made.Identifier), holder: holder, digest: p.digest[:],
-		use: Use{Purpose: sealObject(p.key.Seal.ID), Case: q.Use.Case}})
+	receipt, err := r.gate.Step(ctx, c, &Access{Action: ActionCopySeal, Object: string(p.made.Identifier), Holder: holder, Digest: p.digest[:],
+		Use: Use{Purpose: sealObject(p.key.Seal.ID), Case: q.Use.Case}})
 	if err != nil {
 		return CopyMade{}, receipt, err
 	}
@@ -382,9 +382,9 @@ func (r *Registry) enterCopy(ctx context.Context, c Caller, q CopyRequest, p *co
 	if err != nil {
 		return CopyMade{}, audit.Receipt{}, err
 	}
-	receipt, err := r.step(ctx, c, &access{
-		action: ActionCopied, object: string(p.made.Identifier), holder: p.rec.Holder, digest: digest[:], use: Use{Case: q.Use.Case, Matter: q.Use.Matter},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	receipt, err := r.gate.Step(ctx, c, &Access{
+		Action: ActionCopied, Object: string(p.made.Identifier), Holder: p.rec.Holder, Digest: digest[:], Use: Use{Case: q.Use.Case, Matter: q.Use.Matter},
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			if err := tx.SetCopyFile(ctx, p.made.ID, f); err != nil {
 				return err
 			}
@@ -402,15 +402,15 @@ func (r *Registry) GetCopy(ctx context.Context, c Caller, id licence.CopyID, use
 	if found == nil {
 		rec, known = r.cfg.Store.Licence(ctx, made.Identifier)
 	}
-	a := &access{action: ActionCopyDownload, object: "copy/" + string(id), use: use, holder: rec.Holder, basis: &Basis{Client: c.Principal}}
-	a.check = func() error {
+	a := &Access{Action: ActionCopyDownload, Object: "copy/" + string(id), Use: use, Holder: rec.Holder, Basis: &Basis{Client: c.Principal}}
+	a.Check = func() error {
 		switch {
 		case found != nil || known != nil:
 			return errors.Join(found, known)
 		case made.Receiver != c.Authority.Code || c.Authority.Code == "" || !made.made() || !made.asSealed():
-			return errOutOfReach
+			return ErrOutOfReach
 		}
-		a.object, a.holder, a.digest = string(made.Identifier), rec.Holder, made.File.Digest[:]
+		a.Object, a.Holder, a.Digest = string(made.Identifier), rec.Holder, made.File.Digest[:]
 		switch {
 		case c.Brake.Standing:
 			return ErrBraked
@@ -419,7 +419,7 @@ func (r *Registry) GetCopy(ctx context.Context, c Caller, id licence.CopyID, use
 		}
 		return nil
 	}
-	receipt, err := r.gate(ctx, c, a)
+	receipt, err := r.gate.Pass(ctx, c, a)
 	if err != nil {
 		return nil, receipt, err
 	}

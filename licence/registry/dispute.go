@@ -75,23 +75,23 @@ func sameHolder(a, b licence.Holder) bool {
 // licence.ErrNotFound for a licence or an entry that is not the holder's, audit.ErrArchived,
 // ErrDisputeStands, ErrTooManyDisputes, ErrKeyReused, ErrLog.
 func (r *Registry) RaiseDispute(ctx context.Context, c Caller, q DisputeRequest) (DisputeState, audit.Receipt, error) {
-	id, noID := r.newID()
+	id, noID := r.gate.NewID()
 	now := r.now()
 	d := dispute.Dispute{ID: fmt.Sprintf("%012x", now.UnixMilli()) + id[:16], Kind: q.Dispute.Kind, State: dispute.Open, Holder: c.Holder, Statement: q.Dispute.Statement, RaisedAt: now}
 	state := disputeState(d)
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionDisputeRaise, object: disputeObject(d.ID), holder: c.Holder,
-		texts: map[string]string{"field": d.Statement.Field, "should_be": d.Statement.ShouldBe, "text": d.Statement.Text},
-		check: func() error {
-			if err := errors.Join(checkKey(q.Key), noID); err != nil {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionDisputeRaise, Object: disputeObject(d.ID), Holder: c.Holder,
+		Texts: map[string]string{"field": d.Statement.Field, "should_be": d.Statement.ShouldBe, "text": d.Statement.Text},
+		Check: func() error {
+			if err := errors.Join(CheckKey(q.Key), noID); err != nil {
 				return err
 			}
 			err := r.checkDispute(ctx, c, q.Dispute, &d)
 			state = disputeState(d)
 			return err
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &state, func() error {
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &state, func() error {
 				unsettled, recent, err := tx.CountDisputes(ctx, c.Holder, now.Add(-disputeDay))
 				if err == nil && (unsettled >= maxUnsettled || recent >= maxRaised) {
 					err = ErrTooManyDisputes
@@ -158,7 +158,7 @@ func (r *Registry) disputedLicence(ctx context.Context, c Caller, id licence.Ide
 	case err != nil:
 		return err
 	case !sameHolder(rec.Holder, c.Holder) || !issued(rec.Status):
-		return errOutOfReach
+		return ErrOutOfReach
 	}
 	l, err := licence.ParseData(rec.Data)
 	if err != nil {
@@ -187,7 +187,7 @@ func (r *Registry) disputedUse(ctx context.Context, c Caller, d *dispute.Dispute
 		return fmt.Errorf("reading log head: %w", err)
 	}
 	if d.Entry >= head.Size {
-		return errOutOfReach
+		return ErrOutOfReach
 	}
 	own := audit.HolderKey(string(c.Holder.CodeType), c.Holder.Code)
 	found, _, err := r.cfg.Log.Search(ctx, audit.Query{Keys: []audit.Key{own}, Below: d.Entry + 1, Limit: 1, Hidden: r.held(ctx)})
@@ -195,7 +195,7 @@ func (r *Registry) disputedUse(ctx context.Context, c Caller, d *dispute.Dispute
 	case err != nil:
 		return fmt.Errorf("searching the access log: %w", err)
 	case len(found) == 0 || found[0].Parsed.Index != d.Entry:
-		return errOutOfReach
+		return ErrOutOfReach
 	case found[0].Archived != nil:
 		return audit.ErrArchived
 	}
@@ -223,11 +223,11 @@ func (r *Registry) OverdueDisputes(ctx context.Context) (map[dispute.Kind]int, e
 // Errors: ErrForbidden, ErrLog.
 func (r *Registry) Disputes(ctx context.Context, c Caller, q DisputeQuery, use Use) ([]dispute.Dispute, audit.Receipt, error) {
 	q.Holder, q.Authority, q.Division, q.Types, q.Limit = licence.Holder{}, "", "", nil, min(max(q.Limit, 1), MaxPage)
-	receipt, err := r.gate(ctx, c, &access{action: ActionDisputeRead, object: "disputes", holder: c.Holder, use: use, check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionDisputeRead, Object: "disputes", Holder: c.Holder, Use: use, Check: func() error {
 		switch {
 		case c.Holder.Code != "":
 			q.Holder = c.Holder
-		case c.has(RoleAuditor):
+		case c.Has(RoleAuditor):
 		case c.Authority.Code == "" || !licence.Within(c.Authority.Division, c.Authority.Division):
 			return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
 		default:
@@ -257,9 +257,9 @@ func withoutPersonal(d *dispute.Dispute) {
 // Errors: ErrForbidden, licence.ErrNotFound out of the caller's reach, ErrLog.
 func (r *Registry) Dispute(ctx context.Context, c Caller, id string, use Use) (dispute.Dispute, audit.Receipt, error) {
 	d, found := r.cfg.Store.Dispute(ctx, id)
-	receipt, err := r.gate(ctx, c, &access{action: ActionDisputeRead, object: disputeObject(id), holder: d.Holder, use: use, check: func() error {
-		if found == nil && !sameHolder(c.Holder, d.Holder) && !c.has(RoleAuditor) && !c.answers(&d) {
-			return errOutOfReach
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionDisputeRead, Object: disputeObject(id), Holder: d.Holder, Use: use, Check: func() error {
+		if found == nil && !sameHolder(c.Holder, d.Holder) && !c.Has(RoleAuditor) && !c.answers(&d) {
+			return ErrOutOfReach
 		}
 		return found
 	}})
@@ -276,10 +276,10 @@ func (r *Registry) Dispute(ctx context.Context, c Caller, id string, use Use) (d
 // department that it goes to, or of one above it, who decides on licences of the type; and
 // the auditor, a use that a holder knows nothing of.
 func (c Caller) answers(d *dispute.Dispute) bool {
-	if d.Kind == dispute.UnknownUse && c.has(RoleAuditor) {
+	if d.Kind == dispute.UnknownUse && c.Has(RoleAuditor) {
 		return true
 	}
 	county := licence.County(c.Authority.Division) // which is all that Issuers know of a township
 	own := c.Authority.Code == d.Authority.Code && (licence.Within(d.Authority.Division, c.Authority.Division) || county != "" && d.Authority.Division == county)
-	return c.has(RoleAuthority) && (own || c.above(d.Authority)) && (d.Kind == dispute.UnknownUse || slices.Contains(c.Types, d.TypeCode))
+	return c.Has(RoleAuthority) && (own || c.Above(d.Authority)) && (d.Kind == dispute.UnknownUse || slices.Contains(c.Types, d.TypeCode))
 }

@@ -23,7 +23,7 @@ type CloseRequest struct {
 func (r *Registry) WithdrawDispute(ctx context.Context, c Caller, id string, q StatusRequest) (DisputeState, audit.Receipt, error) {
 	return r.moveDispute(ctx, c, ActionDisputeWithdraw, dispute.Withdraw, id, q, func(d *dispute.Dispute, now time.Time) error {
 		if !sameHolder(c.Holder, d.Holder) {
-			return errOutOfReach
+			return ErrOutOfReach
 		}
 		d.ClosedBy, d.ClosedAt = c.Principal, now
 		return nil
@@ -65,7 +65,7 @@ func (r *Registry) decideDispute(ctx context.Context, c Caller, action audit.Act
 func mayAnswer(c Caller, d *dispute.Dispute, reason string) error {
 	switch {
 	case !c.answers(d):
-		return errOutOfReach
+		return ErrOutOfReach
 	case reason == "":
 		return ErrReasonMissing
 	}
@@ -153,20 +153,20 @@ func (r *Registry) moveDispute(ctx context.Context, c Caller, action audit.Actio
 	d, found := r.cfg.Store.Dispute(ctx, id)
 	moved := d
 	var state DisputeState
-	receipt, err := r.gate(ctx, c, &access{
-		action: action, object: disputeObject(id), holder: d.Holder, texts: map[string]string{"reason": q.Reason},
-		use: Use{Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
-		check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: action, Object: disputeObject(id), Holder: d.Holder, Texts: map[string]string{"reason": q.Reason},
+		Use: Use{Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
+		Check: func() error {
 			if found != nil {
 				return found
 			}
 			if err := take(&moved, r.now()); err != nil { // its state is asked behind the key, for a repeat finds it moved already
 				return err
 			}
-			return checkKey(q.Key)
+			return CheckKey(q.Key)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &state, func() (err error) {
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &state, func() (err error) {
 				if moved.State, err = d.State.After(step); err != nil {
 					return err
 				}
@@ -194,9 +194,9 @@ func (r *Registry) corrects(ctx context.Context, rec *Record) (correction, error
 }
 
 // entries are those of the log, one for each dispute.
-func (k correction) entries(rec *Record) (all []*access) {
+func (k correction) entries(rec *Record) (all []*Access) {
 	for _, d := range k {
-		all = append(all, &access{action: ActionDisputeClose, object: disputeObject(d.ID), holder: d.Holder, code: "corrected", use: Use{Case: rec.CaseNumber}})
+		all = append(all, &Access{Action: ActionDisputeClose, Object: disputeObject(d.ID), Holder: d.Holder, Code: "corrected", Use: Use{Case: rec.CaseNumber}})
 	}
 	return all
 }

@@ -77,8 +77,8 @@ func (r *Registry) logs() []string { return append([]string{r.cfg.LogID}, r.cfg.
 
 // SearchLog returns the entries that a query asks for, those under a hold too.
 func (r *Registry) SearchLog(ctx context.Context, c Caller, q LogQuery) (LogPage, audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionLogSearch, object: clip(q.String(), 256),
-		check: func() error { return r.checkCursor(q) }})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogSearch, Object: Clip(q.String(), 256),
+		Check: func() error { return r.checkCursor(q) }})
 	if err != nil {
 		return LogPage{}, receipt, err
 	}
@@ -117,8 +117,8 @@ func (q LogQuery) keys() (keys []audit.Key) {
 // are left out, as if there were none, until it ends. Of q, only From, To, Below and
 // Limit count.
 func (r *Registry) OwnLog(ctx context.Context, c Caller, q LogQuery, use Use) (LogPage, audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionOwnLog, use: use, holder: c.Holder,
-		check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionOwnLog, Use: use, Holder: c.Holder,
+		Check: func() error {
 			if c.Holder.Code == "" {
 				return fmt.Errorf("%w: the caller is no holder", ErrForbidden)
 			}
@@ -306,11 +306,11 @@ func (r *Registry) ErasePersonal(ctx context.Context, c Caller, q EraseRequest) 
 	key := audit.HolderKey(string(q.Holder.CodeType), q.Holder.Code)
 	var indexes []uint64
 	var logID string
-	a := &access{action: ActionErase, use: Use{Purpose: q.Reason}, purposeField: "reason",
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	a := &Access{Action: ActionErase, Use: Use{Purpose: q.Reason}, PurposeField: "reason",
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			return errors.Join(tx.EraseOpenings(ctx, logID, indexes, key), tx.EraseDisputes(ctx, q.Holder, q.Before))
 		}}
-	a.check = func() error {
+	a.Check = func() error {
 		if q.Reason == "" {
 			return ErrReasonMissing
 		}
@@ -322,13 +322,13 @@ func (r *Registry) ErasePersonal(ctx context.Context, c Caller, q EraseRequest) 
 				break
 			}
 		}
-		a.object, a.digest = erasure(indexes)
+		a.Object, a.Digest = erasure(indexes)
 		if len(indexes) > 0 && logID != r.cfg.LogID {
-			a.object += "/" + logID
+			a.Object += "/" + logID
 		}
 		return err
 	}
-	receipt, err = r.gate(ctx, c, a)
+	receipt, err = r.gate.Pass(ctx, c, a)
 	return len(indexes), receipt, err
 }
 

@@ -98,8 +98,8 @@ var (
 	ErrReasonMissing = errors.New("a reason is required")
 )
 
-// errOutOfReach is what a caller meets who must not know whether a licence exists.
-var errOutOfReach = fmt.Errorf("%w: out of reach", licence.ErrNotFound)
+// ErrOutOfReach is what a caller meets who must not know whether a licence exists.
+var ErrOutOfReach = fmt.Errorf("%w: out of reach", licence.ErrNotFound)
 
 // codes gives each error its stable code; the first match counts.
 var codes = []struct {

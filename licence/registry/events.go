@@ -21,7 +21,7 @@ const (
 // subscribed to it. It is part of the operation's transaction: there is no change that is not
 // told, and nothing is told that did not happen.
 func (r *Registry) tell(ctx context.Context, tx Tx, rec *Record, op licence.Operation, at time.Time) error {
-	id, err := r.newID()
+	id, err := r.gate.NewID()
 	if err != nil {
 		return err
 	}
@@ -81,8 +81,8 @@ func (r *Registry) SettleEvent(ctx context.Context, d event.Delivery, o event.Ou
 
 // disable ends the service of a subscription until a person enables it.
 func (r *Registry) disable(ctx context.Context, id, reason string) error {
-	_, err := r.step(ctx, System("events"), &access{action: ActionSubscriptionDisable, object: "subscription/" + id, use: Use{Purpose: reason},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	_, err := r.gate.Step(ctx, System("events"), &Access{Action: ActionSubscriptionDisable, Object: "subscription/" + id, Use: Use{Purpose: reason},
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			return tx.DisableSubscription(ctx, id, reason, r.now())
 		}})
 	if errors.Is(err, licence.ErrWrongStatus) { // another server was first, or it was removed

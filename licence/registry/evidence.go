@@ -44,13 +44,13 @@ type Evidence struct {
 func (r *Registry) Bundle(ctx context.Context, c Caller, id licence.Identifier, use Use) ([]byte, audit.Receipt, error) {
 	rec, found := r.cfg.Store.Licence(ctx, id)
 	b := &bundle.Bundle{Identifier: id, Status: rec.Status}
-	a := &access{action: ActionBundle, object: string(id), use: use, holder: rec.Holder}
-	a.check = func() error {
+	a := &Access{Action: ActionBundle, Object: string(id), Use: use, Holder: rec.Holder}
+	a.Check = func() error {
 		switch {
 		case found != nil:
 			return found
-		case !c.reaches(&rec):
-			return errOutOfReach
+		case !c.Reaches(&rec):
+			return ErrOutOfReach
 		case rec.Importer != "":
 			return ErrExternal
 		case rec.File.Digest == ([32]byte{}):
@@ -58,10 +58,10 @@ func (r *Registry) Bundle(ctx context.Context, c Caller, id licence.Identifier, 
 		}
 		err := r.gather(ctx, &rec, b)
 		manifest := sm3.Sum(b.Manifest())
-		a.digest = manifest[:]
+		a.Digest = manifest[:]
 		return err
 	}
-	receipt, err := r.gate(ctx, c, a)
+	receipt, err := r.gate.Pass(ctx, c, a)
 	if err != nil {
 		return nil, receipt, err
 	}

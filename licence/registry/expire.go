@@ -25,11 +25,11 @@ type ExpireRequest struct {
 // that were settled before the instant are erased as by ErasePersonal.
 func (r *Registry) ExpirePersonal(ctx context.Context, c Caller, q ExpireRequest) (erased int, next uint64, receipt audit.Receipt, err error) {
 	var rows []audit.Row
-	a := &access{action: ActionErase, use: Use{Purpose: q.Reason}, purposeField: "reason",
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	a := &Access{Action: ActionErase, Use: Use{Purpose: q.Reason}, PurposeField: "reason",
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			return errors.Join(eraseAll(ctx, tx, q.LogID, rows), tx.EraseDisputes(ctx, licence.Holder{}, q.Before))
 		}}
-	a.check = func() error {
+	a.Check = func() error {
 		if err := r.checkLog(q.LogID, q.Reason); err != nil {
 			return err
 		}
@@ -41,13 +41,13 @@ func (r *Registry) ExpirePersonal(ctx context.Context, c Caller, q ExpireRequest
 		for i, row := range rows {
 			indexes[i] = row.Index
 		}
-		a.object, a.digest = erasure(indexes)
+		a.Object, a.Digest = erasure(indexes)
 		if len(rows) > 0 && q.LogID != r.cfg.LogID {
-			a.object += "/" + q.LogID
+			a.Object += "/" + q.LogID
 		}
 		return nil
 	}
-	receipt, err = r.gate(ctx, c, a)
+	receipt, err = r.gate.Pass(ctx, c, a)
 	return len(rows), next, receipt, err
 }
 

@@ -69,8 +69,8 @@ func (r *Registry) stopped(ctx context.Context, c Caller, rec Record, step strin
 // void gives up a pending licence. Its number stays used; its key is free again,
 // so that a corrected request may come with it.
 func (r *Registry) void(ctx context.Context, c Caller, rec Record, reason string) error {
-	_, err := r.step(ctx, c, &access{action: ActionVoid, object: string(rec.Identifier), holder: rec.Holder, use: Use{Purpose: clip(reason, 512)},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+	_, err := r.gate.Step(ctx, c, &Access{Action: ActionVoid, Object: string(rec.Identifier), Holder: rec.Holder, Use: Use{Purpose: Clip(reason, 512)},
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
 			change := Change{Reason: reason, CaseNumber: rec.CaseNumber, At: r.now()}
 			if err := tx.SetStatus(ctx, rec.Identifier, []licence.Status{licence.StatusPending}, licence.StatusVoided, change); err != nil {
 				return err
@@ -231,10 +231,10 @@ func (r *Registry) enter(ctx context.Context, c Caller, s *sealing) (Issued, aud
 	if err = errors.Join(noDisputes, err); err != nil {
 		return Issued{}, audit.Receipt{}, err
 	}
-	receipt, err := r.step(ctx, c, &access{
-		action: ActionIssued, object: string(s.rec.Identifier), digest: s.fileDigest[:], holder: s.rec.Holder, use: Use{Case: s.rec.CaseNumber},
-		before: append(s.superseding(), corrected.entries(&s.rec)...),
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	receipt, err := r.gate.Step(ctx, c, &Access{
+		Action: ActionIssued, Object: string(s.rec.Identifier), Digest: s.fileDigest[:], Holder: s.rec.Holder, Use: Use{Case: s.rec.CaseNumber},
+		Before: append(s.superseding(), corrected.entries(&s.rec)...),
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			if err := r.supersede(ctx, tx, s, now); err != nil {
 				return err
 			}
@@ -316,9 +316,9 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 		return err
 	}
 	next.Timestamped, next.TimestampedAt, next.CreatedAt = true, at, r.now()
-	_, err = r.step(ctx, System("timestamp-upgrade"), &access{
-		action: ActionTimestamp, object: string(rec.Identifier), holder: rec.Holder, digest: next.Digest[:],
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	_, err = r.gate.Step(ctx, System("timestamp-upgrade"), &Access{
+		Action: ActionTimestamp, Object: string(rec.Identifier), Holder: rec.Holder, Digest: next.Digest[:],
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			if now, err := tx.Licence(ctx, id); err != nil || now.File.Digest != rec.File.Digest {
 				return errors.Join(err, errUpgraded)
 			}

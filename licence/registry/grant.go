@@ -2,10 +2,8 @@ package registry
 
 import (
 	"context"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -99,13 +97,6 @@ func (g Grant) at(day licence.Date) Grant {
 	return g
 }
 
-// newID is a random name of 128 bits for something of the register.
-func (r *Registry) newID() (string, error) {
-	var b [16]byte
-	_, err := io.ReadFull(r.cfg.Rand, b[:])
-	return hex.EncodeToString(b[:]), err
-}
-
 // RequestGrant asks for a grant for the caller's own department. It opens nothing until
 // somebody else approves it. Errors: ErrForbidden, *licence.RequestError, ErrKeyReused, ErrLog.
 func (r *Registry) RequestGrant(ctx context.Context, c Caller, q GrantRequest) (Grant, audit.Receipt, error) {
@@ -113,19 +104,19 @@ func (r *Registry) RequestGrant(ctx context.Context, c Caller, q GrantRequest) (
 	if g.ValidFrom.IsZero() {
 		g.ValidFrom = r.today()
 	}
-	id, noID := r.newID()
+	id, noID := r.gate.NewID()
 	g.ID, g.Authority, g.Status, g.RequestedBy, g.RequestedPerson, g.RequestedAt = id, c.Authority, GrantRequested, c.Principal, c.Person, r.now()
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionGrantRequest, object: g.object(), digest: q.Body[:], purposeField: "legal_basis",
-		use: Use{Purpose: g.LegalBasis, Matter: g.MatterCode},
-		check: func() error {
-			if err := errors.Join(checkKey(q.Key), noID); err != nil {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionGrantRequest, Object: g.object(), Digest: q.Body[:], PurposeField: "legal_basis",
+		Use: Use{Purpose: g.LegalBasis, Matter: g.MatterCode},
+		Check: func() error {
+			if err := errors.Join(CheckKey(q.Key), noID); err != nil {
 				return err
 			}
 			return r.checkGrant(g)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &g, func() error { return tx.InsertGrant(ctx, g) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &g, func() error { return tx.InsertGrant(ctx, g) })
 		},
 	})
 	return g, receipt, err
@@ -183,7 +174,7 @@ func checkFields(g Grant, item *licence.CatalogueItem) error {
 // decides reports whether a caller decides on grants of a licence type to a department of
 // a division: the type must be theirs, and the division in their subtree.
 func (c Caller) decides(g Grant) bool {
-	return c.has(RoleAuthority) && slices.Contains(c.Types, g.TypeCode) && licence.Within(g.Authority.Division, c.Authority.Division)
+	return c.Has(RoleAuthority) && slices.Contains(c.Types, g.TypeCode) && licence.Within(g.Authority.Division, c.Authority.Division)
 }
 
 // ApproveGrant approves a grant that somebody else requested: another principal, and another
@@ -194,7 +185,7 @@ func (r *Registry) ApproveGrant(ctx context.Context, c Caller, id string, q Stat
 	return r.changeGrant(ctx, c, ActionGrantApprove, id, q, func(g *Grant) error {
 		switch {
 		case !c.decides(*g):
-			return errOutOfReach
+			return ErrOutOfReach
 		case g.RequestedBy == c.Principal:
 			return errOwnGrant
 		case another != nil:
@@ -213,7 +204,7 @@ func (r *Registry) WithdrawGrant(ctx context.Context, c Caller, id string, q Sta
 	return r.changeGrant(ctx, c, ActionGrantWithdraw, id, q, func(g *Grant) error {
 		switch {
 		case !c.decides(*g) && g.Authority.Code != c.Authority.Code:
-			return errOutOfReach
+			return ErrOutOfReach
 		case q.Reason == "":
 			return ErrReasonMissing
 		case g.Status == GrantWithdrawn:
@@ -229,10 +220,10 @@ func (r *Registry) WithdrawGrant(ctx context.Context, c Caller, id string, q Sta
 func (r *Registry) changeGrant(ctx context.Context, c Caller, action audit.Action, id string, q StatusRequest, decide func(*Grant) error) (Grant, audit.Receipt, error) {
 	g, found := r.cfg.Store.Grant(ctx, id)
 	g.ID = id
-	receipt, err := r.gate(ctx, c, &access{
-		action: action, object: g.object(), digest: q.Body[:], purposeField: "reason",
-		use: Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: g.MatterCode, Operator: q.Operator},
-		check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: action, Object: g.object(), Digest: q.Body[:], PurposeField: "reason",
+		Use: Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: g.MatterCode, Operator: q.Operator},
+		Check: func() error {
 			if found != nil {
 				return found
 			}
@@ -240,10 +231,10 @@ func (r *Registry) changeGrant(ctx context.Context, c Caller, action audit.Actio
 			if err := decide(&reached); err != nil && !errors.Is(err, licence.ErrWrongStatus) {
 				return err
 			}
-			return checkKey(q.Key)
+			return CheckKey(q.Key)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &g, func() (err error) {
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &g, func() (err error) {
 				if g, err = tx.Grant(ctx, id); err != nil {
 					return err
 				}
@@ -276,9 +267,9 @@ func (r *Registry) Grants(ctx context.Context, c Caller, q GrantQuery) ([]Grant,
 	if q.TypeCode != "" {
 		q.Authority, q.Division = "", c.Authority.Division
 	}
-	receipt, err := r.gate(ctx, c, &access{action: ActionGrantRead, object: strings.TrimSuffix("grants/"+q.TypeCode, "/"),
-		check: func() error {
-			if q.TypeCode != "" && !(c.has(RoleAuthority) && slices.Contains(c.Types, q.TypeCode)) {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionGrantRead, Object: strings.TrimSuffix("grants/"+q.TypeCode, "/"),
+		Check: func() error {
+			if q.TypeCode != "" && !(c.Has(RoleAuthority) && slices.Contains(c.Types, q.TypeCode)) {
 				return fmt.Errorf("%w: the caller does not decide on licences of this type", ErrForbidden)
 			}
 			if q.Authority == "" && q.Division == "" {
@@ -291,7 +282,7 @@ func (r *Registry) Grants(ctx context.Context, c Caller, q GrantQuery) ([]Grant,
 	}
 	q.Limit = min(max(q.Limit, 1), MaxPage)
 	grants, err := r.cfg.Store.Grants(ctx, q)
-	r.altered(ctx, err)
+	r.gate.altered(ctx, err)
 	for i := range grants {
 		grants[i] = grants[i].at(r.today())
 	}

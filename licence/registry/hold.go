@@ -55,16 +55,16 @@ func (r *Registry) PlaceHold(ctx context.Context, c Caller, h Hold) (audit.Recei
 		present.PlacedAt, fault = now, nil
 	}
 	h.PlacedAt, h.LiftedAt = present.PlacedAt, time.Time{}
-	return r.gate(ctx, c, &access{
-		action: ActionHold, object: h.object(), purposeField: "basis",
-		use: Use{Purpose: fmt.Sprintf("until %s, ordered by %s: %s", h.Until.UTC().Format(time.RFC3339), h.OrderedBy, h.Basis), Case: h.Case},
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionHold, Object: h.object(), PurposeField: "basis",
+		Use: Use{Purpose: fmt.Sprintf("until %s, ordered by %s: %s", h.Until.UTC().Format(time.RFC3339), h.OrderedBy, h.Basis), Case: h.Case},
+		Check: func() error {
 			if fault != nil {
 				return fault
 			}
 			return r.checkHold(ctx, h, now)
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutHold(ctx, h) },
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutHold(ctx, h) },
 	})
 }
 
@@ -93,15 +93,15 @@ func (r *Registry) checkHold(ctx context.Context, h Hold, now time.Time) error {
 func (r *Registry) LiftHold(ctx context.Context, c Caller, principal, caseNumber, reason string) (audit.Receipt, error) {
 	h, err := r.holdInForce(ctx, principal, caseNumber)
 	h.Principal, h.Case, h.LiftedAt = principal, caseNumber, r.now()
-	return r.gate(ctx, c, &access{
-		action: ActionHoldLift, object: h.object(), use: Use{Purpose: reason, Case: caseNumber}, purposeField: "reason",
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionHoldLift, Object: h.object(), Use: Use{Purpose: reason, Case: caseNumber}, PurposeField: "reason",
+		Check: func() error {
 			if err == nil && reason == "" {
 				return ErrReasonMissing
 			}
 			return err
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutHold(ctx, h) },
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutHold(ctx, h) },
 	})
 }
 

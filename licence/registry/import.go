@@ -124,29 +124,29 @@ func (r *Registry) Import(ctx context.Context, c Caller, q ImportRequest) (Impor
 		file := sm3.Sum(q.File)
 		body = sm3.Sum(append(body[:], file[:]...))
 	}
-	a := &access{action: ActionImport, digest: body[:], purposeField: "override_reason"}
-	a.check = func() error {
+	a := &Access{Action: ActionImport, Digest: body[:], PurposeField: "override_reason"}
+	a.Check = func() error {
 		err := r.checkImport(ctx, c, q, &i)
 		if i.Licence != nil {
-			a.object, a.holder = string(i.Licence.Identifier), i.Licence.Holder
-			a.use = Use{Purpose: i.Override, Case: i.Case.Number, Matter: i.Case.MatterCode, Operator: i.Case.Operator}
-			a.code = string(i.Verdict)
+			a.Object, a.Holder = string(i.Licence.Identifier), i.Licence.Holder
+			a.Use = Use{Purpose: i.Override, Case: i.Case.Number, Matter: i.Case.MatterCode, Operator: i.Case.Operator}
+			a.Code = string(i.Verdict)
 		}
 		if i.old != "" {
-			a.before = []*access{{action: ActionSupersede, object: string(i.old), holder: i.oldHolder, use: Use{Purpose: "imported " + string(i.Licence.Identifier), Case: i.Case.Number}}}
+			a.Before = []*Access{{Action: ActionSupersede, Object: string(i.old), Holder: i.oldHolder, Use: Use{Purpose: "imported " + string(i.Licence.Identifier), Case: i.Case.Number}}}
 		}
 		return err
 	}
-	a.apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
-		return r.once(ctx, tx, c, q.Key, body, e, &i.answer, func() error { return r.enterImport(ctx, tx, &i) })
+	a.Apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
+		return r.gate.Once(ctx, tx, c, q.Key, body, e, &i.answer, func() error { return r.enterImport(ctx, tx, &i) })
 	}
-	receipt, err := r.gate(ctx, c, a)
+	receipt, err := r.gate.Pass(ctx, c, a)
 	return i.answer, receipt, err
 }
 
 // checkImport decides an import, and stores its file.
 func (r *Registry) checkImport(ctx context.Context, c Caller, q ImportRequest, i *importing) (err error) {
-	if err := checkKey(q.Key); err != nil {
+	if err := CheckKey(q.Key); err != nil {
 		return err
 	}
 	all := r.editions.Load()
@@ -343,17 +343,17 @@ func (i *importing) answered(rec Record) {
 // that time. licence.ErrNotFound for one of our own.
 func (r *Registry) ReadImport(ctx context.Context, c Caller, id licence.Identifier, use Use) (Import, audit.Receipt, error) {
 	rec, found := r.cfg.Store.Licence(ctx, id)
-	a := &access{action: ActionReadImport, object: string(id), use: use, holder: rec.Holder, digest: rec.File.Digest[:]}
-	a.check = func() error {
+	a := &Access{Action: ActionReadImport, Object: string(id), Use: use, Holder: rec.Holder, Digest: rec.File.Digest[:]}
+	a.Check = func() error {
 		switch {
 		case found != nil:
 			return found
-		case rec.Importer == "" || !(c.reaches(&rec) || c.keeps(&rec)):
-			return errOutOfReach
+		case rec.Importer == "" || !(c.Reaches(&rec) || c.keeps(&rec)):
+			return ErrOutOfReach
 		}
 		return nil
 	}
-	receipt, err := r.gate(ctx, c, a)
+	receipt, err := r.gate.Pass(ctx, c, a)
 	if err != nil {
 		return Import{}, receipt, err
 	}
@@ -363,5 +363,5 @@ func (r *Registry) ReadImport(ctx context.Context, c Caller, id licence.Identifi
 
 // keeps reports whether somebody decides for the authority that imported a licence.
 func (c Caller) keeps(rec *Record) bool {
-	return c.has(RoleAuthority) && rec.Importer == c.Authority.Code && slices.Contains(c.Types, rec.TypeCode)
+	return c.Has(RoleAuthority) && rec.Importer == c.Authority.Code && slices.Contains(c.Types, rec.TypeCode)
 }

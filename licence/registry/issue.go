@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"elicence/audit"
@@ -71,9 +70,6 @@ type Issued struct {
 	Removed Removed `json:"removed,omitempty"`
 }
 
-// errClaimed stops a reservation whose key somebody used before.
-var errClaimed = errors.New("idempotency key is already claimed")
-
 // Issue issues a licence, or repeats the answer of the first request with the
 // same key. Errors: *licence.RequestError, ErrForbidden, ErrKeyReused, ErrRunning,
 // *SealFault, licence.ErrNumberTaken, ErrUnfinished, ErrTimestampAwaited, ErrLog.
@@ -83,34 +79,34 @@ func (r *Registry) Issue(ctx context.Context, c Caller, q IssueRequest) (Issued,
 		file := sm3.Sum(q.File)
 		a.body = sm3.Sum(append(a.body[:], file[:]...))
 	}
-	attempt := access{action: ActionIssue, digest: a.body[:]}
-	attempt.check = func() error {
-		defer func() { attempt.object, attempt.use, attempt.holder = a.TypeCode, a.use, a.Holder }()
+	attempt := Access{Action: ActionIssue, Digest: a.body[:]}
+	attempt.Check = func() error {
+		defer func() { attempt.Object, attempt.Use, attempt.Holder = a.TypeCode, a.use, a.Holder }()
 		return r.checkIssue(ctx, c, q, &a)
 	}
 	return r.carryOut(ctx, c, &attempt, &a)
 }
 
 // carryOut takes an attempt through the order of issue, its step 1 being the gate.
-func (r *Registry) carryOut(ctx context.Context, c Caller, attempt *access, a *asked) (Issued, audit.Receipt, error) {
+func (r *Registry) carryOut(ctx context.Context, c Caller, attempt *Access, a *asked) (Issued, audit.Receipt, error) {
 	if !a.item {
 		r.interactive.Add(1)
 		defer r.interactive.Add(-1)
 	}
-	receipt, err := r.gate(ctx, c, attempt)
+	receipt, err := r.gate.Pass(ctx, c, attempt)
 	if err != nil {
 		return Issued{}, receipt, err
 	}
 	claim, rec, err := r.reserve(ctx, c, *a)
 	switch {
 	case err != nil && !errors.Is(err, errClaimed):
-		receipt, err = r.refuse(ctx, c, attempt, err)
+		receipt, err = r.gate.Refuse(ctx, c, attempt, err)
 		return Issued{}, receipt, err
 	case claim.Answer != nil:
 		var first Issued
 		return first, receipt, json.Unmarshal(claim.Answer, &first)
 	case err != nil:
-		receipt, err = r.refuse(ctx, c, attempt, ErrRunning)
+		receipt, err = r.gate.Refuse(ctx, c, attempt, ErrRunning)
 		return Issued{}, receipt, err
 	}
 	// What is reserved is finished even if the caller goes away.
@@ -124,7 +120,7 @@ func (r *Registry) carryOut(ctx context.Context, c Caller, attempt *access, a *a
 // checkIssue is step 1's check: the request itself, seal, characters, boxes and
 // QR symbol, with the widest number and identifier the reservation could give.
 func (r *Registry) checkIssue(ctx context.Context, c Caller, q IssueRequest, a *asked) error {
-	if err := a.checkKey(); err != nil {
+	if err := a.CheckKey(); err != nil {
 		return err
 	}
 	all := r.editions.Load()
@@ -220,23 +216,12 @@ func (r *Registry) checkDrawable(a *asked) error {
 	return r.checkDocument(a, widest, payload, r.cfg.Seals[a.Authority.Code])
 }
 
-// checkKey bounds the idempotency key, unless it is the register's own.
-func (a *asked) checkKey() error {
+// CheckKey bounds the idempotency key, unless it is the register's own.
+func (a *asked) CheckKey() error {
 	if a.item {
 		return nil
 	}
-	return checkKey(a.key)
-}
-
-// checkKey bounds an idempotency key: 1 to 128 printable ASCII characters.
-func checkKey(key string) error {
-	if key == "" {
-		return ErrKeyMissing
-	}
-	if len(key) > 128 || strings.ContainsFunc(key, func(c rune) bool { return c <= ' ' || c > '~' }) {
-		return ErrKeyMalformed
-	}
-	return nil
+	return CheckKey(a.key)
 }
 
 // newLicence is the licence of a checked request.
@@ -267,10 +252,10 @@ func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Recor
 	}
 	var claim Claim
 	var rec Record
-	_, err = r.step(ctx, c, &access{
-		action: ActionReserve, use: q.use, holder: q.Holder,
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
-			if claim, err = r.takeKeyFor(ctx, tx, Key{Client: c.Principal, Key: q.key, Body: q.body, Identifier: id}); err != nil {
+	_, err = r.gate.Step(ctx, c, &Access{
+		Action: ActionReserve, Use: q.use, Holder: q.Holder,
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
+			if claim, err = r.gate.takeKeyFor(ctx, tx, Key{Client: c.Principal, Key: q.key, Body: q.body, Identifier: id}); err != nil {
 				return err
 			}
 			switch {
@@ -286,28 +271,6 @@ func (r *Registry) reserve(ctx context.Context, c Caller, q asked) (Claim, Recor
 		},
 	})
 	return claim, rec, err
-}
-
-// takeKey claims the idempotency key. ErrKeyReused when it came with another
-// body, errClaimed when it is answered or still leased.
-func (r *Registry) takeKey(ctx context.Context, tx Tx, c Caller, key string, body [32]byte) (Claim, error) {
-	return r.takeKeyFor(ctx, tx, Key{Client: c.Principal, Key: key, Body: body})
-}
-
-// takeKeyFor is takeKey of a key that says what is to be reserved under it. It leases the key.
-func (r *Registry) takeKeyFor(ctx context.Context, tx Tx, k Key) (Claim, error) {
-	now := r.now()
-	k.LeaseUntil = now.Add(Lease)
-	claim, err := tx.TakeKey(ctx, k, now)
-	switch {
-	case err != nil:
-		return claim, err
-	case claim.Body != k.Body:
-		return claim, ErrKeyReused
-	case !claim.Mine:
-		return claim, errClaimed
-	}
-	return claim, nil
 }
 
 // takeOver leases the pending licence that a dead attempt left behind.
@@ -412,8 +375,8 @@ func (r *Registry) recoverOne(ctx context.Context, c Caller, id licence.Identifi
 	if err != nil {
 		return 0, 0, err
 	}
-	_, err = r.step(ctx, c, &access{action: ActionReserve, object: string(id), holder: rec.Holder,
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
+	_, err = r.gate.Step(ctx, c, &Access{Action: ActionReserve, Object: string(id), Holder: rec.Holder,
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) (err error) {
 			rec, err = r.takeOver(ctx, tx, id)
 			e.Digest, e.Code = bytes.Clone(rec.DataDigest[:]), "taken_over"
 			return err

@@ -67,7 +67,7 @@ func (o opening) fieldsOf(asked []string) (map[string]bool, error) {
 }
 
 // opened is what case and grants open to a reuse, or a consent and grants.
-func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest, a *access) (o opening, err error) {
+func (r *Registry) opened(ctx context.Context, c Caller, q ReuseRequest, a *Access) (o opening, err error) {
 	if q.Code != "" {
 		return r.consented(ctx, c, q, a)
 	}
@@ -107,7 +107,7 @@ func (q ReuseRequest) query(c Caller) ReuseQuery {
 
 // consented is what a holder's code and the grants by consent open to a reuse. That it is
 // shown is one use of the consent.
-func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *access) (o opening, err error) {
+func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *Access) (o opening, err error) {
 	k, err := r.openedByCode(ctx, c, q.Code, consent.Reuse, a)
 	if err != nil {
 		return o, err

@@ -55,7 +55,7 @@ func (r *Registry) signPAdES(ctx context.Context, c Caller, s *sealing) error {
 		return err
 	}
 	digest := prepared.Digest()
-	if _, err := r.step(ctx, c, &access{action: ActionPAdES, object: string(s.rec.Identifier), digest: digest[:], use: Use{Case: s.rec.CaseNumber}}); err != nil {
+	if _, err := r.gate.Step(ctx, c, &Access{Action: ActionPAdES, Object: string(s.rec.Identifier), Digest: digest[:], Use: Use{Case: s.rec.CaseNumber}}); err != nil {
 		return err
 	}
 	h := sha256.New()

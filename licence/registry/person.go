@@ -63,11 +63,11 @@ func (r *Registry) AddPerson(ctx context.Context, c Caller, q PersonRequest) (au
 	if p.From.IsZero() {
 		p.From = r.now()
 	}
-	return r.gate(ctx, c, &access{
-		action: ActionPersonAdd, object: personObject(p.ID), digest: q.Body[:], texts: map[string]string{"subject": clip(p.Issuer+" "+p.Subject, 512)},
-		use: Use{Purpose: fmt.Sprintf("roles %v, %s, %d types", p.Roles, p.Authority.Code, len(p.Types))},
-		check: func() error {
-			if err := errors.Join(checkKey(q.Key), p.Check()); err != nil {
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionPersonAdd, Object: personObject(p.ID), Digest: q.Body[:], Texts: map[string]string{"subject": Clip(p.Issuer+" "+p.Subject, 512)},
+		Use: Use{Purpose: fmt.Sprintf("roles %v, %s, %d types", p.Roles, p.Authority.Code, len(p.Types))},
+		Check: func() error {
+			if err := errors.Join(CheckKey(q.Key), p.Check()); err != nil {
 				return err
 			}
 			for i, code := range p.Types {
@@ -80,15 +80,15 @@ func (r *Registry) AddPerson(ctx context.Context, c Caller, q PersonRequest) (au
 			}
 			return nil
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error { return tx.InsertPerson(ctx, p) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error { return tx.InsertPerson(ctx, p) })
 		},
 	})
 }
 
 // looksAfter reports whether a caller registers and disables a person.
 func (c Caller) looksAfter(p person.Person) bool {
-	return c.has(RoleSystem) || c.has(RoleAuthority) && (p.Authority.Code == c.Authority.Code && licence.Within(p.Authority.Division, c.Authority.Division) || c.above(p.Authority)) &&
+	return c.Has(RoleSystem) || c.Has(RoleAuthority) && (p.Authority.Code == c.Authority.Code && licence.Within(p.Authority.Division, c.Authority.Division) || c.Above(p.Authority)) &&
 		!slices.ContainsFunc(p.Roles, func(r Role) bool { return r != RoleAuthority }) &&
 		!slices.ContainsFunc(p.Types, func(t string) bool { return !slices.Contains(c.Types, t) })
 }
@@ -98,21 +98,21 @@ func (c Caller) looksAfter(p person.Person) bool {
 // licence.ErrNotFound, ErrReasonMissing, ErrKeyReused, ErrLog.
 func (r *Registry) DisablePerson(ctx context.Context, c Caller, id string, q StatusRequest) (audit.Receipt, error) {
 	p, found := r.cfg.Store.Person(ctx, id)
-	return r.gate(ctx, c, &access{
-		action: ActionPersonDisable, object: personObject(id), digest: q.Body[:], purposeField: "reason", use: Use{Purpose: q.Reason, Operator: q.Operator},
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionPersonDisable, Object: personObject(id), Digest: q.Body[:], PurposeField: "reason", Use: Use{Purpose: q.Reason, Operator: q.Operator},
+		Check: func() error {
 			switch {
 			case found != nil:
 				return found
 			case !c.looksAfter(p):
-				return errOutOfReach
+				return ErrOutOfReach
 			case q.Reason == "":
 				return ErrReasonMissing
 			}
-			return checkKey(q.Key)
+			return CheckKey(q.Key)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error { return tx.DisablePerson(ctx, id) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, new(string), func() error { return tx.DisablePerson(ctx, id) })
 		},
 	})
 }
@@ -129,11 +129,11 @@ type PersonQuery struct {
 // system sees those of no division too.
 func (r *Registry) People(ctx context.Context, c Caller, q PersonQuery) ([]person.Person, audit.Receipt, error) {
 	q.Division, q.Limit = c.Authority.Division, min(max(q.Limit, 1), MaxPage)
-	if c.has(RoleSystem) {
+	if c.Has(RoleSystem) {
 		q.Division = ""
 	}
-	receipt, err := r.gate(ctx, c, &access{action: ActionPersonRead, object: "people", check: func() error {
-		if q.Division == "" && !c.has(RoleSystem) {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionPersonRead, Object: "people", Check: func() error {
+		if q.Division == "" && !c.Has(RoleSystem) {
 			return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
 		}
 		return nil
@@ -203,21 +203,21 @@ const personSession = "person_session"
 // for the subject, and logs it. The session lasts until an instant, for whoever names it.
 // Errors: ErrPersonUnknown, ErrLog.
 func (r *Registry) SignInPerson(ctx context.Context, issuer, subject, name string, until time.Time, requestID string) (audit.Receipt, error) {
-	a := &access{action: ActionAuthenticate, object: personObject("unknown"), texts: map[string]string{"subject": clip(issuer+" "+subject, 512)}}
+	a := &Access{Action: ActionAuthenticate, Object: personObject("unknown"), Texts: map[string]string{"subject": Clip(issuer+" "+subject, 512)}}
 	p, err := r.cfg.Store.PersonBySubject(ctx, issuer, subject)
 	if err != nil && !errors.Is(err, licence.ErrNotFound) {
 		return audit.Receipt{}, err
 	}
 	if err == nil {
-		a.object = personObject(p.ID)
+		a.Object = personObject(p.ID)
 	}
 	if err != nil || !p.Active(r.now()) {
-		return r.refuse(ctx, Anonymous(requestID), a, ErrPersonUnknown)
+		return r.gate.Refuse(ctx, Anonymous(requestID), a, ErrPersonUnknown)
 	}
-	a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	a.Apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 		return tx.PutShared(ctx, personSession, name, []byte(p.ID), r.now(), until)
 	}
-	return r.append(ctx, callerOf(p, requestID), a)
+	return r.gate.append(ctx, callerOf(p, requestID), a)
 }
 
 // PersonInSession is who a session is of that SignInPerson began and nobody ended, as a

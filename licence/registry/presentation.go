@@ -44,9 +44,9 @@ type Presented struct {
 // consent. Every licence it shows is one log entry, about the holder. Errors: ErrForbidden,
 // those of package consent, ErrLog.
 func (r *Registry) Look(ctx context.Context, c Caller, q LookRequest) (Presentation, audit.Receipt, error) {
-	a := &access{action: ActionPresent, object: "presentation", code: q.From, use: Use{Operator: q.Operator}}
+	a := &Access{Action: ActionPresent, Object: "presentation", Code: q.From, Use: Use{Operator: q.Operator}}
 	k, records, err := r.presented(ctx, c, q, a)
-	a.check = func() error { return err }
+	a.Check = func() error { return err }
 	receipt, err := r.show(ctx, c, a, records)
 	if err != nil {
 		return Presentation{}, receipt, err
@@ -61,14 +61,14 @@ func (r *Registry) Look(ctx context.Context, c Caller, q LookRequest) (Presentat
 
 // presented decides a look and finds its licences; nothing is shown before the gate has
 // logged it. A caller whose role does not permit a look is left to the gate.
-func (r *Registry) presented(ctx context.Context, c Caller, q LookRequest, a *access) (k consent.Consent, records []Record, err error) {
+func (r *Registry) presented(ctx context.Context, c Caller, q LookRequest, a *Access) (k consent.Consent, records []Record, err error) {
 	if !c.MayAct(ActionPresent) {
 		return k, nil, nil
 	}
 	if k, err = r.openedByCode(ctx, c, q.Code, consent.Presentation, a); err != nil {
 		return k, nil, err
 	}
-	a.use.Purpose = k.Purpose
+	a.Use.Purpose = k.Purpose
 	if records, err = r.cfg.Store.Licences(ctx, identifiersOf(k)); err != nil {
 		return k, nil, err
 	}

@@ -34,7 +34,7 @@ func (e *edition) sample(example []byte, today licence.Date) (licence.Request, e
 // page. It bears no seal and no QR symbol, and takes no number.
 func (r *Registry) PreviewCatalogue(ctx context.Context, c Caller, typeCode string, version int) ([]byte, audit.Receipt, error) {
 	var q licence.Request
-	a := &access{action: ActionCataloguePreview, object: catalogueObject(typeCode, version)}
+	a := &Access{Action: ActionCataloguePreview, Object: catalogueObject(typeCode, version)}
 	e, receipt, err := r.admitToVersion(ctx, c, a, typeCode, &version, func(e *edition, files CatalogueFiles) (err error) {
 		if q, err = e.sample(files[ExampleFile], r.today()); err != nil {
 			return notAType(err)
@@ -49,8 +49,8 @@ func (r *Registry) PreviewCatalogue(ctx context.Context, c Caller, typeCode stri
 }
 
 // admitToVersion lets a caller at a version of the catalogue, or logs the refusal.
-func (r *Registry) admitToVersion(ctx context.Context, c Caller, a *access, typeCode string, version *int, check func(*edition, CatalogueFiles) error) (e *edition, receipt audit.Receipt, err error) {
-	a.check = func() (err error) {
+func (r *Registry) admitToVersion(ctx context.Context, c Caller, a *Access, typeCode string, version *int, check func(*edition, CatalogueFiles) error) (e *edition, receipt audit.Receipt, err error) {
+	a.Check = func() (err error) {
 		if err = c.keepsType(typeCode); err != nil {
 			return err
 		}
@@ -59,7 +59,7 @@ func (r *Registry) admitToVersion(ctx context.Context, c Caller, a *access, type
 			return err
 		}
 		*version = v.Version
-		a.object, a.digest = catalogueObject(typeCode, v.Version), v.Digest[:]
+		a.Object, a.Digest = catalogueObject(typeCode, v.Version), v.Digest[:]
 		files, err := r.cfg.Store.CatalogueFiles(ctx, typeCode, v.Version)
 		if err != nil {
 			return err
@@ -69,7 +69,7 @@ func (r *Registry) admitToVersion(ctx context.Context, c Caller, a *access, type
 		}
 		return check(e, files)
 	}
-	receipt, err = r.gate(ctx, c, a)
+	receipt, err = r.gate.Pass(ctx, c, a)
 	return e, receipt, err
 }
 
@@ -110,7 +110,7 @@ type DryRun struct {
 // below, at most last (1 to MaxDryRun), by a version, and says what would be refused or
 // printed otherwise. Nothing is kept of it but its log entry.
 func (r *Registry) DryRunCatalogue(ctx context.Context, c Caller, typeCode string, version, last int) ([]DryRun, audit.Receipt, error) {
-	a := &access{action: ActionCatalogueDryRun, object: catalogueObject(typeCode, version)}
+	a := &Access{Action: ActionCatalogueDryRun, Object: catalogueObject(typeCode, version)}
 	var records []Record
 	e, receipt, err := r.admitToVersion(ctx, c, a, typeCode, &version, func(*edition, CatalogueFiles) (err error) {
 		if last < 1 || last > MaxDryRun {

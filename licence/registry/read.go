@@ -71,14 +71,14 @@ func (r *Registry) admit(ctx context.Context, c Caller, action audit.Action, id 
 // admitAs is admit with one check more, of what is asked of a licence within reach.
 func (r *Registry) admitAs(ctx context.Context, c Caller, action audit.Action, id licence.Identifier, use Use, check func() error) (Record, audit.Receipt, error) {
 	rec, found := r.cfg.Store.Licence(ctx, id)
-	receipt, err := r.gate(ctx, c, &access{
-		action: action, object: string(id), use: use, holder: rec.Holder, digest: rec.File.Digest[:],
-		check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: action, Object: string(id), Use: use, Holder: rec.Holder, Digest: rec.File.Digest[:],
+		Check: func() error {
 			if found != nil {
 				return found
 			}
-			if !c.reaches(&rec) {
-				return errOutOfReach
+			if !c.Reaches(&rec) {
+				return ErrOutOfReach
 			}
 			return check()
 		},
@@ -135,9 +135,9 @@ const MaxPage = 100
 // subtree, a holder their own licences only. Every licence it shows is one log entry;
 // a search that finds nothing is one too. The receipt is that of the last entry.
 func (r *Registry) Search(ctx context.Context, c Caller, q Query, use Use) ([]View, audit.Receipt, error) {
-	a := &access{action: ActionSearch, object: strings.Join(q.Types, " "), use: use, holder: q.Holder}
+	a := &Access{Action: ActionSearch, Object: strings.Join(q.Types, " "), Use: use, Holder: q.Holder}
 	records, err := r.searchable(ctx, c, q)
-	a.check = func() error { return err }
+	a.Check = func() error { return err }
 	receipt, err := r.show(ctx, c, a, records)
 	if err != nil {
 		return nil, receipt, err
@@ -147,16 +147,16 @@ func (r *Registry) Search(ctx context.Context, c Caller, q Query, use Use) ([]Vi
 }
 
 // show logs that the caller is shown each of some licences, or that there is none.
-func (r *Registry) show(ctx context.Context, c Caller, a *access, records []Record) (receipt audit.Receipt, err error) {
+func (r *Registry) show(ctx context.Context, c Caller, a *Access, records []Record) (receipt audit.Receipt, err error) {
 	if len(records) == 0 {
-		return r.gate(ctx, c, a)
+		return r.gate.Pass(ctx, c, a)
 	}
 	for _, rec := range records {
-		a.object, a.digest, a.holder = string(rec.Identifier), rec.File.Digest[:], rec.Holder
-		if receipt, err = r.gate(ctx, c, a); err != nil {
+		a.Object, a.Digest, a.Holder = string(rec.Identifier), rec.File.Digest[:], rec.Holder
+		if receipt, err = r.gate.Pass(ctx, c, a); err != nil {
 			return receipt, err
 		}
-		a.count, a.counted, a.apply = nil, nil, nil // with the first
+		a.Count, a.Counted, a.Apply = nil, nil, nil // with the first
 	}
 	return receipt, nil
 }
@@ -172,7 +172,7 @@ func (r *Registry) searchable(ctx context.Context, c Caller, q Query) ([]Record,
 		return nil, err
 	}
 	records, err := r.cfg.Store.Search(ctx, q)
-	return slices.DeleteFunc(records, func(rec Record) bool { return !c.reaches(&rec) }), err
+	return slices.DeleteFunc(records, func(rec Record) bool { return !c.Reaches(&rec) }), err
 }
 
 // checkSearch bounds a search to what the caller reaches.
@@ -184,7 +184,7 @@ func (r *Registry) checkSearch(c Caller, q *Query) error {
 	if q.Limit < 1 || q.Limit > MaxPage {
 		q.Limit = MaxPage
 	}
-	if c.has(RoleApprovalSystem) {
+	if c.Has(RoleApprovalSystem) {
 		// Within reach by the query already: a page must not come out short of what there is.
 		q.Division = c.Authority.Division
 		if len(q.Types) == 0 {
@@ -232,7 +232,7 @@ func (r *Registry) views(ctx context.Context, records []Record, asOf time.Time) 
 // Checkpoint returns the newest signed checkpoint of the access log, the newest one
 // that witnesses have cosigned where there are witnesses.
 func (r *Registry) Checkpoint(ctx context.Context, c Caller) ([]byte, audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: "checkpoint"})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogRead, Object: "checkpoint"})
 	if err != nil {
 		return nil, receipt, err
 	}
@@ -248,7 +248,7 @@ func (r *Registry) Checkpoint(ctx context.Context, c Caller) ([]byte, audit.Rece
 
 // InclusionProof returns the proof that entry index is in the log of a size.
 func (r *Registry) InclusionProof(ctx context.Context, c Caller, index, size uint64) ([][]byte, audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: fmt.Sprintf("inclusion/%d/%d", index, size)})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogRead, Object: fmt.Sprintf("inclusion/%d/%d", index, size)})
 	if err != nil {
 		return nil, receipt, err
 	}
@@ -258,7 +258,7 @@ func (r *Registry) InclusionProof(ctx context.Context, c Caller, index, size uin
 
 // ConsistencyProof returns the proof that the log of size from is a prefix of that of size to.
 func (r *Registry) ConsistencyProof(ctx context.Context, c Caller, from, to uint64) ([][]byte, audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: fmt.Sprintf("consistency/%d/%d", from, to)})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogRead, Object: fmt.Sprintf("consistency/%d/%d", from, to)})
 	if err != nil {
 		return nil, receipt, err
 	}
@@ -270,7 +270,7 @@ func (r *Registry) ConsistencyProof(ctx context.Context, c Caller, from, to uint
 // of the checkpoint that Checkpoint returns. It asks open for the writer once the read is logged, and hands it
 // the receipt, which has to go out before the first byte.
 func (r *Registry) Export(ctx context.Context, c Caller, from, to uint64, open func(audit.Receipt) io.Writer) (audit.Receipt, error) {
-	receipt, err := r.gate(ctx, c, &access{action: ActionLogRead, object: fmt.Sprintf("export/%d/%d", from, to)})
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogRead, Object: fmt.Sprintf("export/%d/%d", from, to)})
 	if err != nil {
 		return receipt, err
 	}

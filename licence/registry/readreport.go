@@ -31,8 +31,8 @@ type ReportEntry struct {
 // on that verification, and for any other entry. What a copy on paper says besides is not
 // in the log: only the report's seal proves it.
 func (r *Registry) ReadReport(ctx context.Context, c Caller, index uint64, leaf string) (e ReportEntry, receipt audit.Receipt, err error) {
-	receipt, err = r.gate(ctx, c, &access{action: ActionReadReport, object: ReportNumber(index),
-		check: func() error { e, err = r.reportEntry(ctx, index, leaf); return err }})
+	receipt, err = r.gate.Pass(ctx, c, &Access{Action: ActionReadReport, Object: ReportNumber(index),
+		Check: func() error { e, err = r.reportEntry(ctx, index, leaf); return err }})
 	if err != nil {
 		return ReportEntry{}, receipt, err
 	}

@@ -164,7 +164,8 @@ type Config struct {
 
 // Registry is the register. Its methods may be called concurrently.
 type Registry struct {
-	cfg Config
+	cfg  Config
+	gate *Gate
 	// compared says when the register's seal, last found equal to ours, was changed.
 	compared sync.Map // *SealKey to time.Time
 	// clients is who is asked for at once: a partner's programs call side by side as one client.
@@ -180,8 +181,6 @@ type Registry struct {
 	// keys is the same, of the keys that requests are signed with.
 	keys   together[ClientKey]
 	brakes brakes
-	// alteredRows are those that this server has logged.
-	alteredRows sync.Map
 	catalogues
 }
 
@@ -191,6 +190,7 @@ type Registry struct {
 // first to find out.
 func New(c Config) (*Registry, error) {
 	r := &Registry{cfg: c}
+	r.gate = &Gate{cfg: &r.cfg}
 	if c.DisputeRules == nil {
 		rules := dispute.Shipped()
 		r.cfg.DisputeRules = &rules
@@ -212,8 +212,9 @@ func New(c Config) (*Registry, error) {
 	return r, nil
 }
 
-// now is the present instant in UTC, to the millisecond that the log keeps.
-func (r *Registry) now() time.Time { return r.cfg.Now().UTC().Truncate(time.Millisecond) }
+// Gate is where the operations of the packages beside this one pass.
+func (r *Registry) Gate() *Gate { return r.gate }
 
-// today is the present day in Asia/Shanghai.
-func (r *Registry) today() licence.Date { return licence.DateOf(r.now()) }
+func (r *Registry) now() time.Time { return r.gate.Now() }
+
+func (r *Registry) today() licence.Date { return r.gate.Today() }

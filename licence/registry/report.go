@@ -73,13 +73,13 @@ type reporting struct {
 // *SealFault, ErrLog.
 func (r *Registry) SealReport(ctx context.Context, c Caller, q ReportRequest) ([]byte, audit.Receipt, error) {
 	s := &reporting{number: ReportNumber(q.Verification.Index)}
-	a := &access{action: ActionReport, object: s.number}
-	a.check = func() error {
+	a := &Access{Action: ActionReport, Object: s.number}
+	a.Check = func() error {
 		err := r.drawReport(ctx, s, q)
-		a.digest = s.digest[:]
+		a.Digest = s.digest[:]
 		return err
 	}
-	receipt, err := r.gate(ctx, c, a)
+	receipt, err := r.gate.Pass(ctx, c, a)
 	if err != nil {
 		return nil, receipt, err
 	}

@@ -55,9 +55,9 @@ type Reused struct {
 // Errors: ErrForbidden, ErrPurposeMissing, *licence.RequestError, ErrCaseUnknown, ErrCaseClosed,
 // ErrCaseMismatch, ErrConsentRequired, those of package consent, *SlowedError, ErrBraked, ErrLog.
 func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reused, audit.Receipt, error) {
-	a := &access{action: ActionReuse, object: q.TypeCode, use: q.Use, holder: q.Holder}
+	a := &Access{Action: ActionReuse, Object: q.TypeCode, Use: q.Use, Holder: q.Holder}
 	fields, records, err := r.reusable(ctx, c, &q, a)
-	a.check = func() error { return err }
+	a.Check = func() error { return err }
 	receipt, err := r.show(ctx, c, a, records)
 	if err != nil {
 		return nil, receipt, err
@@ -73,8 +73,8 @@ func (r *Registry) Reuse(ctx context.Context, c Caller, q ReuseRequest) ([]Reuse
 // reusable decides a reuse and finds its licences, and the fields to show of them; nothing
 // is shown before the gate has logged it. A caller whose role does not permit a reuse is
 // left to the gate.
-func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *access) (fields map[string]bool, records []Record, err error) {
-	if !c.MayAct(a.action) {
+func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *Access) (fields map[string]bool, records []Record, err error) {
+	if !c.MayAct(a.Action) {
 		return nil, nil, nil
 	}
 	if q.Identifier != "" {
@@ -90,11 +90,11 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *a
 	})
 	switch {
 	case q.Identifier != "" && errors.Is(err, ErrCaseMismatch):
-		return nil, nil, errOutOfReach // not telling whose it is, or that it is nobody's
+		return nil, nil, ErrOutOfReach // not telling whose it is, or that it is nobody's
 	case err != nil:
 		return nil, nil, err
 	case q.Identifier != "" && !slices.ContainsFunc(o.licences, func(rec Record) bool { return issued(rec.Status) }):
-		return nil, nil, errOutOfReach
+		return nil, nil, ErrOutOfReach
 	case q.Code != "":
 		r.spend(o.consent, a)
 	}
@@ -103,20 +103,20 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *a
 
 // identified completes a reuse of one licence. Where there is none of that identifier the
 // holder stays empty, whom no case concerns.
-func (r *Registry) identified(ctx context.Context, q *ReuseRequest, a *access) error {
+func (r *Registry) identified(ctx context.Context, q *ReuseRequest, a *Access) error {
 	q.Holder, q.TypeCode = licence.Holder{}, q.Identifier.TypeCode()
-	a.object = string(q.Identifier)
+	a.Object = string(q.Identifier)
 	rec, err := r.cfg.Store.Licence(ctx, q.Identifier)
 	if errors.Is(err, licence.ErrNotFound) {
 		return nil
 	}
-	q.Holder, a.holder = rec.Holder, rec.Holder
+	q.Holder, a.Holder = rec.Holder, rec.Holder
 	return err
 }
 
 // unlock decides whether a reuse, or a question, is let through: what it says, the brake,
 // the case, the grants, and what choose takes of that which they open.
-func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *access, choose func(opening) error) error {
+func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *Access, choose func(opening) error) error {
 	if err := r.checkReuse(q); err != nil {
 		return err
 	}
@@ -127,7 +127,7 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *acce
 	if err == nil {
 		err = choose(o)
 	}
-	a.basis = o.basis(c)
+	a.Basis = o.basis(c)
 	if err != nil && Code(err) != "internal" && !errors.Is(err, errAltered) {
 		r.brakes.refused(c, r.now())
 	}

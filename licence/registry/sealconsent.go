@@ -35,10 +35,10 @@ const (
 // PutSealConsent registers a consent, or replaces the one for the same type, issuing
 // authority and kind.
 func (r *Registry) PutSealConsent(ctx context.Context, c Caller, consent SealConsent) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{
-		action: ActionSealConsent, object: consent.object(), use: Use{Purpose: consent.Basis}, purposeField: "basis",
-		check: func() error { return r.checkSealConsent(ctx, consent) },
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutSealConsent(ctx, consent) },
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionSealConsent, Object: consent.object(), Use: Use{Purpose: consent.Basis}, PurposeField: "basis",
+		Check: func() error { return r.checkSealConsent(ctx, consent) },
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutSealConsent(ctx, consent) },
 	})
 }
 
@@ -96,15 +96,15 @@ func (r *Registry) sealsOnce(ctx context.Context, item *licence.CatalogueItem, c
 func (r *Registry) EndSealConsent(ctx context.Context, c Caller, typeCode, issuing, kind, reason string) (audit.Receipt, error) {
 	consent, found := r.cfg.Store.SealConsent(ctx, typeCode, issuing, kind)
 	consent.TypeCode, consent.Issuing = typeCode, issuing
-	return r.gate(ctx, c, &access{
-		action: ActionSealConsentEnd, object: consent.object(), use: Use{Purpose: reason}, purposeField: "reason",
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionSealConsentEnd, Object: consent.object(), Use: Use{Purpose: reason}, PurposeField: "reason",
+		Check: func() error {
 			if found == nil && reason == "" {
 				return ErrReasonMissing
 			}
 			return found
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			return tx.DropSealConsent(ctx, typeCode, issuing, kind)
 		},
 	})

@@ -154,8 +154,8 @@ func (r *Registry) permitSeal(ctx context.Context, c Caller, s *sealing, i int, 
 			return err // changed since step 1: the licence waits
 		}
 	}
-	_, err := r.step(ctx, c, &access{action: ActionSeal, object: string(s.rec.Identifier), holder: s.rec.Holder, digest: digest[:],
-		use: Use{Purpose: sealObject(s.seals[i].key.Seal.ID), Case: s.rec.CaseNumber}})
+	_, err := r.gate.Step(ctx, c, &Access{Action: ActionSeal, Object: string(s.rec.Identifier), Holder: s.rec.Holder, Digest: digest[:],
+		Use: Use{Purpose: sealObject(s.seals[i].key.Seal.ID), Case: s.rec.CaseNumber}})
 	return err
 }
 

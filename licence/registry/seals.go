@@ -80,10 +80,10 @@ var sealChanges = map[SealStatus]sealChange{
 // ApplySeal enters a seal that is to be made. s needs ID, Authority, Name and Reason.
 func (r *Registry) ApplySeal(ctx context.Context, c Caller, s SealRecord) (audit.Receipt, error) {
 	s.Status, s.At, s.DER, s.RecordNumber = SealApplied, r.now(), nil, ""
-	return r.gate(ctx, c, &access{
-		action: ActionSealApply, object: sealObject(s.ID), use: Use{Purpose: s.Reason}, purposeField: "reason",
-		check: func() error { return r.checkApplied(ctx, &s) },
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertSeal(ctx, s) },
+	return r.gate.Pass(ctx, c, &Access{
+		Action: ActionSealApply, Object: sealObject(s.ID), Use: Use{Purpose: s.Reason}, PurposeField: "reason",
+		Check: func() error { return r.checkApplied(ctx, &s) },
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertSeal(ctx, s) },
 	})
 }
 
@@ -127,9 +127,9 @@ func sealFault(field, code, detail string) error {
 // is the SM3 digest of the seal's picture. When make fails the seal stays applied for.
 func (r *Registry) MakeSeal(ctx context.Context, c Caller, id, reason string, picture [32]byte, make func() (der []byte, err error)) (audit.Receipt, error) {
 	s, found := r.cfg.Store.SealStage(ctx, id)
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionSealMaking, object: sealObject(id), digest: picture[:], use: Use{Purpose: reason}, purposeField: "reason",
-		check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionSealMaking, Object: sealObject(id), Digest: picture[:], Use: Use{Purpose: reason}, PurposeField: "reason",
+		Check: func() error {
 			switch {
 			case found != nil:
 				return found
@@ -195,7 +195,7 @@ func (r *Registry) PutSealOnRecord(ctx context.Context, c Caller, id, number, re
 func (r *Registry) ChangeSeal(ctx context.Context, c Caller, id string, to SealStatus, reason string) (audit.Receipt, error) {
 	change, known := sealChanges[to]
 	if !known {
-		return r.refuse(ctx, c, &access{action: ActionConfigure, object: sealObject(id), use: Use{Purpose: reason}},
+		return r.gate.Refuse(ctx, c, &Access{Action: ActionConfigure, Object: sealObject(id), Use: Use{Purpose: reason}},
 			fmt.Errorf("%w: no way leads to %q", licence.ErrWrongStatus, to))
 	}
 	return r.changeSeal(ctx, c, id, to, change, reason, nil, func(*SealRecord) error { return nil })
@@ -206,9 +206,9 @@ func (r *Registry) changeSeal(ctx context.Context, c Caller, id string, to SealS
 	s, found := r.cfg.Store.Seal(ctx, id)
 	s.Status, s.Reason, s.At = to, reason, r.now()
 	s.DER, s.RecordNumber = nil, "" // unless edit gives new ones
-	return r.gate(ctx, c, &access{
-		action: change.action, object: sealObject(id), digest: digest, use: Use{Purpose: reason}, purposeField: "reason",
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{
+		Action: change.action, Object: sealObject(id), Digest: digest, Use: Use{Purpose: reason}, PurposeField: "reason",
+		Check: func() error {
 			switch {
 			case found != nil:
 				return found
@@ -217,7 +217,7 @@ func (r *Registry) changeSeal(ctx context.Context, c Caller, id string, to SealS
 			}
 			return edit(&s)
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.UpdateSeal(ctx, s, change.from) },
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.UpdateSeal(ctx, s, change.from) },
 	})
 }
 

@@ -28,19 +28,19 @@ type session struct {
 // Errors: *licence.RequestError when h is no holder's code.
 func (r *Registry) SignInHolder(ctx context.Context, principal string, h licence.Holder, name string, until time.Time, requestID string) (audit.Receipt, error) {
 	c := Caller{Principal: principal, Roles: []Role{RoleHolder}, Holder: h, RequestID: requestID}
-	a := &access{action: ActionAuthenticate, object: principal, holder: h}
+	a := &Access{Action: ActionAuthenticate, Object: principal, Holder: h}
 	if err := r.checkHolder(h); err != nil {
-		a.holder = licence.Holder{}
-		return r.refuse(ctx, Anonymous(requestID), a, err)
+		a.Holder = licence.Holder{}
+		return r.gate.Refuse(ctx, Anonymous(requestID), a, err)
 	}
 	value, err := json.Marshal(session{principal, h})
 	if err != nil {
 		return audit.Receipt{}, err
 	}
-	a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	a.Apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 		return tx.PutShared(ctx, sharedSession, name, value, r.now(), until)
 	}
-	return r.append(ctx, c, a)
+	return r.gate.append(ctx, c, a)
 }
 
 // CallerInSession is the caller of a session that SignInHolder began and nobody ended;
@@ -65,8 +65,8 @@ const SharedEnded = "ended_session"
 
 // SignOut ends what a caller is signed in by, for all servers and until an instant, and logs it.
 func (r *Registry) SignOut(ctx context.Context, c Caller, token string, until time.Time) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{action: ActionSignOut, object: c.Principal, holder: c.Holder,
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	return r.gate.Pass(ctx, c, &Access{Action: ActionSignOut, Object: c.Principal, Holder: c.Holder,
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 			return tx.PutShared(ctx, SharedEnded, token, nil, r.now(), until)
 		}})
 }

@@ -111,7 +111,7 @@ func (s *Signed) spent() *Signed {
 // ClientKey is a registered key, by which a signature is verified; licence.ErrNotFound.
 func (r *Registry) ClientKey(ctx context.Context, keyID string) (ClientKey, error) {
 	key, err := r.keys.ask(ctx, keyID, one(r.cfg.Store.ClientKey))
-	r.altered(ctx, err)
+	r.gate.altered(ctx, err)
 	return key, err
 }
 
@@ -130,14 +130,14 @@ func (r *Registry) CallerSigned(ctx context.Context, k ClientKey, s Signed, requ
 // SetAuthentication says what a client must use; for the system alone.
 // Errors: *licence.RequestError, licence.ErrNotFound.
 func (r *Registry) SetAuthentication(ctx context.Context, c Caller, client string, how Authentication) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{action: ActionConfigure, object: "client/" + client, use: Use{Purpose: "authentication: " + string(how)},
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{Action: ActionConfigure, Object: "client/" + client, Use: Use{Purpose: "authentication: " + string(how)},
+		Check: func() error {
 			if how != ByToken && how != BySignature && how != ByEither {
 				return sealFault("authentication", licence.CodeNotAllowed, "is none of token, signature, either")
 			}
 			return nil
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.SetAuthentication(ctx, client, how) }})
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.SetAuthentication(ctx, client, how) }})
 }
 
 // keyIDForm is what names a key.
@@ -152,8 +152,8 @@ func clientKeyObject(client string) string { return "client_key/" + client }
 func (r *Registry) PutClientKey(ctx context.Context, c Caller, k ClientKey) (audit.Receipt, error) {
 	sum := sm3.Sum(k.PublicKey)
 	k.EndedAt = time.Time{}
-	return r.gate(ctx, c, &access{action: ActionConfigure, object: clientKeyObject(k.Client), digest: sum[:],
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{Action: ActionConfigure, Object: clientKeyObject(k.Client), Digest: sum[:],
+		Check: func() error {
 			switch {
 			case k.KeyID != hex.EncodeToString(sum[:]):
 				return sealFault("key_id", licence.CodeNotAllowed, "is not SM3 of the public key")
@@ -163,7 +163,7 @@ func (r *Registry) PutClientKey(ctx context.Context, c Caller, k ClientKey) (aud
 			_, err := r.cfg.Store.Client(ctx, k.Client)
 			return err
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertClientKey(ctx, k) }})
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertClientKey(ctx, k) }})
 }
 
 // EndClientKey ends a key at once, for a reason; for the system alone.
@@ -174,13 +174,13 @@ func (r *Registry) EndClientKey(ctx context.Context, c Caller, keyID, reason str
 		k, err = r.cfg.Store.ClientKey(ctx, keyID)
 	}
 	digest, _ := hex.DecodeString(k.KeyID)
-	return r.gate(ctx, c, &access{action: ActionConfigure, object: clientKeyObject(k.Client) + "/end", digest: digest,
-		use: Use{Purpose: reason}, purposeField: "reason",
-		check: func() error {
+	return r.gate.Pass(ctx, c, &Access{Action: ActionConfigure, Object: clientKeyObject(k.Client) + "/end", Digest: digest,
+		Use: Use{Purpose: reason}, PurposeField: "reason",
+		Check: func() error {
 			if err == nil && reason == "" {
 				return ErrReasonMissing
 			}
 			return err
 		},
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.EndClientKey(ctx, keyID, r.now()) }})
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.EndClientKey(ctx, keyID, r.now()) }})
 }

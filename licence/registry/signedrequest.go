@@ -25,8 +25,8 @@ type SignedRequest struct {
 // Errors: ErrReasonMissing, licence.ErrNotFound when the entry holds no signature, or none
 // any more, audit.ErrNoEntry, audit.ErrArchived.
 func (r *Registry) SignedRequest(ctx context.Context, c Caller, index uint64, reason string) (q SignedRequest, receipt audit.Receipt, err error) {
-	a := &access{action: ActionReadRequest, object: fmt.Sprintf("entry/%d", index), use: Use{Purpose: reason}, purposeField: "reason"}
-	a.check = func() error {
+	a := &Access{Action: ActionReadRequest, Object: fmt.Sprintf("entry/%d", index), Use: Use{Purpose: reason}, PurposeField: "reason"}
+	a.Check = func() error {
 		if reason == "" {
 			return ErrReasonMissing
 		}
@@ -35,10 +35,10 @@ func (r *Registry) SignedRequest(ctx context.Context, c Caller, index uint64, re
 			return err
 		}
 		q.Record, q.Opening = row.Record, row.Opening
-		a.holder, err = r.openRequest(ctx, &q)
+		a.Holder, err = r.openRequest(ctx, &q)
 		return err
 	}
-	receipt, err = r.gate(ctx, c, a)
+	receipt, err = r.gate.Pass(ctx, c, a)
 	if err != nil {
 		return SignedRequest{}, receipt, err
 	}

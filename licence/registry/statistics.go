@@ -60,13 +60,13 @@ type CountQuery struct {
 // Statistics counts licences of the caller's own types, in their division and below.
 func (r *Registry) Statistics(ctx context.Context, c Caller, q StatisticsQuery, use Use) ([]Count, CountQuery, audit.Receipt, error) {
 	count := CountQuery{Types: q.Types, Division: c.Authority.Division, From: q.From, To: q.To, Today: r.today()}
-	a := &access{action: ActionStatistics, use: use}
-	a.check = func() error {
+	a := &Access{Action: ActionStatistics, Use: use}
+	a.Check = func() error {
 		err := count.complete(c, q.ExpiringDays)
-		a.object = clip(fmt.Sprintf("%s/%s/%s", count.From, count.To, strings.Join(count.Types, " ")), 256)
+		a.Object = Clip(fmt.Sprintf("%s/%s/%s", count.From, count.To, strings.Join(count.Types, " ")), 256)
 		return err
 	}
-	receipt, err := r.gate(ctx, c, a)
+	receipt, err := r.gate.Pass(ctx, c, a)
 	if err != nil {
 		return nil, CountQuery{}, receipt, err
 	}

@@ -3,7 +3,6 @@ package registry
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -63,18 +62,18 @@ func (r *Registry) Cancel(ctx context.Context, c Caller, id licence.Identifier, 
 func (r *Registry) change(ctx context.Context, c Caller, op licence.Operation, id licence.Identifier, q StatusRequest) (StatusChanged, audit.Receipt, error) {
 	rec, found := r.cfg.Store.Licence(ctx, id)
 	changed := StatusChanged{Identifier: id, Status: op.To(), Reason: q.Reason, ChangedAt: r.now()}
-	receipt, err := r.gate(ctx, c, &access{
-		action: audit.Action(op), object: string(id), holder: rec.Holder, digest: q.Body[:],
-		purposeField: "reason",
-		use:          Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
-		check: func() error {
-			if err := errors.Join(mayChange(c, op, &rec, found), checkKey(q.Key)); err != nil || q.Reason != "" {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: audit.Action(op), Object: string(id), Holder: rec.Holder, Digest: q.Body[:],
+		PurposeField: "reason",
+		Use:          Use{Purpose: q.Reason, Case: q.CaseNumber, Matter: q.MatterCode, Operator: q.Operator},
+		Check: func() error {
+			if err := errors.Join(mayChange(c, op, &rec, found), CheckKey(q.Key)); err != nil || q.Reason != "" {
 				return err
 			}
 			return ErrReasonMissing
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &changed, func() error {
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &changed, func() error {
 				if err := tx.BindKey(ctx, c.Principal, q.Key, id); err != nil {
 					return err
 				}
@@ -91,8 +90,8 @@ func mayChange(c Caller, op licence.Operation, rec *Record, found error) error {
 	switch {
 	case found != nil:
 		return found
-	case !c.reaches(rec):
-		return errOutOfReach
+	case !c.Reaches(rec):
+		return ErrOutOfReach
 	case rec.Importer != "" && op.MakesVersion():
 		return ErrExternal
 	case cmp.Or(rec.Importer, rec.AuthorityCode) != c.Authority.Code:
@@ -101,30 +100,6 @@ func mayChange(c Caller, op licence.Operation, rec *Record, found error) error {
 		return fmt.Errorf("%w: the caller does not issue licences of type %s", ErrForbidden, rec.TypeCode)
 	}
 	return nil
-}
-
-// once makes a change that a key came with, or finds the answer that was given to the key
-// first. answer is what to answer once do has succeeded. Claim, change and answer are one
-// transaction, so a key is never half done.
-func (r *Registry) once(ctx context.Context, tx Tx, c Caller, key string, body [32]byte, e *audit.Entry, answer any, do func() error) error {
-	claim, err := r.takeKey(ctx, tx, c, key, body)
-	switch {
-	case errors.Is(err, errClaimed) && claim.Answer != nil:
-		e.Code = "repeated"
-		return json.Unmarshal(claim.Answer, answer)
-	case errors.Is(err, errClaimed):
-		return ErrRunning
-	case err != nil:
-		return err
-	}
-	if err := do(); err != nil {
-		return err
-	}
-	b, err := json.Marshal(answer)
-	if err != nil {
-		return err
-	}
-	return tx.AnswerKey(ctx, c.Principal, key, b)
 }
 
 // applyChange is the change itself.

@@ -46,20 +46,20 @@ type SubscriptionRequest struct {
 // ErrForbidden, *licence.RequestError, licence.ErrNotFound when there is no such client,
 // ErrTooManySubscriptions, ErrKeyReused, ErrLog.
 func (r *Registry) Subscribe(ctx context.Context, c Caller, q SubscriptionRequest) (event.Subscription, audit.Receipt, error) {
-	if !c.has(RoleSystem) {
+	if !c.Has(RoleSystem) {
 		q.Client = c.Principal
 	}
-	id, fault := r.newID()
+	id, fault := r.gate.NewID()
 	n, found := r.cfg.Store.Client(ctx, q.Client)
 	now := r.now()
 	s := event.Subscription{ID: id, Client: q.Client, Authority: n.Authority, URL: q.URL, Events: q.Events, TypeCodes: q.TypeCodes, Status: event.Active, CreatedAt: now, StatusAt: now}
 	if slices.Contains(n.Roles, RoleApprovalSystem) {
 		s.Division = n.Authority.Division
 	}
-	receipt, err := r.gate(ctx, c, &access{
-		action: ActionSubscribe, object: "subscription/" + s.ID, digest: q.Body[:], use: Use{Purpose: clip(fmt.Sprintf("for %s at %s, %d types", q.Client, hostOf(q.URL), len(q.TypeCodes)), 512)},
-		check: func() error {
-			if err := errors.Join(checkKey(q.Key), fault); err != nil {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: ActionSubscribe, Object: "subscription/" + s.ID, Digest: q.Body[:], Use: Use{Purpose: Clip(fmt.Sprintf("for %s at %s, %d types", q.Client, hostOf(q.URL), len(q.TypeCodes)), 512)},
+		Check: func() error {
+			if err := errors.Join(CheckKey(q.Key), fault); err != nil {
 				return err
 			}
 			if found != nil {
@@ -67,8 +67,8 @@ func (r *Registry) Subscribe(ctx context.Context, c Caller, q SubscriptionReques
 			}
 			return r.checkSubscription(ctx, n, s)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &s, func() error { return tx.InsertSubscription(ctx, s) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &s, func() error { return tx.InsertSubscription(ctx, s) })
 		},
 	})
 	return s, receipt, err
@@ -120,10 +120,10 @@ func (r *Registry) mayHear(ctx context.Context, n Client, s event.Subscription, 
 // mayManage says whether a caller looks after a subscription: the system, and whoever is of
 // its department.
 func mayManage(c Caller, s event.Subscription) error {
-	if c.has(RoleSystem) || c.Authority.Code != "" && c.Authority.Code == s.Authority.Code {
+	if c.Has(RoleSystem) || c.Authority.Code != "" && c.Authority.Code == s.Authority.Code {
 		return nil
 	}
-	return errOutOfReach
+	return ErrOutOfReach
 }
 
 // Unsubscribe ends a subscription for a reason, and forgets what was still to be told by it.
@@ -151,9 +151,9 @@ func (r *Registry) EnableSubscription(ctx context.Context, c Caller, id string, 
 func (r *Registry) changeSubscription(ctx context.Context, c Caller, action audit.Action, id string, q StatusRequest, do func(context.Context, Tx, *event.Subscription) error) (event.Subscription, audit.Receipt, error) {
 	s, found := r.cfg.Store.Subscription(ctx, id)
 	removed := errors.Is(found, licence.ErrNotFound) && action == ActionUnsubscribe // by this key, perhaps
-	receipt, err := r.gate(ctx, c, &access{
-		action: action, object: "subscription/" + id, digest: q.Body[:], purposeField: "reason", use: Use{Purpose: q.Reason, Operator: q.Operator},
-		check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{
+		Action: action, Object: "subscription/" + id, Digest: q.Body[:], PurposeField: "reason", Use: Use{Purpose: q.Reason, Operator: q.Operator},
+		Check: func() error {
 			if found != nil && !removed {
 				return found
 			}
@@ -174,10 +174,10 @@ func (r *Registry) changeSubscription(ctx context.Context, c Caller, action audi
 					return err
 				}
 			}
-			return checkKey(q.Key)
+			return CheckKey(q.Key)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &s, func() error { return do(ctx, tx, &s) })
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &s, func() error { return do(ctx, tx, &s) })
 		},
 	})
 	return s, receipt, err
@@ -186,8 +186,8 @@ func (r *Registry) changeSubscription(ctx context.Context, c Caller, action audi
 // Subscriptions lists the subscriptions of the caller's department; the system sees all.
 func (r *Registry) Subscriptions(ctx context.Context, c Caller, q SubscriptionQuery) ([]event.Subscription, audit.Receipt, error) {
 	q.Authority, q.Limit = c.Authority.Code, min(max(q.Limit, 1), MaxPage)
-	receipt, err := r.gate(ctx, c, &access{action: ActionSubscriptionRead, object: "subscriptions", check: func() error {
-		if q.Authority == "" && !c.has(RoleSystem) {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionSubscriptionRead, Object: "subscriptions", Check: func() error {
+		if q.Authority == "" && !c.Has(RoleSystem) {
 			return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
 		}
 		return nil
@@ -204,7 +204,7 @@ func (r *Registry) Subscriptions(ctx context.Context, c Caller, q SubscriptionQu
 // Errors: ErrForbidden, licence.ErrNotFound, ErrLog.
 func (r *Registry) DeadEvents(ctx context.Context, c Caller, id string, after int64, limit int) ([]event.Delivery, audit.Receipt, error) {
 	s, found := r.cfg.Store.Subscription(ctx, id)
-	receipt, err := r.gate(ctx, c, &access{action: ActionDeadEventsRead, object: "subscription/" + id, check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionDeadEventsRead, Object: "subscription/" + id, Check: func() error {
 		if found != nil {
 			return found
 		}
@@ -265,8 +265,8 @@ type Replayed struct {
 func (r *Registry) ReplayEvents(ctx context.Context, c Caller, id, eventID string, q StatusRequest) (Replayed, audit.Receipt, error) {
 	s, found := r.cfg.Store.Subscription(ctx, id)
 	var a Replayed
-	receipt, err := r.gate(ctx, c, &access{action: ActionEventReplay, object: "subscription/" + id, digest: q.Body[:], purposeField: "reason", use: Use{Purpose: q.Reason, Operator: q.Operator},
-		check: func() error {
+	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionEventReplay, Object: "subscription/" + id, Digest: q.Body[:], PurposeField: "reason", Use: Use{Purpose: q.Reason, Operator: q.Operator},
+		Check: func() error {
 			if found != nil {
 				return found
 			}
@@ -276,10 +276,10 @@ func (r *Registry) ReplayEvents(ctx context.Context, c Caller, id, eventID strin
 			if s.Status != event.Active {
 				return fmt.Errorf("%w: the subscription is disabled", licence.ErrWrongStatus)
 			}
-			return checkKey(q.Key)
+			return CheckKey(q.Key)
 		},
-		apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
-			return r.once(ctx, tx, c, q.Key, q.Body, e, &a, func() (err error) {
+		Apply: func(ctx context.Context, tx Tx, e *audit.Entry) error {
+			return r.gate.Once(ctx, tx, c, q.Key, q.Body, e, &a, func() (err error) {
 				a.Events, err = tx.ReplayEvents(ctx, id, eventID, r.now(), MaxReplay)
 				return err
 			})

@@ -138,19 +138,19 @@ type Verdict struct {
 // thing, which is asked for when judge has done the work, or when the caller is refused.
 // What judge found must not be shown before Verify returns without an error.
 func (r *Registry) Verify(ctx context.Context, c Caller, digest func() [32]byte, judge func(Lookup) Verdict) (audit.Receipt, error) {
-	a := &access{action: ActionVerify}
+	a := &Access{Action: ActionVerify}
 	if err := a.decide(c); err != nil {
 		sum := digest()
-		a.digest = sum[:]
-		return r.refuse(ctx, c, a, err)
+		a.Digest = sum[:]
+		return r.gate.Refuse(ctx, c, a, err)
 	}
 	l := Lookup{r, map[licence.Identifier]licence.Holder{}}
 	v := judge(l)
 	sum := digest()
-	a.digest = sum[:]
-	a.object, a.holder = clip(v.Object, 256), l.seen[licence.Identifier(v.Object)]
-	a.code = clip(v.Code, 64)
-	return r.pass(ctx, c, a)
+	a.Digest = sum[:]
+	a.Object, a.Holder = Clip(v.Object, 256), l.seen[licence.Identifier(v.Object)]
+	a.Code = Clip(v.Code, 64)
+	return r.gate.pass(ctx, c, a)
 }
 
 // Authenticate checks a client's secret and logs the attempt.
@@ -160,14 +160,14 @@ func (r *Registry) Authenticate(ctx context.Context, clientID, secret, requestID
 		return Caller{}, audit.Receipt{}, err
 	}
 	c := client.caller(requestID)
-	a := &access{action: ActionAuthenticate, object: clientID}
+	a := &Access{Action: ActionAuthenticate, Object: clientID}
 	if err != nil || client.Disabled || !client.holds(secret, r.now()) {
 		c = Anonymous(requestID)
-		receipt, err := r.refuse(ctx, c, a, ErrUnauthenticated)
+		receipt, err := r.gate.Refuse(ctx, c, a, ErrUnauthenticated)
 		return Caller{}, receipt, err
 	}
 	if client.Authentication == BySignature {
-		receipt, err := r.refuse(ctx, c, a, ErrSignatureRequired)
+		receipt, err := r.gate.Refuse(ctx, c, a, ErrSignatureRequired)
 		return Caller{}, receipt, err
 	}
 	return r.become(ctx, c, a)
@@ -180,24 +180,24 @@ const SharedLink = "link"
 // then spent, and logs it. licence.ErrNotFound, unlogged, when the link is not there any more;
 // ErrUnauthenticated when there is no such client, or it was disabled.
 func (r *Registry) SignIn(ctx context.Context, clientID, link, requestID string) (Caller, audit.Receipt, error) {
-	a := &access{action: ActionAuthenticate, object: clientID}
+	a := &Access{Action: ActionAuthenticate, Object: clientID}
 	c, err := r.CallerFor(ctx, clientID, requestID)
 	if errors.Is(err, ErrUnauthenticated) {
-		receipt, err := r.refuse(ctx, Anonymous(requestID), a, err)
+		receipt, err := r.gate.Refuse(ctx, Anonymous(requestID), a, err)
 		return Caller{}, receipt, err
 	}
 	if err != nil {
 		return Caller{}, audit.Receipt{}, err
 	}
-	a.apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	a.Apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
 		return tx.TakeShared(ctx, SharedLink, link, r.now())
 	}
 	return r.become(ctx, c, a)
 }
 
 // become logs that somebody is let in as a caller, who is nobody unless that succeeds.
-func (r *Registry) become(ctx context.Context, c Caller, a *access) (Caller, audit.Receipt, error) {
-	receipt, err := r.append(ctx, c, a)
+func (r *Registry) become(ctx context.Context, c Caller, a *Access) (Caller, audit.Receipt, error) {
+	receipt, err := r.gate.append(ctx, c, a)
 	if err != nil {
 		return Caller{}, receipt, err
 	}
@@ -218,7 +218,7 @@ func (r *Registry) CallerFor(ctx context.Context, clientID, requestID string) (C
 // client is a client that is not disabled; else ErrUnauthenticated.
 func (r *Registry) client(ctx context.Context, id string) (Client, error) {
 	client, err := r.clients.ask(ctx, id, one(r.cfg.Store.Client))
-	r.altered(ctx, err)
+	r.gate.altered(ctx, err)
 	if errors.Is(err, licence.ErrNotFound) || err == nil && client.Disabled {
 		return Client{}, ErrUnauthenticated
 	}
@@ -244,8 +244,8 @@ func one[T any](read func(context.Context, string) (T, error)) func(context.Cont
 
 // PutClient registers or replaces a machine client; for the system alone.
 func (r *Registry) PutClient(ctx context.Context, c Caller, client Client) (audit.Receipt, error) {
-	return r.gate(ctx, c, &access{action: ActionConfigure, object: "client/" + client.ID,
-		apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutClient(ctx, client) }})
+	return r.gate.Pass(ctx, c, &Access{Action: ActionConfigure, Object: "client/" + client.ID,
+		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutClient(ctx, client) }})
 }
 
 // States hands every licence that is not valid to each, then logs, with the digest that
@@ -253,14 +253,14 @@ func (r *Registry) PutClient(ctx context.Context, c Caller, client Client) (audi
 // handed out must not be published before it returned without an error. Indexes of the
 // log grow, and so the receipt's numbers the list.
 func (r *Registry) States(ctx context.Context, c Caller, each func(licence.Identifier, licence.Status) error, sum func() [32]byte) (audit.Receipt, error) {
-	a := &access{action: ActionTrustList, object: "states"}
+	a := &Access{Action: ActionTrustList, Object: "states"}
 	if err := a.decide(c); err != nil {
-		return r.refuse(ctx, c, a, err)
+		return r.gate.Refuse(ctx, c, a, err)
 	}
 	if err := r.cfg.Store.EachNotValid(ctx, each); err != nil {
 		return audit.Receipt{}, fmt.Errorf("reading states: %w", err)
 	}
 	digest := sum()
-	a.digest = digest[:]
-	return r.append(ctx, c, a)
+	a.Digest = digest[:]
+	return r.gate.append(ctx, c, a)
 }

@@ -58,10 +58,10 @@ func (r *Registry) replace(ctx context.Context, c Caller, op licence.Operation, 
 	a := asked{key: q.Key, op: op, id: id, item: q.item,
 		// The same words about another licence, or to another end, are another request.
 		body: sm3.Sum(fmt.Appendf(nil, "%s\n%s\n%s", op, id, body[:]))}
-	attempt := access{action: audit.Action(op), object: string(id), holder: rec.Holder, digest: a.body[:], purposeField: "reason"}
-	attempt.check = func() error {
-		defer func() { attempt.use = a.use }()
-		if err := errors.Join(mayChange(c, op, &rec, found), a.checkKey()); err != nil {
+	attempt := Access{Action: audit.Action(op), Object: string(id), Holder: rec.Holder, Digest: a.body[:], PurposeField: "reason"}
+	attempt.Check = func() error {
+		defer func() { attempt.Use = a.use }()
+		if err := errors.Join(mayChange(c, op, &rec, found), a.CheckKey()); err != nil {
 			return err
 		}
 		return r.checkReplace(ctx, c, &rec, q.Body, &a)
@@ -153,12 +153,12 @@ func (r *Registry) checkOld(ctx context.Context, s *sealing) (err error) {
 }
 
 // superseding is the log entry about the old version; none when there is no such version.
-func (s *sealing) superseding() []*access {
+func (s *sealing) superseding() []*Access {
 	if s.rec.Supersedes == "" {
 		return nil
 	}
-	return []*access{{action: ActionSupersede, object: string(s.rec.Supersedes), holder: s.old.Holder,
-		use: Use{Purpose: s.rec.StatusReason, Case: s.rec.CaseNumber}}}
+	return []*Access{{Action: ActionSupersede, Object: string(s.rec.Supersedes), Holder: s.old.Holder,
+		Use: Use{Purpose: s.rec.StatusReason, Case: s.rec.CaseNumber}}}
 }
 
 // supersede makes the old version superseded, in the transaction that makes the new one

@@ -70,6 +70,11 @@ var noAccess = map[string]string{
 	"Registry.RefreshCatalogue":     "brings the server's own copy of the catalogue up to date; shows nothing",
 	"Lookup.ByCopy":                 "exists only inside Verify, whose entry covers it",
 	"Registry.MakesCopies":          "tells whether copies are made: the configuration",
+	"Registry.Gate":                 "hands out the gate, by which the operations of other packages pass; TestGateStaysInside holds who does",
+	"Gate.Pass":                     "is the gate; each operation that passes it is walked",
+	"Gate.Refuse":                   "the same, for what is refused before it has an operation of its own",
+	"Gate.Step":                     "the same, for what an operation began that passed",
+	"Gate.Once":                     "exists only inside Access.Apply, whose entry covers it",
 }
 
 // composed are operations made of others that are walked. They have no refusal of their
