@@ -94,7 +94,7 @@ var confined = map[string]string{
 	"github.com/dunglas/httpsfv":    "crypto/httpsig",
 	"github.com/gin-gonic/gin":      "api",
 	"github.com/jackc/pgx":          "store store/pgtest",
-	"github.com/klauspost/compress": "licence/render/pdf",
+	"github.com/klauspost/compress": "licence/render/pdf crypto/pdfsig",
 	"github.com/minio/minio-go":     "store",
 	"github.com/pdfcpu":             "cmd/elicenced/rewrite", // which runs in a process of its own
 	"github.com/tdewolff":           "licence/render/typeface",

@@ -5,6 +5,8 @@ import (
 	"compress/zlib"
 	"io"
 	"sync"
+
+	inflating "github.com/klauspost/compress/zlib"
 )
 
 // deflateRatio is more than the best ratio that deflate can reach, 1032 to 1.
@@ -52,10 +54,10 @@ func inflate(o *object, expected, limit int) ([]byte, error) {
 func (f *inflater) reset(data []byte) (err error) {
 	f.in.Reset(data)
 	if f.reader == nil {
-		f.reader, err = zlib.NewReader(&f.in)
+		f.reader, err = inflating.NewReader(&f.in)
 		return err
 	}
-	return f.reader.(zlib.Resetter).Reset(&f.in, nil)
+	return f.reader.(inflating.Resetter).Reset(&f.in, nil)
 }
 
 // deflate encodes data for FlateDecode.
