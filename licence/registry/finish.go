@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -185,8 +186,21 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 
 // checkContent compares the drawn QR symbols and the attached data with what was reserved.
 func (s *sealing) checkContent(f *pdfsig.File) error {
-	for i, box := range append([]render.QRBox{s.out.QR}, s.out.Duplicates...) {
-		if err := s.checkSymbol(s.layout, f, i, box); err != nil {
+	var decoder render.QRDecoder
+	for left := s.symbols(); len(left) > 0; {
+		page := left[0].box.Page
+		var boxes []render.QRBox
+		for _, m := range left {
+			if m.box.Page != page {
+				continue
+			}
+			if !s.layout.Drew(m.section, f.Backdrop(page)) {
+				return errors.New("the page does not begin with the layout's backdrop")
+			}
+			boxes = append(boxes, m.box)
+		}
+		left = slices.DeleteFunc(left, func(m symbol) bool { return m.box.Page == page })
+		if err := s.checkSymbols(f, page, boxes, &decoder); err != nil {
 			return err
 		}
 	}
@@ -196,22 +210,39 @@ func (s *sealing) checkContent(f *pdfsig.File) error {
 	return nil
 }
 
-// checkSymbol decodes the QR symbol that is drawn in the licence, or in its duplicate
-// of a number from 1.
-func (s *sealing) checkSymbol(layout *render.Layout, f *pdfsig.File, duplicate int, box render.QRBox) error {
-	if !layout.Drew(duplicate, f.Backdrop(box.Page)) {
-		return errors.New("the page does not begin with the layout's backdrop")
+// symbol is where the QR symbol is drawn, on a page of the licence, 0, or of its duplicate of
+// a number from 1.
+type symbol struct {
+	section int
+	box     render.QRBox
+}
+
+// symbols are all that are drawn; a copy has one more on the strip above its first page.
+func (s *sealing) symbols() []symbol {
+	all := []symbol{{0, s.out.QR}}
+	for i, box := range s.out.Duplicates {
+		all = append(all, symbol{i + 1, box})
 	}
-	content, err := f.PageContent(box.Page)
+	if s.out.Strip.Page != 0 {
+		all = append(all, symbol{0, s.out.Strip})
+	}
+	return all
+}
+
+// checkSymbols decodes the QR symbols that are drawn on a page.
+func (s *sealing) checkSymbols(f *pdfsig.File, page int, boxes []render.QRBox, decoder *render.QRDecoder) error {
+	content, err := f.PageContent(page)
 	if err != nil {
 		return err
 	}
-	drawn, err := render.DecodeQR(content, box)
+	drawn, err := decoder.Decode(content, boxes...)
 	if err != nil {
-		return fmt.Errorf("decoding the drawn QR symbol: %w", err)
+		return fmt.Errorf("decoding the drawn QR symbols: %w", err)
 	}
-	if drawn != s.qr.String() {
-		return errors.New("the drawn QR symbol is not what was signed")
+	for _, text := range drawn {
+		if text != s.qr.String() {
+			return errors.New("a drawn QR symbol is not what was signed")
+		}
 	}
 	return nil
 }

@@ -16,6 +16,9 @@ type (
 	Fonts = typeface.Fonts
 	// QRBox is where a symbol is drawn.
 	QRBox = qr.Box
+	// QRDecoder reads the symbols that a page's inflated operators draw: what is drawn, not
+	// what was meant.
+	QRDecoder = qr.Decoder
 	// SealDesign says how a seal looks.
 	SealDesign = sealpicture.Design
 	// SealShape and SealCentre are a seal's outline and what stands in its middle.

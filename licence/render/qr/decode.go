@@ -17,34 +17,67 @@ const (
 	maxOperands = 64
 )
 
-// Decode reads the symbol that a page's operators draw in the box: it paints
-// what they paint there, and decodes the picture. So it answers for what is
-// drawn, not for what was meant. The content stream comes inflated. Anything but
-// rectangles that is painted over the symbol or its quiet zone is an error, and so
-// is a clip that touches them: what it hides or shows is never guessed at.
+// Decode reads the symbol that a page's operators draw in the box; see Decoder.Decode.
 func Decode(pageContent []byte, box Box) (string, error) {
+	texts, err := new(Decoder).Decode(pageContent, box)
+	if err != nil {
+		return "", err
+	}
+	return texts[0], nil
+}
+
+// Decoder reads symbols that pages draw. One that is drawn again, module by module, it does not
+// decode again: a picture has one text. The zero value is ready; it is not for concurrent use.
+type Decoder struct {
+	picture []byte // of the last symbol, a byte for each module
+	text    string
+}
+
+// Decode reads the symbols that a page's operators draw in the boxes, and returns their texts in
+// the order of the boxes: it paints what they paint there, all in one pass, and decodes the
+// pictures. So it answers for what is drawn, not for what was meant. The content stream comes
+// inflated. Anything but rectangles that is painted over a symbol or its quiet zone is an
+// error, and so is a clip that touches one of them: what it hides or shows is never guessed at.
+func (d *Decoder) Decode(pageContent []byte, boxes ...Box) ([]string, error) {
 	if len(pageContent) > maxContent {
-		return "", fmt.Errorf("reading QR from page: %d bytes of content", len(pageContent))
+		return nil, fmt.Errorf("reading QR from page: %d bytes of content", len(pageContent))
 	}
-	if box.Modules < 21 || box.Modules > LargestSymbol || !(box.Size > 0) || math.IsInf(box.Size, 0) {
-		return "", errors.New("reading QR from page: the box is no symbol's")
+	for _, box := range boxes {
+		if box.Modules < 21 || box.Modules > LargestSymbol || !(box.Size > 0) || math.IsInf(box.Size, 0) {
+			return nil, errors.New("reading QR from page: the box is no symbol's")
+		}
 	}
-	p := newPainter(box, (box.Modules+2*QuietZone)*pixels)
-	p.soiled, p.rects = true, make([][4]float64, 0, 1<<11) // room for those of a symbol
+	p := newPainter(boxes...)
 	if err := p.read(pageContent); err != nil {
-		return "", fmt.Errorf("reading QR from page: %w", err)
+		return nil, fmt.Errorf("reading QR from page: %w", err)
 	}
+	texts := make([]string, len(boxes))
+	for i := range texts {
+		var err error
+		if texts[i], err = d.decode(&p.pictures[i]); err != nil {
+			return nil, fmt.Errorf("reading QR from page: %w", err)
+		}
+	}
+	return texts, nil
+}
+
+// decode reads one painted symbol.
+func (d *Decoder) decode(p *picture) (string, error) {
 	if p.soiled {
-		return "", errors.New("reading QR from page: the symbol does not stand alone on white")
+		return "", errors.New("the symbol does not stand alone on white")
 	}
 	img, err := p.modules()
 	if err != nil {
-		return "", fmt.Errorf("reading QR from page: %w", err)
+		return "", err
+	}
+	if d.text != "" && bytes.Equal(img.Pix, d.picture) {
+		return d.text, nil
 	}
 	text, err := qrcode.Decode(img)
 	if err != nil {
-		return "", fmt.Errorf("reading QR from page: %w", err)
+		return "", err
 	}
+	d.picture, d.text = img.Pix, text
 	return text, nil
 }
 
@@ -52,7 +85,7 @@ func Decode(pageContent []byte, box Box) (string, error) {
 // graphics state, and the path, as they found them. Then what follows can be decoded
 // without them: the white that a symbol begins with covers what they drew.
 func CheckBackdrop(content []byte) error {
-	p := newPainter(Box{Size: 1, Modules: 1}, 1)
+	p := newPainter()
 	before := p.state
 	if err := p.read(content); err != nil {
 		return err
@@ -65,11 +98,8 @@ func CheckBackdrop(content []byte) error {
 
 // painter interprets the operators our pages use.
 type painter struct {
-	box    Box
-	side   int    // of the picture, in pixels
-	rows   []scan // the picture
-	form   bool   // a form was drawn
-	soiled bool   // something other than rectangles lies on the box
+	pictures []picture // of the boxes
+	form     bool      // a form was drawn
 
 	state graphics
 	stack []graphics
@@ -85,8 +115,11 @@ type painter struct {
 	spacing  float64 // between characters
 }
 
-func newPainter(box Box, side int) *painter {
-	p := &painter{box: box, side: side, rows: make([]scan, side)}
+func newPainter(boxes ...Box) *painter {
+	p := &painter{pictures: make([]picture, len(boxes)), rects: make([][4]float64, 0, 1<<11)} // room for those of a symbol
+	for i, box := range boxes {
+		p.pictures[i] = newPicture(box)
+	}
 	p.state.m = transform{1, 0, 0, 1, 0, 0}
 	return p
 }
@@ -96,7 +129,7 @@ type graphics struct {
 	m    transform
 	fill uint8
 	size float64 // of the font
-	away bool    // clipped to a place off the symbol: nothing painted bears on it
+	away bool    // clipped to a place off all symbols: nothing painted bears on them
 }
 
 // extent is a bounding box on the page; the zero value is empty.
@@ -200,31 +233,45 @@ func (p *painter) token(s []byte) error {
 	return nil
 }
 
-// number reads a number; most of a page's are short and whole.
+// tens are powers of ten that a float64 holds exactly, as it does a whole number of 15 digits:
+// their quotient is rounded once, like what strconv.ParseFloat returns.
+var tens = [16]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
+
+// number reads a number; nearly all of a page's are short.
 func number(s []byte) (v float64, ok bool) {
-	if len(s) < 9 {
-		digits := bytes.TrimPrefix(s, []byte("-"))
-		n := 0
-		for _, c := range digits {
-			if c < '0' || c > '9' {
-				n = -1
-				break
-			}
-			n = n*10 + int(c-'0')
+	digits := bytes.TrimPrefix(s, []byte("-"))
+	if n, decimals, plain := decimal(digits); plain {
+		if v = float64(n) / tens[decimals]; len(digits) < len(s) {
+			v = -v
 		}
-		switch {
-		case n < 0 || len(digits) == 0:
-		case len(digits) < len(s):
-			return -float64(n), true
-		default:
-			return float64(n), true
-		}
+		return v, true
 	}
 	if c := s[0]; c >= 'A' && c <= 'z' {
 		return 0, false // also NaN and Inf, which Go would take
 	}
 	v, err := strconv.ParseFloat(string(s), 64)
 	return v, err == nil
+}
+
+// decimal reads 1 to 15 digits with at most one point among them: n, of which so many are
+// decimals. Anything else is not plain.
+func decimal(s []byte) (n int64, decimals int, plain bool) {
+	digits, point := 0, false
+	for _, c := range s {
+		switch {
+		case c >= '0' && c <= '9' && digits < 15:
+			n = n*10 + int64(c-'0')
+			digits++
+			if point {
+				decimals++
+			}
+		case c == '.' && !point:
+			point = true
+		default:
+			return 0, 0, false
+		}
+	}
+	return n, decimals, digits > 0
 }
 
 // operator is one that our pages use.
@@ -323,9 +370,7 @@ func (p *painter) path(s []byte, v []float64) {
 		if p.other {
 			p.soil(p.ext)
 		} else {
-			for _, r := range p.rects {
-				p.fill(r)
-			}
+			p.fill()
 		}
 		p.clear()
 	case "f*", "S", "B":
@@ -335,7 +380,7 @@ func (p *painter) path(s []byte, v []float64) {
 }
 
 // endPath drops the path, or clips to it: to one upright rectangle wholly off the
-// symbol, and nothing else.
+// symbols, and nothing else.
 func (p *painter) endPath() error {
 	defer p.clear()
 	if !p.clip {
@@ -343,25 +388,10 @@ func (p *painter) endPath() error {
 	}
 	p.clip = false
 	if len(p.rects) != 1 || p.other || !p.apart(p.ext) {
-		return errors.New("clip that is no rectangle or touches the symbol")
+		return errors.New("clip that is no rectangle or touches a symbol")
 	}
 	p.state.away = true
 	return nil
-}
-
-// maxCoordinate is the largest coordinate of a clip, in points: page sizes end
-// there (ISO 32000-1, annex C), and readers may reckon with no more.
-const maxCoordinate = 14_400
-
-// apart reports whether a box lies off the symbol and its quiet zone, for certain:
-// it does not for what is no number.
-func (p *painter) apart(e extent) bool {
-	if !(max(math.Abs(e.x0), math.Abs(e.y0), math.Abs(e.x1), math.Abs(e.y1)) <= maxCoordinate) {
-		return false
-	}
-	x0, y0, x1, y1 := p.grid(e.x0, e.y1, e.x1, e.y0)
-	side := float64(p.side)
-	return x1 <= 0 || y1 <= 0 || x0 >= side || y0 >= side
 }
 
 func (p *painter) clear() { p.rects, p.other, p.ext = p.rects[:0], false, extent{} }
@@ -379,7 +409,10 @@ func (p *painter) show() {
 // unit square (8.9.5.1). A form may paint anywhere, in a state of its own (8.10.1).
 func (p *painter) external() {
 	if string(p.name) != imageName {
-		p.form, p.soiled = true, true
+		p.form = true
+		for i := range p.pictures {
+			p.pictures[i].soiled = true
+		}
 		return
 	}
 	var e extent

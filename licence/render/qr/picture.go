@@ -4,6 +4,7 @@ import (
 	"errors"
 	"image"
 	"math"
+	"slices"
 )
 
 // pixels are what the picture has along the side of a module.
@@ -15,9 +16,22 @@ type scan [4]uint64
 
 const _ = uint(256 - (LargestSymbol+2*QuietZone)*pixels)
 
+// picture is what is painted in a box and its quiet zone.
+type picture struct {
+	box    Box
+	side   int // in pixels
+	rows   []scan
+	soiled bool // something other than rectangles lies on it, or no white below them
+}
+
+func newPicture(box Box) picture {
+	side := (box.Modules + 2*QuietZone) * pixels
+	return picture{box: box, side: side, rows: make([]scan, side), soiled: true}
+}
+
 // modules is the picture with one pixel for a module. It is an error when the pixels of a
 // module are not all alike: something is drawn there that is no module.
-func (p *painter) modules() (*image.Gray, error) {
+func (p *picture) modules() (*image.Gray, error) {
 	n := p.side / pixels
 	img := image.NewGray(image.Rect(0, 0, n, n))
 	for y := range n {
@@ -44,11 +58,17 @@ func (p *painter) modules() (*image.Gray, error) {
 	return img, nil
 }
 
-// soil notes that something lies on the box.
+// soil notes that something lies on the boxes.
 func (p *painter) soil(e extent) {
 	if !e.some || p.state.away {
 		return
 	}
+	for i := range p.pictures {
+		p.pictures[i].soil(e)
+	}
+}
+
+func (p *picture) soil(e extent) {
 	x0, y0, x1, y1 := p.grid(e.x0, e.y1, e.x1, e.y0)
 	side := float64(p.side)
 	if !(x1 <= 0.5 || y1 <= 0.5 || x0 >= side-0.5 || y0 >= side-0.5) { // so put, what is no number soils
@@ -56,9 +76,26 @@ func (p *painter) soil(e extent) {
 	}
 }
 
+// maxCoordinate is the largest coordinate of a clip, in points: page sizes end
+// there (ISO 32000-1, annex C), and readers may reckon with no more.
+const maxCoordinate = 14_400
+
+// apart reports whether a box lies off the symbols and their quiet zones, for certain:
+// it does not for what is no number.
+func (p *painter) apart(e extent) bool {
+	if !(max(math.Abs(e.x0), math.Abs(e.y0), math.Abs(e.x1), math.Abs(e.y1)) <= maxCoordinate) {
+		return false
+	}
+	return !slices.ContainsFunc(p.pictures, func(s picture) bool {
+		x0, y0, x1, y1 := s.grid(e.x0, e.y1, e.x1, e.y0)
+		side := float64(s.side)
+		return !(x1 <= 0 || y1 <= 0 || x0 >= side || y0 >= side)
+	})
+}
+
 // grid turns the upper left and lower right of a rectangle on the page into
 // pixels of the picture.
-func (p *painter) grid(left, top, right, bottom float64) (x0, y0, x1, y1 float64) {
+func (p *picture) grid(left, top, right, bottom float64) (x0, y0, x1, y1 float64) {
 	scale := float64(p.box.Modules*pixels) / p.box.Size
 	const quiet = QuietZone * pixels
 	x := func(v float64) float64 { return (v-p.box.X)*scale + quiet }
@@ -66,12 +103,21 @@ func (p *painter) grid(left, top, right, bottom float64) (x0, y0, x1, y1 float64
 	return x(left), y(top), x(right), y(bottom)
 }
 
-// fill paints a rectangle: every pixel whose centre it holds. White over the
-// whole picture makes it clean.
-func (p *painter) fill(r [4]float64) {
+// fill paints the rectangles of the path.
+func (p *painter) fill() {
 	if p.state.away {
 		return
 	}
+	for i := range p.pictures {
+		for _, r := range p.rects {
+			p.pictures[i].fill(r, p.state.fill)
+		}
+	}
+}
+
+// fill paints a rectangle: every pixel whose centre it holds. White over the
+// whole picture makes it clean.
+func (p *picture) fill(r [4]float64, shade uint8) {
 	left, top, right, bottom := p.grid(r[0], r[3], r[2], r[1])
 	if !(left <= right && top <= bottom) { // what is no number
 		p.soiled = true
@@ -80,12 +126,12 @@ func (p *painter) fill(r [4]float64) {
 	bound := func(v float64) int { return int(min(float64(p.side), max(0, math.Round(v)))) }
 	x0, y0, x1, y1 := bound(left), bound(top), bound(right), bound(bottom)
 	if x0 == 0 && y0 == 0 && x1 == p.side && y1 == p.side {
-		p.soiled = p.state.fill != 255
+		p.soiled = shade != 255
 	}
 	if x0 >= x1 || y0 >= y1 {
 		return
 	}
-	dark := p.state.fill < 128
+	dark := shade < 128
 	for word := x0 >> 6; word <= (x1-1)>>6; word++ {
 		from, to := max(x0-word*64, 0), min(x1-word*64, 64)
 		mask := (uint64(1)<<(to-from) - 1) << from
