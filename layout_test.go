@@ -27,6 +27,8 @@ var layout = []struct{ pkg, mayImport string }{
 	{"internal/private", "internal/durable"},
 	{"internal/listen", ""},
 	{"internal/lately", ""},
+	// A provider that asks for no proof, for the demo's program and for tests: no other program links it.
+	{"internal/testidp", ""},
 	// Questions that register and store put for several at once.
 	{"internal/gather", ""},
 	{"testdata/requests", ""},
@@ -84,6 +86,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"api", "api/identity crypto/httpsig crypto/pki licence licence/person licence/consent licence/dispute licence/event licence/question licence/registry licence/render/qr verify audit audit/witness templates"},
 	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/httpsig crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
+	{"cmd/elicence-testidp", "internal/private internal/listen internal/testidp"},
 	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/person licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},
 }
 
@@ -98,6 +101,7 @@ var confined = map[string]string{
 	"github.com/minio/minio-go":     "store",
 	"github.com/pdfcpu":             "cmd/elicenced/rewrite", // which runs in a process of its own
 	"github.com/tdewolff":           "licence/render/typeface",
+	"github.com/zitadel":            "internal/testidp",
 	"golang.org/x/oauth2":           "api/identity",
 	"modernc.org/sqlite":            "store",
 }
@@ -107,7 +111,6 @@ var confined = map[string]string{
 var confinedToTests = map[string]string{
 	"codeberg.org/go-pdf":  "licence/render", // whose benchmark it stands beside
 	"github.com/digitorus": "crypto/pdfsig/pades",
-	"github.com/zitadel":   "api",
 }
 
 // free lists packages of confined modules that anyone may import.

@@ -3,7 +3,6 @@ package api_test
 import (
 	"bytes"
 	"io"
-	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -16,22 +15,9 @@ import (
 	"elicence/api"
 	"elicence/api/identity"
 	"elicence/audit"
+	"elicence/internal/testidp"
 	"elicence/licence/registry/registrytest"
-
-	"github.com/zitadel/oidc/v3/example/server/exampleop"
-	"github.com/zitadel/oidc/v3/example/server/storage"
 )
-
-// users are the people that a test's provider knows; a user's name is the claim
-// preferred_username, and stands for the citizen number.
-type users map[string]*storage.User
-
-func (u users) GetUserByID(id string) *storage.User      { return u[id] }
-func (u users) GetUserByUsername(n string) *storage.User { return u[n] }
-func (u users) ExampleClientID() string                  { return "service" }
-func (u users) add(name string) {
-	u[name] = &storage.User{ID: name, Username: name, Password: "secret"}
-}
 
 // citizen is a holder's citizen number, with a right check digit.
 const citizen = "11010519491231002X"
@@ -44,26 +30,26 @@ type visitor struct {
 }
 
 // provider starts an OpenID provider for a service, and returns the service's side of it.
+// What the people are called stands for their citizen numbers.
 func provider(t testing.TB, people ...string) (*identity.Provider, *httptest.Server) {
 	t.Helper()
-	return providerAt(t, api.SignInReturn, "preferred_username", people...)
+	return providerAt(t, api.SignInReturn, testidp.NumberClaim, people...)
 }
 
 // providerAt is provider for one of our two doors.
 func providerAt(t testing.TB, path, claim string, people ...string) (*identity.Provider, *httptest.Server) {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	must(t, err)
-	known := users{}
+	server := httptest.NewUnstartedServer(nil)
+	c := testidp.Config{Issuer: "http://" + server.Listener.Addr().String(), ClientID: "elicence", ClientSecret: "client secret", Returns: []string{registrytest.PublicURL + path}}
 	for _, name := range people {
-		known.add(name)
+		c.People = append(c.People, testidp.Person{Subject: name, Name: name, Number: name})
 	}
-	issuer, back := "http://"+listener.Addr().String(), registrytest.PublicURL+path
-	clients := map[string]*storage.Client{"elicence": storage.WebClient("elicence", "client secret", back)}
-	server := &httptest.Server{Listener: listener, Config: &http.Server{Handler: exampleop.SetupServer(issuer, storage.NewStorageWithClients(known, clients), nil, false)}}
+	handler, err := testidp.New(c)
+	must(t, err)
+	server.Config.Handler = handler
 	server.Start()
 	t.Cleanup(server.Close)
-	return identity.New(identity.Config{Issuer: issuer, ClientID: "elicence", ClientSecret: "client secret", RedirectURL: back,
+	return identity.New(identity.Config{Issuer: c.Issuer, ClientID: c.ClientID, ClientSecret: c.ClientSecret, RedirectURL: c.Returns[0],
 		HolderClaim: claim, Scopes: []string{"profile"}, Now: time.Now}), server
 }
 
@@ -115,8 +101,7 @@ func (v *visitor) signsInAt(door, name string) string {
 	if id == nil {
 		v.t.Fatalf("the provider shows %s", page)
 	}
-	a, err = browser.PostForm(a.Request.URL.Scheme+"://"+a.Request.URL.Host+"/login/username",
-		url.Values{"username": {name}, "password": {"secret"}, "id": {string(id[1])}})
+	a, err = browser.PostForm(a.Request.URL.Scheme+"://"+a.Request.URL.Host+"/sign-in", url.Values{"subject": {name}, "id": {string(id[1])}})
 	must(v.t, err)
 	a.Body.Close()
 	if back == "" {
