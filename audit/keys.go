@@ -38,8 +38,9 @@ func HolderOf(encoded []byte) (Key, bool) {
 }
 
 // keys are what e is found by.
-func (e *Entry) keys() (keys []Key) {
-	for _, k := range []Key{
+func (e *Entry) keys() []Key {
+	keys := make([]Key, 0, 5)
+	for _, k := range [...]Key{
 		{KeyPrincipal, e.Principal}, {KeyAction, string(e.Action)}, {KeyObject, e.Object}, {KeyCase, e.Case},
 	} {
 		if k.Value != "" {

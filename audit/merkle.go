@@ -11,7 +11,8 @@ import (
 // LeafHash returns SM3(0x00 ‖ record): the leaf of the tree, and what the next
 // record begins with.
 func LeafHash(record []byte) [32]byte {
-	return sm3.Sum(append([]byte{0}, record...))
+	var b [1 + maxRecord]byte // not on the heap
+	return sm3.Sum(append(b[:1], record...))
 }
 
 // hashChildren returns SM3(0x01 ‖ left ‖ right).

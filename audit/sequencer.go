@@ -84,7 +84,10 @@ func (l *Log) AppendAll(ctx context.Context, entries []*Entry, apply func(Tx) er
 	}
 	c := &call{lines: make([]line, len(entries)), apply: apply, done: make(chan struct{})}
 	for i, e := range entries {
-		c.lines[i] = line{entry: e, original: e.clone()}
+		c.lines[i] = line{entry: e, original: *e}
+		if apply != nil {
+			c.lines[i].original = e.clone()
+		}
 	}
 	// What nothing in the transaction completes is prepared here, while another batch is
 	// on its way: the sequencer is alone, its callers are many.
@@ -365,7 +368,7 @@ func (l *Log) head(ctx context.Context, tx Tx) (tip, error) {
 
 // linkedAtOnce is how many rows of a large batch are handed to storage together, so that it
 // inserts some while the next are hashed.
-const linkedAtOnce = 32
+const linkedAtOnce = 64
 
 // link gives the entries their places after at, and appends them with the
 // checkpoint that covers them.
