@@ -97,12 +97,6 @@ func (t *transaction) InsertConsent(ctx context.Context, c consent.Consent) erro
 	return doing("storing consent", err)
 }
 
-// UseConsent implements registry.Tx.
-func (t *transaction) UseConsent(ctx context.Context, id string, at time.Time) error {
-	err := wrongStatus(t.exec(ctx, `UPDATE holder_consent SET used = used + 1 WHERE id = $1 AND used < uses AND revoked_at = 0 AND ends_at > $2`, id, nanos(at)))
-	return doing("using consent", err)
-}
-
 // RevokeConsent implements registry.Tx.
 func (t *transaction) RevokeConsent(ctx context.Context, id string, at time.Time) error {
 	err := one(ctx, t, `SELECT id FROM holder_consent WHERE id = $1 AND used < uses AND ends_at > $2`, []any{id, nanos(at)}, new(string))

@@ -238,8 +238,9 @@ func endAt(column string, at time.Time) func(map[string]any) error {
 	}
 }
 
-// Basis implements registry.Tx.
-func (t *transaction) Basis(ctx context.Context, b registry.Basis) (s registry.BasisState, err error) {
+// Basis implements registry.Tx. A consent is used and the rest looked at in one statement: each
+// is a way to PostgreSQL and back, for which the batch waits.
+func (t *transaction) Basis(ctx context.Context, b registry.Basis, at time.Time) (s registry.BasisState, err error) {
 	approved, args := "0", []any{b.Client, true, b.Case}
 	if len(b.Grants) > 0 {
 		in := make([]string, len(b.Grants))
@@ -249,10 +250,20 @@ func (t *transaction) Basis(ctx context.Context, b registry.Basis) (s registry.B
 		}
 		approved = `(SELECT count(*) FROM reuse_grant WHERE id IN (` + strings.Join(in, ", ") + `) AND status = 'approved')`
 	}
+	state := `(SELECT count(*) FROM client WHERE id = $1 AND disabled = $2), (SELECT count(*) FROM reuse_brake WHERE client = $1 AND lifted_at = 0),
+		(SELECT count(*) FROM reuse_case WHERE id = $3 AND closed_at = 0), ` + approved
 	var disabled, braked, open, grants int64
-	err = one(ctx, t, `SELECT (SELECT count(*) FROM client WHERE id = $1 AND disabled = $2), (SELECT count(*) FROM reuse_brake WHERE client = $1 AND lifted_at = 0),
-		(SELECT count(*) FROM reuse_case WHERE id = $3 AND closed_at = 0), `+approved, args, &disabled, &braked, &open, &grants)
-	return registry.BasisState{Disabled: disabled > 0, Braked: braked > 0, CaseOpen: open > 0, Grants: int(grants)}, doing("reading what a reuse rests on", err)
+	err = licence.ErrNotFound
+	if b.Consent != "" {
+		n := len(args)
+		err = one(ctx, t, `UPDATE holder_consent SET used = used + 1 WHERE id = $`+strconv.Itoa(n+1)+` AND used < uses AND revoked_at = 0 AND ends_at > $`+strconv.Itoa(n+2)+`
+			RETURNING `+state, append(args[:n:n], b.Consent, nanos(at)), &disabled, &braked, &open, &grants)
+	}
+	used := err == nil
+	if notFound(err) { // none is named, or none stands
+		err = one(ctx, t, `SELECT `+state, args, &disabled, &braked, &open, &grants)
+	}
+	return registry.BasisState{Disabled: disabled > 0, Braked: braked > 0, CaseOpen: open > 0, Grants: int(grants), Used: used}, doing("reading what a reuse rests on", err)
 }
 
 // CountQuestions implements registry.Tx. The names are taken in order, so that no two

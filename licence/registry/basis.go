@@ -3,6 +3,9 @@ package registry
 import (
 	"context"
 	"fmt"
+	"time"
+
+	"elicence/licence/consent"
 )
 
 // Basis is what lets a reuse through, as it was found when that was decided. It is looked at
@@ -15,6 +18,18 @@ type Basis struct {
 	Case string
 	// Grants are the identifiers of all grants that open something.
 	Grants []string
+	// Consent is a holder's, of which a use is counted when this is looked at; empty for none.
+	Consent string
+}
+
+// spent is what remains to be looked at once the use of a consent is counted; nil for nothing.
+func (b *Basis) spent() *Basis {
+	if b == nil || b.Client == "" {
+		return nil
+	}
+	rest := *b
+	rest.Consent = ""
+	return &rest
 }
 
 // BasisState is how a Basis stands inside a transaction.
@@ -23,6 +38,8 @@ type BasisState struct {
 	// CaseOpen is false when there is no case, too; Grants is how many are approved.
 	CaseOpen bool
 	Grants   int
+	// Used says that the consent stood, and that a use was counted.
+	Used bool
 }
 
 // basis is what must still stand when the reuse is logged.
@@ -34,13 +51,13 @@ func (o opening) basis(c Caller) *Basis {
 	return b
 }
 
-// check says what of the basis is no more, or nil. That a day is over at this moment is not
-// looked at.
-func (b *Basis) check(ctx context.Context, tx Tx) error {
+// check says what of the basis is no more, or nil, and counts a use of its consent: with an
+// error that is undone. That a day is over at this moment is not looked at.
+func (b *Basis) check(ctx context.Context, tx Tx, now time.Time) error {
 	if b == nil {
 		return nil
 	}
-	s, err := tx.Basis(ctx, *b)
+	s, err := tx.Basis(ctx, *b, now)
 	switch {
 	case err != nil:
 		return err
@@ -52,6 +69,8 @@ func (b *Basis) check(ctx context.Context, tx Tx) error {
 		return fmt.Errorf("%w: it is closed", ErrCaseClosed)
 	case s.Grants != len(b.Grants):
 		return fmt.Errorf("%w: the grant is not in force", ErrForbidden)
+	case b.Consent != "" && !s.Used:
+		return consent.ErrSpent
 	}
 	return nil
 }

@@ -256,18 +256,6 @@ func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind
 	return k, nil
 }
 
-// spend has an access count one use of a consent, in the transaction of its entry. Of two
-// at once that there is one use left for, the second is refused.
-func (r *Registry) spend(k consent.Consent, a *Access) {
-	a.Apply = func(ctx context.Context, tx Tx, _ *audit.Entry) error {
-		err := tx.UseConsent(ctx, k.ID, r.now())
-		if errors.Is(err, licence.ErrWrongStatus) {
-			return consent.ErrSpent
-		}
-		return err
-	}
-}
-
 // identifiersOf names the licences of a consent.
 func identifiersOf(k consent.Consent) []string {
 	ids := make([]string, len(k.Licences))

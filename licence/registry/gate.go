@@ -135,7 +135,7 @@ func (g *Gate) append(ctx context.Context, c Caller, a *Access) (audit.Receipt, 
 		// A caller who goes away must not break the batch of the others.
 		ctx := context.WithoutCancel(ctx)
 		if applied = c.Signed.spend(ctx, tx.(Tx), g.Now()); applied == nil {
-			applied = a.Basis.check(ctx, tx.(Tx))
+			applied = a.Basis.check(ctx, tx.(Tx), g.Now())
 		}
 		if applied == nil && a.Apply != nil {
 			applied = a.Apply(ctx, tx.(Tx), e)

@@ -73,7 +73,7 @@ func (r *Registry) presented(ctx context.Context, c Caller, q LookRequest, a *Ac
 		return k, nil, err
 	}
 	records, err = consentedTo(k, records, "")
-	r.spend(k, a)
+	a.Basis = &Basis{Consent: k.ID}
 	return k, records, err
 }
 

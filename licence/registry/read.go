@@ -156,7 +156,7 @@ func (r *Registry) show(ctx context.Context, c Caller, a *Access, records []Reco
 		if receipt, err = r.gate.Pass(ctx, c, a); err != nil {
 			return receipt, err
 		}
-		a.Count, a.Counted, a.Apply = nil, nil, nil // with the first
+		a.Count, a.Counted, a.Apply, a.Basis = nil, nil, nil, a.Basis.spent() // with the first
 	}
 	return receipt, nil
 }

@@ -96,7 +96,7 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *A
 	case q.Identifier != "" && !slices.ContainsFunc(o.licences, func(rec Record) bool { return issued(rec.Status) }):
 		return nil, nil, ErrOutOfReach
 	case q.Code != "":
-		r.spend(o.consent, a)
+		a.Basis.Consent = o.consent.ID
 	}
 	return fields, o.licences, nil
 }

@@ -166,17 +166,15 @@ type Tx interface {
 	InsertCase(ctx context.Context, k Case) error
 	// CloseCase closes a case; licence.ErrWrongStatus when it is none that is open.
 	CloseCase(ctx context.Context, id string, at time.Time) error
-	// Basis tells how what a reuse rests on stands inside the transaction.
-	Basis(ctx context.Context, b Basis) (BasisState, error)
+	// Basis tells how what a reuse rests on stands inside the transaction, and counts one use of
+	// its consent if that stands at an instant. Of several at once no more succeed than it has uses left.
+	Basis(ctx context.Context, b Basis, at time.Time) (BasisState, error)
 	// CountQuestions adds to what was asked in vain in a case, by the names of the questions;
 	// ErrQuestionsSpent, and nothing is added, when one of all that are named has as many as
 	// most before that.
 	CountQuestions(ctx context.Context, caseID string, add map[string]int, most int) error
 	// InsertConsent stores a holder's consent that is new.
 	InsertConsent(ctx context.Context, c consent.Consent) error
-	// UseConsent counts one use of a consent; licence.ErrWrongStatus when it is none that
-	// stands at an instant. Of several at once no more succeed than it has uses left.
-	UseConsent(ctx context.Context, id string, at time.Time) error
 	// RevokeConsent revokes one at an instant; licence.ErrWrongStatus when it is none that stands.
 	RevokeConsent(ctx context.Context, id string, at time.Time) error
 	// InsertCopy stores a copy that is new and has no file yet.

@@ -126,6 +126,8 @@ func testBasis(t *testing.T, b Backend) {
 	withdrawn := other
 	withdrawn.Status = registry.GrantWithdrawn
 	whole := registry.Basis{Client: client.ID, Case: id, Grants: []string{g.ID, other.ID}}
+	agreed := agreed("basis") // to two uses
+	using := registry.Basis{Client: client.ID, Consent: agreed.ID, Grants: whole.Grants}
 	for _, step := range []struct {
 		name   string
 		change func(tx Tx) error
@@ -134,12 +136,16 @@ func testBasis(t *testing.T, b Backend) {
 	}{
 		{"nothing", nil, whole, registry.BasisState{}},
 		{"all", func(tx Tx) error {
-			return errors.Join(tx.PutClient(t.Context(), client), tx.InsertCase(t.Context(), k), tx.InsertGrant(t.Context(), g), tx.InsertGrant(t.Context(), other))
+			return errors.Join(tx.PutClient(t.Context(), client), tx.InsertCase(t.Context(), k), tx.InsertGrant(t.Context(), g), tx.InsertGrant(t.Context(), other), tx.InsertConsent(t.Context(), agreed))
 		}, whole, registry.BasisState{CaseOpen: true, Grants: 2}},
 		{"no grants", nil, registry.Basis{Client: client.ID}, registry.BasisState{}},
+		{"a use of a consent", nil, using, registry.BasisState{Grants: 2, Used: true}},
 		{"a grant withdrawn", func(tx Tx) error { return tx.UpdateGrant(t.Context(), withdrawn, registry.GrantApproved) }, whole, registry.BasisState{CaseOpen: true, Grants: 1}},
 		{"braked", func(tx Tx) error { return tx.InsertBrake(t.Context(), brake) }, whole, registry.BasisState{CaseOpen: true, Grants: 1, Braked: true}},
 		{"the brake of another", nil, registry.Basis{Client: "another", Case: id}, registry.BasisState{CaseOpen: true}},
+		{"the last use of it, braked", nil, using, registry.BasisState{Grants: 1, Braked: true, Used: true}},
+		{"a use too many", nil, using, registry.BasisState{Grants: 1, Braked: true}},
+		{"a consent that is none", nil, registry.Basis{Client: client.ID, Case: id, Consent: "none"}, registry.BasisState{CaseOpen: true, Braked: true}},
 		{"lifted", func(tx Tx) error {
 			brake.LiftedBy, brake.LiftedAt = "x", base
 			return tx.LiftBrake(t.Context(), brake)
@@ -153,7 +159,7 @@ func testBasis(t *testing.T, b Backend) {
 					return err
 				}
 			}
-			if got, err := tx.Basis(t.Context(), step.of); err != nil || got != step.want {
+			if got, err := tx.Basis(t.Context(), step.of, base); err != nil || got != step.want {
 				t.Errorf("%s: %+v %v, want %+v", step.name, got, err, step.want)
 			}
 			return nil
