@@ -17,7 +17,13 @@ var selectConsent = `SELECT ` + strings.Join(consentTable.columns, ", ") + `, ma
 
 // consents reads a query that begins with selectConsent.
 func (r reader) consents(ctx context.Context, from session, query string, args ...any) (found []consent.Consent, err error) {
-	err = from.query(ctx, func(scan scan) error {
+	err = from.query(ctx, r.consentRow(func(c consent.Consent) { found = append(found, c) }), query, args...)
+	return found, doing("reading consents", err)
+}
+
+// consentRow takes a row of selectConsent.
+func (r reader) consentRow(take func(consent.Consent)) func(scan) error {
+	return func(scan scan) error {
 		var c consent.Consent
 		var index, code, purpose, mac []byte
 		var codeType, kind, licences, fields string
@@ -45,10 +51,9 @@ func (r reader) consents(ctx context.Context, from session, query string, args .
 		}
 		text, err := r.secrets.open(place{"holder_consent.purpose", c.ID}, purpose)
 		c.Holder, c.Purpose = licence.Holder{Code: string(holder), CodeType: licence.HolderCodeType(codeType)}, string(text)
-		found = append(found, c)
+		take(c)
 		return err
-	}, query, args...)
-	return found, doing("reading consents", err)
+	}
 }
 
 // Consent implements registry.Store.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"elicence/licence"
+	"elicence/licence/consent"
 	"elicence/licence/registry"
 )
 
@@ -81,7 +82,13 @@ var grantsFor = selectGrant + `WHERE authority_code = $1 AND type_code = $2 AND 
 
 // ForReuse implements registry.Store. At most 1,000 grants are returned.
 func (r reader) ForReuse(ctx context.Context, q registry.ReuseQuery) (b registry.ReuseRecords, err error) {
-	reads := []read{{grantsFor, []any{q.Authority, q.TypeCode, q.Matter, int64(maxRows)}, r.secrets.grantRow(&b.Grants)}}
+	var reads []read
+	if q.Authority != "" {
+		reads = append(reads, read{grantsFor, []any{q.Authority, q.TypeCode, q.Matter, int64(maxRows)}, r.secrets.grantRow(&b.Grants)})
+	}
+	if q.Consent != "" {
+		reads = append(reads, read{selectConsent + `WHERE id = $1`, []any{q.Consent}, r.consentRow(func(c consent.Consent) { b.Consent = c })})
+	}
 	if q.Case != "" {
 		reads = append(reads, read{selectCase, []any{q.Case}, r.caseRow(q.Case, &b.Case)})
 	}

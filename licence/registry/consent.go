@@ -164,11 +164,13 @@ func (r *Registry) ownConsent(ctx context.Context, c Caller, id string) (consent
 // database opens nothing, and to look one up takes as long whatever it is like.
 const sharedCode = "consent_code"
 
-// codeValue is what is kept under a code. It is kept until keepCode after the consent's
-// end, so that a code that has lapsed is told from one that never was.
+// codeValue is what is kept under a code: the consent and, so that they are read together with
+// it, its licences. It is kept until keepCode after the consent's end, so that a code that has
+// lapsed is told from one that never was.
 type codeValue struct {
-	Consent string    `json:"consent"`
-	Until   time.Time `json:"until"`
+	Consent  string               `json:"consent"`
+	Licences []licence.Identifier `json:"licences"`
+	Until    time.Time            `json:"until"`
 }
 
 const keepCode = 24 * time.Hour
@@ -196,7 +198,7 @@ func (r *Registry) NewConsentCode(ctx context.Context, c Caller, id string) (Con
 			return err
 		},
 		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
-			value, err := json.Marshal(codeValue{id, answer.Until})
+			value, err := json.Marshal(codeValue{id, k.Licences, answer.Until})
 			if err != nil {
 				return err
 			}
@@ -224,51 +226,60 @@ func (r *Registry) RevokeConsent(ctx context.Context, c Caller, id string, q Sta
 	return k, receipt, err
 }
 
-// openedByCode is what a code opens for a caller, of a kind. Whose it is, and which consent, goes
-// into the access, so that the holder sees a refusal too. Errors: those of package consent.
-func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind consent.Kind, a *Access) (consent.Consent, error) {
-	code, ok := consent.ParseCode(text)
-	if !ok {
-		return consent.Consent{}, consent.ErrUnknown
-	}
-	value, err := r.Shared(ctx, sharedCode, code)
-	if errors.Is(err, licence.ErrNotFound) {
-		err = consent.ErrUnknown
-	}
-	var known codeValue
-	if err == nil {
-		err = json.Unmarshal(value, &known)
-	}
+// openedByCode is what a code opens for a caller, of a kind, and what else q asks for. Whose it is,
+// and which consent, goes into the access, so that the holder sees a refusal too. Errors: those of
+// package consent.
+func (r *Registry) openedByCode(ctx context.Context, c Caller, text string, kind consent.Kind, q ReuseQuery, a *Access) (ReuseRecords, error) {
+	known, err := r.codeOf(ctx, text)
 	if err != nil {
-		return consent.Consent{}, err
+		return ReuseRecords{}, err
 	}
-	k, err := r.cfg.Store.Consent(ctx, known.Consent)
+	q.Consent = known.Consent
+	for _, id := range known.Licences {
+		q.Identifiers = append(q.Identifiers, string(id))
+	}
+	found, err := r.cfg.Store.ForReuse(ctx, q)
 	if err != nil {
-		return k, err
+		return found, err
+	}
+	k := found.Consent
+	if k.ID == "" {
+		return found, licence.ErrNotFound
 	}
 	a.Holder, a.Object, a.Use.Case, a.Consented = k.Holder, consentObject(k.ID), consentObject(k.ID), true
 	if err := k.Opens(kind, c.Authority.Code, r.now()); err != nil {
-		return k, err
+		return found, err
 	}
 	if !r.now().Before(known.Until) {
-		return k, consent.ErrExpired
+		return found, consent.ErrExpired
 	}
-	return k, nil
+	return found, nil
 }
 
-// identifiersOf names the licences of a consent.
-func identifiersOf(k consent.Consent) []string {
-	ids := make([]string, len(k.Licences))
-	for i, id := range k.Licences {
-		ids[i] = string(id)
+// codeOf is what is kept under a code. One that names no licences is of a server before this
+// one and has lapsed: the holder's page shows the next.
+func (r *Registry) codeOf(ctx context.Context, text string) (known codeValue, err error) {
+	code, ok := consent.ParseCode(text)
+	if !ok {
+		return known, consent.ErrUnknown
 	}
-	return ids
+	value, err := r.Shared(ctx, sharedCode, code)
+	if errors.Is(err, licence.ErrNotFound) {
+		return known, consent.ErrUnknown
+	}
+	if err == nil {
+		err = json.Unmarshal(value, &known)
+	}
+	if err == nil && len(known.Licences) == 0 {
+		err = consent.ErrExpired
+	}
+	return known, err
 }
 
 // consentedTo are the licences of a consent, of a type or, when it is empty, of all.
 func consentedTo(k consent.Consent, records []Record, typeCode string) ([]Record, error) {
 	records = slices.DeleteFunc(records, func(rec Record) bool {
-		return typeCode != "" && rec.TypeCode != typeCode || !issued(rec.Status) || !sameHolder(rec.Holder, k.Holder)
+		return typeCode != "" && rec.TypeCode != typeCode || !issued(rec.Status) || !sameHolder(rec.Holder, k.Holder) || !slices.Contains(k.Licences, rec.Identifier)
 	})
 	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(string(b.Identifier), string(a.Identifier)) })
 	if len(records) == 0 {

@@ -16,8 +16,8 @@ type ReuseQuery struct {
 	// Authority, TypeCode and Matter are those of the grants: approved ones to a department for
 	// a type and matter.
 	Authority, TypeCode, Matter string
-	// Case is a case's identifier, as of CaseID; empty asks for none.
-	Case string
+	// Case is a case's identifier, as of CaseID, Consent a consent's; empty asks for none.
+	Case, Consent string
 	// Identifiers name licences, as for Store.Licences; with none Licences, unless its Limit is
 	// 0, says which of a holder's are asked for.
 	Identifiers []string
@@ -26,10 +26,11 @@ type ReuseQuery struct {
 
 // ReuseRecords are what a reuse rests on.
 type ReuseRecords struct {
-	// Grants are in the order of their identifiers.
+	// Grants are in the order of their identifiers; none without an authority.
 	Grants []Grant
-	// Case is zero where there is none, closed ones are there too.
+	// Case and Consent are zero where there is none; closed and revoked ones are there too.
 	Case     Case
+	Consent  consent.Consent
 	Licences []Record
 }
 
@@ -108,14 +109,11 @@ func (q ReuseRequest) query(c Caller) ReuseQuery {
 // consented is what a holder's code and the grants by consent open to a reuse. That it is
 // shown is one use of the consent.
 func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *Access) (o opening, err error) {
-	k, err := r.openedByCode(ctx, c, q.Code, consent.Reuse, a)
+	found, err := r.openedByCode(ctx, c, q.Code, consent.Reuse, ReuseQuery{Authority: c.Authority.Code, TypeCode: q.TypeCode, Matter: q.Use.Matter}, a)
 	if err != nil {
 		return o, err
 	}
-	found, err := r.cfg.Store.ForReuse(ctx, ReuseQuery{Authority: c.Authority.Code, TypeCode: q.TypeCode, Matter: q.Use.Matter, Identifiers: identifiersOf(k)})
-	if err != nil {
-		return o, err
-	}
+	k := found.Consent
 	if o, err = openedBy(found.Grants, HowConsent, r.today()); err != nil {
 		return o, err
 	}

@@ -65,14 +65,12 @@ func (r *Registry) presented(ctx context.Context, c Caller, q LookRequest, a *Ac
 	if !c.MayAct(ActionPresent) {
 		return k, nil, nil
 	}
-	if k, err = r.openedByCode(ctx, c, q.Code, consent.Presentation, a); err != nil {
+	found, err := r.openedByCode(ctx, c, q.Code, consent.Presentation, ReuseQuery{}, a)
+	if k = found.Consent; err != nil {
 		return k, nil, err
 	}
 	a.Use.Purpose = k.Purpose
-	if records, err = r.cfg.Store.Licences(ctx, identifiersOf(k)); err != nil {
-		return k, nil, err
-	}
-	records, err = consentedTo(k, records, "")
+	records, err = consentedTo(k, found.Licences, "")
 	a.Basis = &Basis{Consent: k.ID}
 	return k, records, err
 }

@@ -34,6 +34,10 @@ func testConsents(t *testing.T, b Backend) {
 		if diff := cmp.Diff(got, want); err != nil || diff != "" {
 			t.Errorf("consent differs (got, want): %v\n%s", err, diff)
 		}
+		found, err := b.ForReuse(t.Context(), registry.ReuseQuery{Consent: want.ID})
+		if diff := cmp.Diff(found, registry.ReuseRecords{Consent: want}); err != nil || diff != "" {
+			t.Errorf("what a reuse rests on differs (got, want): %v\n%s", err, diff)
+		}
 	}
 	use := func(id string, at time.Time) error {
 		return rerun(t.Context(), b, func(tx Tx) error { return useConsent(t, tx, id, at) })
