@@ -232,7 +232,7 @@ var actionLabels = map[audit.Action]string{
 	registry.ActionImport: "归集外来证照", registry.ActionReadImport: "查看归集记录",
 	registry.ActionSuspend: "暂停", registry.ActionResume: "恢复", registry.ActionRevoke: "吊销",
 	registry.ActionWithdraw: "撤销", registry.ActionCancel: "注销", registry.ActionAmend: "变更", registry.ActionRenew: "延续", registry.ActionReissue: "补发、换发",
-	registry.ActionCorrect: "更正", registry.ActionTransfer: "转让", registry.ActionSupersede: "被新版本替代", registry.ActionHistory: "查看版本记录", registry.ActionOwnLog: "查看使用记录",
+	registry.ActionCorrect: "更正", registry.ActionTransfer: "转让", registry.ActionSupersede: "被新版本替代", registry.ActionExpired: "有效期届满", registry.ActionHistory: "查看版本记录", registry.ActionOwnLog: "查看使用记录",
 	registry.ActionAuthenticate: "登录", registry.ActionSignOut: "退出登录", registry.ActionCaseOpen: "登记办件", registry.ActionCaseClose: "办结办件",
 	registry.ActionDisputeRaise: "提出异议", registry.ActionDisputeWithdraw: "撤回异议", registry.ActionDisputeAccept: "异议：认定属实", registry.ActionDisputeReject: "异议：不予认可",
 	registry.ActionDisputeClose: "异议：办结", registry.ActionDisputeRead: "查看异议",

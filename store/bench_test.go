@@ -127,7 +127,7 @@ func issue(ctx context.Context, tx registry.Tx, name string) error {
 		return err
 	}
 	e := event.Event{ID: name, Type: event.Issued, Subject: id, TypeCode: "type", Version: 1, Time: change.At}
-	if err := tx.InsertEvent(ctx, e, "440300"); err != nil {
+	if err := tx.InsertEvent(ctx, e, "440300", e.Time); err != nil {
 		return err
 	}
 	return tx.AnswerKey(ctx, "c", name, bytes.Repeat([]byte("answer "), 100))

@@ -208,15 +208,16 @@ func (r reader) Backlogged(ctx context.Context, n int) (ids []string, err error)
 	return ids, doing("counting events", err)
 }
 
-// InsertEvent implements registry.Tx.
-func (t *transaction) InsertEvent(ctx context.Context, e event.Event, division string) error {
+// InsertEvent implements registry.Tx. What happens now is told whatever status_at is: it may be
+// of a server whose clock is a little ahead.
+func (t *transaction) InsertEvent(ctx context.Context, e event.Event, division string, from time.Time) error {
 	stem, _ := e.Subject.Versions()
 	err := t.later(ctx, `INSERT INTO event_delivery (subscription, licence, event_id, type, subject, supersedes, type_code, version, at, state, attempts, since_at, due_at, fault)
 		SELECT s.id, CAST($1 AS text), CAST($2 AS text), CAST($3 AS text), CAST($4 AS text), CAST($5 AS text), CAST($6 AS text), CAST($7 AS bigint), CAST($8 AS bigint),
-			'due', 0, CAST($8 AS bigint), CAST($8 AS bigint), ''
+			'due', 0, CAST($10 AS bigint), CAST($10 AS bigint), ''
 		FROM event_subscription s WHERE s.status = 'active' AND (s.events = '' OR s.events LIKE '% ' || $3 || ' %') AND s.types LIKE '% ' || $6 || ' %'
-			AND substr(CAST($9 AS text), 1, length(s.prefix)) = s.prefix`,
-		string(stem), e.ID, string(e.Type), string(e.Subject), string(e.Supersedes), e.TypeCode, int64(e.Version), nanos(e.Time), division)
+			AND substr(CAST($9 AS text), 1, length(s.prefix)) = s.prefix AND (CAST($8 AS bigint) >= CAST($10 AS bigint) OR s.status_at <= CAST($8 AS bigint))`,
+		string(stem), e.ID, string(e.Type), string(e.Subject), string(e.Supersedes), e.TypeCode, int64(e.Version), nanos(e.Time), division, nanos(from))
 	return doing("storing event", err)
 }
 

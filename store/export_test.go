@@ -6,6 +6,9 @@ var OpenS3Within = openS3
 // SetPartitionSpan sets how many entries the partitions hold that migrations make from now on.
 func SetPartitionSpan(n int64) { partitionSpan = n }
 
+// Expired is the query of licences that have expired.
+const Expired = expired
+
 // ReuseQueries are what a reuse looks up by.
 var ReuseQueries = map[string]string{
 	"grant by department, type and matter": grantsFor, "case by number": selectCase,

@@ -98,6 +98,12 @@ func (t *transaction) unchanged(ctx context.Context, id licence.Identifier, from
 	return fmt.Errorf("changing status of %s: %w: it is %s, not one of %s", id, licence.ErrWrongStatus, status, from)
 }
 
+// SetExpiryTold implements registry.Tx.
+func (t *transaction) SetExpiryTold(ctx context.Context, id licence.Identifier) error {
+	err := wrongStatus(t.exec(ctx, `UPDATE licence SET expiry_told = $2 WHERE identifier = $1 AND status = 'valid' AND NOT expiry_told`, string(id), true))
+	return doing("noting that it was told of "+string(id), err)
+}
+
 // Issue implements registry.Tx.
 func (t *transaction) Issue(ctx context.Context, id licence.Identifier, f registry.File, c registry.Change) error {
 	reason, err := t.secrets.seal(place{"licence.status_reason", string(id)}, []byte(c.Reason))

@@ -135,6 +135,16 @@ func (r reader) Untimestamped(ctx context.Context, n int) ([]licence.Identifier,
 	return found, doing("reading licences without timestamp", err)
 }
 
+// Expired implements registry.Store. At most 1,000 licences are named.
+func (r reader) Expired(ctx context.Context, day licence.Date, n int) ([]licence.Identifier, error) {
+	found, err := identifiers(ctx, r, expired, day.String(), int64(limit(n)))
+	return found, doing("reading expired licences", err)
+}
+
+// expired reads no row of licence_expiring but those that it names.
+const expired = `SELECT identifier FROM licence WHERE status = 'valid' AND expires_on <> '' AND NOT expiry_told AND expires_on < $1
+	ORDER BY expires_on, identifier LIMIT $2`
+
 // identifiers reads a query of one column.
 func identifiers(ctx context.Context, from session, query string, args ...any) ([]licence.Identifier, error) {
 	var found []licence.Identifier

@@ -51,8 +51,11 @@ func (b *badReceiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	}
 }
 
+// endedKey begins the keys of requests for licences whose last day is over.
+const endedKey = "ended-"
+
 // TestFaultEvents kills a server, or one of two, again and again while licences are issued and
-// changed and others told of it: in the end the receiver was told of everything that the register
+// changed, and expire, and others told of it: in the end the receiver was told of everything that the register
 // says happened, of each licence in order, and nothing is left to be told.
 func TestFaultEvents(t *testing.T) {
 	t.Run("SQLite", func(t *testing.T) {
@@ -83,7 +86,7 @@ func killDeliveries(t *testing.T, s *site, join func() *running, n int) {
 	var all []*request
 	rounds := numberFrom("ELICENCE_KILLS", 12)
 	for round := range rounds {
-		batch := asking(t, fmt.Sprint("round-", round), 12)
+		batch := append(asking(t, fmt.Sprint("round-", round), 12), &request{key: fmt.Sprint(endedKey, round), sample: ended(t)})
 		victim := rand.IntN(n)
 		timer := time.AfterFunc(time.Duration(50+rand.IntN(1500))*time.Millisecond, func() { _ = servers[victim].cmd.Process.Kill() })
 		s.ask(t, batch, servers...)
@@ -174,5 +177,10 @@ func (s *site) happened(t *testing.T, all []*request) map[string][]string {
 		want[id] = append(before, status)
 	}
 	must(t, rows.Err())
+	for _, q := range all {
+		if id := string(q.answer.Identifier); strings.HasPrefix(q.key, endedKey) {
+			want[id] = append(want[id], "expired")
+		}
+	}
 	return want
 }

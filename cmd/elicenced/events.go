@@ -119,6 +119,14 @@ func (in *instance) startEvents(ctx context.Context) {
 	})
 }
 
+// tellExpired tells of licences that have expired. A fault is told again on the next round.
+func (in *instance) tellExpired(ctx context.Context) {
+	n, err := in.registry.TellExpired(ctx)
+	if n > 0 || err != nil && ctx.Err() == nil {
+		slog.Info("expired licences", "told", n, "fault", err)
+	}
+}
+
 // eventCertificate gives out the certificate of the key that signs events (RFC 2585 §4.1).
 func (s *statusService) eventCertificate(w http.ResponseWriter) {
 	if s.event == nil {

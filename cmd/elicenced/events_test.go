@@ -103,6 +103,20 @@ func received(t testing.TB, database string) map[string]told {
 	return all
 }
 
+// ended is the sample of demoType, as of a licence whose last day is over.
+func ended(t testing.TB) sample {
+	t.Helper()
+	samples, err := loadSamples()
+	must(t, err)
+	s := samples[slices.IndexFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoType })]
+	var request map[string]any
+	must(t, json.Unmarshal(s.body, &request))
+	request["issued_on"], request["effective_on"], request["expires_on"] = "2020-01-01", "2020-01-01", "2020-12-31"
+	s.body, err = json.Marshal(request)
+	must(t, err)
+	return s
+}
+
 // TestEvents has licences issued and changed by a running service, whose events come to the
 // receiver of docs/events.md over the network that the operator has named, and to one over TLS
 // by the CA that he has named; then the commands.
@@ -150,6 +164,7 @@ func TestEvents(t *testing.T) {
 	s.wantRefused(t, exitUsage, "not permitted", "event", "subscribe", "--client", clientFor(sample), "--url", secure.URL, "--type", demoType[:18]+"999", "--event-network", "127.0.0.0/8")
 	s.wantRefused(t, exitUsage, "--event-network", "event", "subscribe", "--client", clientFor(sample), "--url", secure.URL, "--type", demoType, "--event-network", "anything")
 
+	must(t, c.post(ctx, "/licences", "ended", ended(t).body, nil))
 	var issued []registry.Issued
 	for i := range 3 {
 		var one registry.Issued
@@ -160,12 +175,12 @@ func TestEvents(t *testing.T) {
 	for _, action := range []string{"suspend", "resume", "revoke"} {
 		must(t, c.post(ctx, "/licences/"+first+"/"+action, action, []byte(`{"reason":"测试"}`), nil))
 	}
-	waitFor(t, "the receiver of the page has them all", func() bool { return len(received(t, database)) == 6 })
+	waitFor(t, "the receiver of the page has them all", func() bool { return len(received(t, database)) == 8 })
 	types := map[string]int{}
 	for _, e := range received(t, database) {
 		types[strings.TrimPrefix(e.Type, event.Prefix)+" "+e.Source]++
 	}
-	if want := map[string]int{"issued " + r.baseURL: 3, "suspended " + r.baseURL: 1, "resumed " + r.baseURL: 1, "revoked " + r.baseURL: 1}; !maps.Equal(types, want) {
+	if want := map[string]int{"issued " + r.baseURL: 4, "expired " + r.baseURL: 1, "suspended " + r.baseURL: 1, "resumed " + r.baseURL: 1, "revoked " + r.baseURL: 1}; !maps.Equal(types, want) {
 		t.Errorf("received %v, want %v", types, want)
 	}
 	order := func() string {

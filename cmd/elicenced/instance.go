@@ -364,7 +364,7 @@ func (in *instance) watchTrust() {
 }
 
 // startUpkeep runs what must happen again and again until the instance closes:
-// unfinished licences, missing timestamps, revocation lists, trust lists, the catalogue. A fault is logged
+// unfinished licences, missing timestamps, expired licences, revocation lists, trust lists, the catalogue. A fault is logged
 // and tried again on the next round.
 func (in *instance) startUpkeep() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -376,6 +376,7 @@ func (in *instance) startUpkeep() {
 			slog.Info("batches", "fault", err)
 		}
 	})
+	in.every(ctx, registry.Lease/3, func() { in.tellExpired(ctx) })
 	in.startEvents(ctx)
 	in.every(ctx, trustInterval, in.watchTrust)
 	in.every(ctx, catalogueInterval, func() { in.watchCatalogue(ctx) })

@@ -14,6 +14,7 @@ package event
 
 import (
 	"encoding/json"
+	"maps"
 	"slices"
 	"time"
 
@@ -39,9 +40,11 @@ const (
 	Revoked     Type = Prefix + "revoked"
 	Withdrawn   Type = Prefix + "withdrawn"
 	Cancelled   Type = Prefix + "cancelled"
+	// Expired is that the last day is over, of a licence that was valid until then.
+	Expired Type = Prefix + "expired"
 )
 
-// byOperation gives the event that an operation on a licence ends in.
+// byOperation gives the event that an operation on a licence ends in: all but Expired.
 var byOperation = map[licence.Operation]Type{
 	"":                 Issued,
 	licence.OpAmend:    Amended,
@@ -60,20 +63,11 @@ var byOperation = map[licence.Operation]Type{
 func Of(op licence.Operation) Type { return byOperation[op] }
 
 // Known reports whether a type is one of those above.
-func (t Type) Known() bool {
-	for _, known := range byOperation {
-		if t == known {
-			return true
-		}
-	}
-	return false
-}
+func (t Type) Known() bool { return slices.Contains(Types(), t) }
 
 // Types are all of them, sorted.
-func Types() (all []Type) {
-	for _, t := range byOperation {
-		all = append(all, t)
-	}
+func Types() []Type {
+	all := slices.AppendSeq([]Type{Expired}, maps.Values(byOperation))
 	slices.Sort(all)
 	return all
 }

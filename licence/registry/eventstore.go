@@ -48,10 +48,11 @@ type EventStore interface {
 
 // EventTx is the part of Tx about events.
 type EventTx interface {
-	// InsertEvent has an event told to every active subscription to it: those to its type, its
-	// licence type and a division that the licence's is in. It is one statement, which inserts
-	// nothing when there is none.
-	InsertEvent(ctx context.Context, e event.Event, division string) error
+	// InsertEvent has an event told, from an instant on, to every active subscription to it:
+	// those to its type, its licence type and a division that the licence's is in. Of one that
+	// happened before that instant no subscription is told that was not active then. It is one
+	// statement, which inserts nothing when there is none.
+	InsertEvent(ctx context.Context, e event.Event, division string, from time.Time) error
 	// InsertSubscription stores a subscription that is new; ErrTooManySubscriptions when its
 	// department has as many as it may.
 	InsertSubscription(ctx context.Context, s event.Subscription) error

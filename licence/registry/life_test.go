@@ -14,6 +14,7 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/crypto/pki"
 	"elicence/licence"
+	"elicence/licence/event"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 	"elicence/verify"
@@ -31,6 +32,9 @@ type lives struct {
 	logged   map[string]int // entries that the model expects, by action
 	numbers  map[string]licence.Identifier
 	counts   map[string]int
+	before   []modelLife // that ended their walk
+	expired  map[licence.Identifier]time.Time
+	sub      event.Subscription // to those that expire
 }
 
 var beijingDay = time.FixedZone("", 8*60*60)
@@ -46,7 +50,7 @@ func newLives(t *testing.T, backend registrytest.Backend, files registry.Files, 
 	c := s.Transferable(t)
 	// The lists of the test's CAs would end long before the lives do.
 	c.Trusted, c.Check, c.Failed = nil, func(context.Context, *pdfsig.File, time.Time) error { return nil }, nil
-	w := &lives{Service: s, t: t, rand: mathrand.New(mathrand.NewPCG(seed, 0)), logged: map[string]int{}, numbers: map[string]licence.Identifier{}, counts: map[string]int{}}
+	w := &lives{Service: s, t: t, rand: mathrand.New(mathrand.NewPCG(seed, 0)), logged: map[string]int{}, numbers: map[string]licence.Identifier{}, counts: map[string]int{}, expired: map[licence.Identifier]time.Time{}}
 	var err error
 	w.r, err = registry.New(c)
 	must(t, err)
@@ -56,6 +60,9 @@ func newLives(t *testing.T, backend registrytest.Backend, files registry.Files, 
 	body, caller := sample(t, "food-retail.json")
 	w.food = caller
 	must(t, json.Unmarshal(body, &w.body))
+	s.Register(t, caller)
+	w.sub, _, err = s.Subscribe(t.Context(), caller, registry.SubscriptionRequest{Key: w.key(), URL: "https://receiver.example.gov.cn/", TypeCodes: caller.Types, Events: []event.Type{event.Expired}})
+	must(t, err)
 	return w
 }
 
@@ -396,8 +403,10 @@ func (w *lives) live(steps int) modelLife {
 			life = w.act(w.r, life, len(life), w.pick("amend", "renew", "renew", "reissue", "correct", "transfer"))
 		}
 		w.Move(time.Duration(1+w.rand.IntN(3600)) * time.Second)
+		w.expire(life)
 		w.invariants(life)
 	}
+	w.before = append(w.before, life)
 	return life
 }
 
@@ -415,11 +424,12 @@ func (w *lives) end(all []modelLife) {
 		}
 		got[string(e.Entry.Action)]++
 	}
-	for _, action := range []string{"issued", "superseded", "voided", "suspend", "resume", "revoke", "withdraw", "cancel"} {
+	for _, action := range []string{"issued", "superseded", "voided", "expired", "suspend", "resume", "revoke", "withdraw", "cancel"} {
 		if got[action] != w.logged[action] {
 			w.t.Errorf("%d entries %s, want %d", got[action], action, w.logged[action])
 		}
 	}
+	w.wantExpired()
 	evidence, err := w.Config.Evidence(w.t.Context(), nil)
 	must(w.t, err)
 	issuing, err := pki.ParseCertificate(evidence.Certificates[0])

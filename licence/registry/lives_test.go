@@ -55,8 +55,8 @@ func TestLives(t *testing.T) {
 					}
 				})
 			}
-			t.Logf("%d lives, %d steps, %d transitions, %d races, %d recovered, %d looks into the past, %d invariants, %d files verified",
-				total["lives"], total["steps"], total["transitions"], total["races"], total["recovered"], total["looks"], total["invariants"], total["files"])
+			t.Logf("%d lives, %d steps, %d transitions, %d races, %d recovered, %d looks into the past, %d expired, %d invariants, %d files verified",
+				total["lives"], total["steps"], total["transitions"], total["races"], total["recovered"], total["looks"], total["expired"], total["invariants"], total["files"])
 			for what, count := range total {
 				if strings.Contains(what, " ") && testing.Verbose() {
 					t.Logf("%s: %d", what, count)

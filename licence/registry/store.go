@@ -73,6 +73,9 @@ type Store interface {
 	// Untimestamped names, in the same way, at most limit valid licences of our own whose
 	// current file has no token.
 	Untimestamped(ctx context.Context, limit int) ([]licence.Identifier, error)
+	// Expired names, in the same way, at most limit valid licences whose last day is before a
+	// day and which SetExpiryTold was not called for, those that ended first.
+	Expired(ctx context.Context, day licence.Date, limit int) ([]licence.Identifier, error)
 	// EachNotValid calls fn with every licence whose status is not valid, in ascending
 	// identifier order. Pending and voided ones are among them: a trust list must name
 	// whatever is not valid, even a file that never left the house. The valid ones, nearly
@@ -260,6 +263,9 @@ type Tx interface {
 	// SetStatus moves a licence from one of several statuses to another and appends the
 	// change to its history. licence.ErrWrongStatus when its status is not among from.
 	SetStatus(ctx context.Context, id licence.Identifier, from []licence.Status, to licence.Status, c Change) error
+	// SetExpiryTold notes that it was told that a valid licence has expired;
+	// licence.ErrWrongStatus when it is not valid, or that is noted already.
+	SetExpiryTold(ctx context.Context, id licence.Identifier) error
 	// Issue makes a pending licence valid and f its file: SetStatus and SetFile in one change.
 	Issue(ctx context.Context, id licence.Identifier, f File, c Change) error
 	// SetFile makes f the current file of a licence; earlier files stay on record.

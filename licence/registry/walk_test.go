@@ -82,6 +82,7 @@ var noAccess = map[string]string{
 var composed = map[string]string{
 	"Registry.RegisterSeals":  "ApplySeal, AcceptSeal, PutSealOnRecord, ChangeSeal, RemakeSeal",
 	"Registry.Recover":        "takes no caller: the service itself goes on with what an allowed issue began",
+	"Registry.TellExpired":    "takes no caller: the service itself tells of licences whose last day is over",
 	"Registry.Upgrade":        "takes no caller: the service itself goes on with what an allowed issue began",
 	"Registry.Refused":        "logs a refusal and allows nothing",
 	"Registry.Authenticate":   "takes no caller but a secret: its refusal is among the operations",
@@ -236,6 +237,11 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 	"Registry.Recover": func(w *walker, ctx context.Context) call {
 		w.pending()
 		return silent(func(r *registry.Registry) error { _, _, err := r.Recover(ctx); return err })
+	},
+	"Registry.TellExpired": func(w *walker, ctx context.Context) call {
+		(&heard{Service: w.Service, t: w.t, issuer: w.approval, n: w.n}).ending(-1)
+		w.n++
+		return silent(func(r *registry.Registry) error { _, err := r.TellExpired(ctx); return err })
 	},
 	"Registry.Upgrade": func(w *walker, ctx context.Context) call {
 		away := w.Config

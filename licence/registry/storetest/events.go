@@ -38,7 +38,7 @@ func emit(t *testing.T, b Backend, events ...event.Event) {
 	t.Helper()
 	change(t, b, func(tx Tx) error {
 		for _, e := range events {
-			if err := tx.InsertEvent(t.Context(), e, "440305"); err != nil {
+			if err := tx.InsertEvent(t.Context(), e, "440305", e.Time); err != nil {
 				return err
 			}
 		}
@@ -141,7 +141,7 @@ func testEventsMatched(t *testing.T, b Backend) {
 	amended.Type, amended.Version, amended.Supersedes = event.Amended, 2, identifier(9)
 	emit(t, b, happened(1, 1), amended)
 	err := rerun(t.Context(), b, func(tx Tx) error {
-		if err := tx.InsertEvent(t.Context(), happened(3, 3), "440305"); err != nil {
+		if err := tx.InsertEvent(t.Context(), happened(3, 3), "440305", base); err != nil {
 			return err
 		}
 		return licence.ErrWrongStatus
