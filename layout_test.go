@@ -84,7 +84,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"store/s3test", ""},
 	{"api/identity", ""},
 	{"api", "api/identity crypto/httpsig crypto/pki licence licence/person licence/consent licence/dispute licence/event licence/question licence/registry licence/render/qr verify audit audit/witness templates"},
-	{"cmd/elicence", "internal/durable licence licence/bundle verify audit crypto/httpsig crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
+	{"cmd/elicence", "internal/durable licence licence/bundle licence/consent licence/render/qr verify audit crypto/httpsig crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
 	{"cmd/elicence-testidp", "internal/private internal/listen internal/testidp"},
 	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/person licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests"},

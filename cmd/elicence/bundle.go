@@ -12,8 +12,7 @@ import (
 
 // bundleCommand is "elicence bundle".
 type bundleCommand struct {
-	Server     string `required:"" placeholder:"URL" help:"Scheme and host of the service. 服务地址。"`
-	TokenFile  string `required:"" placeholder:"FILE" help:"File with a bearer token. 访问令牌文件。"`
+	onService
 	Purpose    string `placeholder:"TEXT" help:"What it is for; stands in the access log. 用途，记入访问日志。"`
 	Case       string `placeholder:"NUMBER" help:"Case number; stands in the access log. 办件编号，记入访问日志。"`
 	Output     string `short:"o" required:"" placeholder:"FILE" help:"File to write. 输出文件。"`
@@ -28,7 +27,7 @@ func (c *bundleCommand) Run(t terminal) error {
 		return usageError(fmt.Errorf("identifier: %w", err))
 	}
 	path := "/licences/" + url.PathEscape(string(id)) + "/bundle"
-	raw, err := service{c.Server, c.TokenFile}.get(path, bundle.MaxSize, "Elicence-Purpose", c.Purpose, "Elicence-Case-Number", c.Case)
+	raw, err := c.service().get(path, bundle.MaxSize, "Elicence-Purpose", c.Purpose, "Elicence-Case-Number", c.Case)
 	if err != nil {
 		return err
 	}
@@ -38,7 +37,7 @@ func (c *bundleCommand) Run(t terminal) error {
 	case b.Identifier != id:
 		return &exitError{exitUnavailable, fmt.Errorf("the server sent the bundle of %s", visible(string(b.Identifier)))}
 	}
-	if err := write(c.Output, raw); err != nil {
+	if err := write(c.Output, raw, 0o644); err != nil {
 		return err
 	}
 	_, err = fmt.Fprintf(t.out, "证据包已保存：%s\nsaved %s, %d bytes; verify it with --anchors and --policy of your own\n", visible(c.Output), visible(c.Output), len(raw))
@@ -47,9 +46,9 @@ func (c *bundleCommand) Run(t terminal) error {
 
 // write writes a file beside the old one and renames it into place, so that what is
 // there is always whole.
-func write(name string, content []byte) error {
+func write(name string, content []byte, mode os.FileMode) error {
 	part := name + ".part"
-	err := os.WriteFile(part, content, 0o644)
+	err := os.WriteFile(part, content, mode)
 	if err == nil {
 		err = os.Rename(part, name)
 	}

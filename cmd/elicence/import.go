@@ -16,11 +16,10 @@ import (
 
 // importCommand is "elicence import".
 type importCommand struct {
-	Server    string `required:"" placeholder:"URL" help:"Scheme and host of the service. 服务地址。"`
-	TokenFile string `required:"" placeholder:"FILE" help:"File with a bearer token. 访问令牌文件。"`
-	JSON      bool   `name:"json" help:"Print the answer as it came. 输出 JSON。"`
-	Request   string `arg:"" help:"What is stated of the licence, JSON (docs/imports.md). 证照信息。"`
-	File      string `arg:"" optional:"" help:"Its file as it came, PDF or OFD. 证照文件。"`
+	onService
+	JSON    bool   `name:"json" help:"Print the answer as it came. 输出 JSON。"`
+	Request string `arg:"" help:"What is stated of the licence, JSON (docs/imports.md). 证照信息。"`
+	File    string `arg:"" optional:"" help:"Its file as it came, PDF or OFD. 证照文件。"`
 }
 
 // Bounds of an import.
@@ -59,7 +58,7 @@ func (c *importCommand) Run(t terminal) error {
 		return err
 	}
 	content := sm3.Sum(append(fmt.Appendf(nil, "%d\n%s", len(request), request), file...))
-	raw, err := service{c.Server, c.TokenFile}.post("/licences/imports", body, maxImportAnswer, "Content-Type", mediaType, "Idempotency-Key", fmt.Sprintf("import-%x", content))
+	raw, err := c.service().post("/licences/imports", body, maxImportAnswer, "Content-Type", mediaType, "Idempotency-Key", fmt.Sprintf("import-%x", content))
 	if err != nil {
 		return err
 	}

@@ -7,6 +7,10 @@
 //	elicence audit watch --policy FILE --server URL --token-file F --state FILE [--witness NAME=URL]… [--every 1m] [--stale 10m] [--once]
 //	elicence answer verify --anchors F [--trust F] [--at RFC3339] [--request F] [--json] FILE…
 //	elicence bundle --server URL --token-file F IDENTIFIER -o FILE
+//	elicence consent make --server URL --token-file F --kind K --licence ID… --field NAME… --purpose TEXT [--receiver USCC] [--uses N] [--minutes N] [--json]
+//	elicence consent list --server URL --token-file F [--all] [--json]
+//	elicence consent show --server URL --token-file F [-o FILE] [--once] ID
+//	elicence consent revoke --server URL --token-file F ID
 //	elicence import --server URL --token-file F [--json] REQUEST [FILE]
 //
 // Exit codes: 0 good, 1 bad, 2 undecided (or a log that declares a loss), 64 wrong usage, 66 a file could not be
@@ -21,7 +25,7 @@
 // outside, a file's name or a certificate's subject, goes through visible on its way to
 // a terminal. With --json there is one object a line and nothing else.
 //
-// It links no server code. Network connections are opened by bundle, import, prove and watch
+// It links no server code. Network connections are opened by bundle, consent, import, prove and watch
 // alone, to the servers named.
 package main
 
@@ -49,12 +53,13 @@ const (
 
 // commandLine is the grammar of the command.
 type commandLine struct {
-	Verify  verifyCommand  `cmd:"" help:"Verify licence files and evidence bundles. 验证证照文件和证据包。"`
-	Bundle  bundleCommand  `cmd:"" help:"Fetch the evidence bundle of a licence. 获取证照的证据包。"`
-	Import  importCommand  `cmd:"" help:"Enter a licence of another platform into the register. 归集其他平台的证照。"`
-	Inspect inspectCommand `cmd:"" help:"Take a licence file apart, for checking with other tools. 拆解文件供其他工具核对。"`
-	Answer  answerCommands `cmd:"" help:"Signed answers to departments. 对用证部门的签名答复。"`
-	Audit   auditCommands  `cmd:"" help:"Access log. 访问日志。"`
+	Verify  verifyCommand   `cmd:"" help:"Verify licence files and evidence bundles. 验证证照文件和证据包。"`
+	Bundle  bundleCommand   `cmd:"" help:"Fetch the evidence bundle of a licence. 获取证照的证据包。"`
+	Consent consentCommands `cmd:"" help:"A holder's consents. 持证主体的授权。"`
+	Import  importCommand   `cmd:"" help:"Enter a licence of another platform into the register. 归集其他平台的证照。"`
+	Inspect inspectCommand  `cmd:"" help:"Take a licence file apart, for checking with other tools. 拆解文件供其他工具核对。"`
+	Answer  answerCommands  `cmd:"" help:"Signed answers to departments. 对用证部门的签名答复。"`
+	Audit   auditCommands   `cmd:"" help:"Access log. 访问日志。"`
 }
 
 // terminal is where a command writes.

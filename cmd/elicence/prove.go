@@ -69,7 +69,7 @@ func (c *proveCommand) Run(t terminal) error {
 		return err
 	}
 	if c.Output != "" {
-		if err := write(c.Output, p.marshal()); err != nil {
+		if err := write(c.Output, p.marshal(), 0o644); err != nil {
 			return err
 		}
 	}

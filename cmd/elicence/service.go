@@ -25,6 +25,14 @@ const (
 // the bearer token that it is shown.
 type service struct{ address, tokenFile string }
 
+// onService names the service that is asked.
+type onService struct {
+	Server    string `required:"" placeholder:"URL" help:"Scheme and host of the service. 服务地址。"`
+	TokenFile string `required:"" placeholder:"FILE" help:"File with a bearer token. 访问令牌文件。"`
+}
+
+func (o onService) service() service { return service{o.Server, o.TokenFile} }
+
 // get asks for a path below /api/v1, with the headers given as names and values, of
 // which empty ones are left out, and reads limit+1 bytes at most.
 func (s service) get(path string, limit int64, headers ...string) ([]byte, error) {

@@ -49,7 +49,7 @@ func (s *site) walksConsent(t *testing.T, r *running) {
 	t.Helper()
 	s.walk(t, r, "../../docs/reuse.md", "consent walk", []string{
 		"approved\ndict_keys(['fields.premises', 'number'])\nconsent_spent\n",
-		"证照状态：<strong>有效\ndict_keys(['holder.name', 'number'])\nrevoked\nconsent_revoked\n",
+		"证照状态：<strong>有效\ndict_keys(['holder.name', 'number'])\npresentation\tstanding\t2/5\nrevoked\nconsent_revoked\n",
 		"present refused consent_revoked consent/\npresent allowed  consent/\npresent allowed address_local consent/\nreuse refused consent_spent consent/\nreuse allowed  consent/\n",
 	})
 }
