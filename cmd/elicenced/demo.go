@@ -97,7 +97,9 @@ func (d *demoCmd) Run(ctx context.Context) error {
 	if d.PKIURL != "" && !publicURL.MatchString(d.PKIURL) {
 		return fmt.Errorf("%w: --pki-url %q is not http or https with a host and nothing else", errUsage, d.PKIURL)
 	}
-	prepare := func() error {
+	issuer, stopProvider := "", func() {}
+	defer func() { stopProvider() }()
+	prepare := func(baseURL string) error {
 		var authorities []authority
 		for _, a := range demoAuthorities {
 			authorities = append(authorities, a.authority)
@@ -106,13 +108,16 @@ func (d *demoCmd) Run(ctx context.Context) error {
 		if err := setUp(d.Dir, settings{PKIURL: d.PKIURL, Authorities: authorities, Platform: demoPlatform.Code}, fonts, time.Now()); err != nil {
 			return err
 		}
-		if d.LogPolicy != "" {
-			return nil
+		if d.LogPolicy == "" {
+			if err := d.makeWitness(); err != nil {
+				return err
+			}
 		}
-		return d.makeWitness()
+		issuer, stopProvider, err = d.startProvider(ctx, baseURL)
+		return err
 	}
 	return d.serve(ctx, fonts, prepare, func(in *instance, baseURL string) error {
-		w := &walk{dir: d.Dir, in: in, file: demoFile{BaseURL: baseURL, TokenURL: baseURL + "/api/v1/oauth/token"}}
+		w := &walk{dir: d.Dir, in: in, issuer: issuer, file: demoFile{BaseURL: baseURL, TokenURL: baseURL + "/api/v1/oauth/token"}}
 		if err := w.run(ctx); err != nil {
 			return err
 		}
@@ -132,6 +137,10 @@ type walk struct {
 	dir  string
 	in   *instance
 	file demoFile
+	// last is the file of an earlier run, if any.
+	last demoFile
+	// issuer is the demo's own identity provider; empty for none.
+	issuer string
 	// reused is a valid licence that the partner was shown.
 	reused licence.Identifier
 }
@@ -143,7 +152,7 @@ func (w *walk) run(ctx context.Context) error {
 	}
 	samples = w.sealable(samples)
 	for _, step := range []func(context.Context, []sample) error{
-		w.register, w.issueAll, w.verifyOne, w.grant, w.reuseOne, w.copyOne, w.revokeOne, w.download, w.bundleOne, w.exports,
+		w.register, w.people, w.issueAll, w.verifyOne, w.grant, w.reuseOne, w.copyOne, w.revokeOne, w.download, w.bundleOne, w.exports,
 	} {
 		if err := step(ctx, samples); err != nil {
 			return err
@@ -175,43 +184,47 @@ func loadSamples() ([]sample, error) {
 // register makes the clients, unless an earlier run did; their secrets are then those
 // of demo.json.
 func (w *walk) register(ctx context.Context, samples []sample) error {
-	var last demoFile
 	if b, err := os.ReadFile(filepath.Join(w.dir, "demo.json")); err == nil {
-		if err := json.Unmarshal(b, &last); err != nil {
+		if err := json.Unmarshal(b, &w.last); err != nil {
 			return fmt.Errorf("reading the demo.json of an earlier run: %w", err)
 		}
 	}
 	for _, c := range demoClients(samples) {
-		secret := rand.Text()
-		if i := slices.IndexFunc(last.Clients, func(d demoClient) bool { return d.ID == c.ID }); i >= 0 {
-			secret = last.Clients[i].Secret // which somebody may be using
+		if err := w.put(ctx, c); err != nil {
+			return err
 		}
-		c.Salt = []byte(rand.Text())
-		c.SecretHash = registry.HashSecret(c.Salt, secret)
-		if _, err := w.in.registry.PutClient(ctx, registry.System("demo"), c); err != nil {
-			return fmt.Errorf("registering client %s: %w", c.ID, err)
-		}
-		w.file.Clients = append(w.file.Clients, demoClient{c.ID, secret, c.Roles})
 	}
 	return errors.Join(w.consent(ctx), w.save())
+}
+
+// put registers a client, with the secret of an earlier run, which somebody may be using.
+func (w *walk) put(ctx context.Context, c registry.Client) error {
+	secret := rand.Text()
+	if i := slices.IndexFunc(w.last.Clients, func(d demoClient) bool { return d.ID == c.ID }); i >= 0 {
+		secret = w.last.Clients[i].Secret
+	}
+	c.Salt = []byte(rand.Text())
+	c.SecretHash = registry.HashSecret(c.Salt, secret)
+	if _, err := w.in.registry.PutClient(ctx, registry.System("demo"), c); err != nil {
+		return fmt.Errorf("registering client %s: %w", c.ID, err)
+	}
+	w.file.Clients = append(w.file.Clients, demoClient{c.ID, secret, c.Roles})
+	return nil
 }
 
 // demoClients are the machine clients of the demo, one of each role at least.
 func demoClients(samples []sample) []registry.Client {
 	var clients []registry.Client
-	var types []string
 	for _, a := range demoAuthorities {
-		types = append(types, a.types...)
 		clients = append(clients, registry.Client{ID: a.client, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: a.issuing(), Types: a.types})
 	}
-	city := licence.IssuingAuthority{Name: "杭州市人力资源和社会保障局", Code: "11330100002490082C", Division: "330100"}
 	holder := samples[slices.IndexFunc(samples, func(s sample) bool { return s.asks.TypeCode == demoType })].asks.Holder
 	return append(clients,
-		registry.Client{ID: demoRegistrar, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: city},
-		registry.Client{ID: demoRequester, Roles: []registry.Role{registry.RoleAuthority}, Authority: city},
-		registry.Client{ID: demoApprover, Roles: []registry.Role{registry.RoleAuthority}, Authority: demoPlatform.issuing(), Types: types},
-		registry.Client{ID: demoPartner, Roles: []registry.Role{registry.RolePartner}, Authority: city},
-		registry.Client{ID: "verifier-counter", Roles: []registry.Role{registry.RoleVerifier}, Authority: city},
+		registry.Client{ID: demoRegistrar, Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: demoCity},
+		registry.Client{ID: demoRequester, Roles: []registry.Role{registry.RoleAuthority}, Authority: demoCity},
+		registry.Client{ID: demoApprover, Roles: []registry.Role{registry.RoleAuthority}, Authority: demoPlatform.issuing(), Types: demoTypes()},
+		registry.Client{ID: demoPartner, Roles: []registry.Role{registry.RolePartner}, Authority: demoCity},
+		registry.Client{ID: "verifier-counter", Roles: []registry.Role{registry.RoleVerifier}, Authority: demoCity},
 		registry.Client{ID: "holder-demo", Roles: []registry.Role{registry.RoleHolder},
 			HolderCode: holder.Code, HolderCodeType: licence.HolderCodeType(holder.CodeType)},
 		registry.Client{ID: "auditor-demo", Roles: []registry.Role{registry.RoleAuditor}},

@@ -33,6 +33,17 @@ var demoAuthorities = []demoAuthority{
 // licences.
 var demoPlatform = authority{"杭州市数据资源管理局", "11330100MB1K0321XR", "330100", reports}
 
+// demoCity is the department that reuses.
+var demoCity = licence.IssuingAuthority{Name: "杭州市人力资源和社会保障局", Code: "11330100002490082C", Division: "330100"}
+
+// demoTypes are the codes of all types that are issued.
+func demoTypes() (types []string) {
+	for _, a := range demoAuthorities {
+		types = append(types, a.types...)
+	}
+	return types
+}
+
 // The seals of the demo: an authority's own, with a star, and those for a special
 // purpose, which must look different (国发〔1999〕25号, 二十二).
 var (

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"os"
-	"path/filepath"
 )
 
 // invite says where to look and what to try.
@@ -19,7 +17,7 @@ The demo is served at %[1]s until you press Ctrl-C.
   %[2]s/sample-*.pdf          the licences
   %[1]s/V                     verify a file or a code, as an official would
   %[3]s   the holder's page (one-time link)
-  %[2]s/demo.json             clients and secrets for the interface
+%[5]s  %[2]s/demo.json             clients and secrets for the interface
   %[1]s/openapi.yaml          the interface
 
 Try (the second ends with code 1, for it holds the revoked licence):
@@ -30,17 +28,14 @@ Try (the second ends with code 1, for it holds the revoked licence):
 
 README.md walks through issue, download, verify, reuse, revoke and the log with curl.
 A phone that is to scan the codes must reach this address: see docs/operation.md.
-`, w.file.BaseURL, w.dir, w.file.BaseURL+link, offlineTool())
+`, w.file.BaseURL, w.dir, w.file.BaseURL+link, offlineTool(), w.inviteToSignIn())
 	return nil
 }
 
 // offlineTool is how to call elicence: the binary beside this one, if it is there.
 func offlineTool() string {
-	if self, err := os.Executable(); err == nil {
-		beside := filepath.Join(filepath.Dir(self), "elicence")
-		if _, err := os.Stat(beside); err == nil {
-			return beside
-		}
+	if tool := beside("elicence"); tool != "" {
+		return tool
 	}
 	return "go run ./cmd/elicence"
 }

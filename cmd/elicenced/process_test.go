@@ -35,7 +35,7 @@ func TestMain(m *testing.M) {
 	binary = filepath.Join(dir, "elicenced")
 	witnessBinary = filepath.Join(dir, "elicence-witness")
 	auditorBinary = filepath.Join(dir, "elicence")
-	if out, err := exec.Command("go", "build", "-o", dir, ".", "../elicence-witness", "../elicence").CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", "build", "-o", dir, ".", "../elicence-witness", "../elicence-testidp", "../elicence").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "building the programs: %v\n%s", err, out)
 		os.Exit(1)
 	}

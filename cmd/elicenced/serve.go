@@ -45,7 +45,7 @@ func (s *serveCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return s.serve(ctx, fonts, func() error { return nil }, func(in *instance, baseURL string) error {
+	return s.serve(ctx, fonts, func(string) error { return nil }, func(in *instance, baseURL string) error {
 		fmt.Printf("serving %s\n", baseURL)
 		<-ctx.Done()
 		return nil
@@ -54,7 +54,7 @@ func (s *serveCmd) Run(ctx context.Context) error {
 
 // serve opens the listener, prepares and opens the instance, calls use while it is
 // served, and then closes both: requests under way get ten seconds.
-func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func() error, use func(in *instance, baseURL string) error) (err error) {
+func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(baseURL string) error, use func(in *instance, baseURL string) error) (err error) {
 	tuneMemory()
 	listener, baseURL, err := s.Open("--listen", s.Listen)
 	if err != nil {
@@ -69,7 +69,7 @@ func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(
 		}
 		defer forOthers.Close()
 	}
-	if err := prepare(); err != nil {
+	if err := prepare(baseURL); err != nil {
 		return err
 	}
 	stopWitness, err := s.startWitness()
