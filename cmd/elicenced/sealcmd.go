@@ -9,6 +9,7 @@ import (
 	"elicence/crypto/seal"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/render"
 )
 
 // sealCmd looks after the seals of the register, beside the running service. A stage
@@ -165,7 +166,7 @@ func (a *sealAcceptCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("reading %s: %w", a.File, err)
 	}
 	return a.use(ctx, func(in *instance) error {
-		if _, err := in.keys.picture(nil, made.Picture); err != nil {
+		if _, _, err := render.ImportSeal(made.Picture.Data, made.Picture.Width, made.Picture.Height); err != nil {
 			return fmt.Errorf("its picture cannot be shown on a licence: %w", err)
 		}
 		_, err := in.registry.AcceptSeal(ctx, registry.System("command-line"), a.ID, der, a.Reason)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"bytes"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -50,7 +49,7 @@ func (k keyring) keepDesign(d render.SealDesign, png []byte) error {
 }
 
 // picture is what a page shows of a seal's own picture: drawn where its design is kept
-// and still gives just these bytes, else traced from them. So the page never shows
+// and still gives just these pixels, else traced from them. So the page never shows
 // anything but what the maker signed. With nil fonts, for commands that show no page, it
 // is traced.
 func (k keyring) picture(fonts *render.Fonts, p seal.Picture) (render.SealPicture, error) {
@@ -61,17 +60,16 @@ func (k keyring) picture(fonts *render.Fonts, p seal.Picture) (render.SealPictur
 			return render.SealPicture{}, err
 		}
 		if fonts != nil {
-			drawn, err := render.DrawSeal(fonts, design)
-			if err == nil && bytes.Equal(drawn.PNG, p.Data) && drawn.WidthMM == p.Width && drawn.HeightMM == p.Height {
-				return drawn, nil
+			picture, drawn, err := render.RedrawSeal(fonts, design, p.Data, p.Width, p.Height)
+			if drawn {
+				return picture, nil
 			}
 			slog.Warn("the design of a seal draws another picture than it did: the seal's own is traced", "name", design.Name, "fault", err)
 		}
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return render.SealPicture{}, err
 	}
-	traced, _, err := render.ImportSeal(p.Data, p.Width, p.Height)
-	return traced, err
+	return render.TraceSeal(p.Data, p.Width, p.Height)
 }
 
 // sealKey is the seal that an authority seals with, given as DER: it must list the

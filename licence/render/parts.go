@@ -51,6 +51,17 @@ func ParseSealDesign(file []byte) (SealDesign, error) { return sealpicture.Parse
 // *licence.RequestError that names the member of the design.
 func DrawSeal(fonts *Fonts, d SealDesign) (SealPicture, error) { return sealpicture.Draw(fonts, d) }
 
+// RedrawSeal is DrawSeal for whoever has the PNG that was drawn before; drawn is false where
+// the file shows anything else.
+func RedrawSeal(fonts *Fonts, d SealDesign, file []byte, widthMM, heightMM int) (p SealPicture, drawn bool, err error) {
+	return sealpicture.Redraw(fonts, d, file, widthMM, heightMM)
+}
+
+// TraceSeal is ImportSeal of the picture of a seal that was made, whose PNG stays as it is.
+func TraceSeal(file []byte, widthMM, heightMM int) (SealPicture, error) {
+	return sealpicture.Trace(file, widthMM, heightMM)
+}
+
 // ImportSeal takes in the PNG of a registered seal with its true size; warnings are
 // for a person to look at. What is refused is a *licence.RequestError.
 func ImportSeal(file []byte, widthMM, heightMM int) (p SealPicture, warnings []string, err error) {

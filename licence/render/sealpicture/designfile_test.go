@@ -3,7 +3,9 @@ package sealpicture_test
 import (
 	"bytes"
 	"encoding/json"
+	"image"
 	"image/color"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -37,11 +39,54 @@ func TestDesignFile(t *testing.T) {
 			if err != nil || !bytes.Equal(got.PNG, want.PNG) || !bytes.Equal(got.Content, want.Content) {
 				t.Errorf("another picture, %v", err)
 			}
+			redrawn, drawn, err := sealpicture.Redraw(fonts(t), again, want.PNG, want.WidthMM, want.HeightMM)
+			if err != nil || !drawn || !reflect.DeepEqual(redrawn, want) {
+				t.Errorf("not drawn again from its PNG: %t, %v", drawn, err)
+			}
 			shown, warnings, err := sealpicture.Import(want.PNG, want.WidthMM, want.HeightMM)
 			if err != nil || len(warnings) > 0 || shown.Width != want.Width || shown.Height != want.Height {
 				t.Errorf("traced from its PNG: %v, %q", err, warnings)
 			}
 		})
+	}
+}
+
+// TestNotRedrawn: what a design does not draw to the last pixel and colour is not its picture.
+func TestNotRedrawn(t *testing.T) {
+	d := sealpicture.Design{Name: "杭州图书馆", DiameterMM: 42}
+	good, err := sealpicture.Draw(fonts(t), d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := func(change func(*image.Paletted)) []byte {
+		img := decoded(t, good.PNG).(*image.Paletted)
+		change(img)
+		return encoded(t, img)
+	}
+	for name, c := range map[string]struct {
+		file []byte
+		size int
+		want bool
+	}{
+		"encoded otherwise": {changed(func(*image.Paletted) {}), 42, true},
+		"a pixel":           {changed(func(p *image.Paletted) { p.Pix[len(p.Pix)/2] ^= 1 }), 42, false},
+		"a colour":          {changed(func(p *image.Paletted) { p.Palette[15] = color.NRGBA{R: 226, G: 1, B: 21, A: 255} }), 42, false},
+		"a transparency":    {changed(func(p *image.Paletted) { p.Palette[3] = color.NRGBA{R: 226, B: 21, A: 52} }), 42, false},
+		"a row less": {changed(func(p *image.Paletted) {
+			*p = *p.SubImage(image.Rect(0, 0, p.Rect.Dx(), p.Rect.Dy()-1)).(*image.Paletted)
+		}), 42, false},
+		"another size":     {good.PNG, 41, false},
+		"not in a palette": {encoded(t, scanned(496, 496, color.NRGBA{R: 226, B: 21, A: 255}, color.NRGBA{})), 42, false},
+		"cut short":        {good.PNG[:len(good.PNG)-20], 42, false},
+		"nothing":          {nil, 42, false},
+	} {
+		p, drawn, err := sealpicture.Redraw(fonts(t), d, c.file, c.size, c.size)
+		if err != nil || drawn != c.want || drawn && !bytes.Equal(p.Content, good.Content) || !drawn && p.Content != nil {
+			t.Errorf("%s: drawn %t, %v", name, drawn, err)
+		}
+	}
+	if _, drawn, err := sealpicture.Redraw(fonts(t), sealpicture.Design{Name: "a"}, good.PNG, 42, 42); err == nil || drawn {
+		t.Errorf("a design that draws nothing: %t, %v", drawn, err)
 	}
 }
 

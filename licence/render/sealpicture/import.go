@@ -39,16 +39,15 @@ const (
 // again, gives the same PNG: so a seal's own data are enough to draw it from. The
 // error is a *licence.RequestError with the fields "file", "width_mm" and "height_mm".
 func Import(file []byte, widthMM, heightMM int) (p Picture, warnings []string, err error) {
-	mask, ink, err := decode(file, widthMM, heightMM)
+	p, mask, ink, err := traced(file, widthMM, heightMM)
 	if err != nil {
 		return Picture{}, nil, err
 	}
-	p, err = finished(widthMM, heightMM, mask, ink.mean(), trace(mask, ink.mean(), widthMM, heightMM))
-	switch {
-	case err != nil:
+	if p, err = finished(mask, ink.mean(), p); err != nil {
 		return Picture{}, nil, err
-	case len(p.PNG) > maxPNG || len(p.Content) > maxContent:
-		return Picture{}, nil, typeface.Refused("file", licence.CodeTooLarge, "has too many specks: clean the scan")
+	}
+	if len(p.PNG) > maxPNG {
+		return Picture{}, nil, errSpecks
 	}
 	if ink.red < 0.9*ink.weight {
 		warnings = append(warnings, WarnNotRed)
@@ -57,6 +56,32 @@ func Import(file []byte, widthMM, heightMM int) (p Picture, warnings []string, e
 		warnings = append(warnings, WarnCoarse)
 	}
 	return p, warnings, nil
+}
+
+// Trace is Import of what a seal has as its picture already, which stays as it is: its PNG
+// is the file. That is most of the time less, for to make a PNG small takes long.
+func Trace(file []byte, widthMM, heightMM int) (Picture, error) {
+	p, _, _, err := traced(file, widthMM, heightMM)
+	if err == nil {
+		p.PNG = file
+	}
+	return p, err
+}
+
+// errSpecks refuses what would take too much room in every licence.
+var errSpecks = typeface.Refused("file", licence.CodeTooLarge, "has too many specks: clean the scan")
+
+// traced is a file as a picture that has no PNG yet, with its pixels and its ink.
+func traced(file []byte, widthMM, heightMM int) (Picture, *image.Alpha, tally, error) {
+	mask, ink, err := decode(file, widthMM, heightMM)
+	if err != nil {
+		return Picture{}, nil, tally{}, err
+	}
+	p := trace(mask, ink.mean(), widthMM, heightMM).picture(widthMM, heightMM)
+	if len(p.Content) > maxContent {
+		return Picture{}, nil, tally{}, errSpecks
+	}
+	return p, mask, ink, nil
 }
 
 // decode checks a PNG, its header before anything is decoded, and takes its ink: 255

@@ -115,6 +115,10 @@ func TestImport(t *testing.T) {
 			if err != nil || !bytes.Equal(again.PNG, p.PNG) || !bytes.Equal(again.Content, p.Content) {
 				t.Errorf("a kept picture does not come out as it was: %v", err)
 			}
+			kept, err := sealpicture.Trace(p.PNG, c.width, c.height)
+			if err != nil || !reflect.DeepEqual(kept, again) {
+				t.Errorf("a kept picture traced is another: %v", err)
+			}
 		})
 	}
 }
@@ -185,6 +189,9 @@ func TestImportRefused(t *testing.T) {
 			var refused *licence.RequestError
 			if !errors.As(err, &refused) || refused.Fields[0].Field != c.field || refused.Fields[0].Code != c.code || p.PNG != nil {
 				t.Errorf("got %v, want %s %s", err, c.field, c.code)
+			}
+			if p, again := sealpicture.Trace(c.file, c.width, c.height); again == nil || again.Error() != err.Error() || p.PNG != nil {
+				t.Errorf("traced: %v, want %v", again, err)
 			}
 		})
 	}

@@ -55,30 +55,77 @@ var cinnabar = color.NRGBA{R: 226, G: 0, B: 21, A: 255}
 // Draw draws a seal. What cannot be drawn is a *licence.RequestError that names
 // the member of the design.
 func Draw(fonts *typeface.Fonts, d Design) (Picture, error) {
-	if err := d.check(fonts); err != nil {
+	c, err := d.canvas(fonts)
+	if err != nil {
 		return Picture{}, err
+	}
+	return finished(c.mask, cinnabar, c.drawing.picture(d.size()))
+}
+
+// Redraw is Draw for whoever has the PNG that was drawn before, and spares making it again,
+// which takes most of the time. drawn is false where the file shows anything else, be it
+// one pixel, or is of another size: then there is no picture. Errors are those of Draw.
+func Redraw(fonts *typeface.Fonts, d Design, file []byte, widthMM, heightMM int) (p Picture, drawn bool, err error) {
+	c, err := d.canvas(fonts)
+	if err != nil {
+		return Picture{}, false, err
+	}
+	if p = c.drawing.picture(d.size()); p.WidthMM != widthMM || p.HeightMM != heightMM || checkHeader(file, widthMM, heightMM) != nil {
+		return Picture{}, false, nil
+	}
+	img, err := png.Decode(bytes.NewReader(file))
+	if err != nil || !same(img, paletted(c.mask, cinnabar)) {
+		return Picture{}, false, nil
+	}
+	p.PNG = file
+	return p, true, nil
+}
+
+// canvas is what a design draws.
+func (d Design) canvas(fonts *typeface.Fonts) (*canvas, error) {
+	if err := d.check(fonts); err != nil {
+		return nil, err
 	}
 	width, height := d.size()
 	c := newCanvas(width, height, d.scale())
 	if err := d.draw(fonts, c); err != nil {
-		return Picture{}, err
+		return nil, err
 	}
 	c.flush()
-	return finished(width, height, c.mask, cinnabar, c.drawing)
+	return c, nil
 }
 
-// finished is the picture of a drawing whose pixels are the mask.
-func finished(width, height int, mask *image.Alpha, ink color.NRGBA, d drawing) (Picture, error) {
-	img, err := encode(mask, ink)
-	if err != nil {
+// same reports whether a picture is of the very same colours and pixels as one of ours.
+func same(img image.Image, ours *image.Paletted) bool {
+	p, ok := img.(*image.Paletted)
+	if !ok || p.Rect != ours.Rect || len(p.Palette) != len(ours.Palette) || !bytes.Equal(p.Pix, ours.Pix) {
+		return false
+	}
+	for i, c := range p.Palette {
+		if color.NRGBAModel.Convert(c) != ours.Palette[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// picture is a drawing as a picture that has no PNG yet.
+func (d drawing) picture(width, height int) Picture {
+	return Picture{WidthMM: width, HeightMM: height, Content: d.operators(), Width: float64(width) * pt, Height: float64(height) * pt, drawing: d}
+}
+
+// finished is a picture with its PNG, whose pixels are the mask.
+func finished(mask *image.Alpha, ink color.NRGBA, p Picture) (Picture, error) {
+	var buf bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&buf, paletted(mask, ink)); err != nil {
 		return Picture{}, fmt.Errorf("encoding seal picture: %w", err)
 	}
-	return Picture{PNG: img, WidthMM: width, HeightMM: height, Content: d.operators(),
-		Width: float64(width) * pt, Height: float64(height) * pt, drawing: d}, nil
+	p.PNG = buf.Bytes()
+	return p, nil
 }
 
-// encode writes a mask as a picture of one colour in 16 degrees of transparency.
-func encode(mask *image.Alpha, ink color.NRGBA) ([]byte, error) {
+// paletted is a mask in one colour of 16 degrees of transparency.
+func paletted(mask *image.Alpha, ink color.NRGBA) *image.Paletted {
 	palette := make(color.Palette, 16)
 	for i := range palette {
 		ink.A = uint8(i * 17)
@@ -88,7 +135,5 @@ func encode(mask *image.Alpha, ink color.NRGBA) ([]byte, error) {
 	for i, alpha := range mask.Pix {
 		img.Pix[i] = uint8((int(alpha) + 8) / 17)
 	}
-	var buf bytes.Buffer
-	err := (&png.Encoder{CompressionLevel: png.BestCompression}).Encode(&buf, img)
-	return buf.Bytes(), err
+	return img
 }
