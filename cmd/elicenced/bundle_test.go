@@ -15,6 +15,7 @@ import (
 // TestBundles fetches evidence bundles of old and new licences, of every authority, and
 // verifies them ten years ahead with the root's certificate and the log's policy.
 func TestBundles(t *testing.T) {
+	t.Parallel()
 	for name, dsn := range backends {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, dsn(t))

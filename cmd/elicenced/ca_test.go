@@ -68,6 +68,7 @@ func (s *site) revoked(t testing.TB, serial *big.Int) *pki.Revoked {
 
 // TestRevoke revokes by file and by number, and refuses what is none of its business.
 func TestRevoke(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	keys := s.mustKeys(t)
 	qr, err := keys.certificate("qr")
@@ -141,6 +142,7 @@ func TestRevoke(t *testing.T) {
 
 // TestRevokeTogether: what is revoked at the same time, and during a renewal, is revoked.
 func TestRevokeTogether(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	keys := s.mustKeys(t)
 	number := func() int64 {
@@ -178,6 +180,7 @@ func TestRevokeTogether(t *testing.T) {
 
 // TestRevokeWhileServing revokes a seal signer under a running server: it stops within
 // seconds and says why, other authorities go on, and what was sealed before still counts.
+// It runs beside no other, for it says by when.
 func TestRevokeWhileServing(t *testing.T) {
 	s := newSite(t, "")
 	r := s.serve(t)

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"elicence/crypto/cryptotest"
@@ -19,10 +20,14 @@ type fakeDevice struct {
 	library, file, password string
 }
 
+// fakeLibrary is the library of all fake devices; FAKESDF tells it which one, so that tests
+// with one do not run beside each other.
+var fakeLibrary = sync.OnceValues(func() (string, error) { return cryptotest.BuildFakeSDF(filepath.Dir(binary)) })
+
 func newFakeDevice(t *testing.T) *fakeDevice {
 	t.Helper()
 	dir := t.TempDir()
-	library, err := cryptotest.BuildFakeSDF(dir)
+	library, err := fakeLibrary()
 	must(t, err)
 	d := &fakeDevice{cryptotest.FakeDevice{Keys: map[string]string{"1": "first", "2": "second"}, Password: devicePassword, Generation: 1},
 		library, filepath.Join(dir, "device"), filepath.Join(dir, "password")}

@@ -11,6 +11,7 @@ import (
 // TestPAdESKeyInstalled installs a key that OpenSSL made; a served instance opens
 // it, and bad ones are refused before anything is written.
 func TestPAdESKeyInstalled(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	dir := t.TempDir()
 	openssl := func(args ...string) {

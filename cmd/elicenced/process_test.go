@@ -60,8 +60,8 @@ type site struct {
 }
 
 // newSite is an instance with the demo's clients and samples. On SQLite all are copies of
-// one that was made once, so that they have the same keys, and with keys that open
-// quickly; one that must be another instance than those comes of newSiteWith.
+// one that was made once, so that they have the same keys; one that must be another
+// instance than those comes of newSiteWith.
 func newSite(t testing.TB, dsn string) *site {
 	t.Helper()
 	if dsn != "" {
@@ -79,18 +79,7 @@ func newSite(t testing.TB, dsn string) *site {
 // demoSite makes the instance that newSite copies, beside the programs.
 var demoSite = sync.OnceValues(func() (*site, error) {
 	s := &site{location: location{Dir: filepath.Join(filepath.Dir(binary), "demo")}}
-	if err := s.make(); err != nil {
-		return nil, err
-	}
-	k, err := s.keys("")
-	if err != nil {
-		return nil, err
-	}
-	files, err := filepath.Glob(k.path("*.key.pem"))
-	for _, file := range files {
-		err = errors.Join(err, cryptotest.QuickenKey(file, k.passphrase))
-	}
-	return s, err
+	return s, s.make()
 })
 
 // newSiteWith makes an instance of its own, and says where files lie.
@@ -101,7 +90,7 @@ func newSiteWith(t testing.TB, dsn string, files fileFlags) *site {
 	return s
 }
 
-// make has the demo make the instance.
+// make has the demo make the instance, and its keys ones that open quickly.
 func (s *site) make() error {
 	if out, err := s.command("demo", "--once", "--listen", "127.0.0.1:0").CombinedOutput(); err != nil {
 		return fmt.Errorf("elicenced demo: %w\n%s", err, out)
@@ -110,7 +99,18 @@ func (s *site) make() error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(b, &s.demo)
+	if err := json.Unmarshal(b, &s.demo); err != nil {
+		return err
+	}
+	k, err := s.keys("")
+	if err != nil {
+		return err
+	}
+	files, err := filepath.Glob(k.path("*" + softwareKey))
+	for _, file := range files {
+		err = errors.Join(err, cryptotest.QuickenKey(file, k.passphrase))
+	}
+	return err
 }
 
 func (s *site) command(args ...string) *exec.Cmd {

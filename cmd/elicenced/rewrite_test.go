@@ -10,6 +10,7 @@ import (
 
 // TestRewritePDF takes a document apart by the program itself, as the server has it done.
 func TestRewritePDF(t *testing.T) {
+	t.Parallel()
 	file, err := os.ReadFile("../../testdata/documents/approval.pdf")
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,6 +10,7 @@ import (
 // TestSealCommands suspends a seal beside the running service, which then refuses,
 // and goes on when the seal is in use again.
 func TestSealCommands(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	r := s.serve(t)
 	defer r.stop(t)
@@ -18,12 +18,14 @@ func TestSealCommands(t *testing.T) {
 	must(t, err)
 	authority := issuerOf(samples[0].asks.TypeCode)
 	id := "ELC" + authority.Code
+	none := filepath.Join(t.TempDir(), "none")
 	run := func(args ...string) (string, error) {
-		out, err := s.command(append([]string{"seal"}, args...)...).CombinedOutput()
+		cmd := s.command(append([]string{"seal"}, args...)...)
+		cmd.Env = append(cmd.Env, "ELICENCE_FONTS="+none) // what stops a seal needs none
+		out, err := cmd.CombinedOutput()
 		return string(out), err
 	}
-	t.Setenv("ELICENCE_FONTS", filepath.Join(t.TempDir(), "none")) // what stops a seal needs none
-	if out, err := run("make", id, "--fonts", os.Getenv("ELICENCE_FONTS"), "--diameter-mm", "42", "--reason", "r"); err == nil || !strings.Contains(out, "fonts missing") {
+	if out, err := run("make", id, "--fonts", none, "--diameter-mm", "42", "--reason", "r"); err == nil || !strings.Contains(out, "fonts missing") {
 		t.Errorf("make without fonts: %v: %s", err, out)
 	}
 	if out, err := run("list"); err != nil || !strings.HasPrefix(out, "authority\tid\tstatus\tname\tnumber\t") || !strings.Contains(out, id+"\tin_use\t"+authority.Name+"\t"+id+"\t") {

@@ -240,6 +240,7 @@ func brought(file string, width, height int) sealLook {
 // TestDrawnSeals runs the commands of docs/seals.md as they stand there: six pictures, and
 // no warning. With a star the two governments of county level and above get one line.
 func TestDrawnSeals(t *testing.T) {
+	t.Parallel()
 	page, err := os.ReadFile("../../docs/seals.md")
 	must(t, err)
 	_, script, found := strings.Cut(string(page), "<!-- draw -->\n```sh\n")

@@ -40,6 +40,7 @@ func TestCheckSigner(t *testing.T) {
 // TestDemoOfOlderFolder: a folder without a seal for the second authority of joint
 // licences, and for reports, goes on without them.
 func TestDemoOfOlderFolder(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	file := filepath.Join(s.Dir, "keys", "instance.json")
 	set, err := s.settings()

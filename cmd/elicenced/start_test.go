@@ -45,6 +45,7 @@ func (s *site) issueOne(t *testing.T, r *running, key string) (registry.Issued, 
 // TestDatabasePutBack: a database older than the checkpoint kept beside it, or
 // empty, does not start, and so gives out no number twice.
 func TestDatabasePutBack(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	file := filepath.Join(s.Dir, "elicence.db")
 	old, err := os.ReadFile(file)
@@ -75,6 +76,7 @@ func TestDatabasePutBack(t *testing.T) {
 
 // TestRefusedStarts is a table of what serve does not start with.
 func TestRefusedStarts(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	s.wantRefusedStart(t, "public URL of another scheme", "--public-url", "--public-url", "ftp://example.org")
 	s.wantRefusedStart(t, "public URL with a path", "--public-url", "--public-url", "https://example.org/a")
@@ -133,6 +135,7 @@ func TestRevokedStaysRevoked(t *testing.T) {
 // TestOutsideTSA issues with a foreign timestamp authority: without its anchor the
 // tokens count as none, with it they are taken, and the pending file gets one.
 func TestOutsideTSA(t *testing.T) {
+	t.Parallel()
 	authority, anchors := outsideAuthority(t)
 	server := httptest.NewServer(authority)
 	defer server.Close()

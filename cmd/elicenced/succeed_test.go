@@ -87,6 +87,7 @@ func succession(t *testing.T, declaration string) audit.Succession {
 // other way; the service goes on with its witness, gives out no number twice, and the
 // auditor's program says what is lost.
 func TestSuccession(t *testing.T) {
+	t.Parallel()
 	for name, dsn := range backends {
 		t.Run(name, func(t *testing.T) { succeed(t, newSite(t, dsn(t))) })
 	}
@@ -95,6 +96,7 @@ func TestSuccession(t *testing.T) {
 // TestSuccessionOfDemo: the demo's own witness follows, and goes on giving out what it
 // knows of the log before. The policy in the folder names both logs.
 func TestSuccessionOfDemo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	s.appoint(t, "张三")
 	declaration := filepath.Join(t.TempDir(), "declaration")

@@ -58,6 +58,7 @@ func ownDatabase(t *testing.T, dsn string) string {
 // as the database's owner could, and has the auditor's program name the entry from
 // what `log export` then writes.
 func TestTamperedLog(t *testing.T) {
+	t.Parallel()
 	engines := map[string]struct {
 		disarm []string
 	}{

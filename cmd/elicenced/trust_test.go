@@ -24,6 +24,7 @@ import (
 // TestTrustListOfDemo verifies what the demo made with its own trust list: the list
 // speaks for every authority that has a seal here, and so clears the samples.
 func TestTrustListOfDemo(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	read := func(name string) []byte {
 		b, err := os.ReadFile(filepath.Join(s.Dir, name))
@@ -64,6 +65,7 @@ func TestTrustListOfDemo(t *testing.T) {
 // TestServedTrustList fetches the list as a verifier in the street would, keeps it, and
 // fetches the next after a licence was revoked.
 func TestServedTrustList(t *testing.T) {
+	t.Parallel()
 	for name, dsn := range backends {
 		t.Run(name, func(t *testing.T) {
 			s := newSite(t, dsn(t))

@@ -63,6 +63,7 @@ func openSSLReads(t *testing.T, reply []byte) string {
 // TestTimestampsForOthers has strangers ask: OpenSSL makes the queries and reads the
 // replies that are in its identifiers. (make interop has BouncyCastle check signatures.)
 func TestTimestampsForOthers(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	keys, err := s.keys("")
 	must(t, err)
@@ -156,6 +157,7 @@ func wantNoTokens(t *testing.T, s *site, r *running) {
 
 // TestTimestampsOverTLS: the listener for others speaks TLS when the other one does.
 func TestTimestampsOverTLS(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	cert, key := tlsPair(t)
 	r := s.serve(t, "--tsa-listen", "127.0.0.1:0", "--tls-cert", cert, "--tls-key", key)
@@ -195,6 +197,7 @@ func tlsPair(t *testing.T) (certFile, keyFile string) {
 
 // TestTimestampsCrowded: what all ask together is bounded.
 func TestTimestampsCrowded(t *testing.T) {
+	t.Parallel()
 	served := 0
 	h := limited(rate.NewLimiter(0, 2), http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))
 	for i, want := range []int{http.StatusOK, http.StatusOK, http.StatusTooManyRequests, http.StatusTooManyRequests} {

@@ -76,6 +76,7 @@ func policyIn(t testing.TB, args []string) *audit.Policy {
 // TestDemoWitness: the demo's policy asks for its witness, whose cosignature the export
 // has; one bit of it flipped, and the export is bad.
 func TestDemoWitness(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	text, err := os.ReadFile(filepath.Join(s.Dir, "log-policy.txt"))
 	must(t, err)
@@ -126,6 +127,7 @@ func (s *site) cosigned(t testing.TB) (cosigned, all uint64) {
 // TestWitnessedService: two witnesses of three are enough; checkpoint and export of the
 // interface carry their cosignatures; /readyz and /metrics name the one that is away.
 func TestWitnessedService(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	one, two, three := s.newParty(t, "one"), s.newParty(t, "two"), s.newParty(t, "three")
 	args := s.witnessed(t, 2, one, two, three)
@@ -219,7 +221,7 @@ func (s *site) page(t testing.TB, r *running, path string) string {
 }
 
 // TestWitnessStale: by policy the service ends when no quorum cosigns any more, and
-// does not start again until one does.
+// does not start again until one does. It runs beside no other: three seconds are short.
 func TestWitnessStale(t *testing.T) {
 	s := newSite(t, "")
 	p := s.newParty(t, "city")
@@ -246,6 +248,7 @@ func TestWitnessStale(t *testing.T) {
 // the database was put back with it. A database that lost entries, is empty, or went on
 // differently does not start, and each time the message says which.
 func TestPutBackBehindWitness(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	must(t, os.RemoveAll(filepath.Join(s.Dir, "witness"))) // the demo's own
 	p := s.newParty(t, "city")
@@ -288,6 +291,7 @@ func TestPutBackBehindWitness(t *testing.T) {
 
 // TestWitnessFlags is a table of what serve does not start with.
 func TestWitnessFlags(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, "")
 	p := s.newParty(t, "city")
 	args := s.witnessed(t, 1, p)
