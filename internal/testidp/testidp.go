@@ -120,7 +120,7 @@ func New(c Config) (http.Handler, error) {
 	s := store{storage.NewStorageWithClients(list(c.People), map[string]*storage.Client{c.ClientID: service}), c.People}
 	config := &op.Config{CodeMethodS256: true, DefaultLogoutRedirectURI: "/"}
 	rand.Read(config.CryptoKey[:])
-	protocol, err := op.NewOpenIDProvider(c.Issuer, config, s, op.WithAllowInsecure())
+	protocol, err := op.NewProvider(config, s, op.StaticIssuer(c.Issuer), op.WithAllowInsecure())
 	if err != nil {
 		return nil, err
 	}

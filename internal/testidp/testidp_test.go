@@ -80,8 +80,8 @@ var requestID = regexp.MustCompile(`name="id" value="([^"]+)"`)
 // picks begins to sign in and picks somebody; it returns the answer to that.
 func picks(t *testing.T, issuer, scope, subject string) *http.Response {
 	t.Helper()
-	a, text := ask(t, begins(issuer, "c", back, scope), nil, nil)
-	a, text = ask(t, issuer+a.Header.Get("Location"), nil, nil)
+	a, _ := ask(t, begins(issuer, "c", back, scope), nil, nil)
+	a, text := ask(t, issuer+a.Header.Get("Location"), nil, nil)
 	id := requestID.FindStringSubmatch(text)
 	if id == nil || !strings.Contains(text, "测试身份，仅供演示") || !strings.Contains(text, "王&lt;b&gt;（测试）") || !strings.Contains(text, `value="official"`) ||
 		!strings.Contains(a.Header.Get("Content-Security-Policy"), "default-src 'none'") {
