@@ -3,8 +3,10 @@ package api
 import (
 	"errors"
 	"io"
+	"runtime"
 	"slices"
 	"sync"
+	"time"
 
 	"elicence/licence/registry"
 )
@@ -16,8 +18,10 @@ type room struct {
 	// each is how many bodies one sender may be sending at once, bytes what all
 	// bodies may have together. The buffers they are in can be twice as large.
 	each, bytes int
-	// places has one for each verification at work, which has read its body before.
-	places chan struct{}
+	// places are for verifications at work, which have read their bodies before.
+	places places
+	// sealing has one for each report that is being sealed.
+	sealing chan struct{}
 
 	mu      sync.Mutex     // guards what follows
 	sending map[string]int // bodies on their way, by sender
@@ -29,12 +33,21 @@ const (
 	openEach, reservedEach = 4, 32
 	// maxHeld is for either room: eight of the largest files.
 	maxHeld = 8 * MaxFile
-	// maxPlaces is for either room.
-	maxPlaces = 16
+	// maxSealing is for either room.
+	maxSealing = 16
 )
 
 func newRoom(each int) *room {
-	return &room{each: each, bytes: maxHeld, places: make(chan struct{}, maxPlaces), sending: map[string]int{}}
+	return &room{each: each, bytes: maxHeld, places: places{free: runtime.GOMAXPROCS(0)}, sealing: make(chan struct{}, maxSealing), sending: map[string]int{}}
+}
+
+// turn is that of a request which came then, and whose body has come now. Who let us wait for the
+// body came that much later.
+func (r *room) turn(came time.Time) *turn {
+	if late := time.Now().Add(-patience); came.Before(late) {
+		came = late
+	}
+	return &turn{places: &r.places, came: came}
 }
 
 // room is where the caller's body goes, and what its sender is counted by.

@@ -83,7 +83,7 @@ func (x *exchange) answerSealed(read func() (verify.Input, error)) {
 	x.bytes("application/pdf", file)
 }
 
-// seal has the registry seal a report, in a place of its room.
+// seal has the registry seal a report, as one of so many at once of its room.
 func (x *exchange) seal(platform licence.IssuingAuthority, report *reportJSON, receipt audit.Receipt) ([]byte, audit.Receipt, error) {
 	number := registry.ReportNumber(receipt.Index)
 	content := reportFileJSON{Format: "elicence-verification-report/1", Number: number, Platform: partyJSON{platform.Name, platform.Code},
@@ -100,8 +100,8 @@ func (x *exchange) seal(platform licence.IssuingAuthority, report *reportJSON, r
 	}
 	room, _ := x.room()
 	select {
-	case room.places <- struct{}{}:
-		defer func() { <-room.places }()
+	case room.sealing <- struct{}{}:
+		defer func() { <-room.sealing }()
 	case <-x.r.Context().Done():
 		return nil, audit.Receipt{}, x.r.Context().Err()
 	}
