@@ -59,7 +59,7 @@ func (s *session) lookUpFile(ctx context.Context, file []byte, f *pdfsig.File) {
 		return
 	}
 	if f != nil {
-		s.rangeDigest, s.fileDigest = f.Digests()
+		s.rangeDigests, s.fileDigest = f.Digests()
 	} else {
 		s.fileDigest = digest(file)
 	}

@@ -27,6 +27,8 @@ type session struct {
 	file        *pdfsig.File
 	signature   *seal.Signature
 	rangeDigest [32]byte
+	// rangeDigests are those of all signatures; nil when they were not made together.
+	rangeDigests [][32]byte
 
 	token  *tsa.Token // the token in the file, good or bad; nil: none
 	basis  basis
@@ -178,13 +180,20 @@ func (s *session) open(f *pdfsig.File) bool {
 		s.set(CheckStructure, "foreign_signature", c.Filter+" "+c.SubFilter)
 		return false
 	}
-	if s.file = f; s.rangeDigest == [32]byte{} {
-		s.rangeDigest = f.Digest(last)
-	}
+	s.file = f
+	s.rangeDigest = s.digestOf(last)
 	size := int(c.ByteRange[2] + c.ByteRange[3]) // the last signature covers the whole file
 	s.set(CheckStructure, "structure_ok", structureEvidence(f, size))
 	s.set(CheckCoverage, "coverage_ok", coverageEvidence(c.ByteRange, size))
 	return s.readSeal(c.Contents)
+}
+
+// digestOf is SM3 of what signature i covers.
+func (s *session) digestOf(i int) [32]byte {
+	if s.rangeDigests == nil {
+		return s.file.Digest(i)
+	}
+	return s.rangeDigests[i]
 }
 
 // readSeal reads a seal signature. One that can only be read by allowing what other

@@ -56,7 +56,7 @@ func (s *session) sealReport(i int) SealReport {
 // earlierSeal judges one earlier seal by itself.
 func (s *session) earlierSeal(i int) *session {
 	child := newSession(s.verifier, s.at)
-	child.file, child.rangeDigest, child.basis, child.proof, child.proven = s.file, s.file.Digest(i), s.basis, s.proof, s.proven
+	child.file, child.rangeDigest, child.basis, child.proof, child.proven = s.file, s.digestOf(i), s.basis, s.proof, s.proven
 	if !child.readSeal(s.file.Signatures[i].Contents) {
 		return child
 	}

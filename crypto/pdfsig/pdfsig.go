@@ -171,16 +171,28 @@ func (f *File) Digest(i int) [32]byte {
 	return [32]byte(h.Sum(nil))
 }
 
-// Digests returns Digest of the last signature and the SM3 digest of the whole file. What
-// stands before that signature is in both, and hashed once.
-func (f *File) Digests() (signed, whole [32]byte) {
+// WholeDigest returns the SM3 digest of the whole file.
+func (f *File) WholeDigest() [32]byte {
 	last := len(f.Signatures) - 1
-	r := f.Signatures[last].ByteRange
 	h := f.hashed(last)
-	second := fork(h)
-	second.Write(f.bytes[r[2] : r[2]+r[3]])
-	h.Write(f.bytes[r[1]:])
-	return [32]byte(second.Sum(nil)), [32]byte(h.Sum(nil))
+	h.Write(f.bytes[f.Signatures[last].ByteRange[1]:])
+	return [32]byte(h.Sum(nil))
+}
+
+// Digests returns Digest of each signature, and WholeDigest. What they have in common is
+// hashed once.
+func (f *File) Digests() (signed [][32]byte, whole [32]byte) {
+	h, at := sm3.New(), int64(0)
+	for _, c := range f.Signatures {
+		r := c.ByteRange
+		h.Write(f.bytes[at:r[1]])
+		at = r[1]
+		second := fork(h)
+		second.Write(f.bytes[r[2] : r[2]+r[3]])
+		signed = append(signed, [32]byte(second.Sum(nil)))
+	}
+	h.Write(f.bytes[at:])
+	return signed, [32]byte(h.Sum(nil))
 }
 
 // hashed is an SM3 of what stands before signature i.

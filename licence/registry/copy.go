@@ -350,7 +350,7 @@ func (r *Registry) checkCopy(ctx context.Context, p *copying, file []byte) error
 	if err != nil {
 		return fmt.Errorf("verifying the finished copy: %w", err)
 	}
-	_, p.fileDigest = f.Digests()
+	p.fileDigest = f.WholeDigest()
 	signature, err := seal.ParseSignature(f.Signatures[0].Contents)
 	if err != nil {
 		return err

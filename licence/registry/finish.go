@@ -180,7 +180,7 @@ func (r *Registry) check(ctx context.Context, s *sealing) error {
 	if err := s.checkDigests(f); err != nil {
 		return err
 	}
-	_, s.fileDigest = f.Digests()
+	s.fileDigest = f.WholeDigest()
 	return s.checkContent(f)
 }
 
@@ -342,7 +342,7 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 		return fmt.Errorf("verifying the upgraded file: %w", err)
 	}
 	next := rec.File
-	_, next.Digest = f.Digests()
+	next.Digest = f.WholeDigest()
 	if err := r.cfg.Files.Put(ctx, next.Digest, file); err != nil {
 		return err
 	}
