@@ -52,6 +52,9 @@ func (f folder) passphraseFile() string {
 
 // open opens the folder, and keeps other witnesses out of it.
 func (f folder) open() (*witness.Folder, error) {
+	if _, err := os.Stat(f.Dir); err != nil {
+		return nil, fmt.Errorf("%w: no witness in %s (make one with: elicence-witness init --dir %s): %w", listen.ErrUsage, f.Dir, f.Dir, err)
+	}
 	passphrase, err := private.Passphrase(witness.PassphraseVariable, f.passphraseFile())
 	if err != nil {
 		return nil, err

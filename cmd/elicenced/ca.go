@@ -205,6 +205,9 @@ type caCRLCmd struct {
 
 // Run writes the list. It needs no passphrase: the list is public and signed already.
 func (c *caCRLCmd) Run() error {
+	if _, err := (location{Dir: c.Dir}).settings(); err != nil {
+		return err
+	}
 	k := keyring{dir: filepath.Join(c.Dir, "keys")}
 	anchors, err := readAnchors(k.path(ownAnchors))
 	if err != nil {

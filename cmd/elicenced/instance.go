@@ -60,8 +60,12 @@ func (l location) openDatabase(ctx context.Context, s secrets) (database, error)
 }
 
 // keys is the keyring of the location, opened with its passphrase. It first finishes
-// a rotation that was cut short.
+// a rotation that was cut short. Where no instance is, it says so rather than that a
+// passphrase is missing.
 func (l location) keys(passphraseFile string) (keyring, error) {
+	if _, err := l.settings(); err != nil {
+		return keyring{}, err
+	}
 	if passphraseFile == "" {
 		passphraseFile = filepath.Join(l.Dir, "passphrase")
 	}
@@ -78,7 +82,7 @@ func (l location) settings() (settings, error) {
 	var s settings
 	b, err := os.ReadFile(filepath.Join(l.Dir, "keys", "instance.json"))
 	if err != nil {
-		return s, fmt.Errorf("no instance in %s (make one with: elicenced demo --dir %s): %w", l.Dir, l.Dir, err)
+		return s, fmt.Errorf("%w: no instance in %s (make one with: elicenced demo --dir %s): %w", errUsage, l.Dir, l.Dir, err)
 	}
 	return s, json.Unmarshal(b, &s)
 }

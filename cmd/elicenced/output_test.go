@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"maps"
 	"os"
 	"os/exec"
@@ -62,5 +63,24 @@ func TestBareCommand(t *testing.T) {
 	out, _ := cmd.CombinedOutput()
 	if cmd.ProcessState.ExitCode() != exitUsage || !strings.Contains(string(out), "elicenced --help") {
 		t.Errorf("%d: %s", cmd.ProcessState.ExitCode(), out)
+	}
+}
+
+// TestNoInstance: a folder without an instance is a fault of the command line, and no
+// command takes it for a missing passphrase or certificate.
+func TestNoInstance(t *testing.T) {
+	t.Parallel()
+	absent := location{Dir: filepath.Join(t.TempDir(), "absent")}
+	output := filepath.Join(t.TempDir(), "output")
+	for name, run := range map[string]func(context.Context) error{
+		"migrate":         (&migrateCmd{location: absent}).Run,
+		"database backup": (&databaseBackupCmd{location: absent, Output: output}).Run,
+		"ca crl":          func(context.Context) error { return (&caCRLCmd{Dir: absent.Dir, CA: "issuing", Output: output}).Run() },
+		"keys backup":     (&backupCmd{location: absent, Output: output, Shares: 2}).Run,
+		"client list":     (&clientListCmd{onRegister{location: absent}}).Run,
+	} {
+		if err := run(t.Context()); err == nil || exitCode(err) != exitUsage || !strings.Contains(err.Error(), "make one with") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@
 package listen
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -31,6 +32,12 @@ func (t TLS) Open(flag, address string) (net.Listener, string, error) {
 	}
 	if !Loopback(host) && t.TLSCert == "" && !t.BehindProxy {
 		return nil, "", fmt.Errorf("%w: %s %s is not loopback: give --tls-cert and --tls-key, or --behind-proxy", ErrUsage, flag, address)
+	}
+	// A bad pair would show only when the first connection is awaited, behind the line that says we serve.
+	if t.TLSCert != "" {
+		if _, err := tls.LoadX509KeyPair(t.TLSCert, t.TLSKey); err != nil {
+			return nil, "", fmt.Errorf("%w: --tls-cert, --tls-key: %w", ErrUsage, err)
+		}
 	}
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
