@@ -16,7 +16,7 @@ The demo is served at %[1]s until you press Ctrl-C.
 
   %[2]s/sample-*.pdf          the licences
   %[1]s/V                     verify a file or a code, as an official would
-  %[3]s   the holder's page (one-time link)
+  %[3]s   the holder's page (one-time link, for a quarter of an hour; another when the demo is started anew)
 %[5]s  %[2]s/demo.json             clients and secrets for the interface
   %[1]s/openapi.yaml          the interface
 
