@@ -357,7 +357,7 @@ func (one *batch) readPart(part *multipart.Part, day map[string]any) error {
 	if _, twice := day[name]; twice || name != "file" && name != "qr" && name != "as_of" {
 		return errBadBatch
 	}
-	b, err := readAll(http.MaxBytesReader(nil, part, most))
+	b, err := readAll(http.MaxBytesReader(nil, part, most), -1)
 	if err != nil {
 		return err
 	}

@@ -166,21 +166,44 @@ func (x *exchange) read(mediaType string, limit int64) ([]byte, error) {
 	if err != nil || given != mediaType || x.r.Header.Get("Content-Encoding") != "" || charset != "" && !strings.EqualFold(charset, "utf-8") {
 		return nil, errMediaType(mediaType)
 	}
-	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, limit))
+	body, err := readAll(http.MaxBytesReader(x.w, x.r.Body, limit), x.r.ContentLength)
 	if err == nil {
 		err = x.come()
 	}
 	return body, err
 }
 
-// readAll reads r, which ends with a *http.MaxBytesError when it is too long. The
-// Content-Length is only a claim, so memory is taken as bytes arrive.
-func readAll(r io.Reader) ([]byte, error) {
-	b, err := io.ReadAll(r)
-	if err != nil {
-		return nil, bodyFault(err, errUnreadable)
+// readAll reads r, which ends with a *http.MaxBytesError when it is too long. What was claimed of
+// its length, -1 for nothing, is only a claim, so memory is taken as bytes arrive: for at most four
+// times what has come, and twice when that is much. Little at a time would be many calls of the system.
+func readAll(r io.Reader, claimed int64) ([]byte, error) {
+	b := make([]byte, 0, 512)
+	for {
+		if len(b) == cap(b) {
+			b = append(make([]byte, 0, len(b)+growth(len(b), claimed)), b...)
+		}
+		n, err := r.Read(b[len(b):cap(b)])
+		b = b[:len(b)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return b, nil
+		case err != nil:
+			return nil, bodyFault(err, errUnreadable)
+		}
 	}
-	return b, nil
+}
+
+// growth is how much more room to take when so much has come: one byte more than what is
+// claimed to follow tells whether more does.
+func growth(come int, claimed int64) int {
+	more := come
+	if come < portion {
+		more = 3 * come
+	}
+	if left := claimed - int64(come); left >= 0 {
+		more = min(more, int(left)+1)
+	}
+	return more
 }
 
 // bodyFault is why a body could not be read: a refusal that was met on the way, or otherwise.

@@ -80,7 +80,7 @@ func (x *exchange) form(limits map[string]int64) (map[string][]byte, error) {
 		if _, twice := parts[name]; twice || !known {
 			return nil, errBadUpload
 		}
-		if parts[name], err = readAll(http.MaxBytesReader(nil, part, limit)); err != nil {
+		if parts[name], err = readAll(http.MaxBytesReader(nil, part, limit), min(x.r.ContentLength, limit)); err != nil {
 			return nil, err
 		}
 		if name == "file" && len(parts[name]) == 0 && part.FileName() == "" {
