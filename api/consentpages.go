@@ -1,8 +1,10 @@
 package api
 
 import (
+	"encoding/base64"
 	"errors"
 	"fmt"
+	"html/template"
 	"maps"
 	"net/http"
 	"slices"
@@ -23,6 +25,9 @@ type consentChoice struct {
 	Name, Label, Value string
 	Usual              bool
 }
+
+// portraitChoice is what the holder is shown in place of the name of a portrait.
+const portraitChoice = "证照上的照片"
 
 // usualFields are ticked when the form comes: what tells a licence from another.
 var usualFields = []string{"type_name", "number", "status", "expires_on", "holder.name", "authority.name"}
@@ -106,8 +111,12 @@ func (f *consentForm) choices(r *registry.Registry, v registry.View) {
 	picked := v.Pick(names)
 	for _, name := range names {
 		text := valueText(picked[name])
-		if name == "status" {
+		usual := slices.Contains(usualFields, name)
+		switch _, isPortrait := licence.ParsePortraitReference(text); {
+		case name == "status":
 			text = stateLabel(v.Status)
+		case isPortrait:
+			text, usual = portraitChoice, true // by which an official knows whose licence it is
 		}
 		at := slices.IndexFunc(f.Choices, func(c consentChoice) bool { return c.Name == name })
 		switch {
@@ -115,7 +124,7 @@ func (f *consentForm) choices(r *registry.Registry, v registry.View) {
 		case at >= 0:
 			f.Choices[at].Value += "；" + text
 		default:
-			f.Choices = append(f.Choices, consentChoice{name, r.FieldLabel([]licence.Identifier{v.Identifier}, name), text, slices.Contains(usualFields, name)})
+			f.Choices = append(f.Choices, consentChoice{name, r.FieldLabel([]licence.Identifier{v.Identifier}, name), text, usual})
 		}
 	}
 }
@@ -336,6 +345,9 @@ type shownLicence struct {
 	Status   licence.Status
 	Origin   licence.Origin
 	Fields   []shownField
+	// Portrait is a picture in the page itself, so that it has no address of its own; empty
+	// when there is none.
+	Portrait template.URL
 }
 
 // lookForm shows what a code presents, to whoever has it.
@@ -358,6 +370,10 @@ func (x *exchange) lookForm() {
 	}{Purpose: p.Consent.Purpose, SeenAt: p.SeenAt, LogIndex: receipt.Index}
 	for _, l := range p.Licences {
 		s := shownLicence{TypeName: l.TypeName, Status: l.Status, Origin: l.Origin}
+		if l.Portrait != nil {
+			s.Portrait = template.URL("data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(l.Portrait))
+			x.allowInlineImages()
+		}
 		for _, name := range l.Names {
 			if name == "status" || name == "type_name" { // the page's headline
 				continue

@@ -129,6 +129,9 @@ type presentedJSON struct {
 	Labels     map[string]string  `json:"labels"`
 	// Origin is external of what another platform issued; else absent.
 	Origin licence.Origin `json:"origin,omitempty"`
+	// Portrait is the holder's, a JPEG in base64; absent where there is none, or its field is
+	// not agreed to.
+	Portrait []byte `json:"portrait,omitempty"`
 }
 
 // presentationJSON is what a holder presents.
@@ -170,7 +173,7 @@ func (x *exchange) presentation(q registry.LookRequest) (presentationJSON, audit
 	p, receipt, err := x.look(q)
 	a := presentationJSON{Purpose: p.Consent.Purpose, SeenAt: p.SeenAt.UTC()}
 	for _, l := range p.Licences {
-		a.Licences = append(a.Licences, presentedJSON{l.Identifier, l.TypeName, l.Status, l.Fields, l.Labels, l.Origin})
+		a.Licences = append(a.Licences, presentedJSON{l.Identifier, l.TypeName, l.Status, l.Fields, l.Labels, l.Origin, l.Portrait})
 	}
 	return a, receipt, err
 }

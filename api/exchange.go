@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"runtime/debug"
 	"strconv"
+	"strings"
 	"time"
 
 	"elicence/audit"
@@ -95,8 +96,15 @@ func (x *exchange) secure() {
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
 	h.Set("Cache-Control", "no-store")
-	h.Set("Content-Security-Policy", "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "+
-		"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	h.Set("Content-Security-Policy", contentPolicy)
+}
+
+const contentPolicy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; " +
+	"connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+
+// allowInlineImages lets this page hold pictures of its own.
+func (x *exchange) allowInlineImages() {
+	x.w.Header().Set("Content-Security-Policy", strings.Replace(contentPolicy, "img-src 'self'", "img-src 'self' data:", 1))
 }
 
 // recover turns a panic into an answer 500. http.ErrAbortHandler passes: it is

@@ -3,6 +3,7 @@ package registry
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"elicence/licence"
 	"elicence/licence/render"
@@ -51,4 +52,37 @@ func (r *Registry) addPortrait(ctx context.Context, s *sealing, in *render.Input
 	}
 	in.Attachments = append(in.Attachments, render.Attachment{Name: portrait.Name, Description: portrait.Description, Data: in.Portrait})
 	return nil
+}
+
+// shownPortrait is a portrait that is presented, and the field that names it, as a grant does.
+type shownPortrait struct {
+	field string
+	jpeg  []byte
+}
+
+// portraits fetches those of licences whose field is among some. What a licence of another platform
+// states in that field names no file of ours.
+func (r *Registry) portraits(ctx context.Context, records []Record, fields []string) (map[licence.Identifier]shownPortrait, error) {
+	all := map[licence.Identifier]shownPortrait{}
+	for _, rec := range records {
+		item := r.lastItem(rec.TypeCode)
+		if item == nil || item.Portrait() == "" || rec.Importer != "" || !slices.Contains(fields, "fields."+item.Portrait()) {
+			continue
+		}
+		l, err := licence.ParseData(rec.Data)
+		if err != nil {
+			return nil, fmt.Errorf("reading the data of %s: %w", rec.Identifier, err)
+		}
+		named, _ := l.Fields[item.Portrait()].(string)
+		digest, ok := licence.ParsePortraitReference(named)
+		if !ok {
+			continue
+		}
+		jpeg, err := r.cfg.Files.Get(ctx, digest)
+		if err != nil {
+			return nil, fmt.Errorf("fetching the portrait of %s: %w", rec.Identifier, err)
+		}
+		all[rec.Identifier] = shownPortrait{"fields." + item.Portrait(), jpeg}
+	}
+	return all, nil
 }

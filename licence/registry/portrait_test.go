@@ -2,15 +2,19 @@ package registry_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"strings"
 	"testing"
+	"time"
 
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
+	"elicence/licence/consent"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 	"elicence/licence/render"
@@ -126,5 +130,73 @@ func TestPortraitWithoutPlace(t *testing.T) {
 	cfg.Layouts["special-operation"] = s.Config.Layouts["work-safety"]
 	if _, err := registry.New(cfg); err == nil || !strings.Contains(err.Error(), "photo") {
 		t.Errorf("opened: %v", err)
+	}
+}
+
+// lossyFiles are files of which none can be fetched while gone says so.
+type lossyFiles struct {
+	registry.Files
+	gone bool
+}
+
+func (f *lossyFiles) Get(ctx context.Context, digest [32]byte) ([]byte, error) {
+	if f.gone {
+		return nil, errDisk
+	}
+	return f.Files.Get(ctx, digest)
+}
+
+// TestPortraitPresented: whoever is presented a licence sees the portrait when the holder has agreed
+// to its field, in the one entry of the look; when it cannot be fetched the consent is not spent.
+func TestPortraitPresented(t *testing.T) {
+	t.Parallel()
+	s := open(t)
+	files := &lossyFiles{Files: s.Config.Files}
+	s.Config.Files = files
+	var err error
+	s.Registry, err = registry.New(s.Config)
+	must(t, err)
+	issued := issue(t, s, portraitSample, "k")
+	_, c := sample(t, portraitSample)
+	view, _, err := s.Get(t.Context(), c, issued.Identifier, registry.Use{})
+	must(t, err)
+	digest, _ := licence.ParsePortraitReference(view.Fields["photo"].(string))
+	jpeg, err := files.Get(t.Context(), digest)
+	must(t, err)
+	holder := registry.Caller{Principal: "holder", Roles: []registry.Role{registry.RoleHolder}, Holder: view.Holder, RequestID: "r"}
+	n := 0
+	code := func(fields ...string) string {
+		n++
+		k, _, err := s.MakeConsent(t.Context(), holder, registry.ConsentRequest{Key: fmt.Sprint("p", n), Life: time.Hour,
+			Consent: consent.Consent{Kind: consent.Presentation, Licences: []licence.Identifier{issued.Identifier}, Fields: fields, Purpose: "出示", Uses: 1}})
+		must(t, err)
+		shown, _, err := s.NewConsentCode(t.Context(), holder, k.ID)
+		must(t, err)
+		return shown.Code
+	}
+	look := func(code string) (registry.Presentation, error) {
+		p, _, err := s.Look(t.Context(), registry.Anonymous("r"), registry.LookRequest{Code: code, From: "address_local"})
+		return p, err
+	}
+	without, err := look(code("number", "holder.name"))
+	must(t, err)
+	if l := without.Licences[0]; l.Portrait != nil || len(l.Names) != 2 {
+		t.Errorf("not agreed to: %d bytes, %v", len(l.Portrait), l.Names)
+	}
+	shown := code("number", "fields.photo")
+	from := size(t, s)
+	files.gone = true
+	if p, err := look(shown); err == nil || p.Licences != nil {
+		t.Errorf("without the file: %+v, %v", p, err)
+	}
+	files.gone = false
+	with, err := look(shown)
+	must(t, err)
+	if l := with.Licences[0]; !bytes.Equal(l.Portrait, jpeg) || len(l.Names) != 1 || l.Names[0] != "number" || l.Fields["fields.photo"] != view.Fields["photo"] {
+		t.Errorf("agreed to: %d bytes, %v", len(l.Portrait), l.Names)
+	}
+	wantTrail(t, s, from, "present refused internal", "present allowed")
+	if _, err := look(shown); !errors.Is(err, consent.ErrSpent) {
+		t.Errorf("twice: %v", err)
 	}
 }

@@ -38,6 +38,9 @@ type Presented struct {
 	// called in Chinese.
 	Names  []string
 	Labels map[string]string
+	// Portrait is the holder's, a JPEG, where the licence has one and its field is agreed to;
+	// that field is then not among Names.
+	Portrait []byte
 }
 
 // Look shows what a holder presents to whoever has the code, which is one use of the
@@ -46,6 +49,10 @@ type Presented struct {
 func (r *Registry) Look(ctx context.Context, c Caller, q LookRequest) (Presentation, audit.Receipt, error) {
 	a := &Access{Action: ActionPresent, Object: "presentation", Code: q.From, Use: Use{Operator: q.Operator}}
 	k, records, err := r.presented(ctx, c, q, a)
+	var portraits map[licence.Identifier]shownPortrait
+	if err == nil { // before the consent is spent
+		portraits, err = r.portraits(ctx, records, k.Fields)
+	}
 	a.Check = func() error { return err }
 	receipt, err := r.show(ctx, c, a, records)
 	if err != nil {
@@ -54,7 +61,7 @@ func (r *Registry) Look(ctx context.Context, c Caller, q LookRequest) (Presentat
 	p := Presentation{Consent: k, SeenAt: r.now()}
 	views, err := r.views(ctx, records, time.Time{})
 	for _, v := range views {
-		p.Licences = append(p.Licences, r.present(v, k.Fields))
+		p.Licences = append(p.Licences, r.present(v, k.Fields, portraits[v.Identifier]))
 	}
 	return p, receipt, err
 }
@@ -76,11 +83,14 @@ func (r *Registry) presented(ctx context.Context, c Caller, q LookRequest, a *Ac
 }
 
 // present is what is shown of a licence.
-func (r *Registry) present(v View, fields []string) Presented {
-	p := Presented{Reused: Reused{Identifier: v.Identifier, Status: v.Status, Origin: v.Origin, Fields: v.Pick(fields)}, TypeName: v.TypeName, Labels: map[string]string{}}
+func (r *Registry) present(v View, fields []string, portrait shownPortrait) Presented {
+	p := Presented{Portrait: portrait.jpeg, Reused: Reused{Identifier: v.Identifier, Status: v.Status, Origin: v.Origin, Fields: v.Pick(fields)}, TypeName: v.TypeName, Labels: map[string]string{}}
 	for _, name := range fields {
-		if _, ok := p.Fields[name]; ok {
-			p.Names, p.Labels[name] = append(p.Names, name), r.FieldLabel([]licence.Identifier{v.Identifier}, name)
+		if _, ok := p.Fields[name]; !ok {
+			continue
+		}
+		if p.Labels[name] = r.FieldLabel([]licence.Identifier{v.Identifier}, name); name != portrait.field {
+			p.Names = append(p.Names, name)
 		}
 	}
 	return p
