@@ -27,6 +27,8 @@ func (s *Server) officialRoutes() {
 	s.engine.GET("/official", s.handle(registry.ActionAuthenticate, (*exchange).officialPage))
 	s.engine.POST("/official/sign-out", s.handle(registry.ActionSignOut, (*exchange).officialSignOut))
 	s.engine.GET("/official/grants", s.handle(registry.ActionGrantRead, (*exchange).officialGrants))
+	s.engine.GET("/official/grants/new", s.handle(registry.ActionGrantRequest, (*exchange).grantFormPage))
+	s.engine.POST("/official/grants", s.handle(registry.ActionGrantRequest, (*exchange).askGrantForm))
 	s.engine.POST("/official/grants/:grant/approve", s.handle(registry.ActionGrantApprove, (*exchange).approveGrantForm))
 	s.engine.POST("/official/grants/:grant/withdraw", s.handle(registry.ActionGrantWithdraw, (*exchange).withdrawGrantForm))
 	s.engine.GET("/official/brakes", s.handle(registry.ActionBrakeRead, (*exchange).officialBrakes))

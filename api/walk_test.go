@@ -26,25 +26,26 @@ import (
 // noAccess are the routes that are no access to the register, with the reason of each.
 // What is neither here nor in walked fails the walk.
 var noAccess = map[string]string{
-	"GET /openapi.yaml":     "the description of the interface",
-	"GET /healthz":          "says that the process answers",
-	"GET /readyz":           "says whether storage and log can be reached; shows nothing of a licence",
-	"GET /metrics":          "counts, for those who watch",
-	"GET /":                 "a page without data",
-	"GET /V":                "a page without data: what is verified comes by another request",
-	"GET /v":                "a page without data: what is verified comes by another request",
-	"GET /V/":               "leads to /V",
-	"GET /v/":               "leads to /V",
-	"GET /pages/style.css":  "a static file",
-	"GET /pages/verify.js":  "a static file",
-	"GET /pages/live.js":    "a static file",
-	"GET /pages/icon.svg":   "a static file",
-	"GET /S/:code":          "a page without data: what the code presents is asked for by another request",
-	"GET /holder/sign-in":   "a page without data: the link is spent by another request",
-	"GET /sign-in/holder":   "leads to the identity provider",
-	"GET /sign-in/official": "leads to the identity provider",
-	"GET /official":         "tells an official who they are; a session that ended leaves an entry, see TestBadOfficialForms",
-	"GET /official/log":     "a form without data: what is searched for comes by another request",
+	"GET /openapi.yaml":        "the description of the interface",
+	"GET /healthz":             "says that the process answers",
+	"GET /readyz":              "says whether storage and log can be reached; shows nothing of a licence",
+	"GET /metrics":             "counts, for those who watch",
+	"GET /":                    "a page without data",
+	"GET /V":                   "a page without data: what is verified comes by another request",
+	"GET /v":                   "a page without data: what is verified comes by another request",
+	"GET /V/":                  "leads to /V",
+	"GET /v/":                  "leads to /V",
+	"GET /pages/style.css":     "a static file",
+	"GET /pages/verify.js":     "a static file",
+	"GET /pages/live.js":       "a static file",
+	"GET /pages/icon.svg":      "a static file",
+	"GET /S/:code":             "a page without data: what the code presents is asked for by another request",
+	"GET /holder/sign-in":      "a page without data: the link is spent by another request",
+	"GET /sign-in/holder":      "leads to the identity provider",
+	"GET /sign-in/official":    "leads to the identity provider",
+	"GET /official":            "tells an official who they are; a session that ended leaves an entry, see TestBadOfficialForms",
+	"GET /official/grants/new": "a form without data, of what the catalogue says; what is asked for comes by another request",
+	"GET /official/log":        "a form without data: what is searched for comes by another request",
 	"POST /api/gbt36906/downloadUrlsByHolderCode": "refuses, and logs that; see TestSharing",
 }
 
@@ -304,6 +305,11 @@ var walked = map[string]func(w *routeWalk) walkStep{
 		return walkStep{ask{query: "?" + query, header: cookie, handler: v.handler}, ask{query: "?code=x&state=x", header: cookie, handler: v.handler}}
 	},
 	"GET /official/grants": func(w *routeWalk) walkStep { return w.ofOfficials("authority", "auditor") },
+	"POST /official/grants": func(w *routeWalk) walkStep {
+		s := w.ofOfficials("authority", "auditor")
+		s.allowed.body = append(s.allowed.body, "&type_code="+foodType+"&matter_code=m&scenario=s&fields=number&how=function&legal_basis=b"...)
+		return s
+	},
 	"POST /official/grants/:grant/approve": func(w *routeWalk) walkStep {
 		w.name = w.grantOfPerson()
 		return w.ofOfficials("authority", "auditor")

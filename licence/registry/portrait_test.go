@@ -195,7 +195,7 @@ func TestPortraitPresented(t *testing.T) {
 	if l := with.Licences[0]; !bytes.Equal(l.Portrait, jpeg) || len(l.Names) != 1 || l.Names[0] != "number" || l.Fields["fields.photo"] != view.Fields["photo"] {
 		t.Errorf("agreed to: %d bytes, %v", len(l.Portrait), l.Names)
 	}
-	wantTrail(t, s, from, "present refused internal", "present allowed")
+	wantTrail(t, s, from, "present refused internal", "present allowed address_local")
 	if _, err := look(shown); !errors.Is(err, consent.ErrSpent) {
 		t.Errorf("twice: %v", err)
 	}
