@@ -102,6 +102,9 @@ func TestBasis(t *testing.T) {
 			use := a.use
 			use.Case = ""
 			_, _, err = r.Reuse(t.Context(), a.c, registry.ReuseRequest{Code: code.Code, TypeCode: w.issued.TypeCode, Use: use})
+			if k, found := s.Backend.Consent(t.Context(), k.ID); found != nil || (k.Used == 1) != (err == nil) || k.Used > 1 {
+				t.Errorf("%d uses are counted (%v) of a reuse that ended with %v", k.Used, found, err)
+			}
 			return err
 		},
 		"copy_download": func(a attempt) error {

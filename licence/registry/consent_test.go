@@ -1,7 +1,9 @@
 package registry_test
 
 import (
+	"crypto/rand"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -242,6 +244,33 @@ func TestConsentOnce(t *testing.T) {
 		all.Wait()
 		if done.Load() != 1 || refused.Load() != 7 {
 			t.Errorf("%s: %d got it, %d were refused", kind, done.Load(), refused.Load())
+		}
+	}
+}
+
+// TestStoredCode: what is kept under a code opens its consent alone. One of an older server, which names
+// no licences, has lapsed; a licence that the consent does not name is not shown, whoever's it is.
+func TestStoredCode(t *testing.T) {
+	w := openConsents(t)
+	k := w.agree(func(k *consent.Consent) { k.Uses = 9 })
+	body, caller := sample(t, "food-retail.json")
+	second, _, err := w.Issue(t.Context(), caller, registry.IssueRequest{Key: w.next(), Body: body})
+	must(t, err)
+	for name, tt := range map[string]struct{ licences, until, want string }{
+		"as it is made":      {fmt.Sprintf("[%q]", w.issued.Identifier), "2099-01-01", ""},
+		"with another too":   {fmt.Sprintf("[%q, %q]", second.Identifier, w.issued.Identifier), "2099-01-01", ""},
+		"another's alone":    {fmt.Sprintf("[%q]", second.Identifier), "2099-01-01", "consent_mismatch"},
+		"of an older server": {"null", "2099-01-01", "consent_expired"},
+		"lapsed":             {fmt.Sprintf("[%q]", w.issued.Identifier), "2000-01-01", "consent_expired"},
+	} {
+		code, err := consent.NewCode(rand.Reader)
+		must(t, err)
+		must(t, w.Share(t.Context(), "consent_code", code, fmt.Appendf(nil, `{"consent": %q, "licences": %s, "until": "%sT00:00:00Z"}`, k.ID, tt.licences, tt.until), w.Now().Add(time.Hour)))
+		got, _, err := w.Reuse(t.Context(), registrytest.Partner(), w.byCode(code))
+		if tt.want != "" {
+			wantCode(t, name, err, tt.want)
+		} else if err != nil || len(got) != 1 || got[0].Identifier != w.issued.Identifier {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }
