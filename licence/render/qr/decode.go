@@ -151,7 +151,7 @@ func (p *painter) read(data []byte) error {
 	for len(data) > 0 {
 		c := data[0]
 		switch {
-		case isWhite(c):
+		case classes[c] == white:
 			data = data[1:]
 		case c == '(':
 			n := stringEnd(data)
@@ -165,7 +165,7 @@ func (p *painter) read(data []byte) error {
 				return errors.New("string without end")
 			}
 			p.shown, data = n/2, data[n+1:]
-		case bytes.IndexByte([]byte("<>[]"), c) >= 0:
+		case c == '<', c == '>', c == '[', c == ']':
 			data = data[1:]
 		case c == '/':
 			n := 1 + tokenEnd(data[1:])
@@ -181,18 +181,28 @@ func (p *painter) read(data []byte) error {
 	return nil
 }
 
-func isWhite(c byte) bool {
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t' || c == 0 || c == '\f'
-}
+// Characters that end a token (7.2.2).
+const (
+	regular = iota
+	white
+	delimiter
+)
+
+// classes is a table, because a page is tokens of a character or two.
+var classes = func() (class [256]uint8) {
+	for _, c := range []byte(" \n\r\t\x00\f") {
+		class[c] = white
+	}
+	for _, c := range []byte("()<>[]/") {
+		class[c] = delimiter
+	}
+	return class
+}()
 
 // tokenEnd is the length of the token at the head of data.
 func tokenEnd(data []byte) int {
 	for i, c := range data {
-		switch c {
-		case '(', ')', '<', '>', '[', ']', '/':
-			return i
-		}
-		if isWhite(c) {
+		if classes[c] != regular {
 			return i
 		}
 	}
