@@ -40,6 +40,10 @@ import (
 	"elicence/audit/witness"
 	"elicence/crypto/pki"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
+	"elicence/licence/registry/batches"
+	"elicence/licence/registry/disputes"
+	"elicence/licence/registry/statistics"
 	"elicence/verify"
 
 	"github.com/gin-gonic/gin"
@@ -48,6 +52,11 @@ import (
 // Config is what a Server needs. All fields must be set unless they say otherwise.
 type Config struct {
 	Registry *registry.Registry
+	// The parts of the register that are packages of their own.
+	AccessLog  *accesslog.Register
+	Disputes   *disputes.Register
+	Batches    *batches.Register
+	Statistics *statistics.Register
 	// Verifier gives the verifier for one verification, which asks the register it is handed.
 	Verifier func(verify.Register) *verify.Verifier
 	// TokenKey authenticates tokens and sessions: 32 random bytes or more, the
@@ -93,7 +102,7 @@ type Server struct {
 	looks *limiter
 	// open is for verifications of anybody, reserved for those with a token.
 	open, reserved *room
-	batches        *batches
+	batches        *verificationBatches
 	// drawing has a place for each preview and dry run at work.
 	drawing chan struct{}
 	// crowded counts what was refused for want of room, unlogged what was refused
@@ -129,7 +138,7 @@ func New(c Config) (*Server, error) {
 	if c.Witnesses == nil {
 		c.Witnesses = func() ([]witness.State, time.Time) { return nil, time.Time{} }
 	}
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Registry.OverdueDisputes}, eventGauges{c.Registry.EventCounts, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Disputes.Overdue}, eventGauges{c.Registry.EventCounts, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))

@@ -40,8 +40,8 @@ const (
 	shareEvery  = time.Second
 )
 
-// batches holds the batches of this process.
-type batches struct {
+// verificationBatches holds the batches of this process.
+type verificationBatches struct {
 	stop context.CancelFunc
 	ctx  context.Context // of all work on batches
 	work sync.WaitGroup
@@ -52,14 +52,14 @@ type batches struct {
 	all  int            // items
 }
 
-func newBatches() *batches {
-	b := &batches{byID: map[string]*batch{}, kept: map[string]int{}}
+func newBatches() *verificationBatches {
+	b := &verificationBatches{byID: map[string]*batch{}, kept: map[string]int{}}
 	b.ctx, b.stop = context.WithCancel(context.Background())
 	return b
 }
 
 // close ends the work: an item that is not judged by now is never judged.
-func (b *batches) close() {
+func (b *verificationBatches) close() {
 	b.stop()
 	ended := make(chan struct{})
 	go func() {
@@ -117,7 +117,7 @@ type batchJSON struct {
 }
 
 // view is the batch as it stands.
-func (b *batches) view(one *batch) batchJSON {
+func (b *verificationBatches) view(one *batch) batchJSON {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	v := batchJSON{one.id, "done", one.accepted, one.accepted.Add(batchLife), append([]batchItem{}, one.items...)}
@@ -130,7 +130,7 @@ func (b *batches) view(one *batch) batchJSON {
 }
 
 // keep takes a batch in, until its time is over. It reports whether there is room.
-func (b *batches) keep(one *batch) bool {
+func (b *verificationBatches) keep(one *batch) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	n, client := len(one.items), one.caller.Principal
@@ -144,7 +144,7 @@ func (b *batches) keep(one *batch) bool {
 	return true
 }
 
-func (b *batches) forget(one *batch) {
+func (b *verificationBatches) forget(one *batch) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.byID[one.id] == nil {
@@ -158,7 +158,7 @@ func (b *batches) forget(one *batch) {
 }
 
 // find returns a client's batch, nil when there is none: of another client's it says no more.
-func (b *batches) find(id, client string, now time.Time) *batch {
+func (b *verificationBatches) find(id, client string, now time.Time) *batch {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	one := b.byID[id]
@@ -169,7 +169,7 @@ func (b *batches) find(id, client string, now time.Time) *batch {
 }
 
 // settle notes what came of an item, and lets go of what was judged.
-func (b *batches) settle(one *batch, i int, item batchItem) {
+func (b *verificationBatches) settle(one *batch, i int, item batchItem) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	item.Index, item.Name = i, one.items[i].Name

@@ -11,6 +11,8 @@ import (
 	"elicence/licence"
 	"elicence/licence/dispute"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
+	"elicence/licence/registry/disputes"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -71,7 +73,7 @@ func (x *exchange) disputesPage() {
 		x.refuse(err)
 		return
 	}
-	found, receipt, err := x.cfg.Registry.Disputes(x.r.Context(), x.caller, q, selfService)
+	found, receipt, err := x.cfg.Disputes.List(x.r.Context(), x.caller, q, selfService)
 	if !x.settle(receipt, err) {
 		return
 	}
@@ -136,7 +138,7 @@ func (x *exchange) formOfLicence(form *disputeForm) bool {
 	}
 	summary := newSummary(v)
 	form.Licence = &summary
-	for _, name := range registry.DisputableFields {
+	for _, name := range disputes.Fields {
 		form.Fields = append(form.Fields, namedField{name, registry.FieldLabels[name]})
 	}
 	if item := v.Item(); item != nil {
@@ -154,7 +156,7 @@ func (x *exchange) formOfEntry(form *disputeForm, text string) bool {
 		x.refuse(errBadParameter)
 		return false
 	}
-	page, receipt, err := x.cfg.Registry.OwnLog(x.r.Context(), x.caller, registry.LogQuery{Below: index + 1, Limit: 1}, selfService)
+	page, receipt, err := x.cfg.AccessLog.Own(x.r.Context(), x.caller, accesslog.Query{Below: index + 1, Limit: 1}, selfService)
 	if !x.settle(receipt, err) {
 		return false
 	}
@@ -183,7 +185,7 @@ func (x *exchange) raiseDisputeForm() {
 	d := dispute.Dispute{Kind: dispute.Kind(given("kind")), Licence: licence.Identifier(given("licence")), TypeCode: given("type_code"), Entry: entry,
 		Authority: licence.IssuingAuthority{Code: given("authority_code")},
 		Statement: dispute.Statement{Field: given("field"), ShouldBe: formLines(given("should_be")), Text: formLines(given("text"))}}
-	_, receipt, err := x.cfg.Registry.RaiseDispute(x.r.Context(), x.caller, registry.DisputeRequest{Key: given("key"), Body: sm3.Sum([]byte(x.r.PostForm.Encode())), Dispute: d})
+	_, receipt, err := x.cfg.Disputes.Raise(x.r.Context(), x.caller, disputes.Request{Key: given("key"), Body: sm3.Sum([]byte(x.r.PostForm.Encode())), Dispute: d})
 	if x.settle(receipt, err) {
 		x.redirect(http.StatusSeeOther, "/holder/disputes")
 	}
@@ -199,7 +201,7 @@ func (x *exchange) withdrawDisputeForm() {
 		x.refuse(errNoIdentifier)
 		return
 	}
-	_, receipt, err := x.cfg.Registry.WithdrawDispute(x.r.Context(), x.caller, x.name, q)
+	_, receipt, err := x.cfg.Disputes.Withdraw(x.r.Context(), x.caller, x.name, q)
 	if x.settle(receipt, err) {
 		x.redirect(http.StatusSeeOther, "/holder/disputes")
 	}

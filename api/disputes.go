@@ -11,6 +11,7 @@ import (
 	"elicence/licence"
 	"elicence/licence/dispute"
 	"elicence/licence/registry"
+	"elicence/licence/registry/disputes"
 
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/gin-gonic/gin"
@@ -82,18 +83,18 @@ func (s *Server) disputeRoutes(d *gin.RouterGroup) {
 	d.POST("", serveJSON(s, registry.ActionDisputeRaise, http.StatusCreated, parseDispute, (*exchange).raiseDispute))
 	d.GET("", serveGet(s, registry.ActionDisputeRead, (*exchange).disputes))
 	d.GET("/:dispute", serveGet(s, registry.ActionDisputeRead, (*exchange).dispute))
-	for action, do := range map[audit.Action]func(context.Context, registry.Caller, string, registry.StatusRequest) (registry.DisputeState, audit.Receipt, error){
-		registry.ActionDisputeWithdraw: s.cfg.Registry.WithdrawDispute, registry.ActionDisputeAccept: s.cfg.Registry.AcceptDispute, registry.ActionDisputeReject: s.cfg.Registry.RejectDispute,
+	for action, do := range map[audit.Action]func(context.Context, registry.Caller, string, registry.StatusRequest) (disputes.Answer, audit.Receipt, error){
+		registry.ActionDisputeWithdraw: s.cfg.Disputes.Withdraw, registry.ActionDisputeAccept: s.cfg.Disputes.Accept, registry.ActionDisputeReject: s.cfg.Disputes.Reject,
 	} {
 		_, step, _ := strings.Cut(string(action), "_")
-		d.POST("/:dispute/"+step, serveDecision(s, action, do, func(state registry.DisputeState) registry.DisputeState { return state }))
+		d.POST("/:dispute/"+step, serveDecision(s, action, do, func(state disputes.Answer) disputes.Answer { return state }))
 	}
 	d.POST("/:dispute/close", serveJSON(s, registry.ActionDisputeClose, http.StatusOK, parseClosing, (*exchange).closeDispute))
 }
 
 // parseDispute reads a body of POST /disputes: what a dispute is about depends on its kind.
-func parseDispute(body []byte) (registry.DisputeRequest, error) {
-	return parseJSON(body, func(r *reader) registry.DisputeRequest {
+func parseDispute(body []byte) (disputes.Request, error) {
+	return parseJSON(body, func(r *reader) disputes.Request {
 		d := dispute.Dispute{Kind: dispute.Kind(r.required("kind", 32)), Statement: dispute.Statement{Text: r.text("text", maxText)}}
 		switch d.Kind {
 		case dispute.MissingLicence:
@@ -106,16 +107,16 @@ func parseDispute(body []byte) (registry.DisputeRequest, error) {
 		default:
 			d.Licence = licence.Identifier(r.required("licence", 160))
 		}
-		return registry.DisputeRequest{Body: sm3.Sum(append([]byte("disputes\n"), body...)), Dispute: d}
+		return disputes.Request{Body: sm3.Sum(append([]byte("disputes\n"), body...)), Dispute: d}
 	})
 }
 
 // raiseDispute raises one.
-func (x *exchange) raiseDispute(q registry.DisputeRequest) (state registry.DisputeState, receipt audit.Receipt, err error) {
+func (x *exchange) raiseDispute(q disputes.Request) (state disputes.Answer, receipt audit.Receipt, err error) {
 	if q.Key, err = x.idempotencyKey(); err != nil {
 		return state, receipt, err
 	}
-	state, receipt, err = x.cfg.Registry.RaiseDispute(x.r.Context(), x.caller, q)
+	state, receipt, err = x.cfg.Disputes.Raise(x.r.Context(), x.caller, q)
 	if err == nil {
 		x.w.Header().Set("Location", "/api/v1/disputes/"+state.ID)
 	}
@@ -135,7 +136,7 @@ func (x *exchange) disputes() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	found, receipt, err := x.cfg.Registry.Disputes(x.r.Context(), x.caller, q, use)
+	found, receipt, err := x.cfg.Disputes.List(x.r.Context(), x.caller, q, use)
 	return func() { x.json(http.StatusOK, x.disputesAnswer(found, q.Limit)) }, receipt, err
 }
 
@@ -189,14 +190,14 @@ func (x *exchange) dispute() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	d, receipt, err := x.cfg.Registry.Dispute(x.r.Context(), x.caller, x.name, use)
+	d, receipt, err := x.cfg.Disputes.Get(x.r.Context(), x.caller, x.name, use)
 	return func() { x.json(http.StatusOK, newDispute(d, x.now())) }, receipt, err
 }
 
 // parseClosing reads a body that says what was done.
-func parseClosing(body []byte) (registry.CloseRequest, error) {
-	return parseJSON(body, func(r *reader) registry.CloseRequest {
-		return registry.CloseRequest{
+func parseClosing(body []byte) (disputes.CloseRequest, error) {
+	return parseJSON(body, func(r *reader) disputes.CloseRequest {
+		return disputes.CloseRequest{
 			StatusRequest: registry.StatusRequest{Body: sm3.Sum(body), Reason: r.text("reason", maxText), Operator: r.text("operator", maxText)},
 			Version:       licence.Identifier(r.text("version", 160)),
 		}
@@ -204,11 +205,11 @@ func parseClosing(body []byte) (registry.CloseRequest, error) {
 }
 
 // closeDispute settles what was accepted.
-func (x *exchange) closeDispute(q registry.CloseRequest) (state registry.DisputeState, receipt audit.Receipt, err error) {
+func (x *exchange) closeDispute(q disputes.CloseRequest) (state disputes.Answer, receipt audit.Receipt, err error) {
 	if err := x.decision(nameForm, &q.StatusRequest); err != nil {
 		return state, receipt, err
 	}
-	return x.cfg.Registry.CloseDispute(x.r.Context(), x.caller, x.name, q)
+	return x.cfg.Disputes.Close(x.r.Context(), x.caller, x.name, q)
 }
 
 // disputeGauge shows how many disputes are late when metrics are asked for.

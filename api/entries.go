@@ -11,6 +11,7 @@ import (
 	"elicence/audit"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 )
 
 // entryJSON is one entry of the access log. The members from time to request_id say
@@ -57,7 +58,7 @@ type archivedJSON struct {
 	SM3      string   `json:"sm3"` // of the file, hex
 }
 
-func newEntries(p registry.LogPage) entriesAnswer {
+func newEntries(p accesslog.Page) entriesAnswer {
 	a := entriesAnswer{Entries: make([]entryJSON, 0, len(p.Entries)), Checkpoint: string(p.Checkpoint), Size: p.Size}
 	for _, e := range p.Entries {
 		in := e.Entry
@@ -112,10 +113,10 @@ func below(cursor string) (log int, index uint64, ok bool) {
 }
 
 // parseEntries reads a search in the access log.
-func parseEntries(body []byte) (registry.LogQuery, error) { return parseJSON(body, readEntries) }
+func parseEntries(body []byte) (accesslog.Query, error) { return parseJSON(body, readEntries) }
 
-func readEntries(r *reader) registry.LogQuery {
-	q := registry.LogQuery{
+func readEntries(r *reader) accesslog.Query {
+	q := accesslog.Query{
 		Principal: r.text("principal", 256), Object: r.text("object", 256), Case: r.text("case_number", 128),
 		Action: audit.Action(r.text("action", 64)), From: r.instant("from"), To: r.instant("to"),
 		Limit: r.integer("limit", 1, registry.MaxPage),
@@ -147,8 +148,8 @@ func (r *reader) instant(name string) time.Time {
 }
 
 // searchLog finds entries for an auditor.
-func (x *exchange) searchLog(q registry.LogQuery) (entriesAnswer, audit.Receipt, error) {
-	page, receipt, err := x.cfg.Registry.SearchLog(x.r.Context(), x.caller, q)
+func (x *exchange) searchLog(q accesslog.Query) (entriesAnswer, audit.Receipt, error) {
+	page, receipt, err := x.cfg.AccessLog.Search(x.r.Context(), x.caller, q)
 	return newEntries(page), receipt, err
 }
 
@@ -162,13 +163,13 @@ func (x *exchange) ownLog() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	page, receipt, err := x.cfg.Registry.OwnLog(x.r.Context(), x.caller, q, use)
+	page, receipt, err := x.cfg.AccessLog.Own(x.r.Context(), x.caller, q, use)
 	return func() { x.json(http.StatusOK, newEntries(page)) }, receipt, err
 }
 
 // ownQuery reads the query parameters limit and cursor, each at most once.
-func (x *exchange) ownQuery() (registry.LogQuery, error) {
-	q := registry.LogQuery{Limit: defaultPage}
+func (x *exchange) ownQuery() (accesslog.Query, error) {
+	q := accesslog.Query{Limit: defaultPage}
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
 		return q, errBadParameter
@@ -218,7 +219,7 @@ func (x *exchange) holderEntries(write func(a entriesAnswer, log int)) {
 		x.refuse(err)
 		return
 	}
-	page, receipt, err := x.cfg.Registry.OwnLog(x.r.Context(), x.caller, q, selfService)
+	page, receipt, err := x.cfg.AccessLog.Own(x.r.Context(), x.caller, q, selfService)
 	if x.settle(receipt, err) {
 		write(newEntries(page), q.Log)
 	}

@@ -192,7 +192,7 @@ func TestSearchLog(t *testing.T) {
 // TestHolderLogPage: the same on the page, and as a file to keep.
 func TestHolderLogPage(t *testing.T) {
 	w, issued := used(t)
-	_, err := w.PlaceHold(t.Context(), registry.System("test"), registry.Hold{Principal: approval, Case: "H-1", OrderedBy: "局", Basis: "函", Until: w.Now().Add(time.Hour)})
+	_, err := w.AccessLog().PlaceHold(t.Context(), registry.System("test"), registry.Hold{Principal: approval, Case: "H-1", OrderedBy: "局", Basis: "函", Until: w.Now().Add(time.Hour)})
 	must(t, err)
 	w.do(ask{method: "GET", path: "/api/v1/licences/" + string(issued.Identifier), as: approval, header: map[string]string{"Elicence-Case-Number": "H-1"}})
 	session := func() map[string]string {

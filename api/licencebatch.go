@@ -16,6 +16,7 @@ import (
 	"elicence/audit"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/batches"
 )
 
 // The bounds of a body of a batch of licences. An item has licence.MaxJSON bytes at most: of a
@@ -41,7 +42,7 @@ func (x *exchange) licenceBatch() {
 		x.refuse(err)
 		return
 	}
-	batch, receipt, err := x.cfg.Registry.SubmitBatch(x.r.Context(), x.caller, registry.BatchRequest{Key: key, Items: items})
+	batch, receipt, err := x.cfg.Batches.Submit(x.r.Context(), x.caller, batches.Request{Key: key, Items: items})
 	if x.settle(receipt, err) {
 		x.w.Header().Set("Location", "/api/v1/licences/batch/"+batch.ID)
 		x.json(http.StatusAccepted, x.licenceBatchJSON(batch))
@@ -152,7 +153,7 @@ func (x *exchange) licenceBatchJSON(b registry.Batch) licenceBatchJSON {
 	}
 	until := x.now()
 	if v.EndedAt != nil {
-		kept := v.EndedAt.Add(registry.BatchKept)
+		kept := v.EndedAt.Add(batches.Kept)
 		v.KeptUntil, until = &kept, *v.EndedAt
 	}
 	switch {
@@ -172,7 +173,7 @@ func (x *exchange) licenceBatchJSON(b registry.Batch) licenceBatchJSON {
 
 // licenceBatchProgress tells how far a batch has come.
 func (x *exchange) licenceBatchProgress() (func(), audit.Receipt, error) {
-	b, receipt, err := x.cfg.Registry.ReadBatch(x.r.Context(), x.caller, x.name)
+	b, receipt, err := x.cfg.Batches.Read(x.r.Context(), x.caller, x.name)
 	return func() { x.json(http.StatusOK, x.licenceBatchJSON(b)) }, receipt, err
 }
 
@@ -182,7 +183,7 @@ func (x *exchange) cancelLicenceBatch(struct{}) (licenceBatchJSON, audit.Receipt
 	if err != nil {
 		return licenceBatchJSON{}, audit.Receipt{}, err
 	}
-	b, receipt, err := x.cfg.Registry.CancelBatch(x.r.Context(), x.caller, x.name, key)
+	b, receipt, err := x.cfg.Batches.Cancel(x.r.Context(), x.caller, x.name, key)
 	return x.licenceBatchJSON(b), receipt, err
 }
 
@@ -214,7 +215,7 @@ func (x *exchange) licenceBatchItems() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	items, receipt, err := x.cfg.Registry.BatchItems(x.r.Context(), x.caller, x.name, from, limit)
+	items, receipt, err := x.cfg.Batches.Items(x.r.Context(), x.caller, x.name, from, limit)
 	page := outcomesJSON{Items: make([]outcomeJSON, 0, len(items))}
 	for _, i := range items {
 		o := outcomeJSON{Index: i.Position, Key: i.Key, State: i.State, Licence: i.Issued}
@@ -259,7 +260,7 @@ func (x *exchange) itemPage() (from, limit int, err error) {
 }
 
 // itemProblem is the problem document that the item would have met by itself.
-func itemProblem(p registry.ItemProblem, requestID string) *problem {
+func itemProblem(p batches.Problem, requestID string) *problem {
 	code := p.Code
 	known, ok := statuses[code]
 	if !ok {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"elicence/licence/registry"
+	"elicence/licence/registry/batches"
 )
 
 const licenceBatchPath = "/api/v1/licences/batch"
@@ -80,10 +81,10 @@ func TestLicenceBatch(t *testing.T) {
 			t.Errorf("repeated: %s, then %s", sent.ID, again.ID)
 		}
 		for range 2 { // the second ends it
-			must(t, w.WorkBatches(t.Context()))
+			must(t, w.Batches().Work(t.Context()))
 		}
 		var got licenceBatch
-		if w.read(licenceBatchPath+"/"+sent.ID, &got); got.Status != "done" || got.Counts["issued"] != 3 || got.Counts["failed"] != 1 || got.EndedAt == nil || !got.KeptUntil.Equal(got.EndedAt.Add(registry.BatchKept)) {
+		if w.read(licenceBatchPath+"/"+sent.ID, &got); got.Status != "done" || got.Counts["issued"] != 3 || got.Counts["failed"] != 1 || got.EndedAt == nil || !got.KeptUntil.Equal(got.EndedAt.Add(batches.Kept)) {
 			t.Errorf("%+v", got)
 		}
 		next := "?limit=2"

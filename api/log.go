@@ -17,7 +17,7 @@ func (x *exchange) checkpoint() (func(), audit.Receipt, error) {
 	if _, err := x.numbers(); err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	note, receipt, err := x.cfg.Registry.Checkpoint(x.r.Context(), x.caller)
+	note, receipt, err := x.cfg.AccessLog.Checkpoint(x.r.Context(), x.caller)
 	return func() { x.bytes("text/plain; charset=utf-8", note) }, receipt, err
 }
 
@@ -44,14 +44,14 @@ func (x *exchange) proof() (func(), audit.Receipt, error) {
 		if err != nil {
 			return nil, audit.Receipt{}, err
 		}
-		hashes, receipt, err := x.cfg.Registry.InclusionProof(x.r.Context(), x.caller, n[0], n[1])
+		hashes, receipt, err := x.cfg.AccessLog.InclusionProof(x.r.Context(), x.caller, n[0], n[1])
 		return func() { x.json(http.StatusOK, inclusionJSON{n[0], n[1], hexAll(hashes)}) }, receipt, err
 	}
 	n, err := x.numbers("from", "to")
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	hashes, receipt, err := x.cfg.Registry.ConsistencyProof(x.r.Context(), x.caller, n[0], n[1])
+	hashes, receipt, err := x.cfg.AccessLog.ConsistencyProof(x.r.Context(), x.caller, n[0], n[1])
 	return func() { x.json(http.StatusOK, consistencyJSON{n[0], n[1], hexAll(hashes)}) }, receipt, err
 }
 
@@ -93,7 +93,7 @@ func (x *exchange) export() (func(), audit.Receipt, error) {
 		return nil, audit.Receipt{}, err
 	}
 	x.extend(exportTime)
-	receipt, err := x.cfg.Registry.Export(x.r.Context(), x.caller, n[0], n[1], func(receipt audit.Receipt) io.Writer {
+	receipt, err := x.cfg.AccessLog.Export(x.r.Context(), x.caller, n[0], n[1], func(receipt audit.Receipt) io.Writer {
 		x.receipt(receipt)
 		return exportWriter{x}
 	})

@@ -11,6 +11,7 @@ import (
 	"elicence/licence"
 	"elicence/licence/person"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -199,7 +200,7 @@ func (x *exchange) officialLogSearch() {
 		x.refuse(err)
 		return
 	}
-	page, receipt, err := x.cfg.Registry.SearchLog(x.r.Context(), x.caller, q)
+	page, receipt, err := x.cfg.AccessLog.Search(x.r.Context(), x.caller, q)
 	if !x.settle(receipt, err) {
 		return
 	}
@@ -219,7 +220,7 @@ func (officialBody) Names() []string {
 
 // logForm reads a search, which is then what an auditor's program asks; days are those of
 // Beijing, the last one included.
-func (x *exchange) logForm() (registry.LogQuery, error) {
+func (x *exchange) logForm() (accesslog.Query, error) {
 	asked := map[string]string{}
 	for _, name := range append(officialBody{}.Names(), "cursor") {
 		given := x.r.PostForm.Get(name)
@@ -237,7 +238,7 @@ func (x *exchange) logForm() (registry.LogQuery, error) {
 	}
 	body, err := json.Marshal(asked)
 	if err != nil {
-		return registry.LogQuery{}, err
+		return accesslog.Query{}, err
 	}
 	q, err := parseEntries(body)
 	if err == nil && !q.From.IsZero() && !q.To.IsZero() && !q.To.After(q.From) { // the day before from

@@ -23,7 +23,11 @@ import (
 	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
+	"elicence/licence/registry/batches"
+	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/registrytest"
+	"elicence/licence/registry/statistics"
 	"elicence/licence/render"
 	"elicence/store"
 	"elicence/testdata/requests"
@@ -106,7 +110,7 @@ func open(t testing.TB) *world {
 func (w *world) serve(change func(*api.Config)) *api.Server {
 	w.t.Helper()
 	c := api.Config{
-		Registry: w.Registry, TokenKey: bytes.Repeat([]byte{7}, 32), PublicURL: registrytest.PublicURL,
+		TokenKey: bytes.Repeat([]byte{7}, 32), PublicURL: registrytest.PublicURL,
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: w.PKI.Anchors, Register: r, QRSigners: []*pki.Certificate{w.PKI.QR.Certificate}}
 		},
@@ -116,10 +120,16 @@ func (w *world) serve(change func(*api.Config)) *api.Server {
 		Now:       w.Now, Rand: rand.Reader,
 		Failed: func(_ string, err error) { w.failed = append(w.failed, err) },
 	}
+	over(&c, w.Registry)
 	change(&c)
 	s, err := api.New(c)
 	must(w.t, err)
 	return s
+}
+
+// over has an interface stand over a register, with all its parts.
+func over(c *api.Config, r *registry.Registry) {
+	c.Registry, c.AccessLog, c.Disputes, c.Batches, c.Statistics = r, accesslog.New(r), disputes.New(r, nil), batches.New(r), statistics.New(r)
 }
 
 // serveOver makes an interface like serve, with a log of its own over a storage.
@@ -132,7 +142,7 @@ func (w *world) serveOver(storage audit.Storage, change func(*api.Config)) *api.
 	r, err := registry.New(parts)
 	must(w.t, err)
 	return w.serve(func(c *api.Config) {
-		c.Registry = r
+		over(c, r)
 		change(c)
 	})
 }

@@ -10,7 +10,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
-	"elicence/licence/registry"
+	"elicence/licence/registry/statistics"
 )
 
 // countJSON is one row of statistics.
@@ -45,7 +45,7 @@ func (x *exchange) statistics() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	counts, asked, receipt, err := x.cfg.Registry.Statistics(x.r.Context(), x.caller, q, use)
+	counts, asked, receipt, err := x.cfg.Statistics.Count(x.r.Context(), x.caller, q, use)
 	a := statisticsAnswer{From: asked.From, To: asked.To, AsOf: asked.Today, ExpiringUntil: asked.Soon, Counts: make([]countJSON, len(counts))}
 	for i, c := range counts {
 		a.Counts[i] = countJSON(c)
@@ -70,7 +70,7 @@ func (a statisticsAnswer) csv() []byte {
 }
 
 // statisticsQuery reads the query parameters, each at most once.
-func (x *exchange) statisticsQuery() (q registry.StatisticsQuery, err error) {
+func (x *exchange) statisticsQuery() (q statistics.Query, err error) {
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
 		return q, errBadParameter

@@ -37,6 +37,11 @@ func (e *RequestError) Error() string {
 	return "licence: " + strings.Join(parts, "; ")
 }
 
+// InvalidField is a RequestError about one field.
+func InvalidField(field, code, detail string) error {
+	return &RequestError{Fields: []FieldError{{field, code, detail}}}
+}
+
 // The codes of FieldError.
 const (
 	CodeMalformed        = "malformed_json"

@@ -20,7 +20,10 @@
 // nothing, signs nothing and checks no signature.
 package licence
 
-import "errors"
+import (
+	"crypto/subtle"
+	"errors"
+)
 
 var (
 	// ErrNotFound says that no licence, catalogue item or other thing of that
@@ -90,6 +93,12 @@ type Holder struct {
 	Code string
 	// CodeType is the kind of Code.
 	CodeType HolderCodeType
+}
+
+// Is reports whether two are one holder, whom both name, in a time that does not depend on
+// where they differ: who names a case or a code must not measure whose it is.
+func (h Holder) Is(o Holder) bool {
+	return h.Code != "" && subtle.ConstantTimeCompare([]byte(string(h.CodeType)+" "+h.Code), []byte(string(o.CodeType)+" "+o.Code)) == 1
 }
 
 // MaxCoSeals is how many seals may stand beside the issuing authority's: with that one

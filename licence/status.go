@@ -34,6 +34,9 @@ func (s Status) Final() bool {
 	return false
 }
 
+// Issued reports whether a licence that has the status was ever issued.
+func (s Status) Issued() bool { return s != StatusPending && s != StatusVoided }
+
 // StatusAt is the status of l at the instant t when the stored one is stored: a
 // licence that is valid, or whose stored status is unknown, is not yet valid
 // before its first day and expired after the end of its last. Every other stored

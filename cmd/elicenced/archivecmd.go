@@ -15,6 +15,7 @@ import (
 	"elicence/internal/durable"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 	"elicence/store"
 )
 
@@ -60,7 +61,7 @@ func (a *logArchiveCmd) write(ctx context.Context, in *instance, logID string) e
 		segment, err = a.made(ctx, in, logID, policy)
 	}
 	if err == nil && !recorded {
-		_, err = in.registry.ArchiveLog(ctx, registry.System("command-line"), logID, segment, a.Reason)
+		_, err = in.accessLog.Archive(ctx, registry.System("command-line"), logID, segment, a.Reason)
 	}
 	if err != nil {
 		return err
@@ -131,7 +132,7 @@ func (a *logArchiveCmd) file(ctx context.Context, in *instance, logID string, po
 	if s, err = audit.WriteSegment(ctx, in.database, policy, logID, to, true, f, filepath.Base(a.Output)); err != nil {
 		return s, err
 	}
-	if err := in.registry.MayArchive(ctx, s.Last); err != nil {
+	if err := in.accessLog.MayArchive(ctx, s.Last); err != nil {
 		return s, err
 	}
 	if err := f.Sync(); err != nil {
@@ -178,7 +179,7 @@ func (a *logArchiveCmd) remove(ctx context.Context, in *instance, logID string) 
 }
 
 func (a *logArchiveCmd) removeBelow(ctx context.Context, in *instance, logID string, to uint64) error {
-	if _, err := in.registry.RemoveArchived(ctx, registry.System("command-line"), logID, to, a.Reason); err != nil {
+	if _, err := in.accessLog.RemoveArchived(ctx, registry.System("command-line"), logID, to, a.Reason); err != nil {
 		return err
 	}
 	tables, err := in.database.RemoveArchived(ctx, logID, to)
@@ -221,7 +222,7 @@ func (r *logRestoreCmd) Run(ctx context.Context) error {
 		}
 		defer f.Close()
 		begin := func(s audit.Segment) error {
-			_, err := in.registry.RestoreLog(ctx, registry.System("command-line"), logID, s, r.Reason)
+			_, err := in.accessLog.Restore(ctx, registry.System("command-line"), logID, s, r.Reason)
 			return err
 		}
 		put := func(rows []audit.Row) error { return in.database.PutBack(ctx, logID, rows) }
@@ -265,9 +266,9 @@ func (r *logRetainCmd) Run(ctx context.Context) error {
 }
 
 func (r *logRetainCmd) expire(ctx context.Context, in *instance, logID string, before time.Time) error {
-	q, all := registry.ExpireRequest{LogID: logID, Before: before, Reason: r.Reason}, 0
+	q, all := accesslog.ExpireRequest{LogID: logID, Before: before, Reason: r.Reason}, 0
 	for more := true; more; more = q.From > 0 {
-		n, next, _, err := in.registry.ExpirePersonal(ctx, registry.System("command-line"), q)
+		n, next, _, err := in.accessLog.ExpirePersonal(ctx, registry.System("command-line"), q)
 		if err != nil {
 			return err
 		}

@@ -25,6 +25,10 @@ import (
 	"elicence/licence/dispute"
 	"elicence/licence/event/deliver"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
+	"elicence/licence/registry/batches"
+	"elicence/licence/registry/disputes"
+	"elicence/licence/registry/statistics"
 	"elicence/licence/render"
 	"elicence/store"
 	"elicence/templates"
@@ -95,11 +99,15 @@ type instance struct {
 	log      *audit.Log
 	logKey   audit.Signer
 	registry *registry.Registry
-	server   *api.Server
-	sender   *deliver.Sender // nil when no events are sent
-	anchors  atomic.Pointer[pki.TrustAnchors]
-	foreign  atomic.Pointer[pki.TrustAnchors] // for the files of other platforms
-	evidence *ocsp.Evidence
+	// The parts of the register that are packages of their own.
+	accessLog *accesslog.Register
+	disputes  *disputes.Register
+	batches   *batches.Register
+	server    *api.Server
+	sender    *deliver.Sender // nil when no events are sent
+	anchors   atomic.Pointer[pki.TrustAnchors]
+	foreign   atomic.Pointer[pki.TrustAnchors] // for the files of other platforms
+	evidence  *ocsp.Evidence
 	// published is the newest trust list; nil until one was made.
 	published atomic.Pointer[publishedList]
 	// trusted and untrusted are the anchor files as loaded and the fault reported last;
@@ -230,7 +238,7 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 	}
 	c := registry.Config{
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil,
-		Fonts: o.fonts, Check: in.check, JudgeImport: in.judgeImport, Evidence: in.gatherEvidence, CheckBundle: in.checkBundle, Trusted: in.trusts, SealMargin: o.sealMargin, DisputeRules: o.disputeRules,
+		Fonts: o.fonts, Check: in.check, JudgeImport: in.judgeImport, Evidence: in.gatherEvidence, CheckBundle: in.checkBundle, Trusted: in.trusts, SealMargin: o.sealMargin,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
 			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)
@@ -255,8 +263,11 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 	if err := in.openSigners(o, &c); err != nil {
 		return err
 	}
-	in.registry, err = registry.New(c)
-	return err
+	if in.registry, err = registry.New(c); err != nil {
+		return err
+	}
+	in.accessLog, in.disputes, in.batches = accesslog.New(in.registry), disputes.New(in.registry, o.disputeRules), batches.New(in.registry)
+	return nil
 }
 
 // openSigners opens what the registry signs with: seals, keys and the timestamp authority.
@@ -307,7 +318,8 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 		return err
 	}
 	config := api.Config{
-		Answers: answers, Registry: in.registry, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
+		Registry: in.registry, AccessLog: in.accessLog, Disputes: in.disputes, Batches: in.batches, Statistics: statistics.New(in.registry),
+		Answers: answers, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Ready: in.database.Ready, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity, Officials: o.officials,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
@@ -376,7 +388,7 @@ func (in *instance) startUpkeep() {
 	in.every(ctx, registry.Lease/3, func() { in.upkeep(ctx) })
 	in.every(ctx, time.Second, func() { in.workBatches(ctx) })
 	in.every(ctx, registry.Lease, func() {
-		if err := in.registry.TidyBatches(ctx); err != nil && ctx.Err() == nil {
+		if err := in.batches.Tidy(ctx); err != nil && ctx.Err() == nil {
 			slog.Info("batches", "fault", err)
 		}
 	})
@@ -412,7 +424,7 @@ func (in *instance) every(ctx context.Context, interval time.Duration, do func()
 
 // workBatches works on batches of licences. What it had to leave it tries again.
 func (in *instance) workBatches(ctx context.Context) {
-	if err := in.registry.WorkBatches(ctx); err != nil && ctx.Err() == nil {
+	if err := in.batches.Work(ctx); err != nil && ctx.Err() == nil {
 		slog.Info("batches", "fault", err)
 	}
 }

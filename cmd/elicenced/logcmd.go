@@ -9,6 +9,7 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 )
 
 // logCmd looks after the access log.
@@ -46,7 +47,7 @@ func (h *logHoldCmd) Run(ctx context.Context) error {
 		return fmt.Errorf("%w: --until: %w", errUsage, err)
 	}
 	return h.done(ctx, func(r *registry.Registry, c registry.Caller) error {
-		_, err := r.PlaceHold(ctx, c, registry.Hold{Principal: h.Principal, Case: h.Case, OrderedBy: h.By, Basis: h.Basis, Until: until.EndsAt()})
+		_, err := accesslog.New(r).PlaceHold(ctx, c, registry.Hold{Principal: h.Principal, Case: h.Case, OrderedBy: h.By, Basis: h.Basis, Until: until.EndsAt()})
 		return err
 	})
 }
@@ -58,7 +59,7 @@ type logLiftCmd struct {
 
 func (l *logLiftCmd) Run(ctx context.Context) error {
 	return l.done(ctx, func(r *registry.Registry, c registry.Caller) error {
-		_, err := r.LiftHold(ctx, c, l.Principal, l.Case, l.Reason)
+		_, err := accesslog.New(r).LiftHold(ctx, c, l.Principal, l.Case, l.Reason)
 		return err
 	})
 }
@@ -82,12 +83,12 @@ func (e *logEraseCmd) Run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("reading the holder's code from standard input: %w", err)
 	}
-	q := registry.EraseRequest{Before: before.StartsAt(), Reason: e.Reason,
+	q := accesslog.EraseRequest{Before: before.StartsAt(), Reason: e.Reason,
 		Holder: licence.Holder{CodeType: licence.HolderCodeType(e.CodeType), Code: strings.TrimSpace(string(code))}}
 	return e.with(ctx, func(in *instance) error {
 		all := 0
 		for {
-			n, _, err := in.registry.ErasePersonal(ctx, registry.System("command-line"), q)
+			n, _, err := in.accessLog.ErasePersonal(ctx, registry.System("command-line"), q)
 			if all += n; err != nil || n == 0 {
 				fmt.Printf("the personal values of %d entries are erased, and that is logged\n", all)
 				return err

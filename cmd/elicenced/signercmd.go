@@ -166,7 +166,7 @@ type requestFile struct {
 
 func (q *logRequestCmd) Run(ctx context.Context) error {
 	return q.with(ctx, func(in *instance) error {
-		r, _, err := in.registry.SignedRequest(ctx, registry.System("command-line"), q.Index, q.Reason)
+		r, _, err := in.accessLog.SignedRequest(ctx, registry.System("command-line"), q.Index, q.Reason)
 		if err != nil {
 			return err
 		}

@@ -126,23 +126,23 @@ func (c Consent) Check(known func(field string) bool) error {
 	life := c.EndsAt.Sub(c.MadeAt)
 	switch {
 	case c.Kind != Reuse && c.Kind != Presentation:
-		return fault("kind", licence.CodeNotAllowed, "is neither reuse nor presentation")
+		return licence.InvalidField("kind", licence.CodeNotAllowed, "is neither reuse nor presentation")
 	case len(c.Fields) == 0 || len(c.Fields) > MaxFields:
-		return fault("fields", licence.CodeOutOfRange, fmt.Sprintf("does not name 1 to %d fields", MaxFields))
+		return licence.InvalidField("fields", licence.CodeOutOfRange, fmt.Sprintf("does not name 1 to %d fields", MaxFields))
 	case c.Uses < 1 || c.Uses > MaxUses:
-		return fault("uses", licence.CodeOutOfRange, fmt.Sprintf("is not 1 to %d", MaxUses))
+		return licence.InvalidField("uses", licence.CodeOutOfRange, fmt.Sprintf("is not 1 to %d", MaxUses))
 	case life < time.Minute || life > MaxLife:
-		return fault("minutes", licence.CodeOutOfRange, fmt.Sprintf("is not 1 to %d", MaxLife/time.Minute))
+		return licence.InvalidField("minutes", licence.CodeOutOfRange, fmt.Sprintf("is not 1 to %d", MaxLife/time.Minute))
 	case c.Receiver != "" && licence.CheckUSCC(c.Receiver) != nil:
-		return fault("receiver", licence.CodeBadHolderCode, "is no unified social credit code")
+		return licence.InvalidField("receiver", licence.CodeBadHolderCode, "is no unified social credit code")
 	}
 	for i, name := range c.Fields {
 		at := fmt.Sprintf("fields[%d]", i)
 		switch {
 		case slices.Contains(c.Fields[:i], name):
-			return fault(at, licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(at, licence.CodeRepeated, "stands there already")
 		case !known(name):
-			return fault(at, licence.CodeNotAllowed, "is no field of these licences")
+			return licence.InvalidField(at, licence.CodeNotAllowed, "is no field of these licences")
 		}
 	}
 	return checkPurpose(c.Purpose)
@@ -152,15 +152,11 @@ func (c Consent) Check(known func(field string) bool) error {
 func checkPurpose(text string) error {
 	switch {
 	case strings.TrimSpace(text) == "":
-		return fault("purpose", licence.CodeMissing, "is required")
+		return licence.InvalidField("purpose", licence.CodeMissing, "is required")
 	case len(text) > maxPurpose:
-		return fault("purpose", licence.CodeTooLong, fmt.Sprintf("is longer than %d bytes of UTF-8", maxPurpose))
+		return licence.InvalidField("purpose", licence.CodeTooLong, fmt.Sprintf("is longer than %d bytes of UTF-8", maxPurpose))
 	case !utf8.ValidString(text) || strings.ContainsFunc(text, licence.Hidden):
-		return fault("purpose", licence.CodeBadCharacter, "holds a control or invisible character")
+		return licence.InvalidField("purpose", licence.CodeBadCharacter, "holds a control or invisible character")
 	}
 	return nil
-}
-
-func fault(field, code, detail string) error {
-	return &licence.RequestError{Fields: []licence.FieldError{{Field: field, Code: code, Detail: detail}}}
 }

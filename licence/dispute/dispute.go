@@ -149,7 +149,7 @@ func (d *Dispute) Check() error {
 	if d.Kind != WrongData {
 		for _, f := range []struct{ name, text string }{{"field", s.Field}, {"should_be", s.ShouldBe}} {
 			if f.text != "" {
-				return fault(f.name, licence.CodeNotAllowed, "is for the kind wrong_data alone")
+				return licence.InvalidField(f.name, licence.CodeNotAllowed, "is for the kind wrong_data alone")
 			}
 		}
 		return licence.CheckText("text", s.Text, MaxText)
@@ -179,12 +179,11 @@ func (d *Dispute) CheckField(own, general []string) error {
 			return nil
 		}
 	}
-	return fault("field", licence.CodeNotAllowed, "is no field of this licence type")
+	return licence.InvalidField("field", licence.CodeNotAllowed, "is no field of this licence type")
 }
 
 // CheckAnswer names what is wrong with what an authority answers: a *licence.RequestError.
 func CheckAnswer(reason string) error { return licence.CheckText("reason", reason, MaxText) }
 
-func fault(field, code, detail string) error {
-	return &licence.RequestError{Fields: []licence.FieldError{{Field: field, Code: code, Detail: detail}}}
-}
+// Object names a dispute in the access log.
+func Object(id string) string { return "dispute/" + id }

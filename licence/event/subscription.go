@@ -75,27 +75,27 @@ func (s Subscription) Target() string {
 // *licence.RequestError.
 func (s Subscription) Check() error {
 	if len(s.TypeCodes) == 0 {
-		return faultOf("types", licence.CodeTooFew, "names no licence type")
+		return licence.InvalidField("types", licence.CodeTooFew, "names no licence type")
 	}
 	if len(s.TypeCodes) > MaxTypes {
-		return faultOf("types", licence.CodeTooMany, fmt.Sprintf("names more than %d licence types", MaxTypes))
+		return licence.InvalidField("types", licence.CodeTooMany, fmt.Sprintf("names more than %d licence types", MaxTypes))
 	}
 	for i, code := range s.TypeCodes {
 		at := fmt.Sprintf("types[%d]", i)
 		switch {
 		case licence.CheckTypeCode(code) != nil:
-			return faultOf(at, licence.CodeBadFormat, "is no code of a licence type")
+			return licence.InvalidField(at, licence.CodeBadFormat, "is no code of a licence type")
 		case slices.Contains(s.TypeCodes[:i], code):
-			return faultOf(at, licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(at, licence.CodeRepeated, "stands there already")
 		}
 	}
 	for i, t := range s.Events {
 		at := fmt.Sprintf("events[%d]", i)
 		switch {
 		case !t.Known():
-			return faultOf(at, licence.CodeNotAllowed, "is no type of event")
+			return licence.InvalidField(at, licence.CodeNotAllowed, "is no type of event")
 		case slices.Contains(s.Events[:i], t):
-			return faultOf(at, licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(at, licence.CodeRepeated, "stands there already")
 		}
 	}
 	return nil

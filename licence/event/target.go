@@ -79,21 +79,21 @@ func (n Networks) CheckTarget(ctx context.Context, text string, resolve func(ctx
 	u, err := url.Parse(text)
 	switch {
 	case len(text) > MaxTarget:
-		return faultOf("url", licence.CodeTooLong, fmt.Sprintf("is longer than %d bytes", MaxTarget))
+		return licence.InvalidField("url", licence.CodeTooLong, fmt.Sprintf("is longer than %d bytes", MaxTarget))
 	case err != nil || u.Hostname() == "" || u.Opaque != "" || strings.ContainsFunc(text, notVisible):
-		return faultOf("url", licence.CodeBadFormat, "is no address as https://host/path")
+		return licence.InvalidField("url", licence.CodeBadFormat, "is no address as https://host/path")
 	case u.User != nil || strings.Contains(text, "#"):
-		return faultOf("url", licence.CodeNotAllowed, "has a user or a fragment")
+		return licence.InvalidField("url", licence.CodeNotAllowed, "has a user or a fragment")
 	case u.Scheme != "https" && !(u.Scheme == "http" && n.loopback(u.Hostname())):
-		return faultOf("url", licence.CodeNotAllowed, "is not https")
+		return licence.InvalidField("url", licence.CodeNotAllowed, "is not https")
 	}
 	all, err := addresses(ctx, u.Hostname(), resolve)
 	if err != nil || len(all) == 0 {
-		return faultOf("url", licence.CodeNotAllowed, "has a host that cannot be found")
+		return licence.InvalidField("url", licence.CodeNotAllowed, "has a host that cannot be found")
 	}
 	for _, a := range all {
 		if n.Check(a) != nil {
-			return faultOf("url", licence.CodeNotAllowed, "leads to an internal network that the operator has not allowed")
+			return licence.InvalidField("url", licence.CodeNotAllowed, "leads to an internal network that the operator has not allowed")
 		}
 	}
 	return nil
@@ -113,8 +113,4 @@ func addresses(ctx context.Context, host string, resolve func(context.Context, s
 		return []netip.Addr{a}, nil
 	}
 	return resolve(ctx, host)
-}
-
-func faultOf(field, code, detail string) error {
-	return &licence.RequestError{Fields: []licence.FieldError{{Field: field, Code: code, Detail: detail}}}
 }

@@ -74,22 +74,22 @@ var IDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,50}$`)
 func (p Person) Check() error {
 	switch {
 	case !IDForm.MatchString(p.ID):
-		return fault("id", licence.CodeBadFormat, "is not 1 to 50 of letters, digits, dot, underscore and hyphen")
+		return licence.InvalidField("id", licence.CodeBadFormat, "is not 1 to 50 of letters, digits, dot, underscore and hyphen")
 	case !isIssuer(p.Issuer):
-		return fault("issuer", licence.CodeBadFormat, "is not the https URL of an identity provider, or http on the own machine")
+		return licence.InvalidField("issuer", licence.CodeBadFormat, "is not the https URL of an identity provider, or http on the own machine")
 	case !shown(p.Subject, 255):
-		return fault("subject", licence.CodeBadFormat, "is empty, longer than 255 bytes or holds what is not seen")
+		return licence.InvalidField("subject", licence.CodeBadFormat, "is empty, longer than 255 bytes or holds what is not seen")
 	case !shown(p.Name, 200):
-		return fault("name", licence.CodeBadFormat, "is empty, longer than 200 bytes or holds what is not seen")
+		return licence.InvalidField("name", licence.CodeBadFormat, "is empty, longer than 200 bytes or holds what is not seen")
 	case !p.Until.IsZero() && !p.Until.After(p.From):
-		return fault("until", licence.CodeDateOrder, "is not after from")
+		return licence.InvalidField("until", licence.CodeDateOrder, "is not after from")
 	}
 	if err := checkRoles(p.Roles); err != nil {
 		return err
 	}
 	if p.Roles[0] != Authority {
 		if len(p.Types) > 0 {
-			return fault("types", licence.CodeNotAllowed, "go with role authority alone")
+			return licence.InvalidField("types", licence.CodeNotAllowed, "go with role authority alone")
 		}
 		if p.Authority == (licence.IssuingAuthority{}) {
 			return nil
@@ -101,14 +101,14 @@ func (p Person) Check() error {
 // checkRoles names what is wrong with the roles of one person.
 func checkRoles(given []Role) error {
 	if len(given) == 0 {
-		return fault("roles", licence.CodeMissing, "is required")
+		return licence.InvalidField("roles", licence.CodeMissing, "is required")
 	}
 	for i, role := range given {
 		switch at := fmt.Sprintf("roles[%d]", i); {
 		case !slices.Contains(roles, role):
-			return fault(at, licence.CodeNotAllowed, "is no role of people")
+			return licence.InvalidField(at, licence.CodeNotAllowed, "is no role of people")
 		case slices.Contains(given[:i], role):
-			return fault(at, licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(at, licence.CodeRepeated, "stands there already")
 		}
 	}
 	return Separate(given)
@@ -119,7 +119,7 @@ func checkRoles(given []Role) error {
 func Separate(given []Role) error {
 	for _, alone := range []Role{Auditor, System} {
 		if slices.Contains(given, alone) && slices.ContainsFunc(given, func(r Role) bool { return r != alone }) {
-			return fault("roles", licence.CodeNotAllowed, fmt.Sprintf("joins %s with another role: nobody grants and audits, and nobody registers people and grants", alone))
+			return licence.InvalidField("roles", licence.CodeNotAllowed, fmt.Sprintf("joins %s with another role: nobody grants and audits, and nobody registers people and grants", alone))
 		}
 	}
 	return nil
@@ -139,8 +139,4 @@ func isIssuer(s string) bool {
 func shown(s string, most int) bool {
 	return strings.TrimSpace(s) == s && s != "" && len(s) <= most && utf8.ValidString(s) &&
 		!strings.ContainsFunc(s, licence.Hidden)
-}
-
-func fault(field, code, detail string) error {
-	return &licence.RequestError{Fields: []licence.FieldError{{Field: field, Code: code, Detail: detail}}}
 }

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/registrytest"
 )
 
@@ -50,13 +51,13 @@ func TestAltered(t *testing.T) {
 		}
 		exec(tt.restore)
 		must(t, tt.ask())
-		page, _, err := s.SearchLog(t.Context(), walkAuditor, registry.LogQuery{Action: registry.ActionAltered, Object: tt.row, Limit: 5})
+		page, _, err := s.AccessLog().Search(t.Context(), walkAuditor, accesslog.Query{Action: registry.ActionAltered, Object: tt.row, Limit: 5})
 		must(t, err)
 		if len(page.Entries) != 1 || page.Entries[0].Entry.Principal != "system" || page.Entries[0].Entry.Code != "record_altered" {
 			t.Errorf("%s: the auditor is told %+v", tt.row, page.Entries)
 		}
 	}
-	page, _, err := s.SearchLog(t.Context(), walkAuditor, registry.LogQuery{Action: registry.ActionReuse, Limit: 10})
+	page, _, err := s.AccessLog().Search(t.Context(), walkAuditor, accesslog.Query{Action: registry.ActionReuse, Limit: 10})
 	must(t, err)
 	var refused int
 	for _, e := range page.Entries {

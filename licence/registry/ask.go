@@ -121,11 +121,11 @@ func (r *Registry) answerable(ctx context.Context, c Caller, q AskRequest, a *Ac
 // checkAsked names what is wrong with the questions of a request: a *licence.RequestError.
 func (r *Registry) checkAsked(q AskRequest) error {
 	if len(q.Questions) == 0 || len(q.Questions) > MaxQuestions {
-		return sealFault("questions", licence.CodeOutOfRange, fmt.Sprintf("are not 1 to %d", MaxQuestions))
+		return licence.InvalidField("questions", licence.CodeOutOfRange, fmt.Sprintf("are not 1 to %d", MaxQuestions))
 	}
-	item := r.lastItem(q.TypeCode)
+	item := r.LastItem(q.TypeCode)
 	if item == nil {
-		return sealFault("type_code", licence.CodeUnknownType, "is not in the catalogue")
+		return licence.InvalidField("type_code", licence.CodeUnknownType, "is not in the catalogue")
 	}
 	var names []string
 	for _, asked := range q.Questions {
@@ -136,7 +136,7 @@ func (r *Registry) checkAsked(q AskRequest) error {
 	}
 	for i, asked := range q.Questions {
 		if err := asked.CheckValue(); err != nil {
-			return sealFault(fmt.Sprintf("questions[%d].value", i), licence.CodeNotAllowed, err.Error())
+			return licence.InvalidField(fmt.Sprintf("questions[%d].value", i), licence.CodeNotAllowed, err.Error())
 		}
 	}
 	return nil
@@ -148,10 +148,10 @@ func checkQuestions(names []string, item *licence.CatalogueItem) error {
 	for i, name := range names {
 		at := fmt.Sprintf("questions[%d]", i)
 		if slices.Contains(names[:i], name) {
-			return sealFault(at, licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(at, licence.CodeRepeated, "stands there already")
 		}
 		if err := question.CheckName(name, item, func(field string) bool { return slices.Contains(ReusableFields, field) }); err != nil {
-			return sealFault(at, licence.CodeNotAllowed, err.Error())
+			return licence.InvalidField(at, licence.CodeNotAllowed, err.Error())
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@ func (r *Registry) instantOf(asOf time.Time) (time.Time, error) {
 		return now, nil
 	}
 	if asOf.After(now) {
-		return now, &licence.RequestError{Fields: []licence.FieldError{{Field: "as_of", Code: licence.CodeOutOfRange, Detail: "is to come"}}}
+		return now, licence.InvalidField("as_of", licence.CodeOutOfRange, "is to come")
 	}
 	return asOf, nil
 }
@@ -53,22 +53,19 @@ func (r *Registry) newest(ctx context.Context, id licence.Identifier, at time.Ti
 		return "", err
 	}
 	for _, v := range slices.Backward(versions) {
-		if !issued(v.Status) {
+		if !v.Status.Issued() {
 			continue
 		}
 		past, err := r.cfg.Store.StatusAsOf(ctx, v.Identifier, at)
 		if err != nil && !errors.Is(err, licence.ErrNotFound) {
 			return "", err
 		}
-		if err == nil && issued(past.Status) {
+		if err == nil && past.Status.Issued() {
 			return v.Identifier, nil
 		}
 	}
 	return "", nil
 }
-
-// issued reports whether a licence with a stored status was issued.
-func issued(s licence.Status) bool { return s != licence.StatusPending && s != licence.StatusVoided }
 
 // VersionHistory is one version of a licence with all its statuses.
 type VersionHistory struct {

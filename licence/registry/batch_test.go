@@ -16,7 +16,9 @@ import (
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/batches"
 	"elicence/licence/registry/registrytest"
+	"elicence/licence/registry/statistics"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -83,16 +85,16 @@ func those(items [][]byte, fault error) iter.Seq2[[]byte, error] {
 
 func (b *batching) submit(key string, items ...[]byte) registry.Batch {
 	b.t.Helper()
-	batch, _, err := b.SubmitBatch(b.t.Context(), b.client, registry.BatchRequest{Key: key, Items: those(items, nil)})
+	batch, _, err := b.Batches().Submit(b.t.Context(), b.client, batches.Request{Key: key, Items: those(items, nil)})
 	must(b.t, err)
 	return batch
 }
 
 // outcomes are those of a batch, a line each: state, code, fields.
-func (b *batching) outcomes(id string) (lines []string, all []registry.ItemOutcome) {
+func (b *batching) outcomes(id string) (lines []string, all []batches.Outcome) {
 	b.t.Helper()
 	for {
-		page, _, err := b.BatchItems(b.t.Context(), b.client, id, len(all), 7)
+		page, _, err := b.Batches().Items(b.t.Context(), b.client, id, len(all), 7)
 		must(b.t, err)
 		if len(page) == 0 {
 			return lines, all
@@ -114,12 +116,12 @@ func (b *batching) outcomes(id string) (lines []string, all []registry.ItemOutco
 // work works on all batches, and once more for the last to be ended.
 func (b *batching) work(r *registry.Registry) {
 	b.t.Helper()
-	must(b.t, errors.Join(r.WorkBatches(b.t.Context()), r.WorkBatches(b.t.Context())))
+	must(b.t, errors.Join(batches.New(r).Work(b.t.Context()), batches.New(r).Work(b.t.Context())))
 }
 
 func (b *batching) wantCounts(id string, want map[registry.ItemState]int) registry.Batch {
 	b.t.Helper()
-	batch, _, err := b.ReadBatch(b.t.Context(), b.client, id)
+	batch, _, err := b.Batches().Read(b.t.Context(), b.client, id)
 	if diff := cmp.Diff(batch.Counts, want); err != nil || diff != "" {
 		b.t.Errorf("counts (-got +want): %v\n%s", err, diff)
 	}
@@ -215,10 +217,10 @@ func TestBatchResumed(t *testing.T) {
 		items = append(items, b.itemJSON("", nil))
 	}
 	batch := b.submit("k", items...)
-	if err := dead.WorkBatches(t.Context()); !errors.Is(err, registry.ErrUnfinished) {
+	if err := batches.New(dead).Work(t.Context()); !errors.Is(err, registry.ErrUnfinished) {
 		t.Fatal(err)
 	}
-	batch, _, err = b.ReadBatch(t.Context(), b.client, batch.ID)
+	batch, _, err = b.Batches().Read(t.Context(), b.client, batch.ID)
 	must(t, err)
 	leased := batch.Counts[registry.ItemRunning]
 	b.work(b.Registry) // the leases have not lapsed
@@ -248,7 +250,7 @@ func (b *batching) wantEachOnce(id string, want int) {
 		}
 		numbers[v.Number] = true
 	}
-	counts, _, _, err := b.Statistics(b.t.Context(), b.client, registry.StatisticsQuery{}, registry.Use{})
+	counts, _, _, err := b.Statistics().Count(b.t.Context(), b.client, statistics.Query{}, registry.Use{})
 	must(b.t, err)
 	issued := 0
 	for _, c := range counts {
@@ -292,7 +294,7 @@ func TestBatchGivesWay(t *testing.T) {
 		ended <- err
 	}()
 	<-begun
-	go func() { ended <- r.WorkBatches(t.Context()) }()
+	go func() { ended <- batches.New(r).Work(t.Context()) }()
 	for deadline := time.Now().Add(9 * time.Second); calls.Load() < 5 && time.Now().Before(deadline); {
 		time.Sleep(time.Millisecond)
 	}
@@ -335,7 +337,7 @@ func TestBatchCancelled(t *testing.T) {
 	}))
 	from := size(t, b.Service)
 	for range 2 {
-		_, _, err := b.CancelBatch(t.Context(), b.client, batch.ID, "c")
+		_, _, err := b.Batches().Cancel(t.Context(), b.client, batch.ID, "c")
 		must(t, err)
 	}
 	wantTrail(t, b.Service, from, "cancel_batch allowed", "cancel_batch allowed repeated")

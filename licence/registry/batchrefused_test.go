@@ -14,6 +14,7 @@ import (
 	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/licence/registry"
+	"elicence/licence/registry/batches"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -27,9 +28,9 @@ func TestBatchOfAnother(t *testing.T) {
 	twin.Principal = "twin" // of the same authority
 	for _, c := range []registry.Caller{other, twin} {
 		for name, do := range map[string]func() error{
-			"read":   func() error { _, _, err := b.ReadBatch(t.Context(), c, batch.ID); return err },
-			"items":  func() error { _, _, err := b.BatchItems(t.Context(), c, batch.ID, 0, 1); return err },
-			"cancel": func() error { _, _, err := b.CancelBatch(t.Context(), c, batch.ID, "x"); return err },
+			"read":   func() error { _, _, err := b.Batches().Read(t.Context(), c, batch.ID); return err },
+			"items":  func() error { _, _, err := b.Batches().Items(t.Context(), c, batch.ID, 0, 1); return err },
+			"cancel": func() error { _, _, err := b.Batches().Cancel(t.Context(), c, batch.ID, "x"); return err },
 		} {
 			from := size(t, b.Service)
 			if err := do(); !errors.Is(err, registry.ErrNoBatch) {
@@ -75,7 +76,7 @@ func TestBatchRefused(t *testing.T) {
 			continue
 		}
 		from := size(t, b.Service)
-		_, _, err := b.SubmitBatch(t.Context(), b.client, registry.BatchRequest{Key: c.key, Items: c.items})
+		_, _, err := b.Batches().Submit(t.Context(), b.client, batches.Request{Key: c.key, Items: c.items})
 		if !errors.Is(err, c.want) {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -94,7 +95,7 @@ func TestBatchRefused(t *testing.T) {
 	for n := range registry.MaxOpenBatches - 2 {
 		b.submit(fmt.Sprint("open", n), one...)
 	}
-	if _, _, err := b.SubmitBatch(t.Context(), b.client, registry.BatchRequest{Key: "one-more", Items: those(one, nil)}); !errors.Is(err, registry.ErrTooManyBatches) {
+	if _, _, err := b.Batches().Submit(t.Context(), b.client, batches.Request{Key: "one-more", Items: those(one, nil)}); !errors.Is(err, registry.ErrTooManyBatches) {
 		t.Errorf("one batch more: %v", err)
 	}
 }
@@ -113,14 +114,14 @@ func TestBatchForgotten(t *testing.T) {
 	for _, c := range []struct {
 		move  time.Duration
 		items int
-	}{{0, 2}, {time.Hour + time.Second, 1}, {registry.BatchKept - 2*time.Hour, 1}, {time.Hour, 0}} {
+	}{{0, 2}, {time.Hour + time.Second, 1}, {batches.Kept - 2*time.Hour, 1}, {time.Hour, 0}} {
 		b.Move(c.move)
-		must(t, b.TidyBatches(t.Context()))
+		must(t, b.Batches().Tidy(t.Context()))
 		if got := dump(t, b.Service); len(got["licence_batch_item"]) != c.items || len(got["licence_batch"]) != c.items {
 			t.Errorf("after %v: %d batches, %d items", c.move, len(got["licence_batch"]), len(got["licence_batch_item"]))
 		}
 	}
-	if _, _, err := b.ReadBatch(t.Context(), b.client, batch.ID); !errors.Is(err, registry.ErrNoBatch) {
+	if _, _, err := b.Batches().Read(t.Context(), b.client, batch.ID); !errors.Is(err, registry.ErrNoBatch) {
 		t.Error(err)
 	}
 }
@@ -148,12 +149,12 @@ func TestBatchHoldsUpNoOther(t *testing.T) {
 		items = append(items, b.itemJSON("", nil))
 	}
 	b.submit("left", left...)
-	theirs, _, err := b.SubmitBatch(t.Context(), twin, registry.BatchRequest{Key: "k", Items: those(items, nil)})
+	theirs, _, err := b.Batches().Submit(t.Context(), twin, batches.Request{Key: "k", Items: those(items, nil)})
 	must(t, err)
-	if err := b.WorkBatches(t.Context()); !errors.Is(err, registry.ErrVersionPending) {
+	if err := b.Batches().Work(t.Context()); !errors.Is(err, registry.ErrVersionPending) {
 		t.Errorf("what was left: %v", err)
 	}
-	theirs, _, err = b.ReadBatch(t.Context(), twin, theirs.ID)
+	theirs, _, err = b.Batches().Read(t.Context(), twin, theirs.ID)
 	must(t, err)
 	if theirs.Counts[registry.ItemIssued] != len(items) {
 		t.Errorf("of another client's batch: %v", theirs.Counts)
@@ -170,7 +171,7 @@ func TestBatchesAtOnce(t *testing.T) {
 	var all sync.WaitGroup
 	for n := range many {
 		all.Go(func() {
-			_, _, err := b.SubmitBatch(t.Context(), b.client, registry.BatchRequest{Key: fmt.Sprint("k", n), Items: func(yield func([]byte, error) bool) {
+			_, _, err := b.Batches().Submit(t.Context(), b.client, batches.Request{Key: fmt.Sprint("k", n), Items: func(yield func([]byte, error) bool) {
 				came <- true
 				<-release
 				yield(item, nil)

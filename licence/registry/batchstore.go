@@ -5,6 +5,14 @@ import (
 	"time"
 )
 
+// The bounds of batches of licences.
+const (
+	// MaxBatchItems is the most items of one batch.
+	MaxBatchItems = 100_000
+	// MaxOpenBatches is how many batches of one client may be at work, or being taken in.
+	MaxOpenBatches = 16
+)
+
 // ItemState says how far an item of a batch has come.
 type ItemState string
 

@@ -230,7 +230,7 @@ func (c Caller) Reaches(r *Record) bool {
 	if c.Has(RoleApprovalSystem) && slices.Contains(c.Types, r.TypeCode) && licence.Within(r.Division, c.Authority.Division) && r.asSealed() {
 		return true
 	}
-	return c.Has(RoleHolder) && sameHolder(c.Holder, r.Holder)
+	return c.Has(RoleHolder) && c.Holder.Is(r.Holder)
 }
 
 // HashSecret is how client secrets are kept. Secrets are random and at least

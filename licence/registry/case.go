@@ -111,31 +111,31 @@ func (r *Registry) checkCase(k Case) error {
 	}
 	for _, f := range []struct{ name, text string }{{"case_number", k.Number}, {"matter_code", k.MatterCode}, {"matter_name", k.MatterName}} {
 		if strings.TrimSpace(f.text) == "" {
-			return sealFault(f.name, licence.CodeMissing, "is required")
+			return licence.InvalidField(f.name, licence.CodeMissing, "is required")
 		}
 	}
-	if err := r.checkHolder(k.Holder); err != nil {
+	if err := r.gate.CheckHolder(k.Holder); err != nil {
 		return err
 	}
 	today := r.today()
 	switch {
 	case strings.HasPrefix(k.Number, consentObject("")):
-		return sealFault("case_number", licence.CodeNotAllowed, "begins as what the log calls a consent does")
+		return licence.InvalidField("case_number", licence.CodeNotAllowed, "begins as what the log calls a consent does")
 	case len(k.MatterName) > 512:
-		return sealFault("matter_name", licence.CodeTooLong, "is longer than 512 bytes of UTF-8")
+		return licence.InvalidField("matter_name", licence.CodeTooLong, "is longer than 512 bytes of UTF-8")
 	case len(k.Types) == 0 || len(k.Types) > maxCaseTypes:
-		return sealFault("types", licence.CodeOutOfRange, fmt.Sprintf("does not name 1 to %d licence types", maxCaseTypes))
+		return licence.InvalidField("types", licence.CodeOutOfRange, fmt.Sprintf("does not name 1 to %d licence types", maxCaseTypes))
 	case k.ValidTo.IsZero():
-		return sealFault("valid_to", licence.CodeMissing, "is required")
+		return licence.InvalidField("valid_to", licence.CodeMissing, "is required")
 	case k.ValidTo.Compare(today) < 0 || k.ValidTo.EndsAt().After(today.EndsAt().AddDate(0, 0, maxCaseDays)):
-		return sealFault("valid_to", licence.CodeOutOfRange, fmt.Sprintf("is not within %d days from today", maxCaseDays))
+		return licence.InvalidField("valid_to", licence.CodeOutOfRange, fmt.Sprintf("is not within %d days from today", maxCaseDays))
 	}
 	for i, code := range k.Types {
-		if r.lastItem(code) == nil {
-			return sealFault(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue")
+		if r.LastItem(code) == nil {
+			return licence.InvalidField(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue")
 		}
 		if slices.Contains(k.Types[:i], code) {
-			return sealFault(fmt.Sprintf("types[%d]", i), licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(fmt.Sprintf("types[%d]", i), licence.CodeRepeated, "stands there already")
 		}
 	}
 	return nil
@@ -175,7 +175,7 @@ func (k Case) covers(q ReuseRequest, day licence.Date) error {
 		return fmt.Errorf("%w: it is closed", ErrCaseClosed)
 	case day.Compare(k.ValidTo) > 0:
 		return fmt.Errorf("%w: its last day was %s", ErrCaseClosed, k.ValidTo)
-	case !sameHolder(k.Holder, q.Holder):
+	case !k.Holder.Is(q.Holder):
 		return fmt.Errorf("%w: it concerns another holder", ErrCaseMismatch)
 	case k.MatterCode != q.Use.Matter:
 		return fmt.Errorf("%w: it is of another matter", ErrCaseMismatch)

@@ -207,7 +207,7 @@ func (r *Registry) ImportCatalogue(ctx context.Context, c Caller, files Catalogu
 
 // notAType tells what is wrong with files as a fault of the request.
 func notAType(err error) error {
-	return sealFault("files", licence.CodeInvalid, "are no licence type: "+strings.TrimPrefix(err.Error(), "licence: "))
+	return licence.InvalidField("files", licence.CodeInvalid, "are no licence type: "+strings.TrimPrefix(err.Error(), "licence: "))
 }
 
 // nextVersion is the number of a type's next version.

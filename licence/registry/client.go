@@ -114,23 +114,23 @@ func (r *Registry) AddClient(ctx context.Context, c Caller, q ClientRequest) (se
 // checkClient names what is wrong with a client that is to be registered.
 func (r *Registry) checkClient(n Client) error {
 	if !clientForm.MatchString(n.ID) || slices.Contains(ownPrincipals, strings.ToLower(n.ID)) || personal.MatchString(n.ID) {
-		return sealFault("id", licence.CodeBadFormat, "is not 1 to 64 of letters, digits, dot, underscore and hyphen, or is the service's own")
+		return licence.InvalidField("id", licence.CodeBadFormat, "is not 1 to 64 of letters, digits, dot, underscore and hyphen, or is the service's own")
 	}
 	if len(n.Roles) == 0 {
-		return sealFault("roles", licence.CodeMissing, "is required")
+		return licence.InvalidField("roles", licence.CodeMissing, "is required")
 	}
 	for i, role := range n.Roles {
 		switch {
 		case !slices.Contains(Registrable, role) || role == RoleHolder:
-			return sealFault(fmt.Sprintf("roles[%d]", i), licence.CodeNotAllowed, "is no role that can be registered")
+			return licence.InvalidField(fmt.Sprintf("roles[%d]", i), licence.CodeNotAllowed, "is no role that can be registered")
 		case slices.Contains(n.Roles[:i], role):
-			return sealFault(fmt.Sprintf("roles[%d]", i), licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(fmt.Sprintf("roles[%d]", i), licence.CodeRepeated, "stands there already")
 		case role == RoleAuditor && len(n.Roles) > 1:
-			return sealFault("roles", licence.CodeNotAllowed, "joins auditor with another role: nobody acts and audits")
+			return licence.InvalidField("roles", licence.CodeNotAllowed, "joins auditor with another role: nobody acts and audits")
 		}
 	}
 	if slices.Contains(n.Roles, RolePartner) && slices.Contains(n.Roles, RoleApprovalSystem) {
-		return sealFault("roles", licence.CodeNotAllowed, "joins partner with approval_system: whoever registers cases does not reuse for them")
+		return licence.InvalidField("roles", licence.CodeNotAllowed, "joins partner with approval_system: whoever registers cases does not reuse for them")
 	}
 	if !slices.Contains(n.Roles, RoleAuditor) {
 		if err := n.Authority.Check(); err != nil {
@@ -138,12 +138,12 @@ func (r *Registry) checkClient(n Client) error {
 		}
 	}
 	for i, code := range n.Types {
-		if r.lastItem(code) == nil || slices.Contains(n.Types[:i], code) {
-			return sealFault(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue, or stands there already")
+		if r.LastItem(code) == nil || slices.Contains(n.Types[:i], code) {
+			return licence.InvalidField(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue, or stands there already")
 		}
 	}
 	if n.DailyReuses < 0 || n.DailyReuses > maxDailyReuses {
-		return sealFault("daily_reuses", licence.CodeOutOfRange, fmt.Sprintf("is not between 0 and %d", maxDailyReuses))
+		return licence.InvalidField("daily_reuses", licence.CodeOutOfRange, fmt.Sprintf("is not between 0 and %d", maxDailyReuses))
 	}
 	return nil
 }
@@ -194,7 +194,7 @@ func (r *Registry) mayJoin(ctx context.Context, c Caller, n Client) error {
 	case err != nil:
 		return err
 	case name != "" && name != n.Authority.Name:
-		return sealFault("authority.name", licence.CodeNotAllowed, "is not what the department of this code is called here")
+		return licence.InvalidField("authority.name", licence.CodeNotAllowed, "is not what the department of this code is called here")
 	case !slices.Contains(n.Roles, RolePartner):
 		return nil
 	case partners >= maxPartners:
@@ -251,9 +251,9 @@ func (r *Registry) RotateClient(ctx context.Context, c Caller, id string, until 
 		case !c.manages(n, delegated) && c.Principal != id:
 			return ErrOutOfReach
 		case !until.IsZero() && c.Principal != id && !c.Has(RoleSystem):
-			return sealFault("old_until", licence.CodeNotAllowed, "is for the client itself: what somebody else rotates ends at once")
+			return licence.InvalidField("old_until", licence.CodeNotAllowed, "is for the client itself: what somebody else rotates ends at once")
 		case !until.IsZero() && (until.Before(now) || until.After(now.Add(MaxOverlap))):
-			return sealFault("old_until", licence.CodeOutOfRange, "is not within 90 days from now")
+			return licence.InvalidField("old_until", licence.CodeOutOfRange, "is not within 90 days from now")
 		}
 		return nil
 	}, func(ctx context.Context, tx Tx) error { return tx.RotateClient(ctx, id, salt, hash, until) })

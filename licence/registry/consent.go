@@ -99,12 +99,12 @@ func (r *Registry) nameOf(ctx context.Context, code string) string {
 // many is looked at before, outside the transaction: two at once may both be let through.
 func (r *Registry) checkConsent(ctx context.Context, c Caller, k consent.Consent) error {
 	if len(k.Licences) == 0 || len(k.Licences) > consent.MaxLicences {
-		return sealFault("licences", licence.CodeOutOfRange, fmt.Sprintf("does not name 1 to %d licences", consent.MaxLicences))
+		return licence.InvalidField("licences", licence.CodeOutOfRange, fmt.Sprintf("does not name 1 to %d licences", consent.MaxLicences))
 	}
 	var ids []string
 	for i, id := range k.Licences {
 		if slices.Contains(k.Licences[:i], id) {
-			return sealFault(fmt.Sprintf("licences[%d]", i), licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(fmt.Sprintf("licences[%d]", i), licence.CodeRepeated, "stands there already")
 		}
 		ids = append(ids, string(id))
 	}
@@ -114,7 +114,7 @@ func (r *Registry) checkConsent(ctx context.Context, c Caller, k consent.Consent
 	}
 	for _, id := range k.Licences {
 		own := func(rec Record) bool {
-			return rec.Identifier == id && issued(rec.Status) && sameHolder(c.Holder, rec.Holder)
+			return rec.Identifier == id && rec.Status.Issued() && c.Holder.Is(rec.Holder)
 		}
 		if !slices.ContainsFunc(records, own) {
 			return ErrOutOfReach
@@ -134,7 +134,7 @@ func (r *Registry) checkConsent(ctx context.Context, c Caller, k consent.Consent
 func (r *Registry) fieldOf(records []Record, name string) bool {
 	key, own := strings.CutPrefix(name, "fields.")
 	return !own && slices.Contains(ReusableFields, name) || own && slices.ContainsFunc(records, func(rec Record) bool {
-		item := r.lastItem(rec.TypeCode)
+		item := r.LastItem(rec.TypeCode)
 		return item != nil && slices.Contains(item.FieldOrder, key)
 	})
 }
@@ -154,7 +154,7 @@ func (r *Registry) Consents(ctx context.Context, c Caller, q ConsentQuery) ([]co
 // ownConsent is a consent of the caller; what it is nobody else learns, not even that there is one.
 func (r *Registry) ownConsent(ctx context.Context, c Caller, id string) (consent.Consent, error) {
 	k, err := r.cfg.Store.Consent(ctx, id)
-	if err == nil && !sameHolder(c.Holder, k.Holder) {
+	if err == nil && !c.Holder.Is(k.Holder) {
 		k, err = consent.Consent{}, ErrOutOfReach
 	}
 	return k, err
@@ -279,7 +279,7 @@ func (r *Registry) codeOf(ctx context.Context, text string) (known codeValue, er
 // consentedTo are the licences of a consent, of a type or, when it is empty, of all.
 func consentedTo(k consent.Consent, records []Record, typeCode string) ([]Record, error) {
 	records = slices.DeleteFunc(records, func(rec Record) bool {
-		return typeCode != "" && rec.TypeCode != typeCode || !issued(rec.Status) || !sameHolder(rec.Holder, k.Holder) || !slices.Contains(k.Licences, rec.Identifier)
+		return typeCode != "" && rec.TypeCode != typeCode || !rec.Status.Issued() || !rec.Holder.Is(k.Holder) || !slices.Contains(k.Licences, rec.Identifier)
 	})
 	slices.SortFunc(records, func(a, b Record) int { return strings.Compare(string(b.Identifier), string(a.Identifier)) })
 	if len(records) == 0 {
@@ -322,7 +322,7 @@ func (r *Registry) FieldLabel(ids []licence.Identifier, name string) string {
 		return FieldLabels[name]
 	}
 	for _, id := range ids {
-		if item := r.lastItem(id.TypeCode()); item != nil && item.Label(key) != "" {
+		if item := r.LastItem(id.TypeCode()); item != nil && item.Label(key) != "" {
 			return item.Label(key)
 		}
 	}

@@ -15,6 +15,7 @@ import (
 	"elicence/licence"
 	"elicence/licence/consent"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/registrytest"
 
 	"github.com/google/go-cmp/cmp"
@@ -194,7 +195,7 @@ func TestConsentSeen(t *testing.T) {
 	wantCode(t, "a look by a code for reuse", err, "consent_mismatch")
 	_, _, err = w.Reuse(t.Context(), registrytest.Partner(), w.byCode(code))
 	wantCode(t, "twice", err, "consent_spent")
-	page, _, err := w.OwnLog(t.Context(), w.holder, registry.LogQuery{Limit: 6}, registry.Use{})
+	page, _, err := w.AccessLog().Own(t.Context(), w.holder, accesslog.Query{Limit: 6}, registry.Use{})
 	must(t, err)
 	var got []string
 	for _, e := range page.Entries {

@@ -140,7 +140,7 @@ func (r *Registry) MakeCopy(ctx context.Context, c Caller, q CopyRequest) (CopyM
 // there is none of is refused like one of another holder than the case's.
 func (r *Registry) copyable(ctx context.Context, c Caller, q CopyRequest, a *Access, p *copying) error {
 	if _, err := licence.ParseIdentifier(string(q.Identifier)); err != nil {
-		return sealFault("identifier", licence.CodeBadFormat, "is no licence identifier")
+		return licence.InvalidField("identifier", licence.CodeBadFormat, "is no licence identifier")
 	}
 	rec, err := r.cfg.Store.Licence(ctx, q.Identifier)
 	if err != nil && !errors.Is(err, licence.ErrNotFound) {
@@ -200,7 +200,7 @@ func (r *Registry) copyEnds(asked licence.Date, k Case) (licence.Date, error) {
 	case asked.IsZero():
 		return within(DefaultCopyDays), nil
 	case asked.Compare(today) < 0 || asked.Compare(most) > 0:
-		return asked, sealFault("valid_to", licence.CodeOutOfRange, fmt.Sprintf("is not from today to %s: a copy lasts %d days at most, and no longer than its case", most, MaxCopyDays))
+		return asked, licence.InvalidField("valid_to", licence.CodeOutOfRange, fmt.Sprintf("is not from today to %s: a copy lasts %d days at most, and no longer than its case", most, MaxCopyDays))
 	}
 	return asked, nil
 }

@@ -14,6 +14,8 @@ import (
 	"elicence/licence"
 	"elicence/licence/dispute"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
+	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/registrytest"
 
 	"github.com/google/go-cmp/cmp"
@@ -31,7 +33,7 @@ func (w *walker) raise(kind dispute.Kind, id licence.Identifier) string {
 	if kind == dispute.WrongData {
 		d.Statement = dispute.Statement{Field: "holder.name", ShouldBe: "䶮记面馆"}
 	}
-	state, _, err := w.RaiseDispute(w.t.Context(), w.holder, registry.DisputeRequest{Key: w.next(), Dispute: d})
+	state, _, err := w.Disputes().Raise(w.t.Context(), w.holder, disputes.Request{Key: w.next(), Dispute: d})
 	must(w.t, err)
 	return state.ID
 }
@@ -40,7 +42,7 @@ func (w *walker) raise(kind dispute.Kind, id licence.Identifier) string {
 func (w *walker) accepted(kind dispute.Kind, id licence.Identifier) string {
 	w.t.Helper()
 	name := w.raise(kind, id)
-	_, _, err := w.AcceptDispute(w.t.Context(), w.answerer(), name, w.status())
+	_, _, err := w.Disputes().Accept(w.t.Context(), w.answerer(), name, w.status())
 	must(w.t, err)
 	return name
 }
@@ -51,11 +53,11 @@ func (w *walker) another() licence.Identifier {
 }
 
 // movingDispute prepares a step with a dispute by whoever takes it.
-func movingDispute(by func(*walker) registry.Caller, step func(*registry.Registry, context.Context, registry.Caller, string, registry.StatusRequest) (registry.DisputeState, audit.Receipt, error)) func(*walker, context.Context) call {
+func movingDispute(by func(*walker) registry.Caller, step func(*disputes.Register, context.Context, registry.Caller, string, registry.StatusRequest) (disputes.Answer, audit.Receipt, error)) func(*walker, context.Context) call {
 	return func(w *walker, ctx context.Context) call {
 		id, q := w.raise(dispute.WrongLicence, w.another()), w.status()
-		return answering(func(r *registry.Registry) (registry.DisputeState, audit.Receipt, error) {
-			return ifDone(step(r, ctx, by(w), id, q))
+		return answering(func(r *registry.Registry) (disputes.Answer, audit.Receipt, error) {
+			return ifDone(step(disputes.New(r, nil), ctx, by(w), id, q))
 		})
 	}
 }
@@ -63,40 +65,40 @@ func movingDispute(by func(*walker) registry.Caller, step func(*registry.Registr
 // stands reads a dispute.
 func (w *walker) stands(id string) dispute.Dispute {
 	w.t.Helper()
-	d, _, err := w.Dispute(w.t.Context(), w.holder, id, registry.Use{})
+	d, _, err := w.Disputes().Get(w.t.Context(), w.holder, id, registry.Use{})
 	must(w.t, err)
 	return d
 }
 
 func init() {
 	for name, prepare := range map[string]func(*walker, context.Context) call{
-		"Registry.RaiseDispute": func(w *walker, ctx context.Context) call {
-			q := registry.DisputeRequest{Key: w.next(), Dispute: dispute.Dispute{Kind: dispute.WrongLicence, Licence: w.another(), Statement: dispute.Statement{Text: "错证"}}}
-			return answering(func(r *registry.Registry) (registry.DisputeState, audit.Receipt, error) {
-				return ifDone(r.RaiseDispute(ctx, w.holder, q))
+		"disputes.Raise": func(w *walker, ctx context.Context) call {
+			q := disputes.Request{Key: w.next(), Dispute: dispute.Dispute{Kind: dispute.WrongLicence, Licence: w.another(), Statement: dispute.Statement{Text: "错证"}}}
+			return answering(func(r *registry.Registry) (disputes.Answer, audit.Receipt, error) {
+				return ifDone(disputes.New(r, nil).Raise(ctx, w.holder, q))
 			})
 		},
-		"Registry.WithdrawDispute": movingDispute(func(w *walker) registry.Caller { return w.holder }, (*registry.Registry).WithdrawDispute),
-		"Registry.AcceptDispute":   movingDispute((*walker).answerer, (*registry.Registry).AcceptDispute),
-		"Registry.RejectDispute":   movingDispute((*walker).answerer, (*registry.Registry).RejectDispute),
-		"Registry.CloseDispute": func(w *walker, ctx context.Context) call {
+		"disputes.Withdraw": movingDispute(func(w *walker) registry.Caller { return w.holder }, (*disputes.Register).Withdraw),
+		"disputes.Accept":   movingDispute((*walker).answerer, (*disputes.Register).Accept),
+		"disputes.Reject":   movingDispute((*walker).answerer, (*disputes.Register).Reject),
+		"disputes.Close": func(w *walker, ctx context.Context) call {
 			licence := w.another()
-			id, q := w.accepted(dispute.WrongLicence, licence), registry.CloseRequest{StatusRequest: w.status()}
+			id, q := w.accepted(dispute.WrongLicence, licence), disputes.CloseRequest{StatusRequest: w.status()}
 			_, _, err := w.Withdraw(ctx, w.approval, licence, w.status())
 			must(w.t, err)
-			return answering(func(r *registry.Registry) (registry.DisputeState, audit.Receipt, error) {
-				return ifDone(r.CloseDispute(ctx, w.answerer(), id, q))
+			return answering(func(r *registry.Registry) (disputes.Answer, audit.Receipt, error) {
+				return ifDone(disputes.New(r, nil).Close(ctx, w.answerer(), id, q))
 			})
 		},
-		"Registry.Disputes": func(w *walker, ctx context.Context) call {
+		"disputes.List": func(w *walker, ctx context.Context) call {
 			return answering(func(r *registry.Registry) ([]dispute.Dispute, audit.Receipt, error) {
-				return r.Disputes(ctx, walkAuditor, registry.DisputeQuery{}, registry.Use{})
+				return disputes.New(r, nil).List(ctx, walkAuditor, registry.DisputeQuery{}, registry.Use{})
 			})
 		},
-		"Registry.Dispute": func(w *walker, ctx context.Context) call {
+		"disputes.Get": func(w *walker, ctx context.Context) call {
 			id := w.raise(dispute.WrongLicence, w.another())
 			return only(func(r *registry.Registry) (audit.Receipt, error) {
-				d, receipt, err := r.Dispute(ctx, w.holder, id, registry.Use{})
+				d, receipt, err := disputes.New(r, nil).Get(ctx, w.holder, id, registry.Use{})
 				if (err == nil) != (d.ID == id) {
 					w.t.Errorf("%+v, %v", d, err)
 				}
@@ -108,7 +110,7 @@ func init() {
 	}
 	noAccess["Registry.Issuers"] = "tells whom a missing licence can be asked of: the configuration"
 	noAccess["Registry.PublishedTypes"] = "names the licence types there are: public"
-	noAccess["Registry.OverdueDisputes"] = "counts disputes for those who watch; shows nothing of a licence"
+	noAccess["disputes.Overdue"] = "counts disputes for those who watch; shows nothing of a licence"
 }
 
 // TestDispute takes a dispute about data from the holder to the corrected licence: who answers
@@ -132,12 +134,12 @@ func TestDispute(t *testing.T) {
 	if open.State != dispute.Open || open.TypeCode != w.issued.TypeCode || open.Authority.Code != w.approval.Authority.Code || open.Authority.Name == "" || !open.Due.After(w.Now()) {
 		t.Errorf("raised: %+v", open)
 	}
-	listed, _, err := w.Disputes(t.Context(), w.answerer(), registry.DisputeQuery{State: dispute.Open, Limit: 5}, registry.Use{})
+	listed, _, err := w.Disputes().List(t.Context(), w.answerer(), registry.DisputeQuery{State: dispute.Open, Limit: 5}, registry.Use{})
 	want := dispute.Dispute{ID: id, Kind: open.Kind, State: open.State, TypeCode: open.TypeCode, Authority: open.Authority, RaisedAt: open.RaisedAt, Due: open.Due}
 	if diff := cmp.Diff(listed, []dispute.Dispute{want}); err != nil || diff != "" {
 		t.Errorf("listed for who answers: %v\n%s", err, diff)
 	}
-	must(t, second(w.AcceptDispute(t.Context(), w.answerer(), id, registry.StatusRequest{Key: "a", Reason: "经核实属实", Operator: "王五"})))
+	must(t, second(w.Disputes().Accept(t.Context(), w.answerer(), id, registry.StatusRequest{Key: "a", Reason: "经核实属实", Operator: "王五"})))
 	if d := w.stands(id); d.State != dispute.Accepted || d.DecidedBy != "answerer" || d.Acted || d.Reason != "经核实属实" || !d.Due.After(open.Due) {
 		t.Errorf("accepted: %+v", d)
 	}
@@ -149,7 +151,7 @@ func TestDispute(t *testing.T) {
 	if closed.State != dispute.Closed || closed.Version != corrected.Identifier || closed.ClosedBy != w.approval.Principal {
 		t.Errorf("corrected: %+v", closed)
 	}
-	own, _, err := w.OwnLog(t.Context(), w.holder, registry.LogQuery{Limit: 30}, registry.Use{})
+	own, _, err := w.AccessLog().Own(t.Context(), w.holder, accesslog.Query{Limit: 30}, registry.Use{})
 	must(t, err)
 	seen := map[audit.Action]bool{}
 	for _, e := range own.Entries {
@@ -201,42 +203,42 @@ func TestDisputeRefused(t *testing.T) {
 		"longer than the log takes": {licenceOf(dispute.WrongLicence, w.issued.Identifier, dispute.Statement{Text: strings.Repeat("长", 400)}), "invalid_request"},
 	} {
 		from := size(t, w.Service)
-		if err := second(w.RaiseDispute(t.Context(), w.holder, registry.DisputeRequest{Key: w.next(), Dispute: c.d})); registry.Code(err) != c.code {
+		if err := second(w.Disputes().Raise(t.Context(), w.holder, disputes.Request{Key: w.next(), Dispute: c.d})); registry.Code(err) != c.code {
 			t.Errorf("%s: %v, want %s", name, err, c.code)
 		}
 		if logged := trail(t, w.Service, from); len(logged) != 1 || !strings.HasPrefix(logged[0], "dispute_raise refused ") {
 			t.Errorf("%s: the log has %q", name, logged)
 		}
 	}
-	if err := second(w.RaiseDispute(t.Context(), w.holder, registry.DisputeRequest{Dispute: missing})); !errors.Is(err, registry.ErrKeyMissing) {
+	if err := second(w.Disputes().Raise(t.Context(), w.holder, disputes.Request{Dispute: missing})); !errors.Is(err, registry.ErrKeyMissing) {
 		t.Errorf("without a key: %v", err)
 	}
 	nobody := w.holder
 	nobody.Holder = licence.Holder{}
-	if err := second(w.RaiseDispute(t.Context(), nobody, registry.DisputeRequest{Key: "n", Dispute: missing})); !errors.Is(err, registry.ErrForbidden) {
+	if err := second(w.Disputes().Raise(t.Context(), nobody, disputes.Request{Key: "n", Dispute: missing})); !errors.Is(err, registry.ErrForbidden) {
 		t.Errorf("of no holder: %v", err)
 	}
 
 	// The same twice; in all versions it is the same licence.
 	w.raise(dispute.WrongLicence, w.issued.Identifier)
-	again := registry.DisputeRequest{Key: w.next(), Dispute: licenceOf(dispute.WrongLicence, w.issued.Identifier, text)}
-	if err := second(w.RaiseDispute(t.Context(), w.holder, again)); !errors.Is(err, registry.ErrDisputeStands) {
+	again := disputes.Request{Key: w.next(), Dispute: licenceOf(dispute.WrongLicence, w.issued.Identifier, text)}
+	if err := second(w.Disputes().Raise(t.Context(), w.holder, again)); !errors.Is(err, registry.ErrDisputeStands) {
 		t.Errorf("twice: %v", err)
 	}
 	// A use under a hold is not there for its holder.
 	use := dispute.Dispute{Kind: dispute.UnknownUse, Entry: mine, Statement: text}
-	state, _, err := w.RaiseDispute(t.Context(), w.holder, registry.DisputeRequest{Key: w.next(), Dispute: use})
+	state, _, err := w.Disputes().Raise(t.Context(), w.holder, disputes.Request{Key: w.next(), Dispute: use})
 	if err != nil || state.AuthorityCode != "" {
 		t.Errorf("of what a client that is not registered did: %+v, %v", state, err)
 	}
-	_, err = w.PlaceHold(t.Context(), walkSystem, registry.Hold{Principal: "client", Case: "held", OrderedBy: "局", Basis: "函", Until: w.Now().Add(time.Hour)})
+	_, err = w.AccessLog().PlaceHold(t.Context(), walkSystem, registry.Hold{Principal: "client", Case: "held", OrderedBy: "局", Basis: "函", Until: w.Now().Add(time.Hour)})
 	must(t, err)
 	reader := w.approval
 	reader.Principal = "client"
 	_, receipt, err := w.Get(t.Context(), reader, w.issued.Identifier, registry.Use{Case: "held"})
 	must(t, err)
 	use.Entry = receipt.Index
-	if err := second(w.RaiseDispute(t.Context(), w.holder, registry.DisputeRequest{Key: w.next(), Dispute: use})); !errors.Is(err, licence.ErrNotFound) {
+	if err := second(w.Disputes().Raise(t.Context(), w.holder, disputes.Request{Key: w.next(), Dispute: use})); !errors.Is(err, licence.ErrNotFound) {
 		t.Errorf("under a hold: %v", err)
 	}
 }
@@ -251,7 +253,7 @@ func TestDisputeReach(t *testing.T) {
 	_, receipt, err := w.Reuse(t.Context(), registrytest.Partner(), w.reuse("walk"))
 	must(t, err)
 	data := w.raise(dispute.WrongData, w.issued.Identifier)
-	state, _, err := w.RaiseDispute(t.Context(), w.holder, registry.DisputeRequest{Key: "u", Dispute: dispute.Dispute{Kind: dispute.UnknownUse, Entry: receipt.Index, Statement: dispute.Statement{Text: "本单位没有办过这件事"}}})
+	state, _, err := w.Disputes().Raise(t.Context(), w.holder, disputes.Request{Key: "u", Dispute: dispute.Dispute{Kind: dispute.UnknownUse, Entry: receipt.Index, Statement: dispute.Statement{Text: "本单位没有办过这件事"}}})
 	must(t, err)
 	use := state.ID
 	if state.AuthorityCode != registrytest.Department.Code {
@@ -290,7 +292,7 @@ func TestDisputeReach(t *testing.T) {
 			id             string
 			reads, answers bool
 		}{{data, c.readsData, c.dataAnswers}, {use, c.readsUse, c.useAnswers}} {
-			d, _, err := w.Dispute(t.Context(), c.as, of.id, registry.Use{})
+			d, _, err := w.Disputes().Get(t.Context(), c.as, of.id, registry.Use{})
 			if (err == nil) != of.reads {
 				t.Errorf("%s reads: %v", name, err)
 			}
@@ -299,26 +301,26 @@ func TestDisputeReach(t *testing.T) {
 				t.Errorf("%s reads %+v", name, d)
 			}
 			// Without a reason nothing is decided: the refusal says how far the caller came.
-			err = second(w.RejectDispute(t.Context(), c.as, of.id, registry.StatusRequest{Key: w.next()}))
+			err = second(w.Disputes().Reject(t.Context(), c.as, of.id, registry.StatusRequest{Key: w.next()}))
 			if errors.Is(err, registry.ErrReasonMissing) != of.answers {
 				t.Errorf("%s answers: %v", name, err)
 			}
-			if err := second(w.CloseDispute(t.Context(), c.as, of.id, registry.CloseRequest{StatusRequest: registry.StatusRequest{Key: w.next()}})); errors.Is(err, registry.ErrReasonMissing) != of.answers {
+			if err := second(w.Disputes().Close(t.Context(), c.as, of.id, disputes.CloseRequest{StatusRequest: registry.StatusRequest{Key: w.next()}})); errors.Is(err, registry.ErrReasonMissing) != of.answers {
 				t.Errorf("%s closes: %v", name, err)
 			}
 		}
-		if err := second(w.WithdrawDispute(t.Context(), c.as, data, registry.StatusRequest{})); errors.Is(err, registry.ErrKeyMissing) != (name == "the holder") {
+		if err := second(w.Disputes().Withdraw(t.Context(), c.as, data, registry.StatusRequest{})); errors.Is(err, registry.ErrKeyMissing) != (name == "the holder") {
 			t.Errorf("%s takes it back: %v", name, err)
 		}
 	}
 	// Whoever made the licence may decide, and the decision says so.
 	both := registry.Caller{Principal: w.approval.Principal, Roles: []registry.Role{registry.RoleAuthority}, Authority: w.approval.Authority, Types: w.approval.Types}
-	must(t, second(w.RejectDispute(t.Context(), both, data, registry.StatusRequest{Key: w.next(), Reason: "与申请材料一致"})))
+	must(t, second(w.Disputes().Reject(t.Context(), both, data, registry.StatusRequest{Key: w.next(), Reason: "与申请材料一致"})))
 	if d := w.stands(data); !d.Acted || d.DecidedBy != w.approval.Principal || d.State != dispute.Rejected || d.Reason == "" {
 		t.Errorf("%+v", d)
 	}
-	must(t, second(w.AcceptDispute(t.Context(), walkAuditor, use, registry.StatusRequest{Key: w.next(), Reason: "办件不存在"})))
-	must(t, second(w.CloseDispute(t.Context(), authority(registrytest.Department), use, registry.CloseRequest{StatusRequest: registry.StatusRequest{Key: w.next(), Reason: "已停用该账号并书面告知"}})))
+	must(t, second(w.Disputes().Accept(t.Context(), walkAuditor, use, registry.StatusRequest{Key: w.next(), Reason: "办件不存在"})))
+	must(t, second(w.Disputes().Close(t.Context(), authority(registrytest.Department), use, disputes.CloseRequest{StatusRequest: registry.StatusRequest{Key: w.next(), Reason: "已停用该账号并书面告知"}})))
 	if d := w.stands(use); d.Acted || d.State != dispute.Closed || d.ClosedBy != "x" || d.Remedy == "" {
 		t.Errorf("%+v", d)
 	}
@@ -330,7 +332,7 @@ func TestDisputeSteps(t *testing.T) {
 	w := newWalker(t, open(t))
 	by := w.answerer()
 	closing := func(id string, version licence.Identifier) error {
-		return second(w.CloseDispute(t.Context(), by, id, registry.CloseRequest{StatusRequest: w.status(), Version: version}))
+		return second(w.Disputes().Close(t.Context(), by, id, disputes.CloseRequest{StatusRequest: w.status(), Version: version}))
 	}
 	faulty := func(what string, err error, field string) {
 		t.Helper()
@@ -344,12 +346,12 @@ func TestDisputeSteps(t *testing.T) {
 	if err := closing(id, ""); !errors.Is(err, registry.ErrNotRemedied) {
 		t.Errorf("open, in force: %v", err)
 	}
-	faulty("a reason too long", second(w.RejectDispute(t.Context(), by, id, registry.StatusRequest{Key: w.next(), Reason: strings.Repeat("长", 251)})), "reason")
-	must(t, second(w.AcceptDispute(t.Context(), by, id, w.status())))
+	faulty("a reason too long", second(w.Disputes().Reject(t.Context(), by, id, registry.StatusRequest{Key: w.next(), Reason: strings.Repeat("长", 251)})), "reason")
+	must(t, second(w.Disputes().Accept(t.Context(), by, id, w.status())))
 	for name, err := range map[string]error{
-		"accepted twice":        second(w.AcceptDispute(t.Context(), by, id, w.status())),
-		"rejected after all":    second(w.RejectDispute(t.Context(), by, id, w.status())),
-		"taken back when right": second(w.WithdrawDispute(t.Context(), w.holder, id, w.status())),
+		"accepted twice":        second(w.Disputes().Accept(t.Context(), by, id, w.status())),
+		"rejected after all":    second(w.Disputes().Reject(t.Context(), by, id, w.status())),
+		"taken back when right": second(w.Disputes().Withdraw(t.Context(), w.holder, id, w.status())),
 	} {
 		if !errors.Is(err, licence.ErrWrongStatus) {
 			t.Errorf("%s: %v", name, err)
@@ -359,15 +361,15 @@ func TestDisputeSteps(t *testing.T) {
 		t.Errorf("in force: %v", err)
 	}
 	must(t, second(w.Withdraw(t.Context(), w.approval, wrong, w.status())))
-	q := registry.CloseRequest{StatusRequest: w.status()}
+	q := disputes.CloseRequest{StatusRequest: w.status()}
 	for range 2 { // the second is answered like the first
-		state, _, err := w.CloseDispute(t.Context(), by, id, q)
+		state, _, err := w.Disputes().Close(t.Context(), by, id, q)
 		if err != nil || state.State != dispute.Closed {
 			t.Errorf("closing: %+v, %v", state, err)
 		}
 	}
 	q.Body[0]++
-	if err := second(w.CloseDispute(t.Context(), by, id, q)); !errors.Is(err, registry.ErrKeyReused) {
+	if err := second(w.Disputes().Close(t.Context(), by, id, q)); !errors.Is(err, registry.ErrKeyReused) {
 		t.Errorf("the same key for something else: %v", err)
 	}
 	if err := closing(id, ""); !errors.Is(err, licence.ErrWrongStatus) {
@@ -389,19 +391,19 @@ func TestDisputeSteps(t *testing.T) {
 	faulty("by a version made before", closing(late, amended.Identifier), "version")
 
 	// Missing: closed by a licence of the type, the authority and the holder.
-	state, _, err := w.RaiseDispute(t.Context(), w.holder, registry.DisputeRequest{Key: w.next(), Dispute: dispute.Dispute{Kind: dispute.MissingLicence, TypeCode: w.issued.TypeCode, Authority: w.approval.Authority, Statement: dispute.Statement{Text: "去年已领取纸质证书"}}})
+	state, _, err := w.Disputes().Raise(t.Context(), w.holder, disputes.Request{Key: w.next(), Dispute: dispute.Dispute{Kind: dispute.MissingLicence, TypeCode: w.issued.TypeCode, Authority: w.approval.Authority, Statement: dispute.Statement{Text: "去年已领取纸质证书"}}})
 	must(t, err)
-	must(t, second(w.AcceptDispute(t.Context(), by, state.ID, w.status())))
+	must(t, second(w.Disputes().Accept(t.Context(), by, state.ID, w.status())))
 	faulty("missing, by another type", closing(state.ID, issue(t, w.Service, "driver-freight.json", "k").Identifier), "version")
 	faulty("missing, without a licence", closing(state.ID, ""), "version")
 	must(t, closing(state.ID, w.another()))
 
 	id = w.raise(dispute.WrongLicence, w.issued.Identifier)
-	must(t, second(w.WithdrawDispute(t.Context(), w.holder, id, registry.StatusRequest{Key: w.next()})))
-	if err := second(w.AcceptDispute(t.Context(), by, id, w.status())); !errors.Is(err, licence.ErrWrongStatus) {
+	must(t, second(w.Disputes().Withdraw(t.Context(), w.holder, id, registry.StatusRequest{Key: w.next()})))
+	if err := second(w.Disputes().Accept(t.Context(), by, id, w.status())); !errors.Is(err, licence.ErrWrongStatus) {
 		t.Errorf("accepted after it was taken back: %v", err)
 	}
-	for name, err := range map[string]error{"accepted": second(w.AcceptDispute(t.Context(), by, "none", w.status())), "taken back": second(w.WithdrawDispute(t.Context(), w.holder, "none", w.status()))} {
+	for name, err := range map[string]error{"accepted": second(w.Disputes().Accept(t.Context(), by, "none", w.status())), "taken back": second(w.Disputes().Withdraw(t.Context(), w.holder, "none", w.status()))} {
 		if !errors.Is(err, licence.ErrNotFound) {
 			t.Errorf("%s, of none: %v", name, err)
 		}
@@ -415,11 +417,11 @@ func TestDisputeLimits(t *testing.T) {
 	raise := func() (string, error) {
 		_, receipt, err := w.Get(t.Context(), w.approval, w.issued.Identifier, registry.Use{})
 		must(t, err)
-		state, _, err := w.RaiseDispute(t.Context(), w.holder, registry.DisputeRequest{Key: w.next(), Dispute: dispute.Dispute{Kind: dispute.UnknownUse, Entry: receipt.Index, Statement: dispute.Statement{Text: "不知情"}}})
+		state, _, err := w.Disputes().Raise(t.Context(), w.holder, disputes.Request{Key: w.next(), Dispute: dispute.Dispute{Kind: dispute.UnknownUse, Entry: receipt.Index, Statement: dispute.Statement{Text: "不知情"}}})
 		return state.ID, err
 	}
 	withdraw := func(id string) {
-		must(t, second(w.WithdrawDispute(t.Context(), w.holder, id, registry.StatusRequest{Key: w.next()})))
+		must(t, second(w.Disputes().Withdraw(t.Context(), w.holder, id, registry.StatusRequest{Key: w.next()})))
 	}
 	var open []string
 	for range 10 {
@@ -451,9 +453,9 @@ func TestDisputeOverdue(t *testing.T) {
 	id := w.raise(dispute.WrongLicence, w.issued.Identifier)
 	late := func() int {
 		t.Helper()
-		found, _, err := w.Disputes(t.Context(), walkAuditor, registry.DisputeQuery{OverdueAt: w.Now(), Limit: 5}, registry.Use{})
+		found, _, err := w.Disputes().List(t.Context(), walkAuditor, registry.DisputeQuery{OverdueAt: w.Now(), Limit: 5}, registry.Use{})
 		must(t, err)
-		counts, err := w.OverdueDisputes(t.Context())
+		counts, err := w.Disputes().Overdue(t.Context())
 		must(t, err)
 		if counts[dispute.WrongLicence] != len(found) {
 			t.Errorf("%d listed, counted %v", len(found), counts)
@@ -467,7 +469,7 @@ func TestDisputeOverdue(t *testing.T) {
 	if w.Move(time.Millisecond); late() != 1 {
 		t.Error("not late after the last day")
 	}
-	must(t, second(w.AcceptDispute(t.Context(), w.answerer(), id, w.status())))
+	must(t, second(w.Disputes().Accept(t.Context(), w.answerer(), id, w.status())))
 	if late() != 0 {
 		t.Error("late when just accepted")
 	}
@@ -483,10 +485,10 @@ func TestDisputeErased(t *testing.T) {
 	t.Parallel()
 	w := newWalker(t, open(t))
 	settled := w.raise(dispute.WrongLicence, w.issued.Identifier)
-	must(t, second(w.RejectDispute(t.Context(), w.answerer(), settled, w.status())))
+	must(t, second(w.Disputes().Reject(t.Context(), w.answerer(), settled, w.status())))
 	open := w.raise(dispute.WrongData, w.issued.Identifier)
 	w.Move(time.Hour)
-	_, _, err := w.ErasePersonal(t.Context(), walkSystem, registry.EraseRequest{Holder: w.holder.Holder, Before: w.Now(), Reason: "r"})
+	_, _, err := w.AccessLog().ErasePersonal(t.Context(), walkSystem, accesslog.EraseRequest{Holder: w.holder.Holder, Before: w.Now(), Reason: "r"})
 	must(t, err)
 	gone, err := w.Backend.Dispute(t.Context(), settled)
 	if err != nil || gone.Holder.Code != "" || gone.Statement.Text != "" || gone.Reason != "" || gone.State != dispute.Rejected {
@@ -495,12 +497,12 @@ func TestDisputeErased(t *testing.T) {
 	if d := w.stands(open); d.Statement.ShouldBe == "" {
 		t.Errorf("not settled: %+v", d)
 	}
-	if _, _, err := w.Dispute(t.Context(), w.holder, settled, registry.Use{}); !errors.Is(err, licence.ErrNotFound) {
+	if _, _, err := w.Disputes().Get(t.Context(), w.holder, settled, registry.Use{}); !errors.Is(err, licence.ErrNotFound) {
 		t.Errorf("the holder still reads it: %v", err)
 	}
-	must(t, second(w.RejectDispute(t.Context(), w.answerer(), open, w.status())))
+	must(t, second(w.Disputes().Reject(t.Context(), w.answerer(), open, w.status())))
 	w.Move(time.Hour)
-	_, _, _, err = w.ExpirePersonal(t.Context(), walkSystem, registry.ExpireRequest{LogID: registrytest.LogID, Before: w.Now(), Reason: "r"})
+	_, _, _, err = w.AccessLog().ExpirePersonal(t.Context(), walkSystem, accesslog.ExpireRequest{LogID: registrytest.LogID, Before: w.Now(), Reason: "r"})
 	must(t, err)
 	if d, err := w.Backend.Dispute(t.Context(), open); err != nil || d.Statement.ShouldBe != "" || d.Holder.Code != "" {
 		t.Errorf("expired: %+v, %v", d, err)

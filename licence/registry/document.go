@@ -108,7 +108,7 @@ func (r *Registry) checkDocument(a *asked, widest *licence.Licence, payload lice
 	}
 	size := own.size()
 	if err := a.layout.CheckSeals(size); err != nil {
-		return &licence.RequestError{Fields: []licence.FieldError{{Field: "document.seal", Code: licence.CodeOutOfRange, Detail: err.Error()}}}
+		return licence.InvalidField("document.seal", licence.CodeOutOfRange, err.Error())
 	}
 	message, err := payload.Message([8]byte{}, [64]byte{})
 	if err != nil {
@@ -127,7 +127,7 @@ func (r *Registry) checkDocument(a *asked, widest *licence.Licence, payload lice
 	_, err = pdfsig.Prepare(out.PDF, pdfsig.Options{FieldName: "seal", Page: out.Seal.Page, X: x, Y: y, Appearance: own.Appearance,
 		SignerName: widest.Authority.Name, Reason: sealReason, ClaimedTime: time.Unix(0, 0), Reserve: pdfsig.MaxContents})
 	if refused := (*pdfsig.FormatError)(nil); errors.As(err, &refused) {
-		return &licence.RequestError{Fields: []licence.FieldError{{Field: "file", Code: "unsupported", Detail: "cannot be made a licence file: " + refused.Error()}}}
+		return licence.InvalidField("file", "unsupported", "cannot be made a licence file: "+refused.Error())
 	}
 	return err
 }

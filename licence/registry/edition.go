@@ -122,9 +122,18 @@ func (r *Registry) madeBy(ctx context.Context, rec *Record) (*edition, error) {
 	return e, nil
 }
 
-// lastItem is a type as it is published or, when it is not any more, as it was last; nil
+// ItemOf is the type of a licence as it was when the licence was made.
+func (r *Registry) ItemOf(ctx context.Context, rec *Record) (*licence.CatalogueItem, error) {
+	by, err := r.madeBy(ctx, rec)
+	if err != nil {
+		return nil, err
+	}
+	return by.item, nil
+}
+
+// LastItem is a type as it is published or, when it is not any more, as it was last; nil
 // when there is none.
-func (r *Registry) lastItem(typeCode string) *licence.CatalogueItem {
+func (r *Registry) LastItem(typeCode string) *licence.CatalogueItem {
 	all := r.editions.Load()
 	for _, e := range []*edition{all.byType[typeCode], all.ended[typeCode]} {
 		if e != nil {

@@ -14,6 +14,7 @@ import (
 	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/registrytest"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -21,7 +22,7 @@ import (
 )
 
 // proved holds every entry of a page to its record, its leaf and its proof.
-func proved(t *testing.T, p registry.LogPage) {
+func proved(t *testing.T, p accesslog.Page) {
 	t.Helper()
 	checkpoint, err := audit.ParseCheckpoint(p.Checkpoint)
 	must(t, err)
@@ -48,9 +49,9 @@ func proved(t *testing.T, p registry.LogPage) {
 // first, over pages of 3. Their own looks are left out.
 func told(t *testing.T, s *registrytest.Service, holder registry.Caller) (lines []string) {
 	t.Helper()
-	q := registry.LogQuery{Limit: 3}
+	q := accesslog.Query{Limit: 3}
 	for {
-		page, receipt, err := s.OwnLog(t.Context(), holder, q, registry.Use{})
+		page, receipt, err := s.AccessLog().Own(t.Context(), holder, q, registry.Use{})
 		must(t, err)
 		proved(t, page)
 		if receipt.Index < page.Size-1 {
@@ -129,7 +130,7 @@ func TestOwnLog(t *testing.T) {
 		}
 	}
 	nobody := registry.Caller{Principal: "none", Roles: []registry.Role{registry.RoleHolder}}
-	if _, _, err := s.OwnLog(ctx, nobody, registry.LogQuery{}, registry.Use{}); !errors.Is(err, registry.ErrForbidden) {
+	if _, _, err := s.AccessLog().Own(ctx, nobody, accesslog.Query{}, registry.Use{}); !errors.Is(err, registry.ErrForbidden) {
 		t.Errorf("a holder of nothing: %v", err)
 	}
 }
@@ -155,7 +156,7 @@ func TestSearchLog(t *testing.T) {
 		_, _, err = s.Download(ctx, w.approval, id, useFor("d"))
 		must(t, err)
 	}
-	_, err := s.PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "h", OrderedBy: "局", Basis: "函", Until: s.Now().AddDate(0, 0, 1)})
+	_, err := s.AccessLog().PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "h", OrderedBy: "局", Basis: "函", Until: s.Now().AddDate(0, 0, 1)})
 	must(t, err)
 	held := registry.Caller{Principal: "client", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: w.approval.Authority, Types: w.approval.Types}
 	_, _, err = s.Get(ctx, held, id, useFor("h"))
@@ -163,23 +164,23 @@ func TestSearchLog(t *testing.T) {
 	start := s.Now().Add(-5 * time.Minute)
 	for _, c := range []struct {
 		name string
-		q    registry.LogQuery
+		q    accesslog.Query
 		want []uint64
 	}{
-		{"action", registry.LogQuery{Action: "read"}, []uint64{13, 10, 8, 6, 4, 2, 0}},
-		{"action and case", registry.LogQuery{Action: "read", Case: "c1"}, []uint64{10, 6, 2}},
-		{"object", registry.LogQuery{Object: string(id), From: start.Add(time.Minute)}, []uint64{13, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2}},
-		{"object until", registry.LogQuery{Object: string(id), From: start.Add(time.Minute), To: start.Add(2 * time.Minute)}, []uint64{3, 2}},
-		{"principal", registry.LogQuery{Principal: "client"}, []uint64{13}},
-		{"case of a hold", registry.LogQuery{Case: "h"}, []uint64{13, 12}},
-		{"time alone", registry.LogQuery{From: start.Add(4 * time.Minute), To: start.Add(5 * time.Minute)}, []uint64{9, 8}},
-		{"nothing", registry.LogQuery{Case: "no such"}, nil},
+		{"action", accesslog.Query{Action: "read"}, []uint64{13, 10, 8, 6, 4, 2, 0}},
+		{"action and case", accesslog.Query{Action: "read", Case: "c1"}, []uint64{10, 6, 2}},
+		{"object", accesslog.Query{Object: string(id), From: start.Add(time.Minute)}, []uint64{13, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2}},
+		{"object until", accesslog.Query{Object: string(id), From: start.Add(time.Minute), To: start.Add(2 * time.Minute)}, []uint64{3, 2}},
+		{"principal", accesslog.Query{Principal: "client"}, []uint64{13}},
+		{"case of a hold", accesslog.Query{Case: "h"}, []uint64{13, 12}},
+		{"time alone", accesslog.Query{From: start.Add(4 * time.Minute), To: start.Add(5 * time.Minute)}, []uint64{9, 8}},
+		{"nothing", accesslog.Query{Case: "no such"}, nil},
 	} {
 		for _, limit := range []int{2, 100} {
 			var got []uint64
 			q := c.q
 			for q.Limit = limit; ; {
-				page, _, err := s.SearchLog(ctx, walkAuditor, q)
+				page, _, err := s.AccessLog().Search(ctx, walkAuditor, q)
 				must(t, err)
 				proved(t, page)
 				for _, e := range page.Entries {
@@ -200,12 +201,12 @@ func TestSearchLog(t *testing.T) {
 		}
 	}
 	before := size(t, s)
-	_, _, err = s.SearchLog(ctx, walkAuditor, registry.LogQuery{Object: "o", Case: "c", Action: "a", From: start})
+	_, _, err = s.AccessLog().Search(ctx, walkAuditor, accesslog.Query{Object: "o", Case: "c", Action: "a", From: start})
 	must(t, err)
 	if got := entries(t, s, before)[0].Entry.Object; got != `object="o" case="c" action="a" from=`+start.UTC().Format(time.RFC3339Nano) {
 		t.Errorf("the search is logged as %s", got)
 	}
-	if _, _, err := s.SearchLog(ctx, w.holder, registry.LogQuery{}); !errors.Is(err, registry.ErrForbidden) {
+	if _, _, err := s.AccessLog().Search(ctx, w.holder, accesslog.Query{}); !errors.Is(err, registry.ErrForbidden) {
 		t.Errorf("a holder searches the log: %v", err)
 	}
 }
@@ -240,7 +241,7 @@ func TestHold(t *testing.T) {
 			read("x")
 			s.Move(time.Minute)
 			from := size(t, s)
-			_, err := s.PlaceHold(ctx, walkSystem, hold)
+			_, err := s.AccessLog().PlaceHold(ctx, walkSystem, hold)
 			must(t, err)
 			e := entries(t, s, from)[0]
 			if e.Entry.Purpose != "until "+hold.Until.UTC().Format(time.RFC3339)+", ordered by 某局: 函〔2026〕1号" || e.Entry.Case != "x" || e.Entry.Object != "hold/client" {
@@ -254,12 +255,12 @@ func TestHold(t *testing.T) {
 
 			s.Move(12 * time.Hour)
 			hold.Until = hold.Until.Add(24 * time.Hour)
-			_, err = s.PlaceHold(ctx, walkSystem, hold) // prolonged
+			_, err = s.AccessLog().PlaceHold(ctx, walkSystem, hold) // prolonged
 			must(t, err)
 			s.Move(20 * time.Hour)
 			expect("prolonged", "x", "y")
 			if lifted {
-				_, err := s.LiftHold(ctx, walkSystem, "client", "x", "结案")
+				_, err := s.AccessLog().LiftHold(ctx, walkSystem, "client", "x", "结案")
 				must(t, err)
 			} else {
 				s.Move(16 * time.Hour)
@@ -268,14 +269,14 @@ func TestHold(t *testing.T) {
 			read("x")
 			expect("after the end", "x", "x", "y", "x", "x")
 
-			page, _, err := s.OwnLog(ctx, w.holder, registry.LogQuery{Below: logged, Limit: 2}, registry.Use{})
+			page, _, err := s.AccessLog().Own(ctx, w.holder, accesslog.Query{Below: logged, Limit: 2}, registry.Use{})
 			must(t, err)
 			for _, e := range page.Entries {
 				if held := e.Entry.Case == "x"; held == e.HeldUntil.IsZero() {
 					t.Errorf("entry %d of case %s is shown as held until %v", e.Index, e.Entry.Case, e.HeldUntil)
 				}
 			}
-			if _, err := s.LiftHold(ctx, walkSystem, "client", "x", "r"); !errors.Is(err, licence.ErrNotFound) {
+			if _, err := s.AccessLog().LiftHold(ctx, walkSystem, "client", "x", "r"); !errors.Is(err, licence.ErrNotFound) {
 				t.Errorf("lifting one that ended: %v", err)
 			}
 		})
@@ -287,14 +288,14 @@ func TestHeldPage(t *testing.T) {
 	s := open(t)
 	w := newWalker(t, s)
 	ctx := t.Context()
-	_, err := s.PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(time.Hour)})
+	_, err := s.AccessLog().PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(time.Hour)})
 	must(t, err)
 	investigator := registry.Caller{Principal: "client", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: w.approval.Authority, Types: w.approval.Types}
 	for range 30 {
 		_, _, err := s.Get(ctx, investigator, w.issued.Identifier, useFor("x"))
 		must(t, err)
 	}
-	page, _, err := s.OwnLog(ctx, w.holder, registry.LogQuery{Limit: 4}, registry.Use{})
+	page, _, err := s.AccessLog().Own(ctx, w.holder, accesslog.Query{Limit: 4}, registry.Use{})
 	must(t, err)
 	if len(page.Entries) != 4 || page.Next != 0 || page.Entries[0].Entry.Action != registry.ActionIssued {
 		t.Errorf("%d entries, next %d: %+v", len(page.Entries), page.Next, page.Entries)
@@ -312,7 +313,7 @@ func TestHoldRefused(t *testing.T) {
 		"nobody ordered it":             func(h *registry.Hold) { h.OrderedBy = "" },
 		"no basis":                      func(h *registry.Hold) { h.Basis = "" },
 		"over already":                  func(h *registry.Hold) { h.Until = s.Now() },
-		"for ever":                      func(h *registry.Hold) { h.Until = s.Now().Add(registry.MaxHold + time.Second) },
+		"for ever":                      func(h *registry.Hold) { h.Until = s.Now().Add(accesslog.MaxHold + time.Second) },
 		"no end":                        func(h *registry.Hold) { h.Until = time.Time{} },
 		"a principal that is no client": func(h *registry.Hold) { h.Principal = "clint" },
 		"an invisible character":        func(h *registry.Hold) { h.Basis = "函\u200b" },
@@ -322,17 +323,17 @@ func TestHoldRefused(t *testing.T) {
 		h := good
 		spoil(&h)
 		from := size(t, s)
-		if _, err := s.PlaceHold(t.Context(), walkSystem, h); registry.Code(err) != "invalid_request" {
+		if _, err := s.AccessLog().PlaceHold(t.Context(), walkSystem, h); registry.Code(err) != "invalid_request" {
 			t.Errorf("%s: %v", name, err)
 		}
 		wantTrail(t, s, from, "hold refused invalid_request")
 	}
 	for reason, want := range map[string]error{"": registry.ErrReasonMissing, "r": nil} {
 		s.Move(time.Second)
-		if _, err := s.PlaceHold(t.Context(), walkSystem, good); err != nil {
+		if _, err := s.AccessLog().PlaceHold(t.Context(), walkSystem, good); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := s.LiftHold(t.Context(), walkSystem, "client", "x", reason); !errors.Is(err, want) {
+		if _, err := s.AccessLog().LiftHold(t.Context(), walkSystem, "client", "x", reason); !errors.Is(err, want) {
 			t.Errorf("lifting for %q: %v", reason, err)
 		}
 	}
@@ -347,7 +348,7 @@ func TestErasePersonal(t *testing.T) {
 	_, _, err := s.Get(ctx, w.approval, w.issued.Identifier, useFor("old"))
 	must(t, err)
 	investigator := registry.Caller{Principal: "client", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: w.approval.Authority, Types: w.approval.Types}
-	_, err = s.PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(48 * time.Hour)})
+	_, err = s.AccessLog().PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(48 * time.Hour)})
 	must(t, err)
 	_, _, err = s.Get(ctx, investigator, w.issued.Identifier, useFor("x"))
 	must(t, err)
@@ -357,9 +358,9 @@ func TestErasePersonal(t *testing.T) {
 	must(t, err)
 	before := len(told(t, s, w.holder))
 
-	q := registry.EraseRequest{Holder: w.holder.Holder, Before: border, Reason: "保存期满"}
+	q := accesslog.EraseRequest{Holder: w.holder.Holder, Before: border, Reason: "保存期满"}
 	from := size(t, s)
-	n, _, err := s.ErasePersonal(ctx, walkSystem, q)
+	n, _, err := s.AccessLog().ErasePersonal(ctx, walkSystem, q)
 	if err != nil || n != before-1 || before < 6 {
 		t.Errorf("erased %d of %d: %v", n, before, err)
 	}
@@ -387,7 +388,7 @@ func TestErasePersonal(t *testing.T) {
 	if got := told(t, s, w.holder); len(got) != 1 || !strings.HasSuffix(got[0], "new") {
 		t.Errorf("the holder is told %v", got)
 	}
-	n, _, err = s.ErasePersonal(ctx, walkSystem, q)
+	n, _, err = s.AccessLog().ErasePersonal(ctx, walkSystem, q)
 	if n != 0 || err != nil {
 		t.Errorf("erased %d again: %v", n, err)
 	}
@@ -406,17 +407,17 @@ func TestErasePersonal(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		caller registry.Caller
-		spoil  func(*registry.EraseRequest)
+		spoil  func(*accesslog.EraseRequest)
 		code   string
 	}{
-		"by the holder":       {w.holder, func(*registry.EraseRequest) {}, "forbidden"},
-		"by an auditor":       {walkAuditor, func(*registry.EraseRequest) {}, "forbidden"},
-		"without reason":      {walkSystem, func(q *registry.EraseRequest) { q.Reason = "" }, "reason_missing"},
-		"a code that is none": {walkSystem, func(q *registry.EraseRequest) { q.Holder.Code = "x" }, "invalid_request"},
+		"by the holder":       {w.holder, func(*accesslog.EraseRequest) {}, "forbidden"},
+		"by an auditor":       {walkAuditor, func(*accesslog.EraseRequest) {}, "forbidden"},
+		"without reason":      {walkSystem, func(q *accesslog.EraseRequest) { q.Reason = "" }, "reason_missing"},
+		"a code that is none": {walkSystem, func(q *accesslog.EraseRequest) { q.Holder.Code = "x" }, "invalid_request"},
 	} {
 		q, from := q, size(t, s)
 		c.spoil(&q)
-		if _, _, err := s.ErasePersonal(ctx, c.caller, q); registry.Code(err) != c.code {
+		if _, _, err := s.AccessLog().ErasePersonal(ctx, c.caller, q); registry.Code(err) != c.code {
 			t.Errorf("%s: %v", name, err)
 		}
 		wantTrail(t, s, from, "erase_personal refused "+c.code)
@@ -443,9 +444,9 @@ func TestWitnessedProofs(t *testing.T) {
 		must(t, cfg.Log.PutCosigned(t.Context(), note))
 		return size(t, s)
 	}
-	own := func() registry.LogPage {
+	own := func() accesslog.Page {
 		t.Helper()
-		page, _, err := r.OwnLog(t.Context(), w.holder, registry.LogQuery{Limit: 5}, registry.Use{})
+		page, _, err := accesslog.New(r).Own(t.Context(), w.holder, accesslog.Query{Limit: 5}, registry.Use{})
 		must(t, err)
 		proved(t, page)
 		return page

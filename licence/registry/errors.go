@@ -94,6 +94,16 @@ var (
 	ErrNumbersExhausted = errors.New("the numbers of this licence type are exhausted")
 	// ErrTooManySubscriptions: the department has as many subscriptions to events as it may.
 	ErrTooManySubscriptions = errors.New("the department has as many subscriptions to events as it may")
+	// ErrHeld: entries that may be under a hold must stay where holders are told of them later.
+	ErrHeld = errors.New("a hold is in force that may cover entries of the segment")
+	// ErrBatchUnreadable: the items of a batch could not be read to their end.
+	ErrBatchUnreadable = errors.New("the batch could not be read to its end")
+	// ErrBatchSize: a batch has no items, or more than MaxBatchItems.
+	ErrBatchSize = fmt.Errorf("a batch has 1 to %d items", MaxBatchItems)
+	// ErrTooManyBatches: MaxOpenBatches of the client are at work.
+	ErrTooManyBatches = fmt.Errorf("%d batches of this client have not ended", MaxOpenBatches)
+	// ErrNoBatch: the client has no such batch.
+	ErrNoBatch = errors.New("there is no such batch of this client")
 	// ErrReasonMissing: a change of status needs a reason.
 	ErrReasonMissing = errors.New("a reason is required")
 )

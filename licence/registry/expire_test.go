@@ -12,6 +12,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/registrytest"
 )
 
@@ -22,7 +23,7 @@ func TestExpirePersonal(t *testing.T) {
 	w := newWalker(t, s)
 	ctx := t.Context()
 	investigator := registry.Caller{Principal: "client", Roles: []registry.Role{registry.RoleApprovalSystem}, Authority: w.approval.Authority, Types: w.approval.Types}
-	_, err := s.PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(48 * time.Hour)})
+	_, err := s.AccessLog().PlaceHold(ctx, walkSystem, registry.Hold{Principal: "client", Case: "x", OrderedBy: "局", Basis: "函", Until: s.Now().Add(48 * time.Hour)})
 	must(t, err)
 	_, held, err := s.Get(ctx, investigator, w.issued.Identifier, useFor("x"))
 	must(t, err)
@@ -43,9 +44,9 @@ func TestExpirePersonal(t *testing.T) {
 		return all
 	}
 	before := openings()
-	q := registry.ExpireRequest{LogID: registrytest.LogID, Before: border, Reason: "档案管理规定"}
+	q := accesslog.ExpireRequest{LogID: registrytest.LogID, Before: border, Reason: "档案管理规定"}
 	from := size(t, s)
-	n, next, _, err := s.ExpirePersonal(ctx, walkSystem, q)
+	n, next, _, err := s.AccessLog().ExpirePersonal(ctx, walkSystem, q)
 	if err != nil || next != 0 || n != len(before)-2 || n < 4 {
 		t.Fatalf("erased %d of %d, next %d: %v", n, len(before), next, err)
 	}
@@ -65,19 +66,19 @@ func TestExpirePersonal(t *testing.T) {
 	if got := told(t, s, w.holder); len(got) != 1 || !strings.HasSuffix(got[0], "new") {
 		t.Errorf("the holder is told %v", got)
 	}
-	if n, _, _, err := s.ExpirePersonal(ctx, walkSystem, q); n != 0 || err != nil {
+	if n, _, _, err := s.AccessLog().ExpirePersonal(ctx, walkSystem, q); n != 0 || err != nil {
 		t.Errorf("erased %d again: %v", n, err)
 	}
 
 	without, unknown := q, q
 	without.Reason, unknown.LogID = "", "other"
-	if _, _, _, err := s.ExpirePersonal(ctx, walkSystem, without); !errors.Is(err, registry.ErrReasonMissing) {
+	if _, _, _, err := s.AccessLog().ExpirePersonal(ctx, walkSystem, without); !errors.Is(err, registry.ErrReasonMissing) {
 		t.Errorf("without a reason: %v", err)
 	}
-	if _, _, _, err := s.ExpirePersonal(ctx, walkSystem, unknown); !errors.Is(err, audit.ErrUnknownLog) {
+	if _, _, _, err := s.AccessLog().ExpirePersonal(ctx, walkSystem, unknown); !errors.Is(err, audit.ErrUnknownLog) {
 		t.Errorf("of another log: %v", err)
 	}
-	if _, _, _, err := s.ExpirePersonal(ctx, w.approval, q); !errors.Is(err, registry.ErrForbidden) {
+	if _, _, _, err := s.AccessLog().ExpirePersonal(ctx, w.approval, q); !errors.Is(err, registry.ErrForbidden) {
 		t.Errorf("by an approval system: %v", err)
 	}
 }

@@ -66,6 +66,18 @@ type Gate struct {
 // Store is where operations read; they change nothing but in Access.Apply.
 func (g *Gate) Store() Store { return g.cfg.Store }
 
+// Log is the access log, for what reads it; none but the gate appends to it.
+func (g *Gate) Log() *audit.Log { return g.cfg.Log }
+
+// LogReader reads the rows of the access log and of those that it succeeds.
+func (g *Gate) LogReader() audit.Storage { return g.cfg.LogReader }
+
+// Logs are the names of the log and of those that it succeeds, the newest first.
+func (g *Gate) Logs() []string { return append([]string{g.cfg.LogID}, g.cfg.Succeeded...) }
+
+// Witnessed reports whether proofs end where a quorum of witnesses has cosigned.
+func (g *Gate) Witnessed() bool { return g.cfg.Witnessed }
+
 // Now is the present instant in UTC, to the millisecond that the log keeps.
 func (g *Gate) Now() time.Time { return g.cfg.Now().UTC().Truncate(time.Millisecond) }
 
@@ -109,7 +121,7 @@ func (a *Access) decide(c Caller) error {
 		}
 	}
 	if !a.Consented && strings.HasPrefix(a.Use.Case, consentObject("")) {
-		return sealFault("case_number", licence.CodeNotAllowed, "begins as what the log calls a consent does")
+		return licence.InvalidField("case_number", licence.CodeNotAllowed, "begins as what the log calls a consent does")
 	}
 	return a.Use.check(cmp.Or(a.PurposeField, "purpose"))
 }
@@ -286,6 +298,29 @@ func (r *Registry) Refused(ctx context.Context, c Caller, action audit.Action, o
 		code = fmt.Sprintf("%s*%d", code, count)
 	}
 	return r.gate.refused(ctx, c, &Access{Action: action, Object: object}, code)
+}
+
+// unloggedAttempts is how often a change is made again when others are in the way.
+const unloggedAttempts = 5
+
+// Unlogged changes what is nothing of a licence: a batch as it is taken in, and which items
+// of one are worked on. An error is ErrLog, unless fn gave it: the storage is the log's.
+func (g *Gate) Unlogged(ctx context.Context, fn func(context.Context, Tx) error) (err error) {
+	for range unloggedAttempts {
+		err = g.cfg.LogReader.Batch(ctx, func(tx audit.Tx) error { return fn(ctx, tx.(Tx)) })
+		if !errors.Is(err, audit.ErrConflict) {
+			break
+		}
+	}
+	return logError(err)
+}
+
+// CheckHolder reports a holder's code that is none, as a fault of its field.
+func (g *Gate) CheckHolder(h licence.Holder) error {
+	if err := licence.CheckHolderCode(h.CodeType, h.Code, g.Today()); err != nil {
+		return licence.InvalidField("holder.code", licence.CodeBadHolderCode, "is wrong: "+err.Error())
+	}
+	return nil
 }
 
 // logError marks an error of the log, so that the caller refuses the access.

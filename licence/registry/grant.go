@@ -124,26 +124,26 @@ func (r *Registry) RequestGrant(ctx context.Context, c Caller, q GrantRequest) (
 
 // checkGrant names what is wrong with a grant that is asked for: a *licence.RequestError.
 func (r *Registry) checkGrant(g Grant) error {
-	item := r.lastItem(g.TypeCode)
+	item := r.LastItem(g.TypeCode)
 	if item == nil {
-		return sealFault("type_code", licence.CodeUnknownType, "is not in the catalogue")
+		return licence.InvalidField("type_code", licence.CodeUnknownType, "is not in the catalogue")
 	}
 	for _, f := range []struct{ name, text string }{{"matter_code", g.MatterCode}, {"scenario", g.Scenario}, {"legal_basis", g.LegalBasis}} {
 		if strings.TrimSpace(f.text) == "" {
-			return sealFault(f.name, licence.CodeMissing, "is required")
+			return licence.InvalidField(f.name, licence.CodeMissing, "is required")
 		}
 	}
 	switch {
 	case len(g.Scenario) > 512:
-		return sealFault("scenario", licence.CodeTooLong, "is longer than 512 bytes of UTF-8")
+		return licence.InvalidField("scenario", licence.CodeTooLong, "is longer than 512 bytes of UTF-8")
 	case g.How != HowFunction && g.How != HowConsent:
-		return sealFault("how", licence.CodeNotAllowed, "is neither function nor consent")
+		return licence.InvalidField("how", licence.CodeNotAllowed, "is neither function nor consent")
 	case len(g.Fields)+len(g.Questions) == 0:
-		return sealFault("fields", licence.CodeTooFew, "names no field, and questions no question")
+		return licence.InvalidField("fields", licence.CodeTooFew, "names no field, and questions no question")
 	case !g.ValidTo.IsZero() && g.ValidTo.Compare(g.ValidFrom) < 0:
-		return sealFault("valid_to", licence.CodeDateOrder, "is before valid_from")
+		return licence.InvalidField("valid_to", licence.CodeDateOrder, "is before valid_from")
 	case !g.ValidTo.IsZero() && g.ValidTo.Compare(r.today()) < 0:
-		return sealFault("valid_to", licence.CodeOutOfRange, "has passed")
+		return licence.InvalidField("valid_to", licence.CodeOutOfRange, "has passed")
 	}
 	if err := checkQuestions(g.Questions, item); err != nil {
 		return err
@@ -158,14 +158,14 @@ func checkFields(g Grant, item *licence.CatalogueItem) error {
 		key, own := strings.CutPrefix(name, "fields.")
 		switch {
 		case slices.Contains(g.Fields[:i], name):
-			return sealFault(at, licence.CodeRepeated, "stands there already")
+			return licence.InvalidField(at, licence.CodeRepeated, "stands there already")
 		case name == FieldCopy && (g.Masked || g.How != HowFunction):
-			return sealFault(at, licence.CodeNotAllowed, "goes with a grant by function alone that masks nothing")
+			return licence.InvalidField(at, licence.CodeNotAllowed, "goes with a grant by function alone that masks nothing")
 		case name == FieldCopy:
 		case own && !slices.Contains(item.FieldOrder, key), !own && !slices.Contains(ReusableFields, name):
-			return sealFault(at, licence.CodeNotAllowed, "is no field of this type")
+			return licence.InvalidField(at, licence.CodeNotAllowed, "is no field of this type")
 		case g.Masked && !item.CanMask(name):
-			return sealFault(at, licence.CodeNotAllowed, "has no mask: ask for it by a grant of its own")
+			return licence.InvalidField(at, licence.CodeNotAllowed, "has no mask: ask for it by a grant of its own")
 		}
 	}
 	return nil

@@ -2,12 +2,10 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"elicence/audit"
-	"elicence/licence"
 )
 
 // Hold keeps the log entries that a principal makes under a case number from the holders
@@ -23,123 +21,56 @@ type Hold struct {
 	LiftedAt time.Time
 }
 
-// MaxHold is how long a hold may last at most. It can be prolonged.
-const MaxHold = 366 * 24 * time.Hour
-
-// The actions on holds, as they stand in the access log.
-const (
-	ActionHold     audit.Action = "hold"
-	ActionHoldLift audit.Action = "hold_lift"
-)
-
-// end is when the hold ends, or ended.
-func (h Hold) end() time.Time {
+// End is when the hold ends, or ended.
+func (h Hold) End() time.Time {
 	if !h.LiftedAt.IsZero() {
 		return h.LiftedAt
 	}
 	return h.Until
 }
 
-// covers reports whether an entry logged at an instant falls under the hold.
-func (h Hold) covers(logged time.Time) bool {
-	return !logged.Before(h.PlacedAt) && logged.Before(h.end())
+// Covers reports whether an entry logged at an instant falls under the hold.
+func (h Hold) Covers(logged time.Time) bool {
+	return !logged.Before(h.PlacedAt) && logged.Before(h.End())
 }
 
-// PlaceHold places a hold, or prolongs the one in force for the same principal and case.
-// h needs all but PlacedAt and LiftedAt. All of it stands in the log. Errors:
-// *licence.RequestError, ErrReasonMissing.
-func (r *Registry) PlaceHold(ctx context.Context, c Caller, h Hold) (audit.Receipt, error) {
-	now := r.now()
-	present, fault := r.holdInForce(ctx, h.Principal, h.Case)
-	if errors.Is(fault, licence.ErrNotFound) {
-		present.PlacedAt, fault = now, nil
-	}
-	h.PlacedAt, h.LiftedAt = present.PlacedAt, time.Time{}
-	return r.gate.Pass(ctx, c, &Access{
-		Action: ActionHold, Object: h.object(), PurposeField: "basis",
-		Use: Use{Purpose: fmt.Sprintf("until %s, ordered by %s: %s", h.Until.UTC().Format(time.RFC3339), h.OrderedBy, h.Basis), Case: h.Case},
-		Check: func() error {
-			if fault != nil {
-				return fault
-			}
-			return r.checkHold(ctx, h, now)
-		},
-		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutHold(ctx, h) },
-	})
+// Holds finds the holds that cover entries.
+type Holds struct {
+	gate *Gate
+	// known are those of principals and cases, which it remembers.
+	known map[[2]string][]Hold
 }
 
-// object names a hold in the log.
-func (h Hold) object() string { return "hold/" + h.Principal }
+// Holds is for one page of entries: it remembers what it has found.
+func (g *Gate) Holds() Holds { return Holds{g, map[[2]string][]Hold{}} }
 
-// checkHold names what is wrong with a hold that is placed now.
-func (r *Registry) checkHold(ctx context.Context, h Hold, now time.Time) error {
-	for field, value := range map[string]string{"principal": h.Principal, "case_number": h.Case, "ordered_by": h.OrderedBy, "basis": h.Basis} {
-		if value == "" {
-			return sealFault(field, licence.CodeMissing, "is required")
-		}
-	}
-	if !h.Until.After(now) || h.Until.Sub(now) > MaxHold {
-		return sealFault("until", licence.CodeOutOfRange, "is not within a year from now")
-	}
-	_, err := r.cfg.Store.Client(ctx, h.Principal)
-	if errors.Is(err, licence.ErrNotFound) {
-		return sealFault("principal", licence.CodeNotAllowed, "is no client")
-	}
-	return err
-}
-
-// LiftHold ends the hold in force before its time. Errors: licence.ErrNotFound when there
-// is none, ErrReasonMissing.
-func (r *Registry) LiftHold(ctx context.Context, c Caller, principal, caseNumber, reason string) (audit.Receipt, error) {
-	h, err := r.holdInForce(ctx, principal, caseNumber)
-	h.Principal, h.Case, h.LiftedAt = principal, caseNumber, r.now()
-	return r.gate.Pass(ctx, c, &Access{
-		Action: ActionHoldLift, Object: h.object(), Use: Use{Purpose: reason, Case: caseNumber}, PurposeField: "reason",
-		Check: func() error {
-			if err == nil && reason == "" {
-				return ErrReasonMissing
-			}
-			return err
-		},
-		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.PutHold(ctx, h) },
-	})
-}
-
-// holdInForce is the hold on a principal's case; licence.ErrNotFound when there is none.
-func (r *Registry) holdInForce(ctx context.Context, principal, caseNumber string) (Hold, error) {
-	holds, err := r.cfg.Store.Holds(ctx, principal, caseNumber)
-	if err != nil {
-		return Hold{}, err
-	}
-	for _, h := range holds {
-		if h.covers(r.now()) {
-			return h, nil
-		}
-	}
-	return Hold{}, licence.ErrNotFound
-}
-
-// holds remembers the holds of principals and cases while one page is made.
-type holds map[[2]string][]Hold
-
-// of returns the hold that covers an entry, and whether there is one. Of several it is
+// Of returns the hold that covers an entry, and whether there is one. Of several it is
 // the one that ends last.
-func (m holds) of(ctx context.Context, s Store, e *audit.Entry) (last Hold, held bool, err error) {
+func (m Holds) Of(ctx context.Context, e *audit.Entry) (last Hold, held bool, err error) {
 	if e.Case == "" {
 		return last, false, nil
 	}
 	at := [2]string{e.Principal, e.Case}
-	known, asked := m[at]
+	known, asked := m.known[at]
 	if !asked {
-		if known, err = s.Holds(ctx, e.Principal, e.Case); err != nil {
+		if known, err = m.gate.Store().Holds(ctx, e.Principal, e.Case); err != nil {
 			return last, false, fmt.Errorf("reading holds: %w", err)
 		}
-		m[at] = known
+		m.known[at] = known
 	}
 	for _, h := range known {
-		if h.covers(e.Time) && h.end().After(last.end()) {
+		if h.Covers(e.Time) && h.End().After(last.End()) {
 			last, held = h, true
 		}
 	}
 	return last, held, nil
+}
+
+// Held reports which entries are under a hold that lasts.
+func (g *Gate) Held(ctx context.Context) func(*audit.Record) (bool, error) {
+	holds, now := g.Holds(), g.Now()
+	return func(e *audit.Record) (bool, error) {
+		h, held, err := holds.Of(ctx, &e.Entry)
+		return held && now.Before(h.End()), err
+	}
 }

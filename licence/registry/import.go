@@ -175,7 +175,7 @@ func (r *Registry) checkImport(ctx context.Context, c Caller, q ImportRequest, i
 		i.rec.Operation = licence.OpReissue
 	}
 	if i.rec.Data, err = l.Data(); err != nil {
-		return sealFault("", licence.CodeInvalid, err.Error())
+		return licence.InvalidField("", licence.CodeInvalid, err.Error())
 	}
 	i.rec.Supersedes, i.rec.DataDigest = l.Supersedes, sm3.Sum(i.rec.Data)
 	if i.file == nil {
@@ -231,12 +231,12 @@ func (r *Registry) judgeImport(ctx context.Context, i *importing) error {
 	i.Codes = []string{}
 	switch {
 	case i.file == nil && !i.Existing:
-		return sealFault("file", licence.CodeMissing, "is required; of a licence that has none, say that it is existing")
+		return licence.InvalidField("file", licence.CodeMissing, "is required; of a licence that has none, say that it is existing")
 	case i.file == nil:
 		i.Verdict = ImportNoFile
 		return nil
 	case r.cfg.JudgeImport == nil:
-		return sealFault("file", licence.CodeNotAllowed, "cannot be judged here")
+		return licence.InvalidField("file", licence.CodeNotAllowed, "cannot be judged here")
 	}
 	judged, err := r.cfg.JudgeImport(ctx, i.file, i.Licence)
 	if err != nil {

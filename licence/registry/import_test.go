@@ -17,7 +17,9 @@ import (
 	"elicence/licence/dispute"
 	"elicence/licence/event"
 	"elicence/licence/registry"
+	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/registrytest"
+	"elicence/licence/registry/statistics"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -122,7 +124,7 @@ func TestImport(t *testing.T) {
 	if err != nil || i.Verdict != registry.ImportValid || i.Platform != "外省政务服务平台" || string(i.Report) != `{"origin":"external"}` || i.Given != id {
 		t.Errorf("how it came: %+v, %v", i, err)
 	}
-	counts, _, _, err := s.Statistics(ctx, c, registry.StatisticsQuery{}, registry.Use{})
+	counts, _, _, err := s.Statistics().Count(ctx, c, statistics.Query{}, registry.Use{})
 	must(t, err)
 	if !slices.ContainsFunc(counts, func(n registry.Count) bool { return n.Measure == "valid" && n.Origin == "external" && n.Count == 1 }) {
 		t.Errorf("counted: %+v", counts)
@@ -140,7 +142,7 @@ func TestImport(t *testing.T) {
 	// A dispute about it goes to whoever imported it.
 	_, err = s.PutClient(ctx, registry.System("t"), registry.Client{ID: c.Principal, Salt: []byte("s"), SecretHash: []byte("h"), Roles: c.Roles, Authority: c.Authority, Types: c.Types})
 	must(t, err)
-	raised, _, err := s.RaiseDispute(ctx, holder, registry.DisputeRequest{Key: "dispute", Dispute: dispute.Dispute{Kind: dispute.WrongLicence, Licence: got.Identifier, Statement: dispute.Statement{Text: "这张证照不是我的"}}})
+	raised, _, err := s.Disputes().Raise(ctx, holder, disputes.Request{Key: "dispute", Dispute: dispute.Dispute{Kind: dispute.WrongLicence, Licence: got.Identifier, Statement: dispute.Statement{Text: "这张证照不是我的"}}})
 	if err != nil || raised.AuthorityCode != c.Authority.Code {
 		t.Errorf("disputed: %+v, %v", raised, err)
 	}
@@ -404,15 +406,15 @@ func TestImportDisputed(t *testing.T) {
 	v, _, err := s.Get(ctx, c, got.Identifier, registry.Use{})
 	must(t, err)
 	holder := registry.Caller{Principal: "h", Roles: []registry.Role{registry.RoleHolder}, Holder: v.Holder}
-	raised, _, err := s.RaiseDispute(ctx, holder, registry.DisputeRequest{Key: "d", Dispute: dispute.Dispute{Kind: dispute.WrongData, Licence: got.Identifier, Statement: dispute.Statement{Field: "holder.name", ShouldBe: "另一名称"}}})
+	raised, _, err := s.Disputes().Raise(ctx, holder, disputes.Request{Key: "d", Dispute: dispute.Dispute{Kind: dispute.WrongData, Licence: got.Identifier, Statement: dispute.Statement{Field: "holder.name", ShouldBe: "另一名称"}}})
 	must(t, err)
 	answers := registry.Caller{Principal: "a", Roles: []registry.Role{registry.RoleAuthority}, Authority: c.Authority, Types: c.Types, RequestID: "r"}
 	done := func(key string) registry.StatusRequest {
 		return registry.StatusRequest{Key: key, Reason: "归集有误", Operator: "王五"}
 	}
-	must(t, second(s.AcceptDispute(ctx, answers, raised.ID, done("accept"))))
+	must(t, second(s.Disputes().Accept(ctx, answers, raised.ID, done("accept"))))
 	closed := func() error {
-		return second(s.CloseDispute(ctx, answers, raised.ID, registry.CloseRequest{StatusRequest: done("close")}))
+		return second(s.Disputes().Close(ctx, answers, raised.ID, disputes.CloseRequest{StatusRequest: done("close")}))
 	}
 	wantCode(t, "while it is valid", closed(), "invalid_request")
 	must(t, second(s.Cancel(ctx, c, got.Identifier, registry.StatusRequest{Key: "cancel", Reason: "归集有误"})))

@@ -117,7 +117,7 @@ func (r *Registry) consented(ctx context.Context, c Caller, q ReuseRequest, a *A
 	if o, err = openedBy(found.Grants, HowConsent, r.today()); err != nil {
 		return o, err
 	}
-	if q.Holder.Code != "" && !sameHolder(q.Holder, k.Holder) {
+	if q.Holder.Code != "" && !q.Holder.Is(k.Holder) {
 		return o, fmt.Errorf("%w: it is another holder's", consent.ErrMismatch)
 	}
 	maps.DeleteFunc(o.fields, func(name string, _ bool) bool { return !slices.Contains(k.Fields, name) })

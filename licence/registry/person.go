@@ -71,8 +71,8 @@ func (r *Registry) AddPerson(ctx context.Context, c Caller, q PersonRequest) (au
 				return err
 			}
 			for i, code := range p.Types {
-				if r.lastItem(code) == nil || slices.Contains(p.Types[:i], code) {
-					return sealFault(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue, or stands there already")
+				if r.LastItem(code) == nil || slices.Contains(p.Types[:i], code) {
+					return licence.InvalidField(fmt.Sprintf("types[%d]", i), licence.CodeUnknownType, "is not in the catalogue, or stands there already")
 				}
 			}
 			if !c.looksAfter(p) {
@@ -159,11 +159,11 @@ func (c Caller) checkAnswerable(ctx context.Context, tx Tx, n Client) error {
 	p, err := tx.Person(ctx, n.Person)
 	switch {
 	case errors.Is(err, licence.ErrNotFound), err == nil && (p.Disabled || !c.looksAfter(p)):
-		return sealFault("person", licence.CodeNotAllowed, "is nobody who is registered, or not yours to name")
+		return licence.InvalidField("person", licence.CodeNotAllowed, "is nobody who is registered, or not yours to name")
 	case err != nil:
 		return err
 	case person.Separate(append(slices.Clone(n.Roles), p.Roles...)) != nil:
-		return sealFault("person", licence.CodeNotAllowed, "has a role that does not go with the client's: nobody grants and audits")
+		return licence.InvalidField("person", licence.CodeNotAllowed, "has a role that does not go with the client's: nobody grants and audits")
 	}
 	return nil
 }

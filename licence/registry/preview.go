@@ -114,7 +114,7 @@ func (r *Registry) DryRunCatalogue(ctx context.Context, c Caller, typeCode strin
 	var records []Record
 	e, receipt, err := r.admitToVersion(ctx, c, a, typeCode, &version, func(*edition, CatalogueFiles) (err error) {
 		if last < 1 || last > MaxDryRun {
-			return sealFault("last", licence.CodeOutOfRange, fmt.Sprintf("must be 1 to %d", MaxDryRun))
+			return licence.InvalidField("last", licence.CodeOutOfRange, fmt.Sprintf("must be 1 to %d", MaxDryRun))
 		}
 		records, err = r.cfg.Store.NewestLicences(ctx, typeCode, c.Authority.Division, last)
 		return err

@@ -2,9 +2,7 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"time"
@@ -55,7 +53,7 @@ func (r *Registry) view(rec Record, t time.Time) (View, error) {
 	}
 	v := View{Licence: l, AsOf: t, Status: l.StatusAt(rec.Status, t), StatusReason: rec.StatusReason, StatusAt: rec.StatusAt,
 		Operation: rec.Operation, SupersededBy: rec.SupersededBy, DataDigest: rec.DataDigest, File: rec.File}
-	if v.item = r.lastItem(rec.TypeCode); v.item != nil {
+	if v.item = r.LastItem(rec.TypeCode); v.item != nil {
 		v.StatusCode = v.item.StatusCodes[v.Status]
 	}
 	return v, nil
@@ -103,7 +101,7 @@ func (r *Registry) GetAsOf(ctx context.Context, c Caller, id licence.Identifier,
 		return View{}, receipt, err
 	}
 	newest := id // what was issued and not superseded has none after it
-	if !issued(rec.Status) || rec.Status == licence.StatusSuperseded {
+	if !rec.Status.Issued() || rec.Status == licence.StatusSuperseded {
 		if newest, err = r.newest(ctx, id, at); err != nil {
 			return View{}, receipt, err
 		}
@@ -193,18 +191,10 @@ func (r *Registry) checkSearch(c Caller, q *Query) error {
 		if len(q.Types) == 0 || slices.ContainsFunc(q.Types, func(t string) bool { return !slices.Contains(c.Types, t) }) {
 			return fmt.Errorf("%w: the caller does not read licences of this type", ErrForbidden)
 		}
-		return r.checkHolder(q.Holder)
+		return r.gate.CheckHolder(q.Holder)
 	}
 	if q.Holder.Code != c.Holder.Code || q.Holder.CodeType != c.Holder.CodeType {
 		return fmt.Errorf("%w: a holder searches their own licences", ErrForbidden)
-	}
-	return nil
-}
-
-// checkHolder reports a holder's code that is none, as a fault of its field.
-func (r *Registry) checkHolder(h licence.Holder) error {
-	if err := licence.CheckHolderCode(h.CodeType, h.Code, r.today()); err != nil {
-		return &licence.RequestError{Fields: []licence.FieldError{{Field: "holder.code", Code: licence.CodeBadHolderCode, Detail: "is wrong: " + err.Error()}}}
 	}
 	return nil
 }
@@ -227,52 +217,4 @@ func (r *Registry) views(ctx context.Context, records []Record, asOf time.Time) 
 		views = append(views, v)
 	}
 	return views, nil
-}
-
-// Checkpoint returns the newest signed checkpoint of the access log, the newest one
-// that witnesses have cosigned where there are witnesses.
-func (r *Registry) Checkpoint(ctx context.Context, c Caller) ([]byte, audit.Receipt, error) {
-	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogRead, Object: "checkpoint"})
-	if err != nil {
-		return nil, receipt, err
-	}
-	if r.cfg.Witnessed {
-		note, err := r.cfg.Log.Cosigned(ctx)
-		if !errors.Is(err, audit.ErrNoCheckpoint) {
-			return note, receipt, err
-		}
-	}
-	note, err := r.cfg.Log.Checkpoint(ctx)
-	return note, receipt, err
-}
-
-// InclusionProof returns the proof that entry index is in the log of a size.
-func (r *Registry) InclusionProof(ctx context.Context, c Caller, index, size uint64) ([][]byte, audit.Receipt, error) {
-	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogRead, Object: fmt.Sprintf("inclusion/%d/%d", index, size)})
-	if err != nil {
-		return nil, receipt, err
-	}
-	proof, err := r.cfg.Log.InclusionProof(ctx, index, size)
-	return proof, receipt, err
-}
-
-// ConsistencyProof returns the proof that the log of size from is a prefix of that of size to.
-func (r *Registry) ConsistencyProof(ctx context.Context, c Caller, from, to uint64) ([][]byte, audit.Receipt, error) {
-	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogRead, Object: fmt.Sprintf("consistency/%d/%d", from, to)})
-	if err != nil {
-		return nil, receipt, err
-	}
-	proof, err := r.cfg.Log.ConsistencyProof(ctx, from, to)
-	return proof, receipt, err
-}
-
-// Export writes the entries from index from up to to as one export file; 0 is the size
-// of the checkpoint that Checkpoint returns. It asks open for the writer once the read is logged, and hands it
-// the receipt, which has to go out before the first byte.
-func (r *Registry) Export(ctx context.Context, c Caller, from, to uint64, open func(audit.Receipt) io.Writer) (audit.Receipt, error) {
-	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionLogRead, Object: fmt.Sprintf("export/%d/%d", from, to)})
-	if err != nil {
-		return receipt, err
-	}
-	return receipt, audit.Export(ctx, r.cfg.LogReader, r.cfg.LogID, from, to, r.cfg.Witnessed, open(receipt))
 }

@@ -40,7 +40,7 @@ func (r *Registry) ReadReport(ctx context.Context, c Caller, index uint64, leaf 
 }
 
 func (r *Registry) reportEntry(ctx context.Context, index uint64, leaf string) (e ReportEntry, err error) {
-	for _, logID := range r.logs() {
+	for _, logID := range r.gate.Logs() {
 		e, err = r.reportEntryOf(ctx, logID, index, leaf)
 		if !errors.Is(err, licence.ErrNotFound) {
 			break

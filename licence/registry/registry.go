@@ -74,7 +74,6 @@ import (
 	"elicence/crypto/pki"
 	"elicence/crypto/tsa"
 	"elicence/licence"
-	"elicence/licence/dispute"
 	"elicence/licence/render"
 )
 
@@ -149,8 +148,6 @@ type Config struct {
 	// needs; what is wrong with the file is a *licence.RequestError about the field "file".
 	// Nil: no licence is drawn on a document.
 	Rewrite func(ctx context.Context, file []byte) (*render.Document, error)
-	// DisputeRules say by when disputes are answered; nil: those that the program ships.
-	DisputeRules *dispute.Rules
 	// JudgeImport verifies the file of a licence that another platform issued, of which the
 	// licence is stated. Nil: no file is imported.
 	JudgeImport func(ctx context.Context, file []byte, l *licence.Licence) (Judgement, error)
@@ -191,10 +188,6 @@ type Registry struct {
 func New(c Config) (*Registry, error) {
 	r := &Registry{cfg: c}
 	r.gate = &Gate{cfg: &r.cfg}
-	if c.DisputeRules == nil {
-		rules := dispute.Shipped()
-		r.cfg.DisputeRules = &rules
-	}
 	for _, item := range c.Catalogue.Items() {
 		e := &edition{item: item, layout: c.Layouts[item.Layout]}
 		if err := e.check(c.Seals); err != nil {

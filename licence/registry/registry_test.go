@@ -285,7 +285,7 @@ func TestVoid(t *testing.T) {
 	body, c := sample(t, "food-retail.json")
 	dying := s.Config
 	dying.Check = func(context.Context, *pdfsig.File, time.Time) error {
-		return &licence.RequestError{Fields: []licence.FieldError{{Field: "fields.premises", Code: "overflow", Detail: "does not fit"}}}
+		return licence.InvalidField("fields.premises", "overflow", "does not fit")
 	}
 	dead, err := registry.New(dying)
 	must(t, err)

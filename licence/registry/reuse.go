@@ -93,7 +93,7 @@ func (r *Registry) reusable(ctx context.Context, c Caller, q *ReuseRequest, a *A
 		return nil, nil, ErrOutOfReach // not telling whose it is, or that it is nobody's
 	case err != nil:
 		return nil, nil, err
-	case q.Identifier != "" && !slices.ContainsFunc(o.licences, func(rec Record) bool { return issued(rec.Status) }):
+	case q.Identifier != "" && !slices.ContainsFunc(o.licences, func(rec Record) bool { return rec.Status.Issued() }):
 		return nil, nil, ErrOutOfReach
 	case q.Code != "":
 		a.Basis.Consent = o.consent.ID
@@ -143,13 +143,13 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 		return ErrPurposeMissing
 	}
 	if slices.Contains(q.Fields, FieldCopy) {
-		return sealFault("fields", licence.CodeNotAllowed, "name a copy, which is no field: ask for an annotated copy")
+		return licence.InvalidField("fields", licence.CodeNotAllowed, "name a copy, which is no field: ask for an annotated copy")
 	}
 	if err := q.Use.check("purpose"); err != nil {
 		return err
 	}
 	if saysNothing(q.Use.Purpose) {
-		return sealFault("purpose", licence.CodeNotAllowed, "says nothing: say what this case needs the licence for")
+		return licence.InvalidField("purpose", licence.CodeNotAllowed, "says nothing: say what this case needs the licence for")
 	}
 	if _, err := r.instantOf(q.AsOf); err != nil {
 		return err
@@ -165,23 +165,23 @@ func (r *Registry) checkReuse(q ReuseRequest) error {
 	case q.Identifier != "":
 		return nil
 	}
-	return r.checkHolder(q.Holder)
+	return r.gate.CheckHolder(q.Holder)
 }
 
 // purposeFault refuses a purpose that says what stands beside it.
-var purposeFault = sealFault("purpose", licence.CodeNotAllowed, "is only the name of the matter, the case or the operator: say what the licence is needed for")
+var purposeFault = licence.InvalidField("purpose", licence.CodeNotAllowed, "is only the name of the matter, the case or the operator: say what the licence is needed for")
 
 // checkCode names what does not go with a holder's code.
 func (r *Registry) checkCode(q ReuseRequest) error {
 	for name, given := range map[string]bool{"identifier": q.Identifier != "", "case_number": q.Use.Case != "", "cursor": q.After != "", "as_of": !q.AsOf.IsZero()} {
 		if given {
-			return sealFault(name, licence.CodeNotAllowed, "does not go with consent_code")
+			return licence.InvalidField(name, licence.CodeNotAllowed, "does not go with consent_code")
 		}
 	}
 	if q.Holder == (licence.Holder{}) {
 		return nil
 	}
-	return r.checkHolder(q.Holder)
+	return r.gate.CheckHolder(q.Holder)
 }
 
 // sameText compares two texts in a time that does not depend on where they differ.

@@ -11,6 +11,7 @@ import (
 
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/registrytest"
 
 	"github.com/google/go-cmp/cmp"
@@ -179,7 +180,7 @@ func TestScraperTold(t *testing.T) {
 	from := size(t, s.Service)
 	s.harvest(20, time.Second, func(i int) asks { return asks{caseNumber: "SB-0"} })
 	wantTrail(t, s.Service, from, "case_open allowed", "reuse allowed", "reuse refused case_mismatch", "reuse refused case_mismatch", "brake allowed", "reuse refused braked", "read_brakes allowed")
-	page, _, err := s.SearchLog(t.Context(), walkAuditor, registry.LogQuery{Action: registry.ActionBrake, Limit: 5})
+	page, _, err := s.AccessLog().Search(t.Context(), walkAuditor, accesslog.Query{Action: registry.ActionBrake, Limit: 5})
 	must(t, err)
 	if len(page.Entries) != 1 || page.Entries[0].Entry.Principal != "scraper" || page.Entries[0].Entry.Authority != registrytest.Department.Code || !strings.HasPrefix(page.Entries[0].Entry.Purpose, "one_case: 4") {
 		t.Errorf("the auditor is told %+v", page.Entries)

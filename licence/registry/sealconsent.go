@@ -53,25 +53,25 @@ func (r *Registry) checkSealConsent(ctx context.Context, c SealConsent) error {
 		return err
 	}
 	if err := licence.CheckUSCC(c.Issuing); err != nil {
-		return sealFault("issuing", licence.CodeBadHolderCode, "is wrong: "+err.Error())
+		return licence.InvalidField("issuing", licence.CodeBadHolderCode, "is wrong: "+err.Error())
 	}
 	item, err := r.catalogue().Item(c.TypeCode)
 	if err != nil {
-		return sealFault("type_code", licence.CodeUnknownType, "is not in the catalogue")
+		return licence.InvalidField("type_code", licence.CodeUnknownType, "is not in the catalogue")
 	}
 	switch {
 	case !slices.Contains(item.CoSeals, c.Kind):
-		return sealFault("kind", licence.CodeNotAllowed, fmt.Sprintf("is not among the co-seals of %s: %q", item.Name, item.CoSeals))
+		return licence.InvalidField("kind", licence.CodeNotAllowed, fmt.Sprintf("is not among the co-seals of %s: %q", item.Name, item.CoSeals))
 	case c.CoSealer.Code == c.Issuing:
-		return sealFault("co_sealer.code", licence.CodeRepeated, "is the issuing authority's own")
+		return licence.InvalidField("co_sealer.code", licence.CodeRepeated, "is the issuing authority's own")
 	case r.cfg.Seals[c.CoSealer.Code] == nil:
-		return sealFault("co_sealer.code", licence.CodeNotAllowed, "names an authority whose seal is not kept here")
+		return licence.InvalidField("co_sealer.code", licence.CodeNotAllowed, "names an authority whose seal is not kept here")
 	case c.Basis == "":
-		return sealFault("basis", licence.CodeMissing, "is required")
+		return licence.InvalidField("basis", licence.CodeMissing, "is required")
 	case c.ValidFrom.IsZero():
-		return sealFault("valid_from", licence.CodeMissing, "is required")
+		return licence.InvalidField("valid_from", licence.CodeMissing, "is required")
 	case !c.ValidTo.IsZero() && c.ValidTo.Compare(c.ValidFrom) < 0:
-		return sealFault("valid_to", licence.CodeDateOrder, "is before valid_from")
+		return licence.InvalidField("valid_to", licence.CodeDateOrder, "is before valid_from")
 	}
 	return r.sealsOnce(ctx, item, c)
 }
@@ -85,7 +85,7 @@ func (r *Registry) sealsOnce(ctx context.Context, item *licence.CatalogueItem, c
 		case err != nil:
 			return err
 		case other.CoSealer.Code == c.CoSealer.Code:
-			return sealFault("co_sealer.code", licence.CodeRepeated, "seals these licences already, as "+kind)
+			return licence.InvalidField("co_sealer.code", licence.CodeRepeated, "seals these licences already, as "+kind)
 		}
 	}
 	return nil

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -96,10 +97,10 @@ func (r *Registry) checkApplied(ctx context.Context, s *SealRecord) error {
 		return err
 	}
 	if strings.ContainsFunc(s.ID, func(c rune) bool { return c <= ' ' || c > '~' }) { // esID is an IA5String
-		return sealFault("id", licence.CodeBadFormat, "must be of ASCII letters, digits and signs, without spaces")
+		return licence.InvalidField("id", licence.CodeBadFormat, "must be of ASCII letters, digits and signs, without spaces")
 	}
 	if err := licence.CheckUSCC(s.Authority); err != nil {
-		return sealFault("authority", licence.CodeBadHolderCode, "is wrong: "+err.Error())
+		return licence.InvalidField("authority", licence.CodeBadHolderCode, "is wrong: "+err.Error())
 	}
 	if s.Replaces == "" {
 		return nil
@@ -109,18 +110,13 @@ func (r *Registry) checkApplied(ctx context.Context, s *SealRecord) error {
 	}
 	old, err := r.cfg.Store.SealStage(ctx, s.Replaces)
 	if errors.Is(err, licence.ErrNotFound) || err == nil && old.Authority != s.Authority {
-		return sealFault("replaces", licence.CodeInvalid, "names no seal of this authority in the register")
+		return licence.InvalidField("replaces", licence.CodeInvalid, "names no seal of this authority in the register")
 	}
 	return err
 }
 
 // maxSealText is how many characters a seal's identifier, name and number on record may have.
 const maxSealText = 64
-
-// sealFault is a fault with one field of a change to a seal.
-func sealFault(field, code, detail string) error {
-	return &licence.RequestError{Fields: []licence.FieldError{{Field: field, Code: code, Detail: detail}}}
-}
 
 // MakeSeal has the seal that was applied for made by the instance's own maker, and takes
 // it in: make is called once the entry that permits the maker's key is durable. picture
@@ -175,7 +171,7 @@ func (r *Registry) takeSeal(ctx context.Context, c Caller, id string, der []byte
 			err = fmt.Errorf("it is %q, %q, not %q, %q", made.ID, made.Name, s.ID, s.Name)
 		}
 		if err != nil {
-			return sealFault("seal", licence.CodeInvalid, err.Error())
+			return licence.InvalidField("seal", licence.CodeInvalid, err.Error())
 		}
 		s.DER = bytes.Clone(der)
 		return nil
@@ -345,4 +341,16 @@ func (r *Registry) predecessor(ctx context.Context, authority string, k *SealKey
 		}
 	}
 	return SealRecord{}, err
+}
+
+// Issuers are the authorities that have a seal here, by code. Their division is that of
+// their code (GB 32100, characters 3 to 8), of a township's that of its county.
+func (r *Registry) Issuers() (all []licence.IssuingAuthority) {
+	for code, key := range r.cfg.Seals {
+		if key != nil && len(code) == 18 {
+			all = append(all, licence.IssuingAuthority{Name: key.Certificate.Subject.CommonName, Code: code, Division: code[2:8]})
+		}
+	}
+	slices.SortFunc(all, func(a, b licence.IssuingAuthority) int { return cmp.Compare(a.Code, b.Code) })
+	return all
 }

@@ -29,7 +29,7 @@ type session struct {
 func (r *Registry) SignInHolder(ctx context.Context, principal string, h licence.Holder, name string, until time.Time, requestID string) (audit.Receipt, error) {
 	c := Caller{Principal: principal, Roles: []Role{RoleHolder}, Holder: h, RequestID: requestID}
 	a := &Access{Action: ActionAuthenticate, Object: principal, Holder: h}
-	if err := r.checkHolder(h); err != nil {
+	if err := r.gate.CheckHolder(h); err != nil {
 		a.Holder = licence.Holder{}
 		return r.gate.Refuse(ctx, Anonymous(requestID), a, err)
 	}

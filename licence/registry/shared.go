@@ -2,10 +2,7 @@ package registry
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"elicence/audit"
 )
 
 // Shared state is what one server of the register knows and the others must find, for a
@@ -13,19 +10,10 @@ import (
 // that a session was signed out of, what came of a batch, what was revoked. It shows nothing
 // of the register, so it makes no entry.
 
-// shareAttempts is how often a value is stored when others are in the way.
-const shareAttempts = 5
-
 // Share keeps a value under a kind and a key until an instant, in place of the one before.
 // An error is ErrLog: the storage is the log's.
-func (r *Registry) Share(ctx context.Context, kind, key string, value []byte, until time.Time) (err error) {
-	for range shareAttempts {
-		err = r.cfg.LogReader.Batch(ctx, func(tx audit.Tx) error { return tx.(Tx).PutShared(ctx, kind, key, value, r.now(), until) })
-		if !errors.Is(err, audit.ErrConflict) {
-			break
-		}
-	}
-	return logError(err)
+func (r *Registry) Share(ctx context.Context, kind, key string, value []byte, until time.Time) error {
+	return r.gate.Unlogged(ctx, func(ctx context.Context, tx Tx) error { return tx.PutShared(ctx, kind, key, value, r.now(), until) })
 }
 
 // Shared is the value that any server keeps; licence.ErrNotFound when there is none any more.

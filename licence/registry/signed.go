@@ -133,7 +133,7 @@ func (r *Registry) SetAuthentication(ctx context.Context, c Caller, client strin
 	return r.gate.Pass(ctx, c, &Access{Action: ActionConfigure, Object: "client/" + client, Use: Use{Purpose: "authentication: " + string(how)},
 		Check: func() error {
 			if how != ByToken && how != BySignature && how != ByEither {
-				return sealFault("authentication", licence.CodeNotAllowed, "is none of token, signature, either")
+				return licence.InvalidField("authentication", licence.CodeNotAllowed, "is none of token, signature, either")
 			}
 			return nil
 		},
@@ -156,9 +156,9 @@ func (r *Registry) PutClientKey(ctx context.Context, c Caller, k ClientKey) (aud
 		Check: func() error {
 			switch {
 			case k.KeyID != hex.EncodeToString(sum[:]):
-				return sealFault("key_id", licence.CodeNotAllowed, "is not SM3 of the public key")
+				return licence.InvalidField("key_id", licence.CodeNotAllowed, "is not SM3 of the public key")
 			case !k.ValidUntil.IsZero() && !k.ValidFrom.Before(k.ValidUntil):
-				return sealFault("valid_until", licence.CodeOutOfRange, "is not after valid_from")
+				return licence.InvalidField("valid_until", licence.CodeOutOfRange, "is not after valid_from")
 			}
 			_, err := r.cfg.Store.Client(ctx, k.Client)
 			return err

@@ -11,6 +11,7 @@ import (
 	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/registrytest"
 )
 
@@ -70,9 +71,9 @@ func checkOlderEntries(t *testing.T, s *registrytest.Service, next *registry.Reg
 	must(t, err)
 	holder := registry.Caller{Principal: "holder", Roles: []registry.Role{registry.RoleHolder}, Holder: rec.Holder, RequestID: "r"}
 	pages := func() (older int) {
-		q := registry.LogQuery{Limit: 3}
+		q := accesslog.Query{Limit: 3}
 		for {
-			page, _, err := next.OwnLog(ctx, holder, q, registry.Use{})
+			page, _, err := accesslog.New(next).Own(ctx, holder, q, registry.Use{})
 			must(t, err)
 			checkpoint, err := audit.ParseCheckpoint(page.Checkpoint)
 			must(t, err)
@@ -95,27 +96,27 @@ func checkOlderEntries(t *testing.T, s *registrytest.Service, next *registry.Reg
 		t.Errorf("%d entries of the log before are shown to the holder", before)
 	}
 	var refused *licence.RequestError
-	if _, _, err := next.OwnLog(ctx, holder, registry.LogQuery{Limit: 3, Log: 2}, registry.Use{}); !errors.As(err, &refused) {
+	if _, _, err := accesslog.New(next).Own(ctx, holder, accesslog.Query{Limit: 3, Log: 2}, registry.Use{}); !errors.As(err, &refused) {
 		t.Errorf("a log that there is not: %v", err)
 	}
-	found, _, err := next.SearchLog(ctx, walkAuditor, registry.LogQuery{Object: string(id), Limit: 50})
+	found, _, err := accesslog.New(next).Search(ctx, walkAuditor, accesslog.Query{Object: string(id), Limit: 50})
 	must(t, err)
 	if len(found.Entries) != 0 || found.NextLog != 1 || found.Next == 0 {
 		t.Errorf("the auditor's first page: %d entries, next %d in log %d", len(found.Entries), found.Next, found.NextLog)
 	}
-	found, _, err = next.SearchLog(ctx, walkAuditor, registry.LogQuery{Object: string(id), Limit: 50, Below: found.Next, Log: found.NextLog})
+	found, _, err = accesslog.New(next).Search(ctx, walkAuditor, accesslog.Query{Object: string(id), Limit: 50, Below: found.Next, Log: found.NextLog})
 	must(t, err)
 	if len(found.Entries) < 4 || found.Next != 0 {
 		t.Errorf("the auditor's second page: %d entries, next %d", len(found.Entries), found.Next)
 	}
-	erase := registry.EraseRequest{Holder: rec.Holder, Before: s.Now().Add(-time.Hour), Reason: "r"}
-	if n, _, err := next.ErasePersonal(ctx, walkSystem, erase); n != 0 || err != nil {
+	erase := accesslog.EraseRequest{Holder: rec.Holder, Before: s.Now().Add(-time.Hour), Reason: "r"}
+	if n, _, err := accesslog.New(next).ErasePersonal(ctx, walkSystem, erase); n != 0 || err != nil {
 		t.Errorf("erased too early: %d, %v", n, err)
 	}
 	erase.Before = s.Now().Add(time.Hour)
 	total := 0
 	for {
-		n, _, err := next.ErasePersonal(ctx, walkSystem, erase)
+		n, _, err := accesslog.New(next).ErasePersonal(ctx, walkSystem, erase)
 		must(t, err)
 		if n == 0 {
 			break

@@ -32,7 +32,10 @@ import (
 	"elicence/licence/person"
 	"elicence/licence/question"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
+	"elicence/licence/registry/batches"
 	"elicence/licence/registry/registrytest"
+	"elicence/licence/registry/statistics"
 
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/google/go-cmp/cmp"
@@ -43,13 +46,13 @@ import (
 // with the reason of each. What is neither here nor in operations fails the walk.
 var noAccess = map[string]string{
 	"Registry.CallerFor":            "says who a token is of that was checked; the request that it came with is the access",
-	"Registry.MayArchive":           "tells whoever archives whether a hold is in force; shows nothing of a licence",
+	"accesslog.MayArchive":          "tells whoever archives whether a hold is in force; shows nothing of a licence",
 	"Registry.Reporter":             "tells who seals reports: the configuration",
 	"Registry.Seal":                 "seals are on public record",
 	"Registry.Seals":                "seals are on public record",
 	"Registry.SealStates":           "tells whether seals can be used, for those who watch; shows nothing of a licence",
-	"Registry.WorkBatches":          "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
-	"Registry.TidyBatches":          "forgets batches whose time is over; nothing of a licence",
+	"batches.Work":                  "takes no caller: for the client of a batch that was allowed it calls Issue and Renew, which are walked; that an item is claimed shows nothing of a licence",
+	"batches.Tidy":                  "forgets batches whose time is over; nothing of a licence",
 	"Registry.Share":                "what servers tell each other for minutes, each under a key that its asker knows; nothing of a licence",
 	"Registry.Shared":               "the same",
 	"Registry.FieldLabel":           "what fields are called: the catalogue",
@@ -74,6 +77,13 @@ var noAccess = map[string]string{
 	"Gate.Pass":                     "is the gate; each operation that passes it is walked",
 	"Gate.Refuse":                   "the same, for what is refused before it has an operation of its own",
 	"Gate.Step":                     "the same, for what an operation began that passed",
+	"Gate.Unlogged":                 "changes nothing of a licence: what servers share, and which items of batches are worked on",
+	"Gate.Held":                     "says what is left out of an answer that is walked",
+	"Holds.Of":                      "the same",
+	"Registry.CarryOut":             "for the client of a batch that was allowed it calls Issue and Renew, which are walked",
+	"Registry.Awaited":              "tells whether somebody waits; shows nothing of a licence",
+	"Registry.ItemOf":               "what a licence was made by: the catalogue",
+	"Registry.LastItem":             "the catalogue",
 	"Gate.Once":                     "exists only inside Access.Apply, whose entry covers it",
 }
 
@@ -252,36 +262,36 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		must(w.t, err)
 		return silent(func(r *registry.Registry) error { _, err := r.Upgrade(ctx); return err })
 	},
-	"Registry.SubmitBatch": func(w *walker, ctx context.Context) call {
-		q := registry.BatchRequest{Key: w.next(), Items: those([][]byte{[]byte("{}")}, nil)}
+	"batches.Submit": func(w *walker, ctx context.Context) call {
+		q := batches.Request{Key: w.next(), Items: those([][]byte{[]byte("{}")}, nil)}
 		return answering(func(r *registry.Registry) (any, audit.Receipt, error) {
-			b, receipt, err := r.SubmitBatch(ctx, w.approval, q)
+			b, receipt, err := batches.New(r).Submit(ctx, w.approval, q)
 			if b.ID == "" {
 				return nil, receipt, err
 			}
 			return b, receipt, err
 		})
 	},
-	"Registry.ReadBatch": func(w *walker, ctx context.Context) call {
+	"batches.Read": func(w *walker, ctx context.Context) call {
 		id := w.batch(ctx)
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			b, receipt, err := r.ReadBatch(ctx, w.approval, id)
+			b, receipt, err := batches.New(r).Read(ctx, w.approval, id)
 			if (err == nil) != (b.ID != "") {
 				w.t.Errorf("%+v, %v", b, err)
 			}
 			return receipt, err
 		})
 	},
-	"Registry.BatchItems": func(w *walker, ctx context.Context) call {
+	"batches.Items": func(w *walker, ctx context.Context) call {
 		id := w.batch(ctx)
-		return answering(func(r *registry.Registry) ([]registry.ItemOutcome, audit.Receipt, error) {
-			return r.BatchItems(ctx, w.approval, id, 0, 1)
+		return answering(func(r *registry.Registry) ([]batches.Outcome, audit.Receipt, error) {
+			return batches.New(r).Items(ctx, w.approval, id, 0, 1)
 		})
 	},
-	"Registry.CancelBatch": func(w *walker, ctx context.Context) call {
+	"batches.Cancel": func(w *walker, ctx context.Context) call {
 		id, key := w.batch(ctx), w.next()
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			_, receipt, err := r.CancelBatch(ctx, w.approval, id, key)
+			_, receipt, err := batches.New(r).Cancel(ctx, w.approval, id, key)
 			return receipt, err
 		})
 	},
@@ -321,9 +331,9 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.History(ctx, w.approval, w.issued.Identifier, registry.Use{})
 		})
 	},
-	"Registry.Statistics": func(w *walker, ctx context.Context) call {
+	"statistics.Count": func(w *walker, ctx context.Context) call {
 		return answering(func(r *registry.Registry) ([]registry.Count, audit.Receipt, error) {
-			counts, _, receipt, err := r.Statistics(ctx, w.approval, registry.StatisticsQuery{}, registry.Use{})
+			counts, _, receipt, err := statistics.New(r).Count(ctx, w.approval, statistics.Query{}, registry.Use{})
 			return counts, receipt, err
 		})
 	},
@@ -592,7 +602,7 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.EndClientKey(ctx, walkSystem, k.KeyID, "r")
 		})
 	},
-	"Registry.SignedRequest": func(w *walker, ctx context.Context) call {
+	"accesslog.SignedRequest": func(w *walker, ctx context.Context) call {
 		k := w.key()
 		_, err := w.PutClientKey(ctx, walkSystem, k)
 		must(w.t, err)
@@ -600,8 +610,8 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 		c.Signed = &registry.Signed{KeyID: k.KeyID, Input: `s=("@method");created=1;nonce="0123456789abcdef";keyid="` + k.KeyID + `";alg="sm2-sm3"`, Field: "f", Base: "b"}
 		_, receipt, err := w.Get(ctx, c, w.issued.Identifier, registry.Use{})
 		must(w.t, err)
-		return answering(func(r *registry.Registry) (registry.SignedRequest, audit.Receipt, error) {
-			return r.SignedRequest(ctx, walkSystem, receipt.Index, "r")
+		return answering(func(r *registry.Registry) (accesslog.SignedRequest, audit.Receipt, error) {
+			return accesslog.New(r).SignedRequest(ctx, walkSystem, receipt.Index, "r")
 		})
 	},
 	"Registry.SignInPerson": func(w *walker, ctx context.Context) call {
@@ -725,78 +735,82 @@ var operations = map[string]func(w *walker, ctx context.Context) call{
 			return r.DryRunCatalogue(ctx, walkSystem, v.TypeCode, v.Version, 5)
 		})
 	},
-	"Registry.Checkpoint": func(w *walker, ctx context.Context) call {
-		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) { return r.Checkpoint(ctx, walkAuditor) })
-	},
-	"Registry.InclusionProof": func(w *walker, ctx context.Context) call {
-		return answering(func(r *registry.Registry) ([][]byte, audit.Receipt, error) {
-			return r.InclusionProof(ctx, walkAuditor, 0, 2)
+	"accesslog.Checkpoint": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
+			return accesslog.New(r).Checkpoint(ctx, walkAuditor)
 		})
 	},
-	"Registry.ConsistencyProof": func(w *walker, ctx context.Context) call {
+	"accesslog.InclusionProof": func(w *walker, ctx context.Context) call {
 		return answering(func(r *registry.Registry) ([][]byte, audit.Receipt, error) {
-			return r.ConsistencyProof(ctx, walkAuditor, 1, 2)
+			return accesslog.New(r).InclusionProof(ctx, walkAuditor, 0, 2)
 		})
 	},
-	"Registry.Export": func(w *walker, ctx context.Context) call {
+	"accesslog.ConsistencyProof": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) ([][]byte, audit.Receipt, error) {
+			return accesslog.New(r).ConsistencyProof(ctx, walkAuditor, 1, 2)
+		})
+	},
+	"accesslog.Export": func(w *walker, ctx context.Context) call {
 		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
 			var b strings.Builder
-			receipt, err := r.Export(ctx, walkAuditor, 0, 0, func(audit.Receipt) io.Writer { return &b })
+			receipt, err := accesslog.New(r).Export(ctx, walkAuditor, 0, 0, func(audit.Receipt) io.Writer { return &b })
 			return []byte(b.String()), receipt, err
 		})
 	},
-	"Registry.SearchLog": func(w *walker, ctx context.Context) call {
-		return answering(func(r *registry.Registry) (registry.LogPage, audit.Receipt, error) {
-			return r.SearchLog(ctx, walkAuditor, registry.LogQuery{Object: string(w.issued.Identifier), Limit: 5})
+	"accesslog.Search": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (accesslog.Page, audit.Receipt, error) {
+			return accesslog.New(r).Search(ctx, walkAuditor, accesslog.Query{Object: string(w.issued.Identifier), Limit: 5})
 		})
 	},
-	"Registry.OwnLog": func(w *walker, ctx context.Context) call {
-		return answering(func(r *registry.Registry) (registry.LogPage, audit.Receipt, error) {
-			return r.OwnLog(ctx, w.holder, registry.LogQuery{Limit: 5}, registry.Use{})
+	"accesslog.Own": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (accesslog.Page, audit.Receipt, error) {
+			return accesslog.New(r).Own(ctx, w.holder, accesslog.Query{Limit: 5}, registry.Use{})
 		})
 	},
-	"Registry.ErasePersonal": func(w *walker, ctx context.Context) call {
-		q := registry.EraseRequest{Holder: w.holder.Holder, Before: w.Now().Add(time.Hour), Reason: "r"}
+	"accesslog.ErasePersonal": func(w *walker, ctx context.Context) call {
+		q := accesslog.EraseRequest{Holder: w.holder.Holder, Before: w.Now().Add(time.Hour), Reason: "r"}
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			_, receipt, err := r.ErasePersonal(ctx, walkSystem, q)
+			_, receipt, err := accesslog.New(r).ErasePersonal(ctx, walkSystem, q)
 			return receipt, err
 		})
 	},
-	"Registry.PlaceHold": func(w *walker, ctx context.Context) call {
+	"accesslog.PlaceHold": func(w *walker, ctx context.Context) call {
 		h := w.hold()
-		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.PlaceHold(ctx, walkSystem, h) })
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return accesslog.New(r).PlaceHold(ctx, walkSystem, h)
+		})
 	},
-	"Registry.LiftHold": func(w *walker, ctx context.Context) call {
+	"accesslog.LiftHold": func(w *walker, ctx context.Context) call {
 		h := w.hold()
-		_, err := w.PlaceHold(ctx, walkSystem, h)
+		_, err := w.AccessLog().PlaceHold(ctx, walkSystem, h)
 		must(w.t, err)
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			return r.LiftHold(ctx, walkSystem, h.Principal, h.Case, "r")
+			return accesslog.New(r).LiftHold(ctx, walkSystem, h.Principal, h.Case, "r")
 		})
 	},
-	"Registry.ExpirePersonal": func(w *walker, ctx context.Context) call {
-		q := registry.ExpireRequest{LogID: registrytest.LogID, Before: w.Now().Add(time.Hour), Reason: "r"}
+	"accesslog.ExpirePersonal": func(w *walker, ctx context.Context) call {
+		q := accesslog.ExpireRequest{LogID: registrytest.LogID, Before: w.Now().Add(time.Hour), Reason: "r"}
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			_, _, receipt, err := r.ExpirePersonal(ctx, walkSystem, q)
+			_, _, receipt, err := accesslog.New(r).ExpirePersonal(ctx, walkSystem, q)
 			return receipt, err
 		})
 	},
-	"Registry.ArchiveLog": func(w *walker, ctx context.Context) call {
+	"accesslog.Archive": func(w *walker, ctx context.Context) call {
 		archived, err := w.Backend.Archived(ctx, registrytest.LogID)
 		must(w.t, err)
 		s := audit.Segment{From: archived.To(), To: archived.To() + 1, Name: "segment"}
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			return r.ArchiveLog(ctx, walkSystem, registrytest.LogID, s, "r")
+			return accesslog.New(r).Archive(ctx, walkSystem, registrytest.LogID, s, "r")
 		})
 	},
-	"Registry.RemoveArchived": func(w *walker, ctx context.Context) call {
+	"accesslog.RemoveArchived": func(w *walker, ctx context.Context) call {
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			return r.RemoveArchived(ctx, walkSystem, registrytest.LogID, 1, "r")
+			return accesslog.New(r).RemoveArchived(ctx, walkSystem, registrytest.LogID, 1, "r")
 		})
 	},
-	"Registry.RestoreLog": func(w *walker, ctx context.Context) call {
+	"accesslog.Restore": func(w *walker, ctx context.Context) call {
 		return only(func(r *registry.Registry) (audit.Receipt, error) {
-			return r.RestoreLog(ctx, walkSystem, registrytest.LogID, audit.Segment{To: 1}, "r")
+			return accesslog.New(r).Restore(ctx, walkSystem, registrytest.LogID, audit.Segment{To: 1}, "r")
 		})
 	},
 }
@@ -836,7 +850,7 @@ func (w *walker) dead(ctx context.Context) (id string) {
 
 // batch submits one.
 func (w *walker) batch(ctx context.Context) string {
-	b, _, err := w.SubmitBatch(ctx, w.approval, registry.BatchRequest{Key: w.next(), Items: those([][]byte{[]byte("{}")}, nil)})
+	b, _, err := w.Batches().Submit(ctx, w.approval, batches.Request{Key: w.next(), Items: those([][]byte{[]byte("{}")}, nil)})
 	must(w.t, err)
 	return b.ID
 }
@@ -853,24 +867,49 @@ func (w *walker) hold() registry.Hold {
 	return registry.Hold{Principal: "client", Case: w.next(), OrderedBy: "局", Basis: "函", Until: w.Now().AddDate(0, 1, 0)}
 }
 
-// exported are the exported functions of the package that could be operations: every
-// method of Registry, and whatever else takes a context.
-func exported(t *testing.T) (names []string) {
-	registryType := reflect.TypeFor[*registry.Registry]()
-	for i := range registryType.NumMethod() {
-		names = append(names, "Registry."+registryType.Method(i).Name)
+// parts are the packages of the register, by folder, each with the type whose methods are
+// operations.
+var parts = map[string]func(*registrytest.Service) any{
+	".":          func(s *registrytest.Service) any { return s.Registry },
+	"accesslog":  func(s *registrytest.Service) any { return s.AccessLog() },
+	"batches":    func(s *registrytest.Service) any { return s.Batches() },
+	"disputes":   func(s *registrytest.Service) any { return s.Disputes() },
+	"statistics": func(s *registrytest.Service) any { return s.Statistics() },
+}
+
+// partOf is the folder of an operation and its name there.
+func partOf(name string) (dir, method string) {
+	dir, method, _ = strings.Cut(name, ".")
+	if dir == "Registry" {
+		dir = "."
 	}
-	files, err := filepath.Glob("*.go")
-	must(t, err)
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") {
-			continue
+	return dir, method
+}
+
+// exported are the exported functions of the packages that could be operations: every
+// method of the types in parts, and whatever else takes a context.
+func exported(t *testing.T, s *registrytest.Service) (names []string) {
+	for dir, part := range parts {
+		prefix := dir + "."
+		if dir == "." {
+			prefix = "Registry."
 		}
-		f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+		of := reflect.TypeOf(part(s))
+		for i := range of.NumMethod() {
+			names = append(names, prefix+of.Method(i).Name)
+		}
+		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		must(t, err)
-		for _, d := range f.Decls {
-			if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.IsExported() && takesContext(fn) {
-				names = append(names, receiverOf(fn)+fn.Name.Name)
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			f, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			must(t, err)
+			for _, d := range f.Decls {
+				if fn, ok := d.(*ast.FuncDecl); ok && fn.Name.IsExported() && takesContext(fn) {
+					names = append(names, strings.Replace(receiverOf(fn), "Register.", prefix, 1)+fn.Name.Name)
+				}
 			}
 		}
 	}
@@ -908,7 +947,14 @@ func TestWalkOperations(t *testing.T) {
 	s.Registry, err = registry.New(s.Config)
 	must(t, err)
 	w := newWalker(t, s)
-	all := exported(t)
+	all := exported(t, s)
+	beside, err := filepath.Glob("*/*.go")
+	must(t, err)
+	for _, file := range beside {
+		if dir := filepath.Dir(file); parts[dir] == nil && !strings.HasSuffix(dir, "test") {
+			t.Errorf("%s is of no part that is walked", file)
+		}
+	}
 	for _, name := range all {
 		if (operations[name] == nil) == (noAccess[name] == "") {
 			t.Errorf("%s must be either an operation of the walk or listed as no access, with the reason", name)
@@ -916,7 +962,7 @@ func TestWalkOperations(t *testing.T) {
 	}
 	for _, name := range slices.Concat(slices.Collect(maps.Keys(operations)), slices.Collect(maps.Keys(noAccess)), slices.Collect(maps.Keys(composed))) {
 		if !slices.Contains(all, name) {
-			t.Errorf("%s is listed, but the package has no such function", name)
+			t.Errorf("%s is listed, but there is no such function", name)
 		}
 	}
 	failing := w.lossy(func() error { return errDisk })
@@ -967,16 +1013,17 @@ func (w *walker) refusedByZero(name string) {
 	if composed[name] != "" {
 		return
 	}
-	method := reflect.ValueOf(w.Registry).MethodByName(strings.TrimPrefix(name, "Registry."))
+	dir, method := partOf(name)
+	do := reflect.ValueOf(parts[dir](w.Service)).MethodByName(method)
 	args := []reflect.Value{reflect.ValueOf(w.t.Context()), reflect.ValueOf(registry.Caller{Principal: "nobody", RequestID: "walk"})}
-	for i := len(args); i < method.Type().NumIn(); i++ {
-		args = append(args, zero(method.Type().In(i)))
+	for i := len(args); i < do.Type().NumIn(); i++ {
+		args = append(args, zero(do.Type().In(i)))
 	}
-	if method.Type().In(1) != args[1].Type() {
+	if do.Type().In(1) != args[1].Type() {
 		w.t.Fatalf("%s takes no caller", name)
 	}
 	from := size(w.t, w.Service)
-	out := method.Call(args)
+	out := do.Call(args)
 	logged := entries(w.t, w.Service, from)
 	if err, _ := out[len(out)-1].Interface().(error); err == nil {
 		w.t.Errorf("refused: no error")

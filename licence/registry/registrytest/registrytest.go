@@ -31,6 +31,10 @@ import (
 	"elicence/licence/bundle"
 	"elicence/licence/event"
 	"elicence/licence/registry"
+	"elicence/licence/registry/accesslog"
+	"elicence/licence/registry/batches"
+	"elicence/licence/registry/disputes"
+	"elicence/licence/registry/statistics"
 	"elicence/licence/render"
 	"elicence/templates"
 )
@@ -135,6 +139,18 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 	must(t, err)
 	return s
 }
+
+// AccessLog is the part of the register about its log.
+func (s *Service) AccessLog() *accesslog.Register { return accesslog.New(s.Registry) }
+
+// Disputes is the part about disputes, by the program's rules.
+func (s *Service) Disputes() *disputes.Register { return disputes.New(s.Registry, nil) }
+
+// Batches is the part about batches.
+func (s *Service) Batches() *batches.Register { return batches.New(s.Registry) }
+
+// Statistics is the part that counts.
+func (s *Service) Statistics() *statistics.Register { return statistics.New(s.Registry) }
 
 // SealConsent is that of CoSealer, from today on.
 func (s *Service) SealConsent(t testing.TB) registry.SealConsent {

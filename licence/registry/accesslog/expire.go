@@ -1,4 +1,4 @@
-package registry
+package accesslog
 
 import (
 	"context"
@@ -8,6 +8,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/registry"
 )
 
 // ExpireRequest asks that the personal values of all log entries of a time be erased,
@@ -23,10 +24,10 @@ type ExpireRequest struct {
 // most. next is the From of the next call, 0 when nothing is left; a call that found nothing
 // to erase is logged, too. Entries under a hold keep their values while it lasts. Disputes
 // that were settled before the instant are erased as by ErasePersonal.
-func (r *Registry) ExpirePersonal(ctx context.Context, c Caller, q ExpireRequest) (erased int, next uint64, receipt audit.Receipt, err error) {
+func (r *Register) ExpirePersonal(ctx context.Context, c registry.Caller, q ExpireRequest) (erased int, next uint64, receipt audit.Receipt, err error) {
 	var rows []audit.Row
-	a := &Access{Action: ActionErase, Use: Use{Purpose: q.Reason}, PurposeField: "reason",
-		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error {
+	a := &registry.Access{Action: registry.ActionErase, Use: registry.Use{Purpose: q.Reason}, PurposeField: "reason",
+		Apply: func(ctx context.Context, tx registry.Tx, _ *audit.Entry) error {
 			return errors.Join(eraseAll(ctx, tx, q.LogID, rows), tx.EraseDisputes(ctx, licence.Holder{}, q.Before))
 		}}
 	a.Check = func() error {
@@ -42,7 +43,7 @@ func (r *Registry) ExpirePersonal(ctx context.Context, c Caller, q ExpireRequest
 			indexes[i] = row.Index
 		}
 		a.Object, a.Digest = erasure(indexes)
-		if len(rows) > 0 && q.LogID != r.cfg.LogID {
+		if len(rows) > 0 && q.LogID != r.gate.Logs()[0] {
 			a.Object += "/" + q.LogID
 		}
 		return nil
@@ -52,19 +53,19 @@ func (r *Registry) ExpirePersonal(ctx context.Context, c Caller, q ExpireRequest
 }
 
 // expired are the next entries whose values are to be erased, and where to look then.
-func (r *Registry) expired(ctx context.Context, q ExpireRequest) (rows []audit.Row, next uint64, err error) {
-	end, err := r.cfg.Log.Other(q.LogID).FirstSince(ctx, q.Before)
+func (r *Register) expired(ctx context.Context, q ExpireRequest) (rows []audit.Row, next uint64, err error) {
+	end, err := r.gate.Log().Other(q.LogID).FirstSince(ctx, q.Before)
 	if err != nil {
 		return nil, 0, err
 	}
-	all, err := r.cfg.Store.Openings(ctx, q.LogID, q.From, end, maxErase)
+	all, err := r.gate.Store().Openings(ctx, q.LogID, q.From, end, maxErase)
 	if err != nil {
 		return nil, 0, err
 	}
 	if len(all) == maxErase {
 		next = all[len(all)-1].Index + 1
 	}
-	held := r.held(ctx)
+	held := r.gate.Held(ctx)
 	for _, row := range all {
 		hidden, err := r.rowHeld(ctx, q.LogID, row.Index, held)
 		if err != nil {
@@ -77,9 +78,9 @@ func (r *Registry) expired(ctx context.Context, q ExpireRequest) (rows []audit.R
 	return rows, next, nil
 }
 
-// rowHeld reports whether an entry is under a hold. None that is archived is: see ArchiveLog.
-func (r *Registry) rowHeld(ctx context.Context, logID string, index uint64, held func(*audit.Record) (bool, error)) (bool, error) {
-	row, err := audit.ReadEntry(ctx, r.cfg.LogReader, logID, index)
+// rowHeld reports whether an entry is under a hold. None that is archived is: see Archive.
+func (r *Register) rowHeld(ctx context.Context, logID string, index uint64, held func(*audit.Record) (bool, error)) (bool, error) {
+	row, err := audit.ReadEntry(ctx, r.gate.LogReader(), logID, index)
 	if errors.Is(err, audit.ErrArchived) {
 		return false, nil
 	}
@@ -94,7 +95,7 @@ func (r *Registry) rowHeld(ctx context.Context, logID string, index uint64, held
 }
 
 // eraseAll erases openings, holder by holder, since the keys of an entry are found by its holder.
-func eraseAll(ctx context.Context, tx Tx, logID string, rows []audit.Row) error {
+func eraseAll(ctx context.Context, tx registry.Tx, logID string, rows []audit.Row) error {
 	about := map[audit.Key][]uint64{}
 	for _, row := range rows {
 		holder, _ := audit.HolderOf(row.Opening) // the empty one has no keys

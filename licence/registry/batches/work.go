@@ -1,4 +1,4 @@
-package registry
+package batches
 
 import (
 	"context"
@@ -12,13 +12,14 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/registry"
 
 	"github.com/emmansun/gmsm/sm3"
 )
 
-// batchWorkers is how many items a server works on at once, and claims together. While
+// atOnce is how many items a server works on at once, and claims together. While
 // somebody waits for a licence of his own it works on one.
-const batchWorkers = 8
+const atOnce = 8
 
 // item is what one item of a batch asks for.
 type item struct {
@@ -52,7 +53,7 @@ func parseItem(raw []byte) (item, error) {
 		return s
 	}
 	it := item{key: text("key")}
-	if it.key != "" && CheckKey(it.key) != nil {
+	if it.key != "" && registry.CheckKey(it.key) != nil {
 		fault("key", licence.CodeBadFormat, "is not 1 to 128 printable ASCII characters")
 	}
 	switch op := text("operation"); op {
@@ -88,18 +89,18 @@ func (it item) content() [32]byte {
 	return sm3.Sum(fmt.Appendf(nil, "%s\n%s\n%s", it.op, it.id, body[:]))
 }
 
-// WorkBatches works on all batches that are open until nothing can be claimed, or ctx ends;
+// Work works on all batches that are open until nothing can be claimed, or ctx ends;
 // what is at work by then is finished. Several servers share the batches: what each claims it
 // has for a Lease. When an item has to be left, it claims no more of its batch for batchRest,
 // and of no batch when storage is away, say: the next would meet the same. It returns why. What
 // was left is claimed again, before what waits, when its lease has lapsed. The server runs it
 // every second.
-func (r *Registry) WorkBatches(ctx context.Context) error {
+func (r *Register) Work(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	queue, resting := make(chan BatchItem), &resting{until: map[string]time.Time{}}
+	queue, resting := make(chan registry.BatchItem), &resting{until: map[string]time.Time{}}
 	var workers sync.WaitGroup
-	for n := range batchWorkers {
+	for n := range atOnce {
 		workers.Go(func() {
 			for i := range queue {
 				if n > 0 {
@@ -113,14 +114,14 @@ func (r *Registry) WorkBatches(ctx context.Context) error {
 				if passes(err, passingForAll) {
 					stop(err)
 				} else {
-					resting.add(i.Batch, r.now().Add(batchRest), err)
+					resting.add(i.Batch, r.gate.Now().Add(batchRest), err)
 				}
 			}
 		})
 	}
 	var err error
 	for err == nil && ctx.Err() == nil {
-		var claimed []BatchItem
+		var claimed []registry.BatchItem
 		if claimed, err = r.claim(ctx, resting); len(claimed) == 0 {
 			break
 		}
@@ -164,8 +165,8 @@ func (r *resting) has(batch string, now time.Time) bool {
 // What may go better later: for the items of any batch, and for this item alone, or those of
 // its authority.
 var (
-	passingForAll = []error{ErrLog, ErrFiles, audit.ErrOutcomeUnknown, context.Canceled, context.DeadlineExceeded}
-	passing       = []error{ErrUnfinished, ErrRunning, ErrVersionPending, ErrUnreachable, ErrTimestampAwaited}
+	passingForAll = []error{registry.ErrLog, registry.ErrFiles, audit.ErrOutcomeUnknown, context.Canceled, context.DeadlineExceeded}
+	passing       = []error{registry.ErrUnfinished, registry.ErrRunning, registry.ErrVersionPending, registry.ErrUnreachable, registry.ErrTimestampAwaited}
 )
 
 // passes reports whether an error is one of those that pass.
@@ -175,9 +176,9 @@ func passes(err error, those []error) bool {
 
 // giveWay waits while somebody waits for a licence of his own, but not so long that the lease
 // of what is claimed comes to its end.
-func (r *Registry) giveWay(ctx context.Context) {
-	for range Lease / 3 / giveWayStep {
-		if r.interactive.Load() == 0 || ctx.Err() != nil {
+func (r *Register) giveWay(ctx context.Context) {
+	for range registry.Lease / 3 / giveWayStep {
+		if !r.registry.Awaited() || ctx.Err() != nil {
 			return
 		}
 		time.Sleep(giveWayStep)
@@ -188,18 +189,18 @@ const giveWayStep = 5 * time.Millisecond
 
 // claim claims items of all open batches alike but those that rest, and ends batches of which
 // nothing is left.
-func (r *Registry) claim(ctx context.Context, resting *resting) (claimed []BatchItem, err error) {
-	open, err := r.cfg.Store.OpenBatches(ctx, "")
-	open = slices.DeleteFunc(open, func(b Batch) bool { return b.SubmittedAt.IsZero() || resting.has(b.ID, r.now()) })
+func (r *Register) claim(ctx context.Context, resting *resting) (claimed []registry.BatchItem, err error) {
+	open, err := r.gate.Store().OpenBatches(ctx, "")
+	open = slices.DeleteFunc(open, func(b registry.Batch) bool { return b.SubmittedAt.IsZero() || resting.has(b.ID, r.gate.Now()) })
 	if err != nil || len(open) == 0 {
 		return nil, err
 	}
-	share := max(1, batchWorkers/len(open))
-	err = r.unlogged(ctx, func(ctx context.Context, tx Tx) error {
+	share := max(1, atOnce/len(open))
+	err = r.gate.Unlogged(ctx, func(ctx context.Context, tx registry.Tx) error {
 		claimed = claimed[:0]
-		now := r.now()
+		now := r.gate.Now()
 		for _, b := range open {
-			items, err := tx.ClaimItems(ctx, b, now, now.Add(Lease), share)
+			items, err := tx.ClaimItems(ctx, b, now, now.Add(registry.Lease), share)
 			if err != nil {
 				return err
 			}
@@ -222,10 +223,10 @@ func (r *Registry) claim(ctx context.Context, resting *resting) (claimed []Batch
 // makes it valid, so that a kill at any moment leaves it either to be done or done; the key
 // of the item keeps it from being done twice. A refusal settles it too; what may go better
 // later leaves it, and is returned.
-func (r *Registry) workOn(ctx context.Context, i BatchItem) (err error) {
+func (r *Register) workOn(ctx context.Context, i registry.BatchItem) (err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
-			err = errors.Join(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()), r.failItem(ctx, i, ItemProblem{Code: "internal"}))
+			err = errors.Join(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()), r.failItem(ctx, i, Problem{Code: "internal"}))
 		}
 	}()
 	if err = r.doItem(ctx, i); err == nil {
@@ -234,12 +235,12 @@ func (r *Registry) workOn(ctx context.Context, i BatchItem) (err error) {
 	if passes(err, passing) || passes(err, passingForAll) {
 		return err
 	}
-	problem := ItemProblem{Code: Code(err)}
+	problem := Problem{Code: registry.Code(err)}
 	var invalid *licence.RequestError
 	if errors.As(err, &invalid) {
 		problem.Fields = invalid.Fields
 	}
-	var fault *SealFault
+	var fault *registry.SealFault
 	if errors.As(err, &fault) {
 		problem.Detail = fault.Error()
 	}
@@ -250,26 +251,21 @@ func (r *Registry) workOn(ctx context.Context, i BatchItem) (err error) {
 }
 
 // doItem issues or renews.
-func (r *Registry) doItem(ctx context.Context, i BatchItem) error {
-	c, err := r.CallerFor(ctx, i.Client, "batch-"+i.Batch)
+func (r *Register) doItem(ctx context.Context, i registry.BatchItem) error {
+	c, err := r.registry.CallerFor(ctx, i.Client, "batch-"+i.Batch)
 	var it item
 	if err == nil {
 		it, err = parseItem(i.Body)
-	} else if errors.Is(err, ErrUnauthenticated) {
-		c = Caller{Principal: i.Client, RequestID: "batch-" + i.Batch}
+	} else if errors.Is(err, registry.ErrUnauthenticated) {
+		c = registry.Caller{Principal: i.Client, RequestID: "batch-" + i.Batch}
 	} else {
 		return err
 	}
-	switch {
-	case err != nil: // nothing is asked for that could be refused at its own gate
-		_, err = r.gate.Refuse(ctx, c, &Access{Action: ActionIssue, Object: itemKey(i)}, err)
+	if err != nil { // nothing is asked for that could be refused at its own gate
+		_, err = r.gate.Refuse(ctx, c, &registry.Access{Action: registry.ActionIssue, Object: i.IdempotencyKey()}, err)
 		return err
-	case it.op == "":
-		_, _, err = r.Issue(ctx, c, IssueRequest{Key: itemKey(i), Body: it.body, item: true})
-	default:
-		_, _, err = r.replace(ctx, c, it.op, it.id, VersionRequest{Key: itemKey(i), Body: it.body, item: true})
 	}
-	return inRequest(err)
+	return inRequest(r.registry.CarryOut(ctx, c, i, it.op, it.id, it.body))
 }
 
 // inRequest says of faults of a request that they are inside the item.
@@ -289,20 +285,10 @@ func inRequest(err error) error {
 }
 
 // failItem notes why an item failed.
-func (r *Registry) failItem(ctx context.Context, i BatchItem, problem ItemProblem) (err error) {
-	i.State = ItemFailed
+func (r *Register) failItem(ctx context.Context, i registry.BatchItem, problem Problem) (err error) {
+	i.State = registry.ItemFailed
 	if i.Result, err = json.Marshal(problem); err != nil {
 		return err
 	}
-	return r.unlogged(ctx, func(ctx context.Context, tx Tx) error { return tx.SettleItem(ctx, i) })
-}
-
-// settle notes, in the transaction that makes a licence valid, that it was an item of a batch.
-func (rec Record) settle(ctx context.Context, tx Tx, answer []byte) error {
-	i, ok := itemOf(rec.IdempotencyKey)
-	if !ok {
-		return nil
-	}
-	i.Client, i.State, i.Result = rec.Client, ItemIssued, answer
-	return tx.SettleItem(ctx, i)
+	return r.gate.Unlogged(ctx, func(ctx context.Context, tx registry.Tx) error { return tx.SettleItem(ctx, i) })
 }
