@@ -77,25 +77,27 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/consent", "licence"},
 	// Who an official is and which roles go together: rules alone, for register, store and pages.
 	{"licence/person", "licence"},
-	{"licence/registry", "internal/gather licence licence/person licence/consent licence/dispute licence/bundle licence/event licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal licence/question"},
+	// How clients reuse, counted and judged: rules alone, which the registry keeps to.
+	{"licence/brake", ""},
+	{"licence/registry", "internal/gather licence licence/brake licence/person licence/consent licence/dispute licence/bundle licence/event licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal licence/question"},
 	{"licence/registry/accesslog", "licence licence/person licence/registry audit crypto/httpsig"},
 	{"licence/registry/batches", "licence licence/registry audit"},
 	{"licence/registry/disputes", "licence licence/dispute licence/registry audit"},
 	{"licence/registry/statistics", "licence licence/registry audit"},
 	{"cmd/elicenced/rewrite", "licence licence/render crypto/pdfsig"},
-	{"licence/registry/storetest", "licence licence/person licence/consent licence/dispute licence/event licence/registry audit crypto/pki"},
+	{"licence/registry/storetest", "licence licence/brake licence/person licence/consent licence/dispute licence/event licence/registry audit crypto/pki"},
 	{"licence/registry/registrytest", "licence licence/bundle licence/event licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates" + parts},
 	{"verify", "licence licence/bundle audit crypto/pki crypto/pki/ocsp crypto/ofd crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/cms crypto/seal"},
 	{"verify/verifytest", "licence crypto/pki verify"},
-	{"store", "internal/durable internal/gather licence licence/person licence/consent licence/dispute licence/event licence/registry audit crypto/pki migrations"},
+	{"store", "internal/durable internal/gather licence licence/brake licence/person licence/consent licence/dispute licence/event licence/registry audit crypto/pki migrations"},
 	{"store/pgtest", ""},
 	{"store/s3test", ""},
 	{"api/identity", ""},
-	{"api", "api/identity crypto/httpsig crypto/pki licence licence/person licence/consent licence/dispute licence/event licence/question licence/registry licence/render/qr verify audit audit/witness templates" + parts},
+	{"api", "api/identity crypto/httpsig crypto/pki licence licence/brake licence/person licence/consent licence/dispute licence/event licence/question licence/registry licence/render/qr verify audit audit/witness templates" + parts},
 	{"cmd/elicence", "internal/durable licence licence/bundle licence/consent licence/render/qr verify audit crypto/httpsig crypto/pki crypto/seal crypto/pdfsig crypto/cms"},
 	{"cmd/elicence-witness", "audit audit/witness internal/private internal/listen"},
 	{"cmd/elicence-testidp", "internal/private internal/listen internal/testidp"},
-	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/person licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests" + parts},
+	{"cmd/elicenced", "cmd/elicenced/rewrite api/identity crypto/httpsig audit/witness internal/durable internal/private internal/listen licence licence/brake licence/person licence/dispute licence/event licence/event/deliver licence/render licence/registry verify store audit api crypto/pki crypto/pki/csr crypto/pki/ocsp crypto/pdfsig crypto/pdfsig/pades crypto/sdf crypto/seal crypto/tsa templates testdata/requests" + parts},
 }
 
 // confined names outside modules and the only packages that may import them.

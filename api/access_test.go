@@ -13,6 +13,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/brake"
 	"elicence/licence/consent"
 	"elicence/licence/event"
 	"elicence/licence/registry"
@@ -174,7 +175,7 @@ func (w *accessWorld) subscriptionOf() string {
 // newBrakeOf brakes a client of that department.
 func (w *accessWorld) newBrakeOf() string {
 	w.n++
-	b := registry.Brake{ID: fmt.Sprintf("%028x", w.n), Client: w.next(), Authority: w.own, Alarm: registry.AlarmBurst, BrakedAt: w.Now()}
+	b := registry.Brake{ID: fmt.Sprintf("%028x", w.n), Client: w.next(), Authority: w.own, Alarm: brake.AlarmBurst, BrakedAt: w.Now()}
 	must(w.t, w.Backend.Batch(w.t.Context(), func(tx audit.Tx) error { return tx.(registry.Tx).InsertBrake(w.t.Context(), b) }))
 	return b.ID
 }

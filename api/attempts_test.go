@@ -11,6 +11,7 @@ import (
 
 	"elicence/audit"
 	"elicence/crypto/httpsig"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 )
@@ -55,7 +56,7 @@ func TestHeldBack(t *testing.T) {
 		must(w.t, err)
 	}
 	brake := func(w *world, _ string) {
-		b := registry.Brake{ID: "0000000000000000000000000001", Client: partner, Authority: registrytest.Authorities["11100000000013338W901"], Alarm: registry.AlarmBurst, BrakedAt: w.Now()}
+		b := registry.Brake{ID: "0000000000000000000000000001", Client: partner, Authority: registrytest.Authorities["11100000000013338W901"], Alarm: brake.AlarmBurst, BrakedAt: w.Now()}
 		must(w.t, w.Backend.Batch(w.t.Context(), func(tx audit.Tx) error { return tx.(registry.Tx).InsertBrake(w.t.Context(), b) }))
 	}
 	endKey := func(w *world, key string) {

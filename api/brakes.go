@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -80,7 +81,7 @@ func (g brakeGauge) Collect(ch chan<- prometheus.Metric) {
 	if err != nil {
 		return
 	}
-	for _, alarm := range registry.Alarms() {
+	for _, alarm := range brake.Alarms() {
 		ch <- prometheus.MustNewConstMetric(braked, prometheus.GaugeValue, float64(counts[alarm]), alarm)
 	}
 }

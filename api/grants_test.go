@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"elicence/audit"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 )
@@ -83,7 +84,7 @@ func (w *world) brake(client string) string {
 
 func (w *world) brakeNamed(id, client string) string {
 	w.t.Helper()
-	b := registry.Brake{ID: id, Client: client, Authority: registrytest.Authorities["11100000000013338W901"], Alarm: registry.AlarmBurst, BrakedAt: w.Now()}
+	b := registry.Brake{ID: id, Client: client, Authority: registrytest.Authorities["11100000000013338W901"], Alarm: brake.AlarmBurst, BrakedAt: w.Now()}
 	must(w.t, w.Backend.Batch(w.t.Context(), func(tx audit.Tx) error { return tx.(registry.Tx).InsertBrake(w.t.Context(), b) }))
 	return b.ID
 }

@@ -13,6 +13,7 @@ import (
 	"elicence/api"
 	"elicence/api/identity"
 	"elicence/audit"
+	"elicence/licence/brake"
 	"elicence/licence/person"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
@@ -128,7 +129,7 @@ func TestOfficials(t *testing.T) {
 
 	before = w.size()
 	v = w.official(handler, "wang")
-	brake := registry.Brake{ID: strings.Repeat("a", 28), Client: partner, Authority: registrytest.Department, Alarm: registry.AlarmBurst, Detail: "200", BrakedAt: w.Now()}
+	brake := registry.Brake{ID: strings.Repeat("a", 28), Client: partner, Authority: registrytest.Department, Alarm: brake.AlarmBurst, Detail: "200", BrakedAt: w.Now()}
 	must(t, w.Backend.Batch(t.Context(), func(tx audit.Tx) error { return tx.(registry.Tx).InsertBrake(t.Context(), brake) }))
 	if a := v.get("/official/brakes"); !bytes.Contains(a.body, []byte(brake.ID+"/lift")) {
 		t.Errorf("brakes: %d %s", a.StatusCode, a.body)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"elicence/licence"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 )
 
@@ -77,7 +78,7 @@ func (t *transaction) LiftBrake(ctx context.Context, b registry.Brake) error {
 }
 
 // CountReuses implements registry.Tx.
-func (t *transaction) CountReuses(ctx context.Context, client string, lifted time.Time, add []registry.ReuseCount, before time.Time) ([]int64, error) {
+func (t *transaction) CountReuses(ctx context.Context, client string, lifted time.Time, add []brake.Count, before time.Time) ([]int64, error) {
 	if err := t.later(ctx, `DELETE FROM reuse_count WHERE since_at < $1`, nanos(before)); err != nil {
 		return nil, fmt.Errorf("forgetting counts: %w", err)
 	}

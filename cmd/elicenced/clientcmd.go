@@ -11,6 +11,7 @@ import (
 
 	"elicence/internal/private"
 	"elicence/licence"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 )
 
@@ -62,7 +63,7 @@ func (l *clientListCmd) Run(ctx context.Context) error {
 				q.After = c.ID
 				state := cmp.Or(map[bool]string{c.Brake.Standing: "braked", c.Disabled: "disabled"}[true], "active")
 				fmt.Printf("%s\t%s\t%s\t%s\t%s\t%s\t%d\t%s\n", c.ID, strings.Trim(fmt.Sprint(c.Roles), "[]"), strings.Join(c.Types, " "), c.Authority.Division, c.Authority.Code, c.Authority.Name,
-					cmp.Or(c.DailyReuses, registry.DefaultReuses), state)
+					cmp.Or(c.DailyReuses, brake.DefaultReuses), state)
 			}
 			if err != nil || len(clients) < q.Limit {
 				return err

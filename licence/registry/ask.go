@@ -52,7 +52,7 @@ func (r *Registry) Ask(ctx context.Context, c Caller, q AskRequest) ([]Answered,
 	// What is refused because the count is full is counted whatever the value: else the brake
 	// would tell a wrong one from the right one.
 	if errors.Is(err, ErrQuestionsSpent) || err == nil && slices.ContainsFunc(q.Questions, wrongIn(q, answers)) {
-		r.brakes.refused(c, r.now())
+		r.brakes.Refused(braked(c), r.now())
 	}
 	if err != nil {
 		return nil, receipt, err

@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,11 +9,13 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/brake"
+	"elicence/licence/consent"
 )
 
 // Brake is a client stopped for the way it reuses (用证熔断): it gets nothing more by reuse
 // until a person lifts the brake. Its department, its superiors and the auditor see it. The
-// rules are in brakerules.go.
+// rules are those of licence/brake.
 type Brake struct {
 	// ID begins with the instant, so that the order of identifiers is that of time.
 	ID     string
@@ -54,7 +57,7 @@ type SlowedError struct {
 
 // Error names the rule.
 func (e *SlowedError) Error() string {
-	return fmt.Sprintf("%v: %s; whoever goes on faster is stopped", errSlowed, alarms[e.Alarm])
+	return fmt.Sprintf("%v: %s; whoever goes on faster is stopped", errSlowed, brake.Says(e.Alarm))
 }
 
 // Is reports whether target is errSlowed.
@@ -68,35 +71,46 @@ func (r *Registry) brake(ctx context.Context, c Caller, q ReuseRequest, a *Acces
 		return ErrBraked
 	}
 	now := r.now()
-	verdict := r.brakes.take(c, q, now)
-	if len(verdict.share) > 0 {
+	verdict := r.brakes.Take(braked(c), counted(q), now)
+	if len(verdict.Share) > 0 {
 		var sums []int64
 		a.Count = func(ctx context.Context, tx Tx) (err error) {
-			sums, err = tx.CountReuses(ctx, c.Principal, c.Brake.LiftedAt, verdict.share, now.Add(-keepCounts))
+			sums, err = tx.CountReuses(ctx, c.Principal, c.Brake.LiftedAt, verdict.Share, now.Add(-brake.Keep))
 			return err
 		}
-		a.Counted = func() { r.brakes.settle(c.Principal, verdict.share, sums) }
+		a.Counted = func() { r.brakes.Settle(c.Principal, verdict.Share, sums) }
 	}
 	switch {
-	case verdict.stop:
+	case verdict.Stop:
 		return r.stop(ctx, c, verdict)
-	case verdict.wait > 0:
-		return &SlowedError{verdict.alarm, verdict.wait}
+	case verdict.Wait > 0:
+		return &SlowedError{verdict.Alarm, verdict.Wait}
 	}
 	return nil
 }
 
+// braked is a caller as the brake's rules know it.
+func braked(c Caller) brake.Client {
+	return brake.Client{ID: c.Principal, Daily: c.DailyReuses, Lifted: c.Brake.LiftedAt}
+}
+
+// counted is what the brake's rules count of a reuse.
+func counted(q ReuseRequest) brake.Reuse {
+	code, _ := consent.ParseCode(q.Code)
+	return brake.Reuse{Matter: q.Use.Matter, Operator: q.Use.Operator, Case: cmp.Or(q.Use.Case, code), Identifier: string(q.Identifier), Holder: q.Holder.Code}
+}
+
 // stop brakes a client and says so in the log, in one transaction; what stands already,
 // another server having been first, is left.
-func (r *Registry) stop(ctx context.Context, c Caller, v verdict) error {
+func (r *Registry) stop(ctx context.Context, c Caller, v brake.Verdict) error {
 	id, err := r.gate.NewID()
 	if err != nil {
 		return err
 	}
 	now := r.now()
-	b := Brake{ID: fmt.Sprintf("%012x", now.UnixMilli()) + id[:16], Client: c.Principal, Authority: c.Authority, Alarm: v.alarm, Detail: v.detail, BrakedAt: now}
+	b := Brake{ID: fmt.Sprintf("%012x", now.UnixMilli()) + id[:16], Client: c.Principal, Authority: c.Authority, Alarm: v.Alarm, Detail: v.Detail, BrakedAt: now}
 	_, err = r.gate.Step(ctx, c, &Access{
-		Action: ActionBrake, Object: b.object(), Use: Use{Purpose: v.alarm + ": " + v.detail},
+		Action: ActionBrake, Object: b.object(), Use: Use{Purpose: v.Alarm + ": " + v.Detail},
 		Apply: func(ctx context.Context, tx Tx, _ *audit.Entry) error { return tx.InsertBrake(ctx, b) },
 	})
 	if err != nil && !errors.Is(err, ErrBraked) {

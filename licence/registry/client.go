@@ -14,6 +14,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/brake"
 )
 
 // The actions on clients, as they stand in the access log.
@@ -175,8 +176,8 @@ func mayAdd(c Caller, n Client) error {
 		return nil
 	case !c.manages(n, delegated):
 		return fmt.Errorf("%w: an authority registers partners and verifiers of its own department and of those below, with no licence type that it has not", ErrForbidden)
-	case n.DailyReuses > DefaultReuses:
-		return fmt.Errorf("%w: more than %d reuses a day are the operator's to allow", ErrForbidden, DefaultReuses)
+	case n.DailyReuses > brake.DefaultReuses:
+		return fmt.Errorf("%w: more than %d reuses a day are the operator's to allow", ErrForbidden, brake.DefaultReuses)
 	}
 	return nil
 }

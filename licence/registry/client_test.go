@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"elicence/audit"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 )
@@ -183,7 +184,7 @@ func TestClientOfBraked(t *testing.T) {
 	}
 	add(of, "")
 	must(t, s.Backend.Batch(t.Context(), func(tx audit.Tx) error {
-		return tx.(registry.Tx).InsertBrake(t.Context(), registry.Brake{ID: "b", Client: "partner", Authority: registrytest.Department, Alarm: registry.AlarmBurst, BrakedAt: s.Now()})
+		return tx.(registry.Tx).InsertBrake(t.Context(), registry.Brake{ID: "b", Client: "partner", Authority: registrytest.Department, Alarm: brake.AlarmBurst, BrakedAt: s.Now()})
 	}))
 	add(of, "forbidden")
 	add(walkSystem, "")

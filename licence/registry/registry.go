@@ -74,6 +74,7 @@ import (
 	"elicence/crypto/pki"
 	"elicence/crypto/tsa"
 	"elicence/licence"
+	"elicence/licence/brake"
 	"elicence/licence/render"
 )
 
@@ -177,7 +178,7 @@ type Registry struct {
 	interactive atomic.Int32
 	// keys is the same, of the keys that requests are signed with.
 	keys   together[ClientKey]
-	brakes brakes
+	brakes brake.Counter
 	catalogues
 }
 

@@ -129,10 +129,10 @@ func (r *Registry) unlock(ctx context.Context, c Caller, q ReuseRequest, a *Acce
 	}
 	a.Basis = o.basis(c)
 	if err != nil && Code(err) != "internal" && !errors.Is(err, errAltered) {
-		r.brakes.refused(c, r.now())
+		r.brakes.Refused(braked(c), r.now())
 	}
 	if q.Identifier != "" && (err == nil || errors.Is(err, ErrCaseMismatch)) {
-		r.brakes.identified(c, q, err == nil, r.now())
+		r.brakes.Identified(braked(c), counted(q), err == nil, r.now())
 	}
 	return err
 }

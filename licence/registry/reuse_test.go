@@ -10,6 +10,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
 
@@ -70,7 +71,7 @@ func changingGrant(change func(*registry.Registry, context.Context, registry.Cal
 // braked is a brake on a client.
 func (w *walker) braked(client string) string {
 	w.t.Helper()
-	b := registry.Brake{ID: w.next(), Client: client, Authority: registrytest.Department, Alarm: registry.AlarmBurst, BrakedAt: w.Now()}
+	b := registry.Brake{ID: w.next(), Client: client, Authority: registrytest.Department, Alarm: brake.AlarmBurst, BrakedAt: w.Now()}
 	must(w.t, w.Backend.Batch(w.t.Context(), func(tx audit.Tx) error {
 		if err := tx.(registry.Tx).InsertBrake(w.t.Context(), b); !errors.Is(err, registry.ErrBraked) {
 			return err

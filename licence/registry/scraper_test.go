@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"elicence/licence"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/registrytest"
@@ -139,25 +140,25 @@ func TestScraper(t *testing.T) {
 		want  outcome
 	}{
 		{"one case for many holders", 0, 10, time.Minute,
-			func(i int) asks { return asks{caseNumber: "SB-0"} }, outcome{Answered: 1, Refused: 2, StoppedAt: 4, Alarm: registry.AlarmCase}},
+			func(i int) asks { return asks{caseNumber: "SB-0"} }, outcome{Answered: 1, Refused: 2, StoppedAt: 4, Alarm: brake.AlarmCase}},
 		{"rising numbers", 0, 10, 30 * time.Second,
-			func(i int) asks { return asks{holder: code(1000 + i)} }, outcome{Answered: 11, StoppedAt: 12, Alarm: registry.AlarmRising}},
+			func(i int) asks { return asks{holder: code(1000 + i)} }, outcome{Answered: 11, StoppedAt: 12, Alarm: brake.AlarmRising}},
 		{"rising numbers with gaps, as fast as it goes", 0, 10, 0,
-			func(i int) asks { return asks{holder: code(1000 + 7777*i)} }, outcome{Answered: 7, Slowed: 4, StoppedAt: 12, Alarm: registry.AlarmRising}},
+			func(i int) asks { return asks{holder: code(1000 + 7777*i)} }, outcome{Answered: 7, Slowed: 4, StoppedAt: 12, Alarm: brake.AlarmRising}},
 		{"numbers of one block in another order", 0, 10, 30 * time.Second,
-			func(i int) asks { return asks{holder: code(1000 + 7*i%40)} }, outcome{Answered: 16, StoppedAt: 17, Alarm: registry.AlarmNeighbours}},
+			func(i int) asks { return asks{holder: code(1000 + 7*i%40)} }, outcome{Answered: 16, StoppedAt: 17, Alarm: brake.AlarmNeighbours}},
 		{"one operator for everything", 0, 10, 20 * time.Second,
-			func(i int) asks { return asks{operator: "admin"} }, outcome{Answered: 75, Slowed: 15, StoppedAt: 91, Alarm: registry.AlarmOperator}},
+			func(i int) asks { return asks{operator: "admin"} }, outcome{Answered: 75, Slowed: 15, StoppedAt: 91, Alarm: brake.AlarmOperator}},
 		{"a burst", 0, 10, 0,
-			func(i int) asks { return asks{} }, outcome{Answered: 66, Slowed: 66, StoppedAt: 133, Alarm: registry.AlarmBurst}},
+			func(i int) asks { return asks{} }, outcome{Answered: 66, Slowed: 66, StoppedAt: 133, Alarm: brake.AlarmBurst}},
 		{"one matter, patiently", 200, 10, time.Minute,
-			func(i int) asks { return asks{} }, outcome{Answered: 50, StoppedAt: 51, Alarm: registry.AlarmMatter}},
+			func(i int) asks { return asks{} }, outcome{Answered: 50, StoppedAt: 51, Alarm: brake.AlarmMatter}},
 		{"at night", 0, 2, 10 * time.Second,
-			func(i int) asks { return asks{} }, outcome{Answered: 21, Slowed: 9, StoppedAt: 31, Alarm: registry.AlarmNight}},
+			func(i int) asks { return asks{} }, outcome{Answered: 21, Slowed: 9, StoppedAt: 31, Alarm: brake.AlarmNight}},
 		{"all day, a few at a time", 100, 7, 5 * time.Minute,
-			func(i int) asks { return asks{} }, outcome{Answered: 100, StoppedAt: 101, Alarm: registry.AlarmBudget}},
+			func(i int) asks { return asks{} }, outcome{Answered: 100, StoppedAt: 101, Alarm: brake.AlarmBudget}},
 		{"case numbers guessed", 0, 10, time.Minute,
-			func(i int) asks { return asks{unregistered: true} }, outcome{Refused: 41, StoppedAt: 42, Alarm: registry.AlarmRefusals}},
+			func(i int) asks { return asks{unregistered: true} }, outcome{Refused: 41, StoppedAt: 42, Alarm: brake.AlarmRefusals}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -224,7 +225,7 @@ func TestScraperTold(t *testing.T) {
 	if got := s.harvest(20, time.Second, func(i int) asks { return asks{caseNumber: "SB-0"} }); got.StoppedAt != 4 {
 		t.Errorf("the second time: %+v", got)
 	}
-	if counts, err := s.StandingBrakes(t.Context()); err != nil || counts[registry.AlarmCase] != 1 {
+	if counts, err := s.StandingBrakes(t.Context()); err != nil || counts[brake.AlarmCase] != 1 {
 		t.Errorf("standing: %v, %v", counts, err)
 	}
 }
@@ -242,7 +243,7 @@ func TestScraperServers(t *testing.T) {
 	}
 	got := s.harvest(400, 55*time.Second, func(i int) asks { return asks{} })
 	// Alone it would be 50; what the two others counted since they last added up is at most one each.
-	if got.Alarm != registry.AlarmMatter || got.Answered > 53 {
+	if got.Alarm != brake.AlarmMatter || got.Answered > 53 {
 		t.Errorf("%+v", got)
 	}
 	for i := range s.servers {
@@ -257,7 +258,7 @@ func TestScraperServers(t *testing.T) {
 	must(t, err)
 	day.servers = []*registry.Registry{fresh}
 	after := day.harvest(90, 5*time.Minute, func(i int) asks { return asks{} })
-	if got.Answered != 90 || after.Alarm != registry.AlarmBudget || after.StoppedAt != 11 && after.StoppedAt != 12 {
+	if got.Answered != 90 || after.Alarm != brake.AlarmBudget || after.StoppedAt != 11 && after.StoppedAt != 12 {
 		t.Errorf("before the start %+v, after it %+v", got, after)
 	}
 }
@@ -271,7 +272,7 @@ func TestOrdinaryDay(t *testing.T) {
 	if diff := cmp.Diff(got, outcome{Answered: 300}); diff != "" {
 		t.Errorf("(-got +want):\n%s", diff)
 	}
-	if alarms := registry.Alarms(); len(alarms) != 9 || !slices.IsSorted(alarms) {
+	if alarms := brake.Alarms(); len(alarms) != 9 || !slices.IsSorted(alarms) {
 		t.Error(alarms)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/brake"
 	"elicence/licence/consent"
 )
 
@@ -106,7 +107,7 @@ type Store interface {
 	StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (Past, error)
 	// FileAsOf returns the newest file that a licence had at an instant.
 	FileAsOf(ctx context.Context, id licence.Identifier, at time.Time) (File, error)
-	// Counts counts licences; see Registry.Statistics. The order is by measure, type,
+	// Counts counts licences; see statistics.Register.Count. The order is by measure, type,
 	// division and month.
 	Counts(ctx context.Context, q CountQuery) ([]Count, error)
 	// History returns the statuses of a licence, newest first, at most limit.
@@ -188,7 +189,7 @@ type Tx interface {
 	SetCopyFile(ctx context.Context, id licence.CopyID, f File) error
 	// CountReuses adds to what all servers have counted of a client since its last brake was
 	// lifted, forgets what was counted before a time, and returns the sums, in the same order.
-	CountReuses(ctx context.Context, client string, lifted time.Time, add []ReuseCount, before time.Time) ([]int64, error)
+	CountReuses(ctx context.Context, client string, lifted time.Time, add []brake.Count, before time.Time) ([]int64, error)
 	// InsertBrake stores a brake; ErrBraked when one of its client stands.
 	InsertBrake(ctx context.Context, b Brake) error
 	// LiftBrake stores who lifted a brake, when and why; licence.ErrWrongStatus when it is none that stands.
@@ -310,7 +311,7 @@ type Client struct {
 	// Authentication is what the client must use.
 	Authentication Authentication
 	// DailyReuses is how many reuses a day are usual for the client, from which the brake
-	// takes its measure; 0 is DefaultReuses.
+	// takes its measure; 0 is brake.DefaultReuses.
 	DailyReuses int64
 	// OldSecretHash and OldSalt are those of the secret before a rotation, which is good
 	// until OldUntil; empty and zero when there is none.

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"elicence/licence"
+	"elicence/licence/brake"
 	"elicence/licence/registry"
 )
 
@@ -122,7 +123,7 @@ func testBasis(t *testing.T, b Backend) {
 	other := g
 	other.ID = "basis-2"
 	client := registry.Client{ID: "basis", Roles: []registry.Role{registry.RolePartner}, Salt: []byte("s"), SecretHash: []byte("h")}
-	brake := registry.Brake{ID: "basis", Client: client.ID, Alarm: registry.AlarmBurst, BrakedAt: base}
+	brake := registry.Brake{ID: "basis", Client: client.ID, Alarm: brake.AlarmBurst, BrakedAt: base}
 	withdrawn := other
 	withdrawn.Status = registry.GrantWithdrawn
 	whole := registry.Basis{Client: client.ID, Case: id, Grants: []string{g.ID, other.ID}}
@@ -198,7 +199,7 @@ func testBrakes(t *testing.T, b Backend) {
 	client := registry.Client{ID: "partner", SecretHash: []byte{1}, Salt: []byte{2}}
 	change(t, b, func(tx Tx) error { return tx.PutClient(t.Context(), client) })
 	first := registry.Brake{ID: "b1", Client: client.ID, Authority: licence.IssuingAuthority{Name: "局", Code: authority, Division: "440305"},
-		Alarm: registry.AlarmBurst, Detail: "121", BrakedAt: base}
+		Alarm: brake.AlarmBurst, Detail: "121", BrakedAt: base}
 	other := first
 	other.ID, other.Client, other.Authority.Code, other.Authority.Division = "b2", "other", "another", "330100"
 	_, err := b.Brake(t.Context(), first.ID)
@@ -218,7 +219,7 @@ func testBrakes(t *testing.T, b Backend) {
 	again.ID = "b3"
 	err = rerun(t.Context(), b, func(tx Tx) error { return tx.InsertBrake(t.Context(), again) })
 	wantError(t, "braked twice", err, registry.ErrBraked)
-	if counts, err := b.StandingBrakes(t.Context()); err != nil || cmp.Diff(counts, map[string]int{registry.AlarmBurst: 2}) != "" {
+	if counts, err := b.StandingBrakes(t.Context()); err != nil || cmp.Diff(counts, map[string]int{brake.AlarmBurst: 2}) != "" {
 		t.Errorf("standing: %v, %v", counts, err)
 	}
 
@@ -252,7 +253,7 @@ func testBrakes(t *testing.T, b Backend) {
 }
 
 func testReuseCounts(t *testing.T, b Backend) {
-	hour := registry.ReuseCount{Subject: "client", Window: time.Hour, Since: base, N: 2}
+	hour := brake.Count{Subject: "client", Window: time.Hour, Since: base, N: 2}
 	minute, operator := hour, hour
 	minute.Window, operator.Subject, operator.N = time.Minute, "operator/王五", 5
 	for _, c := range []struct {
@@ -269,7 +270,7 @@ func testReuseCounts(t *testing.T, b Backend) {
 		{"forgotten", "p", time.Time{}, after(time.Nanosecond), []int64{2, 2, 5}},
 	} {
 		change(t, b, func(tx Tx) error {
-			got, err := tx.CountReuses(t.Context(), c.client, c.lifted, []registry.ReuseCount{hour, minute, operator}, c.before)
+			got, err := tx.CountReuses(t.Context(), c.client, c.lifted, []brake.Count{hour, minute, operator}, c.before)
 			if diff := cmp.Diff(got, c.want); diff != "" {
 				t.Errorf("%s (got, want):\n%s", c.name, diff)
 			}

@@ -1,7 +1,10 @@
-package registry
+// Package brake counts how clients reuse licences and judges it (用证熔断的规则): who asks
+// more than is usual, or follows a pattern that no department's work has, is slowed and then
+// stopped. It needs no store: the counts of several servers are added up by whoever keeps
+// them, and what becomes of a verdict is the register's.
+package brake
 
 import (
-	"cmp"
 	"fmt"
 	"hash/maphash"
 	"maps"
@@ -10,8 +13,6 @@ import (
 	"strings"
 	"sync"
 	"time"
-
-	"elicence/licence/consent"
 )
 
 // DefaultReuses is how many reuses a day are usual for a client that says nothing else.
@@ -46,9 +47,11 @@ const (
 	patternPause                   = 5 * time.Second
 )
 
-// What is kept, for how long, and which hours are the night in Asia/Shanghai.
+// Keep is how long counts are kept.
+const Keep = 48 * time.Hour
+
+// How often counts are added up, how much is kept, and which hours are the night in Asia/Shanghai.
 const (
-	keepCounts          = 48 * time.Hour
 	shareEvery          = time.Second
 	maxCounts, maxCases = 10_000, 10_000
 	shanghaiOffset      = 8 * time.Hour
@@ -67,8 +70,30 @@ var alarms = map[string]string{
 	AlarmNeighbours: "holders' codes that lie close together",
 }
 
+// Says is in words what an alarm is about.
+func Says(alarm string) string { return alarms[alarm] }
+
 // Alarms lists all alarms.
 func Alarms() []string { return slices.Sorted(maps.Keys(alarms)) }
+
+// Client is who reuses.
+type Client struct {
+	ID string
+	// Daily is how many reuses a day are usual for it; 0: DefaultReuses.
+	Daily int64
+	// Lifted is when its last brake was lifted: what it did before counts no more.
+	Lifted time.Time
+}
+
+// Reuse is what is counted of a reuse.
+type Reuse struct {
+	Matter, Operator string
+	// Case is the case number or, without a case, the code of the holder's consent.
+	Case string
+	// Identifier is of the licence that was asked for, Holder the holder's code; one of them
+	// is empty when the reuse did not name it.
+	Identifier, Holder string
+}
 
 // rule bounds what is counted of a subject in a window of time. Beyond slow, one may come
 // every pause; beyond stop the client is braked.
@@ -82,8 +107,8 @@ type rule struct {
 
 // rules are those that a reuse comes under. All but the operator's grow with what is
 // usual for the client.
-func rules(c Caller, q ReuseRequest, now time.Time) []rule {
-	usual := c.DailyReuses
+func rules(c Client, q Reuse, now time.Time) []rule {
+	usual := c.Daily
 	if usual <= 0 {
 		usual = DefaultReuses
 	}
@@ -92,8 +117,8 @@ func rules(c Caller, q ReuseRequest, now time.Time) []rule {
 	all := []rule{
 		{AlarmBurst, subjectClient, minute, time.Minute, max(leastBurst, usual/30), 2 * max(leastBurst, usual/30), time.Second},
 		{AlarmBudget, subjectClient, today, day, usual * 8 / 10, usual, 10 * time.Second},
-		{AlarmMatter, "matter/" + q.Use.Matter, hour, time.Hour, usual / 5, usual / 4, 10 * time.Second},
-		{AlarmOperator, "operator/" + q.Use.Operator, hour, time.Hour, operatorSlow, operatorStop, 30 * time.Second},
+		{AlarmMatter, "matter/" + q.Matter, hour, time.Hour, usual / 5, usual / 4, 10 * time.Second},
+		{AlarmOperator, "operator/" + q.Operator, hour, time.Hour, operatorSlow, operatorStop, 30 * time.Second},
 		{AlarmRefusals, subjectRefused, hour, time.Hour, max(leastRefusals, usual/100), 2 * max(leastRefusals, usual/100), 10 * time.Second},
 	}
 	if h := local.Hour(); h >= nightFrom || h < nightTo {
@@ -102,8 +127,8 @@ func rules(c Caller, q ReuseRequest, now time.Time) []rule {
 	return all
 }
 
-// ReuseCount is how many reuses of a subject were counted since the beginning of a window.
-type ReuseCount struct {
+// Count is how many reuses of a subject were counted since the beginning of a window.
+type Count struct {
 	Subject string
 	// Window is its length, for a subject is counted in several.
 	Window time.Duration
@@ -111,9 +136,9 @@ type ReuseCount struct {
 	N      int64
 }
 
-// brakes is what this server has counted. Runs of numbers, and the holders of a case, are
+// Counter is what this server has counted. Runs of numbers, and the holders of a case, are
 // known to it alone; the counts of all servers are added up. The zero value is ready.
-type brakes struct {
+type Counter struct {
 	mu      sync.Mutex
 	clients map[string]*clientCounts
 }
@@ -147,42 +172,44 @@ type numbers struct {
 	recent []uint64 // of different holders, the newest last
 }
 
-// verdict is what becomes of a reuse.
-type verdict struct {
-	stop          bool
-	wait          time.Duration // until it may come again; 0: now
-	alarm, detail string
-	share         []ReuseCount // to be added up
+// Verdict is what becomes of a reuse.
+type Verdict struct {
+	// Stop brakes the client, for Alarm; Detail says what was counted.
+	Stop          bool
+	Wait          time.Duration // until it may come again; 0: now
+	Alarm, Detail string
+	// Share is to be added up with what other servers have counted; see Settle.
+	Share []Count
 }
 
 // worsen keeps the worse of two verdicts.
-func (v *verdict) worsen(alarm string, n, slow, stop int64, wait time.Duration) {
+func (v *Verdict) worsen(alarm string, n, slow, stop int64, wait time.Duration) {
 	switch {
 	case n > stop:
-		if !v.stop {
-			v.stop, v.alarm, v.detail = true, alarm, strconv.FormatInt(n, 10)+": "+alarms[alarm]
+		if !v.Stop {
+			v.Stop, v.Alarm, v.Detail = true, alarm, strconv.FormatInt(n, 10)+": "+alarms[alarm]
 		}
-	case n > slow && !v.stop && wait > v.wait:
-		v.wait, v.alarm = wait, alarm
+	case n > slow && !v.Stop && wait > v.Wait:
+		v.Wait, v.Alarm = wait, alarm
 	}
 }
 
 // of is what is counted of a caller. Callers hold mu.
-func (b *brakes) of(c Caller, now time.Time) *clientCounts {
+func (b *Counter) of(c Client, now time.Time) *clientCounts {
 	if b.clients == nil {
 		b.clients = map[string]*clientCounts{}
 	}
-	k := b.clients[c.Principal]
-	if k == nil || !k.lifted.Equal(c.Brake.LiftedAt) {
-		k = &clientCounts{lifted: c.Brake.LiftedAt, counts: map[countKey]*count{}, paused: map[string]time.Time{}, seed: maphash.MakeSeed(), cases: map[uint64][]uint64{}}
-		b.clients[c.Principal] = k
+	k := b.clients[c.ID]
+	if k == nil || !k.lifted.Equal(c.Lifted) {
+		k = &clientCounts{lifted: c.Lifted, counts: map[countKey]*count{}, paused: map[string]time.Time{}, seed: maphash.MakeSeed(), cases: map[uint64][]uint64{}}
+		b.clients[c.ID] = k
 	}
 	k.prune(now)
 	return k
 }
 
-// take counts a reuse that is asked for, whatever becomes of it, and judges it.
-func (b *brakes) take(c Caller, q ReuseRequest, now time.Time) (v verdict) {
+// Take counts a reuse that is asked for, whatever becomes of it, and judges it.
+func (b *Counter) Take(c Client, q Reuse, now time.Time) (v Verdict) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := b.of(c, now)
@@ -195,48 +222,48 @@ func (b *brakes) take(c Caller, q ReuseRequest, now time.Time) (v verdict) {
 		}
 	}
 	if q.Identifier == "" {
-		k.name(q, q.Holder.Code)
+		k.name(q, q.Holder)
 	}
 	rising, near := int64(k.rising), int64(k.neighbours())
 	v.worsen(AlarmRising, rising, risingSlow-1, risingStop-1, k.pause(AlarmRising, patternPause, now))
 	v.worsen(AlarmNeighbours, near, neighboursSlow-1, neighboursStop-1, k.pause(AlarmNeighbours, patternPause, now))
-	holders := int64(len(k.cases[k.caseOf(q)]))
+	holders := int64(len(k.cases[maphash.String(k.seed, q.Case)]))
 	v.worsen(AlarmCase, holders, holdersOfCase, holdersOfCase, 0)
-	if !v.stop && v.wait == 0 {
+	if !v.Stop && v.Wait == 0 {
 		for alarm := range alarms {
 			k.paused[alarm] = now
 		}
 	}
-	if now.Sub(k.shared) >= shareEvery || v.stop {
-		k.shared, v.share = now, k.share(due)
+	if now.Sub(k.shared) >= shareEvery || v.Stop {
+		k.shared, v.Share = now, k.share(due)
 	}
 	return v
 }
 
-// identified counts the holder of a reuse that named a licence by its identifier, once it is
+// Identified counts the holder of a reuse that named a licence by its identifier, once it is
 // decided. Of one that was refused it is the identifier that counts: if the holder did, alarms
 // would tell two licences of one holder from those of two, and whose code is the greater.
-func (b *brakes) identified(c Caller, q ReuseRequest, allowed bool, now time.Time) {
+func (b *Counter) Identified(c Client, q Reuse, allowed bool, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := b.of(c, now)
 	if allowed {
-		k.name(q, q.Holder.Code)
+		k.name(q, q.Holder)
 		return
 	}
-	k.nameIn(q, string(q.Identifier))
+	k.nameIn(q, q.Identifier)
 }
 
-// refused counts a reuse that case or grant did not open.
-func (b *brakes) refused(c Caller, now time.Time) {
+// Refused counts a reuse that case or grant did not open.
+func (b *Counter) Refused(c Client, now time.Time) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	hour := now.Truncate(time.Hour)
 	b.of(c, now).add(rule{subject: subjectRefused, since: hour, window: time.Hour}, true)
 }
 
-// settle takes over the sums of all servers.
-func (b *brakes) settle(client string, shared []ReuseCount, sums []int64) {
+// Settle takes over the sums of all servers.
+func (b *Counter) Settle(client string, shared []Count, sums []int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	k := b.clients[client]
@@ -270,13 +297,13 @@ func (k *clientCounts) pause(alarm string, pause time.Duration, now time.Time) t
 }
 
 // share are the counts of rules that are to be added up, in an order that is everybody's.
-func (k *clientCounts) share(due []rule) (share []ReuseCount) {
+func (k *clientCounts) share(due []rule) (share []Count) {
 	for _, r := range due {
 		if n := k.counts[countKey{r.subject, r.window, r.since.UnixNano()}]; n.own > 0 {
-			share = append(share, ReuseCount{r.subject, r.window, r.since, n.own})
+			share = append(share, Count{r.subject, r.window, r.since, n.own})
 		}
 	}
-	slices.SortFunc(share, func(a, b ReuseCount) int {
+	slices.SortFunc(share, func(a, b Count) int {
 		return strings.Compare(fmt.Sprint(a.Subject, " ", a.Window), fmt.Sprint(b.Subject, " ", b.Window))
 	})
 	return share
@@ -345,21 +372,15 @@ func (n *numbers) neighbours() (near int) {
 }
 
 // name notes whom a reuse is about.
-func (k *clientCounts) name(q ReuseRequest, holder string) {
+func (k *clientCounts) name(q Reuse, holder string) {
 	k.see(holder)
 	k.nameIn(q, holder)
 }
 
 // nameIn notes whom a reuse is about under its case, or under its code.
-func (k *clientCounts) nameIn(q ReuseRequest, holder string) {
-	number, name := k.caseOf(q), maphash.String(k.seed, holder)
+func (k *clientCounts) nameIn(q Reuse, holder string) {
+	number, name := maphash.String(k.seed, q.Case), maphash.String(k.seed, holder)
 	if known := k.cases[number]; !slices.Contains(known, name) && len(known) <= holdersOfCase {
 		k.cases[number] = append(known, name)
 	}
-}
-
-// caseOf is what the holders of a case, or those named with a code, are kept under.
-func (k *clientCounts) caseOf(q ReuseRequest) uint64 {
-	code, _ := consent.ParseCode(q.Code)
-	return maphash.String(k.seed, cmp.Or(q.Use.Case, code))
 }
