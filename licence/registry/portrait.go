@@ -65,7 +65,7 @@ type shownPortrait struct {
 func (r *Registry) portraits(ctx context.Context, records []Record, fields []string) (map[licence.Identifier]shownPortrait, error) {
 	all := map[licence.Identifier]shownPortrait{}
 	for _, rec := range records {
-		item := r.lastItem(rec.TypeCode)
+		item := r.LastItem(rec.TypeCode)
 		if item == nil || item.Portrait() == "" || rec.Importer != "" || !slices.Contains(fields, "fields."+item.Portrait()) {
 			continue
 		}
