@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"strings"
 	"time"
 
 	"elicence/licence"
@@ -13,7 +12,7 @@ import (
 )
 
 // selectConsent selects the columns that consents reads.
-var selectConsent = `SELECT ` + strings.Join(consentTable.columns, ", ") + `, mac, used FROM holder_consent `
+var selectConsent = consentTable.selection()
 
 // consents reads a query that begins with selectConsent.
 func (r reader) consents(ctx context.Context, from session, query string, args ...any) (found []consent.Consent, err error) {
@@ -28,8 +27,8 @@ func (r reader) consentRow(take func(consent.Consent)) func(scan) error {
 		var index, code, purpose, mac []byte
 		var codeType, kind, licences, fields string
 		var uses, used, made, ends, revoked int64
-		row := []any{&c.ID, &index, &code, &codeType, &kind, &licences, &fields, &purpose, &c.Receiver, &c.ReceiverName, &uses, &made, &ends, &revoked}
-		if err := scan(append(row, &mac, &used)...); err != nil {
+		row := []any{&c.ID, &index, &code, &codeType, &kind, &licences, &fields, &purpose, &c.Receiver, &c.ReceiverName, &uses, &used, &made, &ends, &revoked}
+		if err := scan(append(row, &mac)...); err != nil {
 			return err
 		}
 		if err := r.secrets.authentic(consentTable, mac, row...); err != nil {
@@ -75,8 +74,6 @@ func (r reader) Consents(ctx context.Context, q registry.ConsentQuery) ([]consen
 		r.secrets.holderIndex(q.Holder), q.After, nanos(q.StandingAt), int64(limit(q.Limit)))
 }
 
-var insertConsent = `INSERT INTO holder_consent (` + strings.Join(consentTable.columns, ", ") + `, mac, used) VALUES ($1` + morePlaceholders(2, len(consentTable.columns)+2) + `)`
-
 // InsertConsent implements registry.Tx.
 func (t *transaction) InsertConsent(ctx context.Context, c consent.Consent) error {
 	code, err := t.secrets.seal(place{"holder_consent.holder_code", c.ID}, []byte(c.Holder.Code))
@@ -95,18 +92,33 @@ func (t *transaction) InsertConsent(ctx context.Context, c consent.Consent) erro
 	if err != nil {
 		return fmt.Errorf("storing holder_consent.fields: %w", err)
 	}
-	values := []any{
+	_, err = t.insertRow(ctx, consentTable, ``,
 		c.ID, t.secrets.holderIndex(c.Holder), code, string(c.Holder.CodeType), string(c.Kind), string(licences), string(fields), purpose, c.Receiver, c.ReceiverName,
-		int64(c.Uses), nanos(c.MadeAt), nanos(c.EndsAt), nanos(c.RevokedAt)}
-	_, err = t.exec(ctx, insertConsent, append(values, t.secrets.mac(consentTable, values...), int64(c.Used))...)
+		int64(c.Uses), int64(c.Used), nanos(c.MadeAt), nanos(c.EndsAt), nanos(c.RevokedAt))
 	return doing("storing consent", err)
+}
+
+// useConsent counts one use of a consent; licence.ErrWrongStatus when it is none that stands.
+func (t *transaction) useConsent(ctx context.Context, id string, at time.Time) error {
+	err := t.alterRow(ctx, consentTable, id, func(row map[string]any) error {
+		used, uses := row["used"].(int64), row["uses"].(int64)
+		if used >= uses || row["revoked_at"] != int64(0) || row["ends_at"].(int64) <= nanos(at) {
+			return licence.ErrWrongStatus
+		}
+		row["used"] = used + 1
+		return nil
+	})
+	return doing("using consent", missing(err))
 }
 
 // RevokeConsent implements registry.Tx.
 func (t *transaction) RevokeConsent(ctx context.Context, id string, at time.Time) error {
-	err := one(ctx, t, `SELECT id FROM holder_consent WHERE id = $1 AND used < uses AND ends_at > $2`, []any{id, nanos(at)}, new(string))
-	if err == nil {
-		err = t.alterRow(ctx, consentTable, id, endAt("revoked_at", at))
-	}
+	end := endAt("revoked_at", at)
+	err := t.alterRow(ctx, consentTable, id, func(row map[string]any) error {
+		if row["used"].(int64) >= row["uses"].(int64) || row["ends_at"].(int64) <= nanos(at) {
+			return licence.ErrWrongStatus
+		}
+		return end(row)
+	})
 	return doing("revoking consent", missing(err))
 }

@@ -3,11 +3,9 @@ package store
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 	"time"
 
-	"elicence/audit"
 	"elicence/licence"
 	"elicence/licence/registry"
 )
@@ -73,37 +71,3 @@ func (r reader) Counts(ctx context.Context, q registry.CountQuery) ([]registry.C
 
 // days counts the days of a date from 1970-01-01.
 func days(d licence.Date) int64 { return (d.StartsAt().Unix() + 8*60*60) / (24 * 60 * 60) }
-
-// dateOldLicences copies the dates of licences that are older than their columns, in pages.
-// After a crash it goes on with those that have none yet.
-func dateOldLicences(ctx context.Context, r reader, w writer) error {
-	for after := ""; ; {
-		page, err := r.secrets.records(ctx, r, selectLicence+`WHERE l.issued_on = '' AND l.identifier > $1 ORDER BY l.identifier LIMIT $2`, after, int64(maxRows))
-		if err != nil || len(page) == 0 {
-			return doing("reading licences without dates", err)
-		}
-		after = string(page[len(page)-1].Identifier)
-		err = w.Batch(ctx, func(tx audit.Tx) error {
-			for _, rec := range page {
-				if err := tx.(*transaction).date(ctx, rec); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		if err != nil {
-			return fmt.Errorf("copying the dates of older licences: %w", err)
-		}
-	}
-}
-
-// date copies the dates of one licence; data that cannot be read has none.
-func (t *transaction) date(ctx context.Context, rec registry.Record) error {
-	l, err := licence.ParseData(rec.Data)
-	if err != nil {
-		return nil
-	}
-	_, err = t.exec(ctx, `UPDATE licence SET issued_on = $2, effective_on = $3, expires_on = $4 WHERE identifier = $1`,
-		string(rec.Identifier), l.IssuedOn.String(), l.EffectiveOn.String(), l.ExpiresOn.String())
-	return err
-}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"elicence/licence"
@@ -36,18 +37,13 @@ func (t *transaction) insert(ctx context.Context, r registry.Record, numberIndex
 			return err
 		}
 	}
+	row := []any{id, numberIndex, r.TypeCode, r.AuthorityCode, r.Division, int64(r.Version), string(r.Holder.CodeType), t.secrets.holderIndex(r.Holder), r.DataDigest[:], r.Client, r.IdempotencyKey,
+		r.CaseNumber, nanos(r.CreatedAt), string(r.Operation), string(r.Supersedes), r.IssuedOn.String(), r.EffectiveOn.String(), r.ExpiresOn.String(), int64(r.CatalogueVersion), r.Importer}
+	standing := []any{string(r.Status), sealed[4], nanos(r.StatusAt)}
+	args := append(row, t.secrets.mac(licenceTable, row...))
+	args = append(append(args, standing...), t.secrets.mac(standingTable, id, standing[0], standing[1], standing[2], nil))
 	// DO NOTHING rather than a violation: that would end the transaction in PostgreSQL.
-	n, err := t.exec(ctx, `INSERT INTO licence (identifier, number, number_index, type_code, authority_code, division,
-			version, holder_name, holder_code, holder_code_type, holder_index, data, data_digest, status, status_reason,
-			status_at, client, idempotency_key, case_number, created_at, lease_until, operation, supersedes,
-			issued_on, effective_on, expires_on, catalogue_version, importer)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26, $27, $28)
-		ON CONFLICT DO NOTHING`,
-		id, sealed[0], numberIndex, r.TypeCode, r.AuthorityCode,
-		r.Division, int64(r.Version), sealed[1], sealed[2], string(r.Holder.CodeType), t.secrets.holderIndex(r.Holder),
-		sealed[3], r.DataDigest[:], string(r.Status), sealed[4], nanos(r.StatusAt), r.Client, r.IdempotencyKey,
-		r.CaseNumber, nanos(r.CreatedAt), nanos(r.LeaseUntil), string(r.Operation), string(r.Supersedes),
-		r.IssuedOn.String(), r.EffectiveOn.String(), r.ExpiresOn.String(), int64(r.CatalogueVersion), r.Importer)
+	n, err := t.exec(ctx, insertLicence, append(args, sealed[0], sealed[1], sealed[2], sealed[3], nanos(r.LeaseUntil))...)
 	if err != nil {
 		return fmt.Errorf("storing licence: %w", err)
 	}
@@ -57,14 +53,18 @@ func (t *transaction) insert(ctx context.Context, r registry.Record, numberIndex
 	return t.remember(ctx, r.Identifier, r.Status, registry.Change{Reason: r.StatusReason, CaseNumber: r.CaseNumber, At: r.StatusAt})
 }
 
+// insertLicence inserts what is reserved of a licence, how it stands, and what no MAC covers.
+var insertLicence = `INSERT INTO licence (` + strings.Join(licenceTable.columns, ", ") + `, mac, status, status_reason, status_at, standing_mac,
+	number, holder_name, holder_code, data, lease_until) VALUES ($1` + morePlaceholders(2, len(licenceTable.columns)+10) + `) ON CONFLICT DO NOTHING`
+
 // remember appends a status to the history of a licence.
 func (t *transaction) remember(ctx context.Context, id licence.Identifier, status licence.Status, c registry.Change) error {
 	reason, err := t.secrets.seal(place{"licence_status.reason", string(id)}, []byte(c.Reason))
 	if err != nil {
 		return err
 	}
-	err = t.later(ctx, `INSERT INTO licence_status (identifier, status, reason, case_number, at)
-		VALUES ($1, $2, $3, $4, $5)`, string(id), string(status), reason, c.CaseNumber, nanos(c.At))
+	row := []any{string(id), string(status), reason, c.CaseNumber, nanos(c.At)}
+	err = t.later(ctx, statusTable.insertion(), append(row, t.secrets.mac(statusTable, row...))...)
 	return doing("storing status history", err)
 }
 
@@ -74,28 +74,22 @@ func (t *transaction) SetStatus(ctx context.Context, id licence.Identifier, from
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(ctx, `UPDATE licence SET status = $3, status_reason = $4, status_at = $5
-		WHERE identifier = $1 AND $2 LIKE '%,' || status || ',%'`, string(id), listed(from), string(to), reason, nanos(c.At))
+	err = t.alterRow(ctx, standingTable, string(id), func(row map[string]any) error {
+		if status := licence.Status(row["status"].(string)); !slices.Contains(from, status) {
+			return notAmong(id, status, from)
+		}
+		row["status"], row["status_reason"], row["status_at"] = string(to), reason, nanos(c.At)
+		return nil
+	})
 	if err != nil {
 		return fmt.Errorf("changing status: %w", err)
-	}
-	if n == 0 {
-		return t.unchanged(ctx, id, from)
 	}
 	return t.remember(ctx, id, to, c)
 }
 
-// unchanged says why a status did not change from one of several. licence.ErrNotFound when it
-// could have.
-func (t *transaction) unchanged(ctx context.Context, id licence.Identifier, from []licence.Status) error {
-	status, _, err := t.standing(ctx, id)
-	if err == nil && slices.Contains(from, status) {
-		err = licence.ErrNotFound
-	}
-	if err != nil {
-		return fmt.Errorf("changing status: %w", err)
-	}
-	return fmt.Errorf("changing status of %s: %w: it is %s, not one of %s", id, licence.ErrWrongStatus, status, from)
+// notAmong is licence.ErrWrongStatus of a licence whose status is not one of several.
+func notAmong(id licence.Identifier, status licence.Status, from []licence.Status) error {
+	return fmt.Errorf("%s: %w: it is %s, not one of %s", id, licence.ErrWrongStatus, status, from)
 }
 
 // SetExpiryTold implements registry.Tx.
@@ -113,25 +107,28 @@ func (t *transaction) Issue(ctx context.Context, id licence.Identifier, f regist
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(ctx, `UPDATE licence SET status = 'valid', status_reason = $3, status_at = $4, file_digest = $2
+	n, err := t.exec(ctx, `UPDATE licence SET status = 'valid', status_reason = $3, status_at = $4, file_digest = $2, standing_mac = $5
 		WHERE identifier = $1 AND status = 'pending' AND EXISTS (SELECT 1 FROM licence_file WHERE digest = $2 AND identifier = $1)`,
-		string(id), f.Digest[:], reason, nanos(c.At))
+		string(id), f.Digest[:], reason, nanos(c.At), t.secrets.mac(standingTable, string(id), string(licence.StatusValid), reason, nanos(c.At), f.Digest[:]))
 	if err != nil {
 		return fmt.Errorf("issuing %s: %w", id, err)
 	}
 	if n == 0 {
-		return t.unchanged(ctx, id, []licence.Status{licence.StatusPending})
+		return t.unissued(ctx, id)
 	}
 	return t.remember(ctx, id, licence.StatusValid, c)
 }
 
-// listed is a list of statuses in a form that both engines can look into.
-func listed(statuses []licence.Status) string {
-	list := ","
-	for _, s := range statuses {
-		list += string(s) + ","
+// unissued says why a licence was not issued. licence.ErrNotFound when it could have been.
+func (t *transaction) unissued(ctx context.Context, id licence.Identifier) error {
+	status, _, err := t.standing(ctx, id)
+	if err == nil && status == licence.StatusPending {
+		err = licence.ErrNotFound
 	}
-	return list
+	if err == nil {
+		err = notAmong(id, status, []licence.Status{licence.StatusPending})
+	}
+	return fmt.Errorf("issuing: %w", err)
 }
 
 // standing reads the status and the lease of a licence.
@@ -147,34 +144,43 @@ func (t *transaction) standing(ctx context.Context, id licence.Identifier) (stat
 // LastVersion implements registry.Tx.
 func (t *transaction) LastVersion(ctx context.Context, id licence.Identifier) (registry.Version, error) {
 	from, to := id.Versions()
-	var last, status string
-	err := one(ctx, t, `SELECT identifier, status FROM licence WHERE identifier > $1 AND identifier < $2
-		ORDER BY identifier DESC LIMIT 1`, []any{string(from), string(to)}, &last, &status)
-	return registry.Version{Identifier: licence.Identifier(last), Status: licence.Status(status)}, doing("reading the last version", err)
+	found, err := t.secrets.versions(ctx, t, selectStanding+`WHERE identifier > $1 AND identifier < $2
+		ORDER BY identifier DESC LIMIT 1`, string(from), string(to))
+	if err == nil && len(found) == 0 {
+		err = licence.ErrNotFound
+	}
+	if err != nil {
+		return registry.Version{}, doing("reading the last version", err)
+	}
+	return found[0], nil
 }
 
 // SetFile implements registry.Tx. Setting a file that is on record already makes
 // it the current one again; a file of another licence is refused.
 func (t *transaction) SetFile(ctx context.Context, id licence.Identifier, f registry.File) error {
 	err := t.insertFile(ctx, id, f)
-	if err != nil {
-		return err
+	if err == nil {
+		err = one(ctx, t, `SELECT identifier FROM licence_file WHERE digest = $2 AND identifier = $1`, []any{string(id), f.Digest[:]}, new(string))
 	}
-	err = changed(t.exec(ctx, `UPDATE licence SET file_digest = $2 WHERE identifier = $1
-		AND EXISTS (SELECT 1 FROM licence_file WHERE digest = $2 AND identifier = $1)`, string(id), f.Digest[:]))
+	if err == nil {
+		err = t.alterRow(ctx, standingTable, string(id), func(row map[string]any) error {
+			row["file_digest"] = f.Digest[:]
+			return nil
+		})
+	}
 	return doing("storing file of "+string(id), err)
 }
 
 // insertFile puts a file of a licence on record, unless its digest is.
 func (t *transaction) insertFile(ctx context.Context, id licence.Identifier, f registry.File) error {
-	err := t.later(ctx, `INSERT INTO licence_file (digest, identifier, range_digest, size, timestamped,
-			timestamped_at, sealed_at, created_at)
-		SELECT $2, identifier, $3, $4, $5, $6, $7, $8 FROM licence WHERE identifier = $1
-		ON CONFLICT (digest) DO NOTHING`,
-		string(id), f.Digest[:], f.RangeDigest[:], f.Size, f.Timestamped,
-		nanos(f.TimestampedAt), nanos(f.SealedAt), nanos(f.CreatedAt))
+	row := []any{string(id), f.Digest[:], f.RangeDigest[:], f.Size, f.Timestamped, nanos(f.TimestampedAt), nanos(f.SealedAt), nanos(f.CreatedAt)}
+	err := t.later(ctx, insertFile, append(row, t.secrets.mac(fileTable, row...))...)
 	return doing("storing file", err)
 }
+
+// insertFile inserts a file of a licence that there is.
+var insertFile = `INSERT INTO licence_file (` + strings.Join(fileTable.columns, ", ") + `, mac)
+	SELECT identifier` + morePlaceholders(2, len(fileTable.columns)+1) + ` FROM licence WHERE identifier = $1 ON CONFLICT (digest) DO NOTHING`
 
 // Lease implements registry.Tx; licence.ErrWrongStatus when the licence is not pending.
 func (t *transaction) Lease(ctx context.Context, id licence.Identifier, now, until time.Time) error {

@@ -2,10 +2,8 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"fmt"
-	"io/fs"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
@@ -19,20 +17,18 @@ import (
 // time: one migrates and the others wait for it. Tables that are up to date are only
 // looked at, so that a member of elicence_server may do so.
 func (p *Postgres) Migrate(ctx context.Context) (err error) {
-	locker, err := lock.NewPostgresSessionLocker()
+	provider, closed, err := p.migrations()
 	if err != nil {
-		return fmt.Errorf("preparing migration: %w", err)
+		return err
 	}
-	db := stdlib.OpenDBFromPool(p.pool)
-	defer func() { err = errors.Join(err, db.Close()) }() // the pool stays open
-	if err := migrate(ctx, goose.DialectPostgres, db, migrations.Postgres(), goose.WithSessionLocker(locker), goose.WithGoMigrations(rowMACs(p.secrets, `bytea NOT NULL DEFAULT ''`,
-		`GRANT UPDATE (mac) ON reuse_grant, reuse_case, client_key, person, holder_consent TO elicence_server`))); err != nil {
+	defer func() { err = errors.Join(err, closed()) }()
+	if err := up(ctx, provider); err != nil {
 		if pg := (*pgconn.PgError)(nil); errors.As(err, &pg) && pg.Code == insufficientPrivilege {
 			err = fmt.Errorf("the tables are older than this program, and user %s may not change them (elicenced migrate, as their owner, does): %w", p.pool.Config().ConnConfig.User, err)
 		}
 		return err
 	}
-	if err := errors.Join(keyOldEntries(ctx, p.reader, p), dateOldLicences(ctx, p.reader, p)); err != nil {
+	if err := keyOldEntries(ctx, p.reader, p); err != nil {
 		return err
 	}
 	var may bool // the server's role may not, and need not
@@ -42,23 +38,40 @@ func (p *Postgres) Migrate(ctx context.Context) (err error) {
 	return p.Cut(ctx)
 }
 
-// Migrate brings the tables up to date.
-func (s *SQLite) Migrate(ctx context.Context) error {
-	if err := migrate(ctx, goose.DialectSQLite3, s.writer.db, migrations.SQLite(), goose.WithGoMigrations(rowMACs(s.secrets, `blob NOT NULL DEFAULT x''`))); err != nil {
-		return err
+// migrations are those of PostgreSQL, for one server at a time, and what closes them.
+func (p *Postgres) migrations() (*goose.Provider, func() error, error) {
+	locker, err := lock.NewPostgresSessionLocker()
+	if err != nil {
+		return nil, nil, fmt.Errorf("preparing migration: %w", err)
 	}
-	return errors.Join(keyOldEntries(ctx, s.reader, s), dateOldLicences(ctx, s.reader, s))
+	db := stdlib.OpenDBFromPool(p.pool) // which stays open
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Postgres(), goose.WithSessionLocker(locker), macMigrations(p.secrets, `bytea NOT NULL DEFAULT ''`, map[int64]string{
+		24: `GRANT UPDATE (mac) ON reuse_grant, reuse_case, client_key, person, holder_consent TO elicence_server`,
+		26: `GRANT UPDATE (standing_mac) ON licence TO elicence_server`,
+	}))
+	return provider, db.Close, doing("preparing migration", err)
 }
 
-func migrate(ctx context.Context, dialect goose.Dialect, db *sql.DB, files fs.FS, options ...goose.ProviderOption) error {
-	provider, err := goose.NewProvider(dialect, db, files, options...)
+// Migrate brings the tables up to date.
+func (s *SQLite) Migrate(ctx context.Context) error {
+	provider, err := s.migrations()
+	if err == nil {
+		err = up(ctx, provider)
+	}
 	if err != nil {
-		return fmt.Errorf("preparing migration: %w", err)
+		return err
 	}
-	if _, err := provider.Up(ctx); err != nil {
-		return fmt.Errorf("migrating: %w", err)
-	}
-	return nil
+	return keyOldEntries(ctx, s.reader, s)
+}
+
+func (s *SQLite) migrations() (*goose.Provider, error) {
+	provider, err := goose.NewProvider(goose.DialectSQLite3, s.writer.db, migrations.SQLite(), macMigrations(s.secrets, `blob NOT NULL DEFAULT x''`, nil))
+	return provider, doing("preparing migration", err)
+}
+
+func up(ctx context.Context, provider *goose.Provider) error {
+	_, err := provider.Up(ctx)
+	return doing("migrating", err)
 }
 
 // ready reports whether the tables are there.

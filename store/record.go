@@ -15,10 +15,11 @@ const (
 		l.holder_name, l.holder_code, l.holder_code_type, l.data, l.data_digest,
 		l.status, l.status_reason, l.status_at, l.client, l.idempotency_key, l.case_number,
 		l.created_at, l.lease_until, l.issued_on, l.effective_on, l.expires_on, l.operation, l.supersedes, l.catalogue_version, l.importer, coalesce((SELECT n.identifier FROM licence n
-			WHERE n.supersedes = l.identifier AND n.supersedes <> '' AND n.status <> 'voided' AND n.status <> 'pending'), '')`
-	currentColumns = `c.digest, c.range_digest, coalesce(c.size, 0), coalesce(c.timestamped, false),
-		coalesce(c.timestamped_at, 0), coalesce(c.sealed_at, 0), coalesce(c.created_at, 0)`
-	foundColumns = `f.digest, f.range_digest, f.size, f.timestamped, f.timestamped_at, f.sealed_at, f.created_at`
+			WHERE n.supersedes = l.identifier AND n.supersedes <> '' AND n.status <> 'voided' AND n.status <> 'pending'), ''),
+		l.number_index, l.holder_index, l.mac, l.standing_mac`
+	currentColumns = `l.file_digest, c.range_digest, coalesce(c.size, 0), coalesce(c.timestamped, false),
+		coalesce(c.timestamped_at, 0), coalesce(c.sealed_at, 0), coalesce(c.created_at, 0), c.mac`
+	foundColumns = `f.digest, f.range_digest, f.size, f.timestamped, f.timestamped_at, f.sealed_at, f.created_at, f.mac`
 
 	selectLicence = `SELECT ` + licenceColumns + `, ` + currentColumns + `
 		FROM licence l LEFT JOIN licence_file c ON c.digest = l.file_digest `
@@ -35,6 +36,7 @@ type licenceRow struct {
 	number, holderName, holderCode, data, reason, digest []byte
 	version, statusAt, createdAt, leaseUntil             int64
 	catalogueVersion                                     int64
+	numberIndex, holderIndex, mac, standingMAC           []byte
 	record                                               registry.Record
 	file                                                 fileRow
 }
@@ -46,11 +48,26 @@ func (r *licenceRow) dest() []any {
 		&r.holderName, &r.holderCode, &r.holderCodeType, &r.data, &r.digest,
 		&r.status, &r.reason, &r.statusAt, &rec.Client, &rec.IdempotencyKey, &rec.CaseNumber,
 		&r.createdAt, &r.leaseUntil, &r.issuedOn, &r.effectiveOn, &r.expiresOn, &r.operation, &r.supersedes, &r.catalogueVersion, &rec.Importer, &r.supersededBy,
+		&r.numberIndex, &r.holderIndex, &r.mac, &r.standingMAC,
 	}, r.file.dest()...)
+}
+
+// authentic says that a row is not as the register stored it, or nil.
+func (r *licenceRow) authentic(s Secrets) error {
+	rec := &r.record
+	err := s.authentic(licenceTable, r.mac, r.identifier, r.numberIndex, rec.TypeCode, rec.AuthorityCode, rec.Division, r.version, r.holderCodeType, r.holderIndex, r.digest, rec.Client, rec.IdempotencyKey,
+		rec.CaseNumber, r.createdAt, r.operation, r.supersedes, r.issuedOn, r.effectiveOn, r.expiresOn, r.catalogueVersion, rec.Importer)
+	if err != nil {
+		return err
+	}
+	return s.authentic(standingTable, r.standingMAC, r.identifier, r.status, r.reason, r.statusAt, r.file.digest)
 }
 
 // open decrypts a row into a record.
 func (r *licenceRow) open(s Secrets) (registry.Record, error) {
+	if err := r.authentic(s); err != nil {
+		return registry.Record{}, err
+	}
 	rec := r.record
 	rec.Identifier, rec.Status = licence.Identifier(r.identifier), licence.Status(r.status)
 	rec.Operation, rec.Supersedes, rec.SupersededBy = licence.Operation(r.operation), licence.Identifier(r.supersedes), licence.Identifier(r.supersededBy)
@@ -81,23 +98,30 @@ func (r *licenceRow) open(s Secrets) (registry.Record, error) {
 	if err != nil {
 		return registry.Record{}, doing("reading the dates of "+r.identifier, err)
 	}
-	file, err := r.file.file()
+	file, err := r.file.file(s, r.identifier)
 	rec.File = file
 	return rec, err
 }
 
 // fileRow is a file as its columns hold it.
 type fileRow struct {
-	digest, rangeDigest                      []byte
+	digest, rangeDigest, mac                 []byte
 	size, timestampedAt, sealedAt, createdAt int64
 	timestamped                              bool
 }
 
 func (r *fileRow) dest() []any {
-	return []any{&r.digest, &r.rangeDigest, &r.size, &r.timestamped, &r.timestampedAt, &r.sealedAt, &r.createdAt}
+	return []any{&r.digest, &r.rangeDigest, &r.size, &r.timestamped, &r.timestampedAt, &r.sealedAt, &r.createdAt, &r.mac}
 }
 
-func (r *fileRow) file() (registry.File, error) {
+// file is the file of a licence; without a digest there is none.
+func (r *fileRow) file(s Secrets, identifier string) (registry.File, error) {
+	if len(r.digest) == 0 {
+		return registry.File{}, nil
+	}
+	if err := s.authentic(fileTable, r.mac, identifier, r.digest, r.rangeDigest, r.size, r.timestamped, r.timestampedAt, r.sealedAt, r.createdAt); err != nil {
+		return registry.File{}, err
+	}
 	f := registry.File{
 		Size: r.size, Timestamped: r.timestamped, TimestampedAt: instant(r.timestampedAt),
 		SealedAt: instant(r.sealedAt), CreatedAt: instant(r.createdAt),
@@ -157,7 +181,7 @@ func (s Secrets) filed(ctx context.Context, from session, query string, args ...
 			return err
 		}
 		rec, err := row.open(s)
-		file, fault := found.file()
+		file, fault := found.file(s, row.identifier)
 		all = append(all, registry.Filed{Record: rec, File: file})
 		return errors.Join(err, fault)
 	}, query, args...)

@@ -158,7 +158,8 @@ func identifiers(ctx context.Context, from session, query string, args ...any) (
 }
 
 // EachNotValid implements registry.Store. It reads in pages, outside of any
-// transaction, so fn may take its time and may use the store.
+// transaction, so fn may take its time and may use the store. That a row was altered it does
+// not tell: whatever is not valid is named, and the list is not given up for one row.
 func (r reader) EachNotValid(ctx context.Context, fn func(licence.Identifier, licence.Status) error) error {
 	type entry struct{ identifier, status string }
 	for after, more := "", true; more; {
@@ -184,16 +185,30 @@ func (r reader) EachNotValid(ctx context.Context, fn func(licence.Identifier, li
 	return nil
 }
 
+// selectStanding selects the columns that versions reads.
+var selectStanding = standingTable.selection()
+
+// versions reads a query that begins with selectStanding.
+func (s Secrets) versions(ctx context.Context, from session, query string, args ...any) (found []registry.Version, err error) {
+	err = from.query(ctx, func(scan scan) error {
+		var (
+			identifier, status  string
+			reason, digest, mac []byte
+			at                  int64
+		)
+		if err := scan(&identifier, &status, &reason, &at, &digest, &mac); err != nil {
+			return err
+		}
+		found = append(found, registry.Version{Identifier: licence.Identifier(identifier), Status: licence.Status(status)})
+		return s.authentic(standingTable, mac, identifier, status, reason, at, digest)
+	}, query, args...)
+	return found, err
+}
+
 // Versions implements registry.Store.
 func (r reader) Versions(ctx context.Context, id licence.Identifier) ([]registry.Version, error) {
 	from, to := id.Versions()
-	var found []registry.Version
-	err := r.query(ctx, func(scan scan) error {
-		var identifier, status string
-		err := scan(&identifier, &status)
-		found = append(found, registry.Version{Identifier: licence.Identifier(identifier), Status: licence.Status(status)})
-		return err
-	}, `SELECT identifier, status FROM licence WHERE identifier > $1 AND identifier < $2 ORDER BY identifier`, string(from), string(to))
+	found, err := r.secrets.versions(ctx, r, selectStanding+`WHERE identifier > $1 AND identifier < $2 ORDER BY identifier`, string(from), string(to))
 	return found, doing("reading versions", err)
 }
 
@@ -220,19 +235,22 @@ func (r reader) History(ctx context.Context, id licence.Identifier, n int) ([]re
 func (r reader) past(ctx context.Context, id licence.Identifier, which string, arg any) (found []registry.Past, err error) {
 	err = r.query(ctx, func(scan scan) error {
 		var (
-			p      registry.Past
-			status string
-			reason []byte
-			at     int64
+			p           registry.Past
+			status      string
+			reason, mac []byte
+			at          int64
 		)
-		if err := scan(&status, &reason, &p.CaseNumber, &at); err != nil {
+		if err := scan(&status, &reason, &p.CaseNumber, &at, &mac); err != nil {
+			return err
+		}
+		if err := r.secrets.authentic(statusTable, mac, string(id), status, reason, p.CaseNumber, at); err != nil {
 			return err
 		}
 		opened, err := r.secrets.open(place{"licence_status.reason", string(id)}, reason)
 		p.Status, p.Reason, p.At = licence.Status(status), string(opened), instant(at)
 		found = append(found, p)
 		return err
-	}, `SELECT status, reason, case_number, at FROM licence_status WHERE identifier = $1 `+which, string(id), arg)
+	}, `SELECT status, reason, case_number, at, mac FROM licence_status WHERE identifier = $1 `+which, string(id), arg)
 	return found, err
 }
 
@@ -244,5 +262,5 @@ func (r reader) FileAsOf(ctx context.Context, id licence.Identifier, at time.Tim
 	if err != nil {
 		return registry.File{}, doing("reading files", err)
 	}
-	return row.file()
+	return row.file(r.secrets, string(id))
 }

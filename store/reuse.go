@@ -3,6 +3,7 @@ package store
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -245,8 +246,8 @@ func endAt(column string, at time.Time) func(map[string]any) error {
 	}
 }
 
-// Basis implements registry.Tx. A consent is used and the rest looked at in one statement: each
-// is a way to PostgreSQL and back, for which the batch waits.
+// Basis implements registry.Tx. A consent is read, for its MAC, and then used in the same way to
+// PostgreSQL and back as the rest is looked at: for each the batch waits.
 func (t *transaction) Basis(ctx context.Context, b registry.Basis, at time.Time) (s registry.BasisState, err error) {
 	approved, args := "0", []any{b.Client, true, b.Case}
 	if len(b.Grants) > 0 {
@@ -257,19 +258,16 @@ func (t *transaction) Basis(ctx context.Context, b registry.Basis, at time.Time)
 		}
 		approved = `(SELECT count(*) FROM reuse_grant WHERE id IN (` + strings.Join(in, ", ") + `) AND status = 'approved')`
 	}
-	state := `(SELECT count(*) FROM client WHERE id = $1 AND disabled = $2), (SELECT count(*) FROM reuse_brake WHERE client = $1 AND lifted_at = 0),
-		(SELECT count(*) FROM reuse_case WHERE id = $3 AND closed_at = 0), ` + approved
 	var disabled, braked, open, grants int64
-	err = licence.ErrNotFound
-	if b.Consent != "" {
-		n := len(args)
-		err = one(ctx, t, `UPDATE holder_consent SET used = used + 1 WHERE id = $`+strconv.Itoa(n+1)+` AND used < uses AND revoked_at = 0 AND ends_at > $`+strconv.Itoa(n+2)+`
-			RETURNING `+state, append(args[:n:n], b.Consent, nanos(at)), &disabled, &braked, &open, &grants)
+	used := b.Consent != ""
+	if used {
+		err := t.useConsent(ctx, b.Consent, at)
+		if used = err == nil; !used && !errors.Is(err, licence.ErrWrongStatus) {
+			return s, err
+		}
 	}
-	used := err == nil
-	if notFound(err) { // none is named, or none stands
-		err = one(ctx, t, `SELECT `+state, args, &disabled, &braked, &open, &grants)
-	}
+	err = one(ctx, t, `SELECT (SELECT count(*) FROM client WHERE id = $1 AND disabled = $2), (SELECT count(*) FROM reuse_brake WHERE client = $1 AND lifted_at = 0),
+		(SELECT count(*) FROM reuse_case WHERE id = $3 AND closed_at = 0), `+approved, args, &disabled, &braked, &open, &grants)
 	return registry.BasisState{Disabled: disabled > 0, Braked: braked > 0, CaseOpen: open > 0, Grants: int(grants), Used: used}, doing("reading what a reuse rests on", err)
 }
 

@@ -1,62 +1,73 @@
 package store
 
 import (
-	"bytes"
+	"cmp"
 	"context"
 	"crypto/hmac"
-	"database/sql"
-	"fmt"
-	"slices"
 	"strconv"
 	"strings"
-
-	"github.com/pressly/goose/v3"
 
 	"elicence/licence/registry"
 )
 
-// macTable is a table whose rows decide access. Each row carries HMAC-SM3, keyed like the
-// look-ups, of the table's name and the columns here, as they are stored; the first is the key of the
-// row. Whoever can write to the database and lacks the key can alter, swap or
-// insert no row that is taken for the register's. What they can do is take a row away,
-// or put it back as it was before.
+// macTable is a table whose rows decide access, or what is answered of a licence. Each row
+// carries HMAC-SM3, keyed like the look-ups, of the table's name and the columns here, as they are
+// stored; the first names the row, and is its key unless page is given. Whoever can write to the database and lacks the key
+// can alter, swap or insert no row that is taken for the register's. What they can do is take a
+// row away, or put it back as it was before.
 type macTable struct {
 	name    string
 	columns []string
+	// mac is the column of the MAC; empty for mac.
+	mac string
+	// page is the key of the row where the first column is not; empty where it is.
+	page string
 }
 
 var (
-	grantTable = macTable{"reuse_grant", strings.Fields(`id authority_name authority_code division type_code matter_code scenario fields masked questions how legal_basis
+	grantTable = macTable{name: "reuse_grant", columns: strings.Fields(`id authority_name authority_code division type_code matter_code scenario fields masked questions how legal_basis
 		valid_from valid_to status requested_by requested_at approved_by approved_at withdrawn_by withdrawn_at reason requested_person approved_person withdrawn_person`)}
-	caseTable   = macTable{"reuse_case", strings.Fields(`id authority_code case_number matter_code matter_name holder_code holder_code_type types opened_at valid_to closed_at`)}
-	clientTable = macTable{"client", strings.Fields(`id secret_hash salt roles authority_name authority_code division holder_code holder_code_type disabled types daily_reuses
+	caseTable   = macTable{name: "reuse_case", columns: strings.Fields(`id authority_code case_number matter_code matter_name holder_code holder_code_type types opened_at valid_to closed_at`)}
+	clientTable = macTable{name: "client", columns: strings.Fields(`id secret_hash salt roles authority_name authority_code division holder_code holder_code_type disabled types daily_reuses
 		old_secret_hash old_salt old_until authentication person`)}
-	clientKeyTable = macTable{"client_key", strings.Fields(`key_id client public_key valid_from valid_until ended_at`)}
-	personTable    = macTable{"person", strings.Fields(`id issuer subject subject_index name roles authority_name authority_code division types active_from active_until disabled`)}
-	// How often a consent was used is counted by the database itself, and not covered.
-	consentTable = macTable{"holder_consent", strings.Fields(`id holder_index holder_code holder_code_type kind licences fields purpose receiver receiver_name uses made_at ends_at revoked_at`)}
+	clientKeyTable = macTable{name: "client_key", columns: strings.Fields(`key_id client public_key valid_from valid_until ended_at`)}
+	personTable    = macTable{name: "person", columns: strings.Fields(`id issuer subject subject_index name roles authority_name authority_code division types active_from active_until disabled`)}
+	consentTable   = macTable{name: "holder_consent", columns: strings.Fields(`id holder_index holder_code holder_code_type kind licences fields purpose receiver receiver_name uses used made_at ends_at revoked_at`)}
 
-	macTables = []macTable{grantTable, caseTable, clientTable, clientKeyTable, personTable, consentTable}
+	// What a licence is reserved with stays. The rest changes, without the first being read again, and
+	// so has a MAC of its own: but for the lease, which decides no more than who finishes it. The
+	// sealed columns are bound to their row, and each is written once.
+	licenceTable = macTable{name: "licence", columns: strings.Fields(`identifier number_index type_code authority_code division version holder_code_type holder_index data_digest client idempotency_key
+		case_number created_at operation supersedes issued_on effective_on expires_on catalogue_version importer`)}
+	standingTable = macTable{name: "licence", columns: strings.Fields(`identifier status status_reason status_at file_digest`), mac: "standing_mac"}
+	fileTable     = macTable{name: "licence_file", columns: strings.Fields(`identifier digest range_digest size timestamped timestamped_at sealed_at created_at`), page: "id"}
+	statusTable   = macTable{name: "licence_status", columns: strings.Fields(`identifier status reason case_number at`), page: "id"}
+
+	macTables     = []macTable{grantTable, caseTable, clientTable, clientKeyTable, personTable, consentTable}
+	licenceTables = []macTable{licenceTable, standingTable, fileTable, statusTable}
 )
+
+func (t macTable) macColumn() string { return cmp.Or(t.mac, "mac") }
 
 // selection selects the columns and the MAC.
 func (t macTable) selection() string {
-	return `SELECT ` + strings.Join(t.columns, ", ") + `, mac FROM ` + t.name + ` `
+	return `SELECT ` + strings.Join(t.columns, ", ") + `, ` + t.macColumn() + ` FROM ` + t.name + ` `
 }
 
 // insertion inserts a row of the columns and the MAC.
 func (t macTable) insertion() string {
-	return `INSERT INTO ` + t.name + ` (` + strings.Join(t.columns, ", ") + `, mac) VALUES ($1` + morePlaceholders(2, len(t.columns)+1) + `) `
+	return `INSERT INTO ` + t.name + ` (` + strings.Join(t.columns, ", ") + `, ` + t.macColumn() + `) VALUES ($1` + morePlaceholders(2, len(t.columns)+1) + `) `
 }
 
 // mac is the MAC of a row; values, or pointers to them, are in the order of the columns.
 func (s Secrets) mac(t macTable, values ...any) []byte {
-	var b bytes.Buffer
+	b := make([]byte, 0, 512)
 	for _, v := range values {
 		text := columnText(v)
-		fmt.Fprintf(&b, "%d:%s", len(text), text)
+		b = append(strconv.AppendInt(b, int64(len(text)), 10), ':')
+		b = append(b, text...)
 	}
-	return s.index("mac of "+t.name, b.String())
+	return s.index(t.macColumn()+" of "+t.name, string(b))
 }
 
 // columnText is a column's value as the MAC covers it; NULL is as empty.
@@ -132,70 +143,5 @@ func (t *transaction) alterRow(ctx context.Context, table macTable, key string, 
 		return nil
 	}
 	args = append(args, t.secrets.mac(table, values...))
-	return changed(t.exec(ctx, `UPDATE `+table.name+` SET `+strings.Join(sets, ", ")+`, mac = $`+strconv.Itoa(len(args))+` WHERE `+table.columns[0]+` = $1`, args...))
-}
-
-// rowMACs is the migration that gives the rows there are their MACs, in one transaction with the
-// columns: a row that has none later was not stored by the register.
-func rowMACs(s Secrets, column string, grants ...string) *goose.Migration {
-	up := func(ctx context.Context, tx *sql.Tx) error {
-		for _, t := range macTables {
-			if _, err := tx.ExecContext(ctx, `ALTER TABLE `+t.name+` ADD COLUMN mac `+column); err != nil {
-				return err
-			}
-			if err := s.macRows(ctx, tx, t); err != nil {
-				return err
-			}
-		}
-		for _, grant := range grants {
-			if _, err := tx.ExecContext(ctx, grant); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	down := func(ctx context.Context, tx *sql.Tx) error {
-		for _, t := range macTables {
-			if _, err := tx.ExecContext(ctx, `ALTER TABLE `+t.name+` DROP COLUMN mac`); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	return goose.NewGoMigration(24, &goose.GoFunc{RunTx: up}, &goose.GoFunc{RunTx: down})
-}
-
-// macRows gives all rows of a table their MACs.
-func (s Secrets) macRows(ctx context.Context, tx *sql.Tx, t macTable) error {
-	key := t.columns[0]
-	for last := ""; ; {
-		rows, err := tx.QueryContext(ctx, `SELECT `+strings.Join(t.columns, ", ")+` FROM `+t.name+` WHERE `+key+` > $1 ORDER BY `+key+` LIMIT $2`, last, maxRows)
-		if err != nil {
-			return err
-		}
-		var page [][]any
-		for rows.Next() {
-			values := make([]any, len(t.columns))
-			dest := make([]any, len(t.columns))
-			for i := range values {
-				dest[i] = &values[i]
-			}
-			if err := rows.Scan(dest...); err != nil {
-				return err
-			}
-			page = append(page, slices.Clone(values))
-		}
-		if err := rows.Close(); err != nil {
-			return err
-		}
-		for _, values := range page {
-			last = columnText(values[0])
-			if _, err := tx.ExecContext(ctx, `UPDATE `+t.name+` SET mac = $2 WHERE `+key+` = $1`, last, s.mac(t, values...)); err != nil {
-				return err
-			}
-		}
-		if len(page) < maxRows {
-			return nil
-		}
-	}
+	return t.later(ctx, `UPDATE `+table.name+` SET `+strings.Join(sets, ", ")+`, `+table.macColumn()+` = $`+strconv.Itoa(len(args))+` WHERE `+table.columns[0]+` = $1`, args...)
 }

@@ -16,8 +16,9 @@
 //     numbers and data, reasons, answers, shared state and openings are SM4-GCM ciphertext
 //     bound to table, column and row, and holders and numbers are looked up by a
 //     keyed digest;
-//   - no row that decides access (grants, cases, clients and their keys, consents) is returned
-//     unless its MAC says that the register stored it so; see rowmac.go;
+//   - no row that decides access (grants, cases, clients and their keys, people, consents) or what is
+//     answered of a licence (its standing, files and history) is returned unless its MAC says that
+//     the register stored it so, but by EachNotValid and what only counts or names; see rowmac.go;
 //   - the log is returned as it is stored, also when it was tampered with: to
 //     judge it is the auditor's task;
 //   - every read is bounded by a limit or runs in pages.

@@ -15,7 +15,7 @@ const ActionAltered audit.Action = "record_altered"
 var errAltered = errors.New("what the register keeps about this was altered outside of it, so that it opens nothing until it is put right")
 
 // AlteredError says that a row of the database that decides access, a grant, a case, a
-// client, a key of it or a consent, is not as the register stored it: changed, swapped or inserted.
+// client, a key of it or a consent, or what is answered of a licence, is not as the register stored it: changed, swapped or inserted.
 type AlteredError struct {
 	// Row is its table and key, as table/key.
 	Row string

@@ -34,6 +34,7 @@ func TestAltered(t *testing.T) {
 	must(t, reuse())
 	var grant string
 	must(t, db.QueryRow(`SELECT id FROM reuse_grant WHERE status = 'approved'`).Scan(&grant))
+	licenceRow := "licence/" + string(w.issued.Identifier)
 	for _, tt := range []struct {
 		row, alter, restore string
 		ask                 func() error
@@ -42,6 +43,24 @@ func TestAltered(t *testing.T) {
 		{"reuse_case/" + id, `UPDATE reuse_case SET matter_code = 'n' WHERE id = '` + id + `'`, `UPDATE reuse_case SET matter_code = 'm' WHERE id = '` + id + `'`, reuse},
 		{"client/client", `UPDATE client SET roles = '["auditor"]' WHERE id = 'client'`, `UPDATE client SET roles = '["partner"]' WHERE id = 'client'`, func() error {
 			_, err := s.CallerFor(t.Context(), "client", "altered")
+			return err
+		}},
+		{licenceRow, `UPDATE licence SET status = 'revoked' WHERE identifier = '` + string(w.issued.Identifier) + `'`, `UPDATE licence SET status = 'valid' WHERE identifier = '` + string(w.issued.Identifier) + `'`, func() error {
+			_, _, err := s.Download(t.Context(), w.holder, w.issued.Identifier, registry.Use{})
+			return err
+		}},
+		{"licence_status/" + string(w.issued.Identifier), `UPDATE licence_status SET status = 'voided' WHERE status = 'valid'`, `UPDATE licence_status SET status = 'valid' WHERE status = 'voided'`, func() (err error) {
+			_, _ = s.Verify(t.Context(), w.approval, func() [32]byte { return [32]byte{} }, func(l registry.Lookup) registry.Verdict {
+				_, err = l.StatusAsOf(t.Context(), w.issued.Identifier, s.Now())
+				return registry.Verdict{}
+			})
+			return err
+		}},
+		{"licence_file/" + string(w.issued.Identifier), `UPDATE licence_file SET size = size + 1`, `UPDATE licence_file SET size = size - 1`, func() (err error) {
+			_, _ = s.Verify(t.Context(), w.approval, func() [32]byte { return [32]byte{} }, func(l registry.Lookup) registry.Verdict {
+				_, err = l.ByIdentifier(t.Context(), w.issued.Identifier)
+				return registry.Verdict{}
+			})
 			return err
 		}},
 	} {

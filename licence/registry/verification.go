@@ -101,11 +101,13 @@ func (r *Registry) licencesOf(ctx context.Context, ids []string) (map[string]Rec
 // was there.
 func (l Lookup) StatusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error) {
 	past, err := l.r.cfg.Store.StatusAsOf(ctx, id, at)
+	l.r.gate.altered(ctx, err)
 	return past.Status, err
 }
 
 // known is the record as a verification sees it.
-func (l Lookup) known(ctx context.Context, rec Record, file File, err error) (Known, error) {
+func (l Lookup) known(ctx context.Context, rec Record, file File, err error) (k Known, _ error) {
+	defer func() { l.r.gate.altered(ctx, err) }() // which is no refusal: the verification goes on without the register
 	if err != nil {
 		return Known{}, err
 	}
@@ -113,7 +115,7 @@ func (l Lookup) known(ctx context.Context, rec Record, file File, err error) (Kn
 	if rec.Status == licence.StatusPending || rec.Status == licence.StatusVoided {
 		return Known{}, licence.ErrNotFound
 	}
-	k := Known{Identifier: rec.Identifier, Status: rec.Status, DataDigest: rec.DataDigest,
+	k = Known{Identifier: rec.Identifier, Status: rec.Status, DataDigest: rec.DataDigest,
 		File: file, Current: file.Digest == rec.File.Digest, AsOf: l.r.now()}
 	if rec.Importer != "" {
 		if k.External, err = licence.ParseData(rec.Data); err != nil {
