@@ -171,7 +171,7 @@ func (r reader) DropEvent(ctx context.Context, d event.Delivery) error {
 
 // TidyEvents implements registry.Store. Each statement is repeated in pages, so that none holds
 // up others for long.
-func (r reader) TidyEvents(ctx context.Context, now, since, delivered, died time.Time) error {
+func (r reader) TidyEvents(ctx context.Context, now, since, delivered, died time.Time, most int) error {
 	const forget = `DELETE FROM event_delivery WHERE seq IN (SELECT seq FROM picked)`
 	for _, s := range []struct {
 		query string
@@ -186,14 +186,44 @@ func (r reader) TidyEvents(ctx context.Context, now, since, delivered, died time
 		{r.picked(`d.state = 'delivered' AND d.due_at < $1 LIMIT $2`) + forget, []any{nanos(delivered)}},
 		{r.picked(`d.state = 'dead' AND d.due_at < $1 LIMIT $2`) + forget, []any{nanos(died)}},
 	} {
-		for n := int64(maxRows); n == maxRows; {
-			var err error
-			if n, err = r.writing.exec(ctx, s.query, append(s.args, int64(maxRows))...); err != nil {
-				return doing("tidying events", err)
-			}
+		if err := r.inPages(ctx, s.query, s.args...); err != nil {
+			return doing("tidying events", err)
+		}
+	}
+	return doing("tidying events", r.forgetDead(ctx, most))
+}
+
+// inPages repeats a statement, whose last parameter is how many rows it may change, until none
+// is left.
+func (r reader) inPages(ctx context.Context, query string, args ...any) error {
+	for n := int64(maxRows); n == maxRows; {
+		var err error
+		if n, err = r.writing.exec(ctx, query, append(args, int64(maxRows))...); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// forgetDead leaves of the dead events of each subscription the newest. One that is replayed
+// meanwhile stays.
+func (r reader) forgetDead(ctx context.Context, most int) error {
+	var full []string
+	err := r.query(ctx, func(scan scan) error {
+		full = append(full, "")
+		return scan(&full[len(full)-1])
+	}, `SELECT subscription FROM event_delivery WHERE state = 'dead' GROUP BY subscription HAVING count(*) > $1 LIMIT $2`, int64(most), int64(maxRows))
+	for i := 0; i < len(full) && err == nil; i++ {
+		var last int64
+		err = one(ctx, r, `SELECT seq FROM event_delivery WHERE subscription = $1 AND state = 'dead' ORDER BY seq DESC LIMIT 1 OFFSET $2`, []any{full[i], int64(most)}, &last)
+		if err == nil {
+			err = r.inPages(ctx, r.picked(`d.subscription = $1 AND d.state = 'dead' AND d.seq <= $2 LIMIT $3`)+`DELETE FROM event_delivery WHERE seq IN (SELECT seq FROM picked)`, full[i], last)
+		}
+		if notFound(err) { // somebody else did
+			err = nil
+		}
+	}
+	return err
 }
 
 // Backlogged implements registry.Store.

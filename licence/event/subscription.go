@@ -32,8 +32,11 @@ const (
 	MaxSubscriptions = 20
 	// MaxTypes is how many licence types one names.
 	MaxTypes = 100
-	// MaxBacklog is how many events may be due for one subscription. Dead ones are bounded by time.
+	// MaxBacklog is how many events may be due for one subscription.
 	MaxBacklog = 100_000
+	// MaxDead is how many dead events of one subscription are kept, those that came last: a
+	// whole backlog that died, and as much again.
+	MaxDead = 2 * MaxBacklog
 )
 
 // Subscription says which events of which licence types a department is told, and where.

@@ -97,10 +97,10 @@ func (r *Registry) disable(ctx context.Context, id, reason string) error {
 }
 
 // TidyEvents keeps the store of events bounded: what is too old dies, what is dead or delivered
-// is forgotten after a time, and a subscription with too many events due is disabled.
+// is forgotten after a time, of one subscription also when too many are dead, and a subscription with too many events due is disabled.
 func (r *Registry) TidyEvents(ctx context.Context) error {
 	now := r.now()
-	if err := r.cfg.Store.TidyEvents(ctx, now, now.Add(-event.RetryFor), now.Add(-keepDelivered), now.Add(-keepDead)); err != nil {
+	if err := r.cfg.Store.TidyEvents(ctx, now, now.Add(-event.RetryFor), now.Add(-keepDelivered), now.Add(-keepDead), event.MaxDead); err != nil {
 		return err
 	}
 	ids, err := r.cfg.Store.Backlogged(ctx, event.MaxBacklog)

@@ -40,8 +40,9 @@ type EventStore interface {
 	DropEvent(ctx context.Context, d event.Delivery) error
 	// TidyEvents makes dead what is due of a disabled subscription, or is due since before one
 	// instant and not claimed, and forgets what was delivered before the second, died before the
-	// third, or is of a subscription that was removed.
-	TidyEvents(ctx context.Context, now, since, delivered, died time.Time) error
+	// third, or is of a subscription that was removed. Of the dead of one subscription it leaves
+	// the newest most, about.
+	TidyEvents(ctx context.Context, now, since, delivered, died time.Time, most int) error
 	// Backlogged names the active subscriptions with more than limit events due.
 	Backlogged(ctx context.Context, limit int) ([]string, error)
 }

@@ -101,7 +101,7 @@ func testDisabled(t *testing.T, b Backend) {
 	}
 	tidied := func() {
 		t.Helper()
-		if err := b.TidyEvents(t.Context(), after(time.Hour), base, base, base); err != nil {
+		if err := b.TidyEvents(t.Context(), after(time.Hour), base, base, base, 10); err != nil {
 			t.Error(err)
 		}
 	}
@@ -355,7 +355,7 @@ func tidyEvents(t *testing.T, b Backend, later time.Time) {
 	t.Helper()
 	tidy := func(at, since, delivered, died time.Time) {
 		t.Helper()
-		if err := b.TidyEvents(t.Context(), at, since, delivered, died); err != nil {
+		if err := b.TidyEvents(t.Context(), at, since, delivered, died, 2); err != nil {
 			t.Error(err)
 		}
 	}
@@ -372,8 +372,14 @@ func tidyEvents(t *testing.T, b Backend, later time.Time) {
 	if page, err := b.DeadEvents(t.Context(), "s", left[0].Seq, 1); err != nil || len(page) != 1 || page[0].Event.ID != "e5" {
 		t.Errorf("the next page: %+v, %v", page, err)
 	}
+	if err := b.TidyEvents(t.Context(), ended, base, base, base, 1); err != nil {
+		t.Error(err)
+	}
+	if left, err = b.DeadEvents(t.Context(), "s", 0, 10); err != nil || len(left) != 1 || left[0].Event.ID != "e5" {
+		t.Errorf("the newest dead one: %+v, %v", left, err)
+	}
 	tidy(ended, base, ended, ended) // not those of this instant
-	if left, err := b.DeadEvents(t.Context(), "s", 0, 10); err != nil || len(left) != 2 {
+	if left, err := b.DeadEvents(t.Context(), "s", 0, 10); err != nil || len(left) != 1 {
 		t.Errorf("%+v, %v", left, err)
 	}
 	tidy(ended, base, ended, ended.Add(1))
