@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -109,8 +110,19 @@ func (t *transaction) PutClient(ctx context.Context, c registry.Client) error {
 	return err
 }
 
+// alike reports whether a table has a row whose key differs from one in case at most. There are
+// few clients and people, and an index would serve nothing but this.
+func (t *transaction) alike(ctx context.Context, table macTable, key string) (bool, error) {
+	var n int64
+	err := one(ctx, t, `SELECT count(*) FROM `+table.name+` WHERE lower(id) = lower($1)`, []any{key}, &n)
+	return n > 0, doing("looking for "+table.name+"s", err)
+}
+
 // InsertClient implements registry.Tx.
 func (t *transaction) InsertClient(ctx context.Context, c registry.Client) error {
+	if alike, err := t.alike(ctx, clientTable, c.ID); err != nil || alike {
+		return cmp.Or(err, registry.ErrClientTaken)
+	}
 	n, err := t.putClient(ctx, c, `DO NOTHING`)
 	if err == nil && n == 0 {
 		err = registry.ErrClientTaken

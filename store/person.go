@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -105,6 +106,9 @@ func (t *transaction) InsertPerson(ctx context.Context, p person.Person) error {
 	name, err := t.secrets.seal(place{"person.name", p.ID}, []byte(p.Name))
 	if err != nil {
 		return err
+	}
+	if alike, err := t.alike(ctx, personTable, p.ID); err != nil || alike {
+		return cmp.Or(err, registry.ErrPersonTaken)
 	}
 	n, err := t.insertRow(ctx, personTable, `ON CONFLICT DO NOTHING`,
 		p.ID, p.Issuer, subject, t.secrets.subjectIndex(p.Issuer, p.Subject), name, string(roles), p.Authority.Name, p.Authority.Code, p.Authority.Division, string(types),

@@ -72,9 +72,9 @@ var (
 	ErrQuestionsSpent = errors.New("the case has spent what it may ask in vain: no such question is answered in it any more")
 	// ErrCaseTaken: the department has a case of that number already.
 	ErrCaseTaken = errors.New("the department has a case of this number already")
-	// ErrClientTaken: there is a client of that identifier.
+	// ErrClientTaken: there is a client of that identifier, in the same letters or in others.
 	ErrClientTaken = errors.New("there is a client of this identifier already")
-	// ErrPersonTaken: there is, or was, a person of that identifier, or the subject is somebody's already.
+	// ErrPersonTaken: there is, or was, a person of that identifier, in the same letters or in others, or the subject is somebody's already.
 	ErrPersonTaken = errors.New("there is, or was, a person of this identifier, or one of this subject")
 	// ErrPersonUnknown: whom the provider vouched for is nobody here, or not now.
 	ErrPersonUnknown = errors.New("no person of this subject may sign in now")

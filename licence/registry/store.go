@@ -152,7 +152,8 @@ type Tx interface {
 	// took it. The same owner may take it again. What lasted until now or less is forgotten
 	// by and by.
 	TakeNonce(ctx context.Context, digest [32]byte, owner [16]byte, now, until time.Time) error
-	// InsertClient registers a client that is new; ErrClientTaken when its identifier exists.
+	// InsertClient registers a client that is new; ErrClientTaken when its identifier exists, be
+	// it in other letters, of which ASCII's alone are compared: identifiers have no others.
 	InsertClient(ctx context.Context, c Client) error
 	// RotateClient gives a client a new secret; the present one becomes the old one, good
 	// until an instant. licence.ErrNotFound when there is no such client.

@@ -57,6 +57,7 @@ func testPeople(t *testing.T, b Backend) {
 	}
 	again := aPerson("p0", "s1")
 	change(t, b, func(tx Tx) error { return tx.InsertPerson(t.Context(), again) })
+	wantError(t, "the identifier in capitals", rerun(t.Context(), b, func(tx Tx) error { return tx.InsertPerson(t.Context(), aPerson("P1", "s8")) }), registry.ErrPersonTaken)
 	wantError(t, "the identifier of a disabled person", rerun(t.Context(), b, func(tx Tx) error { return tx.InsertPerson(t.Context(), aPerson("p1", "s7")) }), registry.ErrPersonTaken)
 	if got, err := b.PersonBySubject(t.Context(), p.Issuer, p.Subject); err != nil || got.ID != again.ID {
 		t.Errorf("who came after a disabled person: %+v, %v", got, err)

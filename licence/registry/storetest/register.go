@@ -44,6 +44,9 @@ func testClientLife(t *testing.T, b Backend) {
 	taken.SecretHash = []byte{9}
 	err := rerun(t.Context(), b, func(tx Tx) error { return tx.InsertClient(t.Context(), taken) })
 	wantError(t, "the same identifier", err, registry.ErrClientTaken)
+	taken.ID = "C1"
+	err = rerun(t.Context(), b, func(tx Tx) error { return tx.InsertClient(t.Context(), taken) })
+	wantError(t, "the same identifier in capitals", err, registry.ErrClientTaken)
 	change(t, b, func(tx Tx) error { return tx.RotateClient(t.Context(), c.ID, []byte{3}, []byte{4}, after(time.Hour)) })
 	change(t, b, func(tx Tx) error { return tx.DisableClient(t.Context(), c.ID) })
 	want := c
