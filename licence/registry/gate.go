@@ -120,6 +120,11 @@ func (a *Access) decide(c Caller) error {
 			return err
 		}
 	}
+	return a.checkUse()
+}
+
+// checkUse is what decide checks of every operation: what it says of its use.
+func (a *Access) checkUse() error {
 	if !a.Consented && strings.HasPrefix(a.Use.Case, consentObject("")) {
 		return licence.InvalidField("case_number", licence.CodeNotAllowed, "begins as what the log calls a consent does")
 	}

@@ -116,7 +116,9 @@ type importing struct {
 // was imported before, when that is valid. Errors: *licence.RequestError, ErrForbidden, ErrImported, ErrImportInvalid,
 // licence.ErrNumberTaken, licence.ErrWrongStatus, ErrKeyReused, ErrLog.
 //
-// A crash before the entry commits leaves a file that nothing refers to.
+// The file is stored before the entry commits, and after all of it was tried: what is refused
+// leaves none. A crash in between, or another import that comes first meanwhile, leaves a file that
+// nothing refers to.
 func (r *Registry) Import(ctx context.Context, c Caller, q ImportRequest) (Imported, audit.Receipt, error) {
 	i := importing{file: q.File}
 	body := sm3.Sum(q.Body)
@@ -135,6 +137,9 @@ func (r *Registry) Import(ctx context.Context, c Caller, q ImportRequest) (Impor
 		if i.old != "" {
 			a.Before = []*Access{{Action: ActionSupersede, Object: string(i.old), Holder: i.oldHolder, Use: Use{Purpose: "imported " + string(i.Licence.Identifier), Case: i.Case.Number}}}
 		}
+		if err == nil && i.file != nil {
+			err = r.keepImported(ctx, c, a, &i)
+		}
 		return err
 	}
 	a.Apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
@@ -144,7 +149,29 @@ func (r *Registry) Import(ctx context.Context, c Caller, q ImportRequest) (Impor
 	return i.answer, receipt, err
 }
 
-// checkImport decides an import, and stores its file.
+// errTried undoes what was tried.
+var errTried = errors.New("tried")
+
+// keepImported stores the file of an import, once its entry was tried in a transaction that is undone.
+func (r *Registry) keepImported(ctx context.Context, c Caller, a *Access, i *importing) error {
+	if err := a.checkUse(); err != nil {
+		return err
+	}
+	trial := *a
+	trial.Apply = func(ctx context.Context, tx Tx, e *audit.Entry) error {
+		return cmp.Or(a.Apply(ctx, tx, e), errTried)
+	}
+	if _, err := r.gate.append(ctx, c, &trial); !errors.Is(err, errTried) {
+		return err
+	}
+	i.answer = Imported{}
+	if err := r.cfg.Files.Put(ctx, i.rec.File.Digest, i.file); err != nil {
+		return fmt.Errorf("storing the file: %w", err)
+	}
+	return nil
+}
+
+// checkImport decides an import.
 func (r *Registry) checkImport(ctx context.Context, c Caller, q ImportRequest, i *importing) (err error) {
 	if err := CheckKey(q.Key); err != nil {
 		return err
@@ -182,9 +209,6 @@ func (r *Registry) checkImport(ctx context.Context, c Caller, q ImportRequest, i
 		return nil
 	}
 	digest := sm3.Sum(i.file)
-	if err := r.cfg.Files.Put(ctx, digest, i.file); err != nil {
-		return fmt.Errorf("storing the file: %w", err)
-	}
 	i.rec.File = File{Digest: digest, RangeDigest: digest, Size: int64(len(i.file)), SealedAt: now, CreatedAt: now}
 	return nil
 }
