@@ -72,6 +72,9 @@ type Config struct {
 	PublicURL string
 	// Ready says whether storage and log can be reached; nil is always ready.
 	Ready func(context.Context) error
+	// FilesAway says since when licence files cannot be reached, zero while they can; it is asked
+	// by every probe, and must not wait. nil is always reached.
+	FilesAway func() time.Time
 	// Witnesses says how the witnesses of the access log stand, and since when no
 	// quorum of them has cosigned, if for too long; nil when there are none.
 	Witnesses func() ([]witness.State, time.Time)
@@ -138,7 +141,10 @@ func New(c Config) (*Server, error) {
 	if c.Witnesses == nil {
 		c.Witnesses = func() ([]witness.State, time.Time) { return nil, time.Time{} }
 	}
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Disputes.Overdue}, eventGauges{c.Registry.EventCounts, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
+	if c.FilesAway == nil {
+		c.FilesAway = func() time.Time { return time.Time{} }
+	}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, filesGauge(c.FilesAway), brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Disputes.Overdue}, eventGauges{c.Registry.EventCounts, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))

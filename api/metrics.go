@@ -86,8 +86,9 @@ func (x *exchange) showMetrics() { x.metrics.handler.ServeHTTP(x.w, x.r) }
 func (x *exchange) health() { x.json(http.StatusOK, map[string]string{"status": "ok"}) }
 
 // ready says whether storage can be reached, and the log written where it could
-// not be before; and which seals cannot be used and which witnesses are late: reads go
-// on without them. The operator is told once, not by every probe.
+// not be before; and which seals cannot be used, which witnesses are late and that files are
+// away: reads, reuses and verifications go on without them. One storage serves all servers, so
+// that to take each out for it would end the service. The operator is told once, not by every probe.
 func (x *exchange) ready() {
 	err := x.unlogged.flush()
 	if err == nil && x.cfg.Ready != nil {
@@ -102,5 +103,6 @@ func (x *exchange) ready() {
 	}
 	r := readiness{Status: "ready", UnusableSeals: unusable(x.cfg.Registry.SealStates())}
 	r.witnessed(x.cfg.Witnesses())
+	r.filesAway(x.cfg.FilesAway())
 	x.json(http.StatusOK, r)
 }

@@ -17,6 +17,8 @@ type readiness struct {
 	// long; UnwitnessedSince is when a quorum did last, if that is too long ago.
 	StaleWitnesses   []staleWitness `json:"stale_witnesses,omitempty"`
 	UnwitnessedSince *time.Time     `json:"unwitnessed_since,omitempty"`
+	// FilesUnreachableSince is when licence files could not be reached first.
+	FilesUnreachableSince *time.Time `json:"files_unreachable_since,omitempty"`
 }
 
 type unusableSeal struct {

@@ -50,6 +50,12 @@ func OpenFolder(dir string, c *pki.Cipher) (*Folder, error) {
 
 func (f *Folder) tmp() string { return filepath.Join(f.dir, "tmp") }
 
+// Reach looks whether the folder is there, as one that is mounted may not be.
+func (f *Folder) Reach(context.Context) error {
+	_, err := os.Stat(f.tmp())
+	return doing("reaching the files", err)
+}
+
 // Put implements registry.Files. It writes also when the file is there: the
 // earlier Put may have crashed before the name was durable.
 func (f *Folder) Put(ctx context.Context, digest [32]byte, data []byte) error {

@@ -38,15 +38,15 @@ func TestRows(t *testing.T) {
 				if !errors.Is(err, audit.ErrConflict) {
 					t.Errorf("%d rows, the first of them taken: %v", n, err)
 				}
-				undone(t, db, len(want), n)
+				takenBack(t, db, len(want), n)
 			}
 			sameRows(t, db, want)
 		})
 	}
 }
 
-// undone appends rows in a savepoint that is rolled back, and what comes after it stands.
-func undone(t *testing.T, db backend, at, n int) {
+// takenBack appends rows in a savepoint that is rolled back, and what comes after it stands.
+func takenBack(t *testing.T, db backend, at, n int) {
 	t.Helper()
 	must(t, db.Batch(t.Context(), func(tx audit.Tx) error {
 		refused := errors.New("refused")

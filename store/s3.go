@@ -115,6 +115,13 @@ func (s *S3) probe(ctx context.Context) error {
 	return err
 }
 
+// Reach reads the file of OpenS3, so that who watches knows whether files can be read. It takes
+// as long as a Get at most.
+func (s *S3) Reach(ctx context.Context) error {
+	_, err := s.Get(ctx, sm3.Sum(probe))
+	return err
+}
+
 // Put implements registry.Files.
 func (s *S3) Put(ctx context.Context, digest [32]byte, data []byte) error {
 	ctx, cancel := context.WithTimeout(ctx, s.within)

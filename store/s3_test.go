@@ -1,6 +1,7 @@
 package store_test
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/http"
@@ -95,12 +96,17 @@ func TestS3Outage(t *testing.T) {
 	if registry.Code(err) != "files_unavailable" {
 		t.Errorf("put without a service: %v", err)
 	}
+	reach := f.(interface{ Reach(context.Context) error }).Reach
+	if err := reach(t.Context()); registry.Code(err) != "files_unavailable" {
+		t.Errorf("reached without a service: %v", err)
+	}
 	if _, err = f.Get(t.Context(), digest); registry.Code(err) != "files_unavailable" {
 		t.Errorf("get without a service: %v", err)
 	}
 	if err := s3.Start(); err != nil {
 		t.Fatal(err)
 	}
+	must(t, reach(t.Context()))
 	put(t, f, []byte("meanwhile"))
 	if got, err := f.Get(t.Context(), digest); err != nil || string(got) != "before" {
 		t.Errorf("after the outage: %q, %v", got, err)

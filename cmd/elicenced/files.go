@@ -3,10 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
+	"time"
 
 	"elicence/crypto/pki"
 	"elicence/internal/listen"
@@ -24,8 +27,45 @@ type fileFlags struct {
 	S3WithoutTLS      bool   `name:"s3-without-tls" help:"Allow http:// to another machine: the files are encrypted, but which are fetched, and by whom, is not." env:"ELICENCE_S3_WITHOUT_TLS"`
 }
 
+// fileStorage is a storage that can be asked whether it is there.
+type fileStorage interface {
+	registry.Files
+	Reach(context.Context) error
+}
+
+// filesInterval is how often the storage is asked. That takes ten seconds at most.
+const filesInterval = 5 * time.Second
+
+// filesWatch knows since when files cannot be reached.
+type filesWatch struct {
+	storage fileStorage
+	since   atomic.Int64 // in nanoseconds; 0 while they can
+}
+
+// look asks the storage, and says once when it went away, and when it is back.
+func (w *filesWatch) look(ctx context.Context) {
+	err := w.storage.Reach(ctx)
+	switch {
+	case ctx.Err() != nil:
+	case err == nil:
+		if w.since.Swap(0) != 0 {
+			slog.Info("files can be reached again")
+		}
+	case w.since.CompareAndSwap(0, time.Now().UnixNano()):
+		slog.Error("files cannot be reached: nothing is issued, downloaded or copied", "cause", err)
+	}
+}
+
+// away is since when files cannot be reached; zero while they can.
+func (w *filesWatch) away() time.Time {
+	if since := w.since.Load(); since != 0 {
+		return time.Unix(0, since)
+	}
+	return time.Time{}
+}
+
 // openFiles opens the storage: the bucket that the flags name, or the folder of the instance.
-func (f fileFlags) openFiles(ctx context.Context, l location, c *pki.Cipher) (registry.Files, error) {
+func (f fileFlags) openFiles(ctx context.Context, l location, c *pki.Cipher) (fileStorage, error) {
 	if f.Files == "" {
 		files, err := store.OpenFolder(filepath.Join(l.Dir, "files"), c)
 		if err != nil {

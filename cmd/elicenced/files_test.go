@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"elicence/licence"
 	"elicence/store"
@@ -54,6 +55,18 @@ func TestFileFlags(t *testing.T) {
 	}
 }
 
+// wantReady waits until /readyz, which is 200 all the time, has a member, or has it no more.
+func (s *site) wantReady(t *testing.T, r *running, member string, has bool) {
+	t.Helper()
+	for range 200 {
+		if strings.Contains(s.page(t, r, "/readyz"), member) == has {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
+	}
+	t.Errorf("/readyz with %s: want %t", member, has)
+}
+
 // TestFilesAway takes the file storage away from a running service: an issue stays pending,
 // a download says why, what needs no file goes on; nothing is half done, and all is well
 // again when it is back.
@@ -72,6 +85,7 @@ func TestFilesAway(t *testing.T) {
 	client := s.as(t, r, clientFor(samples[0]))
 
 	own.Kill()
+	s.wantReady(t, r, `"files_unreachable_since"`, true)
 	if _, err := s.issueOne(t, r, "meanwhile"); err == nil || !strings.Contains(err.Error(), `"code":"unfinished"`) {
 		t.Errorf("issuing: %v", err)
 	}
@@ -86,6 +100,7 @@ func TestFilesAway(t *testing.T) {
 	s.wantRefusedStart(t, "no bucket", "there is no such bucket", "--files", "s3://nowhere", "--s3-endpoint", s3.Endpoint(t))
 
 	must(t, own.Start())
+	s.wantReady(t, r, `"files_unreachable_since"`, false)
 	s.wantGenuine(t, r, "before", s.download(t, r, string(issued.Identifier)))
 	if _, err := s.issueOne(t, r, "afterwards"); err != nil {
 		t.Errorf("issuing when it is back: %v", err)

@@ -123,8 +123,9 @@ type instance struct {
 	// clockBehind says that watchClock has said so; for its goroutine alone.
 	clockBehind bool
 	witnessing
-	stop context.CancelFunc
-	idle sync.WaitGroup
+	files filesWatch
+	stop  context.CancelFunc
+	idle  sync.WaitGroup
 }
 
 // options are what differs between starts of one instance.
@@ -245,9 +246,10 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 		},
 	}
 	if !o.registerOnly { // a command beside the service touches no files
-		if c.Files, err = o.files.openFiles(ctx, o.location, cipher); err != nil {
+		if in.files.storage, err = o.files.openFiles(ctx, o.location, cipher); err != nil {
 			return err
 		}
+		c.Files = in.files.storage
 	}
 	if c.Catalogue, err = licence.LoadCatalogue(templates.Catalogue()); err != nil {
 		return err
@@ -320,7 +322,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 	config := api.Config{
 		Registry: in.registry, AccessLog: in.accessLog, Disputes: in.disputes, Batches: in.batches, Statistics: statistics.New(in.registry),
 		Answers: answers, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
-		Ready: in.database.Ready, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity, Officials: o.officials,
+		Ready: in.database.Ready, FilesAway: in.files.away, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity, Officials: o.officials,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },
 		Verifier: func(r verify.Register) *verify.Verifier {
 			return &verify.Verifier{Anchors: in.anchors.Load(), ForeignAnchors: in.foreign.Load(), Status: in.evidence.Asking, Register: r, QRSigners: qr}
@@ -394,6 +396,7 @@ func (in *instance) startUpkeep() {
 	})
 	in.every(ctx, registry.Lease/3, func() { in.tellExpired(ctx) })
 	in.startEvents(ctx)
+	in.every(ctx, filesInterval, func() { in.files.look(ctx) })
 	in.every(ctx, trustInterval, in.watchTrust)
 	in.every(ctx, catalogueInterval, func() { in.watchCatalogue(ctx) })
 	in.every(ctx, revocationInterval, func() { in.keepRevocations(ctx) })
