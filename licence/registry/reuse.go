@@ -2,7 +2,6 @@ package registry
 
 import (
 	"context"
-	"crypto/subtle"
 	"errors"
 	"slices"
 	"strings"
@@ -183,9 +182,6 @@ func (r *Registry) checkCode(q ReuseRequest) error {
 	}
 	return r.gate.CheckHolder(q.Holder)
 }
-
-// sameText compares two texts in a time that does not depend on where they differ.
-func sameText(a, b string) bool { return subtle.ConstantTimeCompare([]byte(a), []byte(b)) == 1 }
 
 // emptyPhrases are purposes that say nothing, as they are found in logs; folded.
 var emptyPhrases = []string{
