@@ -239,7 +239,7 @@ var details = map[string]string{
 	"idempotency_key_reused":    registry.ErrKeyReused.Error(),
 	"request_running":           registry.ErrRunning.Error(),
 	"number_taken":              "another licence of this type and authority has this number",
-	"wrong_status":              "its status does not permit this change",
+	"wrong_status":              "its status does not permit this",
 	"not_applicable":            "the operation does not apply to this licence: it has no last day to renew, or its type allows no transfer",
 	"external_licence":          registry.ErrExternal.Error(),
 	"already_imported":          registry.ErrImported.Error(),
