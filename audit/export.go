@@ -32,8 +32,11 @@ func Export(ctx context.Context, s Storage, logID string, from, to uint64, cosig
 	if err != nil {
 		return err
 	}
-	if from >= end.Size || to != 0 && from >= to {
+	if to != 0 && from >= to {
 		return fmt.Errorf("%w: entries %d to %d", ErrOutOfRange, from, to)
+	}
+	if from >= end.Size {
+		return fmt.Errorf("%w: entries from %d on, where an export would end at %d", ErrOutOfRange, from, end.Size)
 	}
 	if err := checkPresent(ctx, s, logID, from, end.Size); err != nil {
 		return err
