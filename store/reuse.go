@@ -266,6 +266,9 @@ func (t *transaction) Basis(ctx context.Context, b registry.Basis, at time.Time)
 			return s, err
 		}
 	}
+	if b.Client == "" { // who is shown a licence needs the consent alone
+		return registry.BasisState{Used: used}, nil
+	}
 	err = one(ctx, t, `SELECT (SELECT count(*) FROM client WHERE id = $1 AND disabled = $2), (SELECT count(*) FROM reuse_brake WHERE client = $1 AND lifted_at = 0),
 		(SELECT count(*) FROM reuse_case WHERE id = $3 AND closed_at = 0), `+approved, args, &disabled, &braked, &open, &grants)
 	return registry.BasisState{Disabled: disabled > 0, Braked: braked > 0, CaseOpen: open > 0, Grants: int(grants), Used: used}, doing("reading what a reuse rests on", err)

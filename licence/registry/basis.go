@@ -13,6 +13,7 @@ import (
 // that is withdrawn, a client that is disabled or braked, has its entry before or behind that
 // of the reuse, and behind it nothing is let through.
 type Basis struct {
+	// Client is who reuses; empty where a licence is shown, which rests on the consent alone.
 	Client string
 	// Case is its CaseID; empty where a consent stands in its place, or none is needed.
 	Case string
