@@ -69,7 +69,7 @@ var (
 	bookmarkShape = shapeOf(need(kindString, "Title"), need(kindReference, "Parent"), need(kindArray, "Dest"), may(kindReference, "Prev", "Next"))
 )
 
-// Resources of the pages: one font, and either one image or the pages of a
+// Resources of the pages: one font, pictures of seals, and either one image or the pages of a
 // document that is drawn over, or neither.
 var (
 	resourcesShape = shapeOf(need(kindDictionary, "Font"), may(kindDictionary, "XObject"))

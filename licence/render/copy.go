@@ -134,7 +134,7 @@ func (a *annotation) over(d *drawer, s *section, duplicate bool, page int) error
 func (a *annotation) picture(d *drawer, place Placement, p *SealPicture) error {
 	if p != nil {
 		x, y := place.Centred(p.Width, p.Height)
-		d.buf = append(d.buf, p.Slice(0, 1, x, y)...)
+		d.strip(p, 0, 1, x, y)
 	} else {
 		var ring pen
 		ring.stroke(pictureColour, 0.3)

@@ -29,7 +29,7 @@ func content(t testing.TB, pdf []byte) []byte {
 		}
 		rest = rest[i+len("stream\n"):]
 		if r, err := zlib.NewReader(bytes.NewReader(rest)); err == nil {
-			if data, _ := io.ReadAll(r); bytes.HasSuffix(bytes.TrimSpace(data), []byte("f Q")) {
+			if data, _ := io.ReadAll(r); bytes.Contains(data, []byte("BT\n")) && bytes.HasSuffix(bytes.TrimSpace(data), []byte("f Q")) {
 				return data
 			}
 		}

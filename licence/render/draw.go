@@ -3,6 +3,7 @@ package render
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,6 +19,8 @@ type drawer struct {
 	buf    []byte
 	// preview draws an even ground for a portrait, which a preview has none of.
 	preview bool
+	// pictured are the pictures of seals drawn so far, by their numbers in the file.
+	pictured []*SealPicture
 
 	// What is set on the page, so that it is said once.
 	size, spacing float64
@@ -95,6 +98,25 @@ func (d *drawer) box(e element) {
 	default:
 		d.printf("q %s RG %.2f w %.2f %.2f %.2f %.2f re S Q\n", rgb(e.Colour), stroke*pt, x, y, w, h)
 	}
+}
+
+// strip draws strip i, from 0, of n upright strips of equal width of a seal's picture, its
+// lower left corner at x, y of the page (骑缝章), and paints nothing outside it: it clips to it.
+func (d *drawer) strip(p *SealPicture, i, n int, x, y float64) {
+	number := slices.Index(d.pictured, p)
+	if number < 0 {
+		number, d.pictured = len(d.pictured), append(d.pictured, p)
+	}
+	width := p.Width / float64(n)
+	d.printf("q %.3f %.3f %.3f %.3f re W n 1 0 0 1 %.3f %.3f cm /%s Do Q\n", x, y, width, p.Height, x-float64(i)*width, y, pdf.SealName(number))
+}
+
+// forms are the pictures of seals that were drawn.
+func (d *drawer) forms() (all []pdf.Form) {
+	for _, p := range d.pictured {
+		all = append(all, pdf.Form{Width: p.Width, Height: p.Height, Content: p.Form})
+	}
+	return all
 }
 
 // run draws one text. A text of several lines, or with room between its

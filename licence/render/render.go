@@ -215,7 +215,7 @@ func (l *Layout) render(fonts *Fonts, in Input, copy *annotation) (Output, error
 	}
 	file := document(parts)
 	file.Title, file.CreatedAt, file.Metadata = in.Licence.TypeName, in.CreatedAt, metadata(in.Licence)
-	file.Font, file.Portrait, file.Attachments = font, image(in.Portrait), in.Attachments
+	file.Font, file.Portrait, file.Seals, file.Attachments = font, image(in.Portrait), d.forms(), in.Attachments
 	file.Bookmarks = bookmarks(out.Pages)
 	if l.document != nil {
 		file.Objects, file.Forms = l.document.Objects, l.document.Pages
@@ -293,11 +293,11 @@ func (d *drawer) seals(s *section, p *SealPicture, duplicate bool, page, pages i
 		return errors.New("render: the layout needs the picture of the seal")
 	}
 	if rides {
-		d.buf = append(d.buf, p.Slice(page-1, pages, s.page.W*pt-p.Width/float64(pages), (s.page.H*pt-p.Height)/2)...)
+		d.strip(p, page-1, pages, s.page.W*pt-p.Width/float64(pages), (s.page.H*pt-p.Height)/2)
 	}
 	if whole {
 		x, y := s.placement(s.seal.circle).Centred(p.Width, p.Height)
-		d.buf = append(d.buf, p.Slice(0, 1, x, y)...)
+		d.strip(p, 0, 1, x, y)
 	}
 	return nil
 }

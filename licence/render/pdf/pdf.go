@@ -30,6 +30,17 @@ const header = "%PDF-1.7\n%\xc2\xb5\xc2\xb6\n"
 // PortraitName is what the operators of a page call the document's portrait.
 const PortraitName = "P1"
 
+// SealName is what the operators of a page call the picture of a number, from 0, among the
+// document's Seals.
+func SealName(n int) string { return "S" + strconv.Itoa(n+1) }
+
+// Form is operators that pages draw by name (8.10): within [0 0 Width Height], in points, with
+// no resources.
+type Form struct {
+	Width, Height float64
+	Content       Stream
+}
+
 // Image is a baseline JPEG in colour, and its size in pixels.
 type Image struct {
 	JPEG          []byte
@@ -65,6 +76,8 @@ type Document struct {
 	Font Font
 	// Portrait is what pages show by PortraitName; nil: none.
 	Portrait *Image
+	// Seals are pictures of seals, which pages show by SealName.
+	Seals []Form
 	// Bookmarks are titles that lead to the pages, in their order (12.3.3): none, or one
 	// for each page.
 	Bookmarks []string
@@ -145,20 +158,23 @@ const (
 // numbers are those of the objects whose numbers are not fixed.
 type numbers struct {
 	portrait int
+	seals    int // the first picture of a seal
 	pages    []int
 	attached int // the data of the first attachment
 	outline  int // the root of the bookmarks
 }
 
 // number gives numbers in the order in which Write writes: the document's objects,
-// portrait, pages, each behind its content, those of a further part behind their backdrop,
-// attachments, bookmarks.
+// portrait, pictures of seals, pages, each behind its content, those of a further part behind
+// their backdrop if it is not that of the first, attachments, bookmarks.
 func (d Document) number() (n numbers) {
 	next := FirstObject + len(d.Objects)
 	if d.Portrait != nil {
 		n.portrait = next
 		next++
 	}
+	n.seals = next
+	next += len(d.Seals)
 	count := func(pages [][]byte) {
 		for range pages {
 			n.pages = append(n.pages, next+1)
@@ -167,12 +183,17 @@ func (d Document) number() (n numbers) {
 	}
 	count(d.Pages)
 	for _, part := range d.More {
-		next++
+		if !d.shares(part) {
+			next++
+		}
 		count(part.Pages)
 	}
 	n.attached, n.outline = next, next+2*len(d.Attachments)
 	return n
 }
+
+// shares reports whether a part has the backdrop of the first.
+func (d Document) shares(p Part) bool { return bytes.Equal(p.Backdrop.deflated, d.Backdrop.deflated) }
 
 // Write writes the document.
 func Write(d Document) []byte {
@@ -190,10 +211,17 @@ func Write(d Document) []byte {
 	if d.Portrait != nil {
 		w.portrait(d.Portrait)
 	}
+	for _, s := range d.Seals {
+		w.stream(s.Content, "/Type /XObject /Subtype /Form /FormType 1 /BBox [0 0 %s %s] /Resources <<>> ", number(s.Width), number(s.Height))
+	}
 	w.pages(d.Pages, backdrop, "")
 	for _, part := range d.More {
-		w.stream(part.Backdrop, "")
-		w.pages(part.Pages, len(w.offsets)-1, " "+mediaBox(part.Width, part.Height))
+		behind := backdrop
+		if !d.shares(part) {
+			w.stream(part.Backdrop, "")
+			behind = len(w.offsets) - 1
+		}
+		w.pages(part.Pages, behind, " "+mediaBox(part.Width, part.Height))
 	}
 	for _, a := range d.Attachments {
 		w.deflate(a.Data, "/Type /EmbeddedFile /Params <</Size %d>> ", len(a.Data))
@@ -268,6 +296,9 @@ func (w *writer) front(d Document) {
 	}
 	for i, n := range d.Forms {
 		drawn += fmt.Sprintf("/X%d %d 0 R ", i+1, n)
+	}
+	for i := range d.Seals {
+		drawn += fmt.Sprintf("/%s %d 0 R ", SealName(i), w.numbers.seals+i)
 	}
 	if drawn != "" {
 		drawn = " /XObject <<" + strings.TrimSuffix(drawn, " ") + ">>"

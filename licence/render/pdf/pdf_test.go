@@ -31,9 +31,11 @@ func document() pdf.Document {
 		Metadata: []byte("<x:xmpmeta xmlns:x='adobe:ns:meta/'/>"), Font: f, Backdrop: pdf.Deflate([]byte("q 0.9 g 0 0 9 9 re f Q\n")),
 		Pages: [][]byte{
 			[]byte("BT /F1 4 Tf 1 0 0 1 9 99 Tm <" + hex.String() + "> Tj ET\n"),
-			append(append(pdf.Span("甲𠮷"), "BT /F1 9 Tf 9 99 Td <0001> Tj ET\n"...), "EMC\n"...),
+			append(append(pdf.Span("甲𠮷"), "BT /F1 9 Tf 9 99 Td <0001> Tj ET\n"...), "EMC\nq 0 0 9 9 re W n /S1 Do Q\n"...),
 		},
-		Bookmarks:   []string{"副本 (1)", "2"},
+		More:        []pdf.Part{{Width: 99, Height: 9, Backdrop: pdf.Deflate([]byte("q 0.9 g 0 0 9 9 re f Q\n")), Pages: [][]byte{nil}}, {Width: 9, Height: 9, Backdrop: pdf.Deflate(nil), Pages: [][]byte{nil}}},
+		Seals:       []pdf.Form{{Width: 9, Height: 8.5, Content: pdf.Deflate([]byte("1 0 0 rg 0 0 9 9 re f\n"))}},
+		Bookmarks:   []string{"副本 (1)", "2", "3", "4"},
 		Attachments: []pdf.Attachment{{Name: "a (b).json", Description: `c\`, Data: []byte("{}")}, {Name: "e", Data: nil}},
 	}
 }
@@ -60,12 +62,12 @@ func TestWriteIsPDF(t *testing.T) {
 		t.Error(out)
 	}
 	info := judge(t, "poppler-utils", "pdfinfo", "-isodates", "FILE")
-	for _, want := range []string{`证照 (样本) \`, "2026-03-03T21:06:07Z", "Pages:           2", "595.276 x 420 pts", "PDF version:     1.7"} {
+	for _, want := range []string{`证照 (样本) \`, "2026-03-03T21:06:07Z", "Pages:           4", "595.276 x 420 pts", "PDF version:     1.7"} {
 		if !strings.Contains(info, want) {
 			t.Errorf("pdfinfo does not say %q:\n%s", want, info)
 		}
 	}
-	if outline := judge(t, "mupdf-tools", "mutool", "show", "FILE", "outline"); outline != "|\t\"副本 (1)\"\t#page=1&view=Fit\n|\t\"2\"\t#page=2&view=Fit\n" {
+	if outline := judge(t, "mupdf-tools", "mutool", "show", "FILE", "outline"); outline != "|\t\"副本 (1)\"\t#page=1&view=Fit\n|\t\"2\"\t#page=2&view=Fit\n|\t\"3\"\t#page=3&view=Fit\n|\t\"4\"\t#page=4&view=Fit\n" {
 		t.Errorf("bookmarks: %q", outline)
 	}
 	if list := judge(t, "poppler-utils", "pdfdetach", "-list", "FILE"); !strings.Contains(list, "1: a (b).json\n2: e\n") {

@@ -298,8 +298,8 @@ var operators = map[string]operator{
 	"Do": {},
 }
 
-// imageName is what a page's resources call the portrait (pdf.PortraitName), which they
-// hold nothing else beside but the font.
+// imageName is what a page's resources call the portrait (pdf.PortraitName), the one image
+// that they hold.
 const imageName = "P1"
 
 func (p *painter) operator(s []byte) error {
@@ -416,8 +416,11 @@ func (p *painter) show() {
 }
 
 // external marks where an external object stands: the one image that pages have in the
-// unit square (8.9.5.1). A form may paint anywhere, in a state of its own (8.10.1).
+// unit square (8.9.5.1). A form may paint anywhere in the clip, in a state of its own (8.10.1).
 func (p *painter) external() {
+	if p.state.away {
+		return
+	}
 	if string(p.name) != imageName {
 		p.form = true
 		for i := range p.pictures {

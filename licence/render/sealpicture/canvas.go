@@ -37,18 +37,18 @@ func (t transform) then(u transform) transform {
 // canvas takes shapes in mm about the centre of a seal, and makes of them pixels
 // and PDF operators.
 type canvas struct {
-	drawing
-	m      transform // shape to points of the page
-	dx, dy float64   // pixels to the point
-	mask   *image.Alpha
-	raster *vector.Rasterizer
+	content []byte
+	m       transform // shape to points of the page
+	dx, dy  float64   // pixels to the point
+	mask    *image.Alpha
+	raster  *vector.Rasterizer
 }
 
 // newCanvas is for a seal of so many mm; shapes are given in mm times scale.
 func newCanvas(width, height int, scale float64) *canvas {
 	box := image.Rect(0, 0, pixels(width), pixels(height))
 	w, h := float64(width)*pt, float64(height)*pt
-	return &canvas{drawing: drawing{head: colour(cinnabar)}, m: transform{scale * pt, 0, 0, scale * pt, w / 2, h / 2},
+	return &canvas{content: colour(cinnabar), m: transform{scale * pt, 0, 0, scale * pt, w / 2, h / 2},
 		dx: float64(box.Dx()) / w, dy: float64(box.Dy()) / h, mask: image.NewAlpha(box), raster: vector.NewRasterizer(box.Dx(), box.Dy())}
 }
 
@@ -64,20 +64,19 @@ func colour(c color.NRGBA) []byte {
 // path is one filled shape being drawn through a transform. It is what
 // typeface calls a Pather.
 type path struct {
-	c     *canvas
-	m     transform
-	x, y  float64 // the current point on the page
-	piece piece
+	c    *canvas
+	m    transform
+	x, y float64 // the current point on the page
+	ops  []byte
 }
 
 func (c *canvas) begin(m transform) *path {
-	return &path{c: c, m: m.then(c.m), piece: piece{left: math.Inf(1), right: math.Inf(-1)}}
+	return &path{c: c, m: m.then(c.m)}
 }
 
 // fill ends the shape.
 func (p *path) fill() {
-	p.piece.ops = append(p.piece.ops, "f\n"...)
-	p.c.pieces = append(p.c.pieces, p.piece)
+	p.c.content = append(append(p.c.content, p.ops...), "f\n"...)
 }
 
 // flush makes pixels of the shapes filled since the last time: once for all shapes
@@ -87,15 +86,12 @@ func (c *canvas) flush() {
 	c.raster.Reset(c.mask.Rect.Dx(), c.mask.Rect.Dy())
 }
 
-// emit adds an operator with its points, and notes how far they reach.
+// emit adds an operator with its points.
 func (p *path) emit(op string, points ...float64) {
-	for i, v := range points {
-		p.piece.ops = append(append(p.piece.ops, trim(v, 2)...), ' ')
-		if i%2 == 0 {
-			p.piece.left, p.piece.right = min(p.piece.left, v), max(p.piece.right, v)
-		}
+	for _, v := range points {
+		p.ops = append(append(p.ops, trim(v, 2)...), ' ')
 	}
-	p.piece.ops = append(append(p.piece.ops, op...), '\n')
+	p.ops = append(append(p.ops, op...), '\n')
 }
 
 // dot is a point of the page in pixels from the upper left.
@@ -145,7 +141,7 @@ func (p *path) curve(x1, y1, x2, y2, x, y float64) {
 
 // Close implements typeface.Pather.
 func (p *path) Close() {
-	p.piece.ops = append(p.piece.ops, "h\n"...)
+	p.ops = append(p.ops, "h\n"...)
 	p.c.raster.ClosePath()
 }
 

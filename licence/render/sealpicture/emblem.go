@@ -193,8 +193,7 @@ func (e *Emblem) draw(c *canvas, side float64) {
 func (p *path) box(x, y, w, h float64) {
 	x0, y0 := p.m.apply(x, y)
 	x1, y1 := p.m.apply(x+w, y+h)
-	p.piece.left, p.piece.right = min(p.piece.left, x0), max(p.piece.right, x1)
-	p.piece.ops = fmt.Appendf(p.piece.ops, "%s %s %s %s re\n", trim(x0, 3), trim(y0, 3), trim(x1-x0, 3), trim(y1-y0, 3))
+	p.ops = fmt.Appendf(p.ops, "%s %s %s %s re\n", trim(x0, 3), trim(y0, 3), trim(x1-x0, 3), trim(y1-y0, 3))
 	p.c.raster.MoveTo(p.dot(x0, y0))
 	p.c.raster.LineTo(p.dot(x1, y0))
 	p.c.raster.LineTo(p.dot(x1, y1))

@@ -232,19 +232,3 @@ func BenchmarkDraw(b *testing.B) {
 		}
 	}
 }
-
-// BenchmarkSlices is what the slices of a seal cost on a licence of three pages.
-func BenchmarkSlices(b *testing.B) {
-	p, err := sealpicture.Draw(fonts(b), gallery(b)["company"])
-	if err != nil {
-		b.Fatal(err)
-	}
-	size := 0
-	for b.Loop() {
-		size = 0
-		for i := range 3 {
-			size += len(p.Slice(i, 3, 700, 200))
-		}
-	}
-	b.ReportMetric(float64(size), "bytes")
-}

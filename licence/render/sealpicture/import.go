@@ -77,7 +77,7 @@ func traced(file []byte, widthMM, heightMM int) (Picture, *image.Alpha, tally, e
 	if err != nil {
 		return Picture{}, nil, tally{}, err
 	}
-	p := trace(mask, ink.mean(), widthMM, heightMM).picture(widthMM, heightMM)
+	p := picture(trace(mask, ink.mean(), widthMM, heightMM), widthMM, heightMM)
 	if len(p.Content) > maxContent {
 		return Picture{}, nil, tally{}, errSpecks
 	}
@@ -211,14 +211,13 @@ func (t tally) check(box image.Rectangle) error {
 }
 
 // trace draws what bears more ink than not, as rectangles in pixels.
-func trace(mask *image.Alpha, ink color.NRGBA, widthMM, heightMM int) drawing {
+func trace(mask *image.Alpha, ink color.NRGBA, widthMM, heightMM int) []byte {
 	sx, sy := float64(widthMM)*pt/float64(mask.Rect.Dx()), float64(heightMM)*pt/float64(mask.Rect.Dy())
-	d := drawing{head: fmt.Appendf(nil, "%sq %s 0 0 %s 0 0 cm\n", colour(ink), trim(sx, 5), trim(sy, 5)), tail: []byte("f Q\n")}
+	content := fmt.Appendf(nil, "%sq %s 0 0 %s 0 0 cm\n", colour(ink), trim(sx, 5), trim(sy, 5))
 	for _, r := range runs(mask) {
-		d.pieces = append(d.pieces, piece{left: float64(r.x) * sx, right: float64(r.x+r.w) * sx,
-			ops: fmt.Appendf(nil, "%d %d %d %d re\n", r.x, mask.Rect.Dy()-r.y-r.h, r.w, r.h)})
+		content = fmt.Appendf(content, "%d %d %d %d re\n", r.x, mask.Rect.Dy()-r.y-r.h, r.w, r.h)
 	}
-	return d
+	return append(content, "f Q\n"...)
 }
 
 // run is a rectangle of pixels from the upper left.

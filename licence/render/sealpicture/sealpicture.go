@@ -20,6 +20,7 @@ import (
 	"image/color"
 	"image/png"
 
+	"elicence/licence/render/pdf"
 	"elicence/licence/render/typeface"
 )
 
@@ -35,8 +36,8 @@ type Picture struct {
 	Content []byte
 	// Width and Height are the true size in points.
 	Width, Height float64
-
-	drawing drawing // what Content is made of
+	// Form is Content as pages draw it by name, deflated once for all of them.
+	Form pdf.Stream
 }
 
 // MaxMM is the largest width and height of a picture: the seal of 国务院 (国发〔1999〕25号, 二).
@@ -59,7 +60,7 @@ func Draw(fonts *typeface.Fonts, d Design) (Picture, error) {
 	if err != nil {
 		return Picture{}, err
 	}
-	return finished(c.mask, cinnabar, c.drawing.picture(d.size()))
+	return finished(c.mask, cinnabar, c.picture(d))
 }
 
 // Redraw is Draw for whoever has the PNG that was drawn before, and spares making it again,
@@ -70,7 +71,7 @@ func Redraw(fonts *typeface.Fonts, d Design, file []byte, widthMM, heightMM int)
 	if err != nil {
 		return Picture{}, false, err
 	}
-	if p = c.drawing.picture(d.size()); p.WidthMM != widthMM || p.HeightMM != heightMM || checkHeader(file, widthMM, heightMM) != nil {
+	if p = c.picture(d); p.WidthMM != widthMM || p.HeightMM != heightMM || checkHeader(file, widthMM, heightMM) != nil {
 		return Picture{}, false, nil
 	}
 	img, err := png.Decode(bytes.NewReader(file))
@@ -109,9 +110,15 @@ func same(img image.Image, ours *image.Paletted) bool {
 	return true
 }
 
-// picture is a drawing as a picture that has no PNG yet.
-func (d drawing) picture(width, height int) Picture {
-	return Picture{WidthMM: width, HeightMM: height, Content: d.operators(), Width: float64(width) * pt, Height: float64(height) * pt, drawing: d}
+// picture is what was drawn of a design.
+func (c *canvas) picture(d Design) Picture {
+	width, height := d.size()
+	return picture(c.content, width, height)
+}
+
+// picture is one that has no PNG yet.
+func picture(content []byte, width, height int) Picture {
+	return Picture{WidthMM: width, HeightMM: height, Content: content, Width: float64(width) * pt, Height: float64(height) * pt, Form: pdf.Deflate(content)}
 }
 
 // finished is a picture with its PNG, whose pixels are the mask.
