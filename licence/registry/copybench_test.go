@@ -13,12 +13,18 @@ import (
 	"elicence/licence/registry/registrytest"
 )
 
-// BenchmarkAnnotatedCopy makes copies for 32 clients at a time over SQLite, without HTTP in
-// front: checks, grant, case, brake, log, drawing, seal, timestamp, self-check and storing of
-// each. cpu-ms/copy is the processor time of the whole process for one.
+// BenchmarkAnnotatedCopy makes copies for 32 clients at a time, without HTTP in front: checks,
+// grant, case, brake, log, drawing, seal, timestamp, self-check and storing of each. cpu-ms/copy
+// is the processor time of the whole process for one, without PostgreSQL's.
 func BenchmarkAnnotatedCopy(b *testing.B) {
+	for kind := range backends {
+		b.Run(kind, func(b *testing.B) { benchmarkCopies(b, kind) })
+	}
+}
+
+func benchmarkCopies(b *testing.B, kind string) {
 	const clients = 32
-	s := open(b)
+	s, _ := openOn(b, kind)
 	issued := issue(b, s, "food-retail.json", "bench")
 	body, caller := sample(b, "food-retail.json")
 	request, _, err := licence.ParseRequest(body, s.Config.Catalogue, caller.Authority, licence.DateOf(s.Now()))

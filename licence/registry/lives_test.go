@@ -24,7 +24,7 @@ func TestLives(t *testing.T) {
 		lives, err = strconv.Atoi(long)
 		must(t, err)
 	}
-	for name, open := range map[string]func(*testing.T, string, store.Secrets) registrytest.Backend{"SQLite": onSQLite, "PostgreSQL": onPostgres} {
+	for name, open := range backends {
 		n := lives
 		if name == "PostgreSQL" {
 			if n /= 10; long == "" {
@@ -66,7 +66,10 @@ func TestLives(t *testing.T) {
 	}
 }
 
-func onSQLite(t *testing.T, dir string, s store.Secrets) registrytest.Backend {
+// backends open a database of each kind; one in a file is in dir.
+var backends = map[string]func(t testing.TB, dir string, s store.Secrets) registrytest.Backend{"SQLite": onSQLite, "PostgreSQL": onPostgres}
+
+func onSQLite(t testing.TB, dir string, s store.Secrets) registrytest.Backend {
 	db, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "elicence.db"), s)
 	must(t, err)
 	t.Cleanup(func() { db.Close() })
@@ -74,7 +77,7 @@ func onSQLite(t *testing.T, dir string, s store.Secrets) registrytest.Backend {
 	return db
 }
 
-func onPostgres(t *testing.T, _ string, s store.Secrets) registrytest.Backend {
+func onPostgres(t testing.TB, _ string, s store.Secrets) registrytest.Backend {
 	server := &pgtest.Server{}
 	t.Cleanup(server.Stop)
 	db, err := store.OpenPostgres(t.Context(), server.DSN(t), s)

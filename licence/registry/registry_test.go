@@ -49,20 +49,23 @@ func passes(t *testing.T, s *registrytest.Service, file []byte) {
 // open opens a service over a fresh SQLite database.
 func open(t testing.TB) *registrytest.Service {
 	t.Helper()
+	s, dir := openOn(t, "SQLite")
+	databases.Store(s, filepath.Join(dir, "elicence.db"))
+	return s
+}
+
+// openOn is a service on a database of a kind, with its files below dir.
+func openOn(t testing.TB, kind string) (s *registrytest.Service, dir string) {
+	t.Helper()
 	key := make([]byte, 16)
 	rand.Read(key)
 	cipher, err := pki.NewCipher(key)
 	must(t, err)
-	dir := t.TempDir()
-	db, err := store.OpenSQLite(t.Context(), filepath.Join(dir, "elicence.db"), store.Secrets{Cipher: cipher, IndexKey: key})
-	must(t, err)
-	t.Cleanup(func() { db.Close() })
-	must(t, db.Migrate(t.Context()))
+	dir = t.TempDir()
+	db := backends[kind](t, dir, store.Secrets{Cipher: cipher, IndexKey: key})
 	files, err := store.OpenFolder(filepath.Join(dir, "files"), cipher)
 	must(t, err)
-	s := registrytest.New(t, db, files, stranger)
-	databases.Store(s, filepath.Join(dir, "elicence.db"))
-	return s
+	return registrytest.New(t, db, files, stranger), dir
 }
 
 // databases are the database files of services, by service.
