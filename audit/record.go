@@ -60,6 +60,27 @@ type Record struct {
 	Commitment []byte // SM3(0x02 ‖ opening), 32 bytes; nil without personal values
 }
 
+// wireRecord is the record's CBOR array.
+type wireRecord struct {
+	_          struct{} `cbor:",toarray"`
+	Prev       []byte
+	Version    uint64
+	Index      uint64
+	Time       uint64
+	Principal  string
+	Authority  string
+	Action     string
+	Object     string
+	Purpose    string
+	Case       string
+	Matter     string
+	Result     string
+	Code       string
+	RequestID  string
+	Digest     []byte
+	Commitment []byte
+}
+
 // deterministic encodes by RFC 8949 §4.2.1, and a nil slice as an empty one.
 // Its options are constant and known to be valid, so that the error is nil.
 var deterministic, _ = func() (cbor.EncMode, error) {
@@ -117,43 +138,12 @@ func (r *Record) Marshal() ([]byte, error) {
 	if n := len(r.Commitment); n != 0 && n != 32 {
 		return nil, fmt.Errorf("%w: commitment has %d bytes", ErrInvalidEntry, n)
 	}
-	texts, size := e.texts(), 0
-	for _, text := range texts {
-		size += len(text)
-	}
-	b := appendHead(make([]byte, 0, recordOverhead+size), majorArray, recordFields)
-	b = appendString(b, majorBytes, r.Prev[:])
-	b = appendHead(b, majorUint, recordVersion)
-	b = appendHead(b, majorUint, r.Index)
-	b = appendHead(b, majorUint, uint64(micros))
-	for _, text := range texts {
-		b = appendString(b, majorText, text)
-	}
-	b = appendString(b, majorBytes, e.Digest)
-	return appendString(b, majorBytes, r.Commitment), nil
-}
-
-// recordOverhead is more than a record takes beside its texts.
-const recordOverhead = 32 + maxDigest + 32 + 2*9 + 3*recordFields
-
-// appendHead appends the shortest head of an item (RFC 8949 §4.2.1).
-func appendHead(b []byte, major byte, n uint64) []byte {
-	major <<= 5
-	switch {
-	case n < 24:
-		return append(b, major|byte(n))
-	case n < 1<<8:
-		return append(b, major|24, byte(n))
-	case n < 1<<16:
-		return binary.BigEndian.AppendUint16(append(b, major|25), uint16(n))
-	case n < 1<<32:
-		return binary.BigEndian.AppendUint32(append(b, major|26), uint32(n))
-	}
-	return binary.BigEndian.AppendUint64(append(b, major|27), n)
-}
-
-func appendString[T string | []byte](b []byte, major byte, value T) []byte {
-	return append(appendHead(b, major, uint64(len(value))), value...)
+	return deterministic.Marshal(wireRecord{
+		Prev: r.Prev[:], Version: recordVersion, Index: r.Index, Time: uint64(micros),
+		Principal: e.Principal, Authority: e.Authority, Action: string(e.Action), Object: e.Object,
+		Purpose: e.Purpose, Case: e.Case, Matter: e.Matter, Result: string(e.Result),
+		Code: e.Code, RequestID: e.RequestID, Digest: e.Digest, Commitment: r.Commitment,
+	})
 }
 
 // ParseRecord parses a record. It accepts nothing but the encoding that
