@@ -185,7 +185,6 @@ func each(rows pgx.Rows, err error, fn func(scan) error) error {
 type statement struct {
 	query string
 	args  []any
-	rows  []byte // what a COPY takes; nil for other statements
 }
 
 // pgTx is a transaction on one connection. Statements whose result nobody reads
@@ -211,7 +210,7 @@ func (s *pgTx) send(read func(pgx.BatchResults) error, query string, args ...any
 	if err := s.finish(); err != nil {
 		return err
 	}
-	all := append(s.waiting, statement{query: query, args: args})
+	all := append(s.waiting, statement{query, args})
 	s.waiting = nil
 	s.sent++
 	return s.note(s.run(all, read))
@@ -246,6 +245,30 @@ func (s *pgTx) finish() error {
 	err := <-s.started
 	s.started = nil
 	return s.note(err)
+}
+
+// run runs statements in one round trip, and hands the results of the last to read.
+func (s *pgTx) run(all []statement, read func(pgx.BatchResults) error) error {
+	batch := &pgx.Batch{}
+	for _, w := range all {
+		batch.Queue(w.query, w.args...)
+	}
+	results := s.conn.SendBatch(s.ctx, batch)
+	err := receive(results, len(all)-1, read)
+	if closing := results.Close(); err == nil {
+		err = closing
+	}
+	return err
+}
+
+// receive passes over the results of the first statements and reads the last.
+func receive(results pgx.BatchResults, before int, read func(pgx.BatchResults) error) error {
+	for range before {
+		if _, err := results.Exec(); err != nil {
+			return err
+		}
+	}
+	return read(results)
 }
 
 // note keeps a failure that is cured by running the whole batch again.
@@ -296,7 +319,7 @@ func (s *pgTx) later(ctx context.Context, query string, args ...any) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.waiting = append(s.waiting, statement{query: query, args: args})
+	s.waiting = append(s.waiting, statement{query, args})
 	return nil
 }
 
@@ -333,6 +356,42 @@ func (s *pgTx) savepoint(fn func() error) error {
 		return fmt.Errorf("rolling back to savepoint after %q: %w", err, lost)
 	}
 	return err
+}
+
+// insertRows hands the rows over as arrays: one statement, prepared once, for any number of
+// rows. The arrays are unnested in the list of columns, and not in FROM, where PostgreSQL would
+// first store each of them as a table.
+func (s *pgTx) insertRows(ctx context.Context, logID string, rows []logRow) error {
+	if len(rows) == 0 {
+		return nil
+	}
+	indexes := make([]int64, len(rows))
+	records, leaves, openings := make([][]byte, len(rows)), make([][]byte, len(rows)), make([][]byte, len(rows))
+	for i, r := range rows {
+		indexes[i], records[i], leaves[i], openings[i] = r.index, r.record, r.leaf, r.opening
+	}
+	return s.later(ctx, `INSERT INTO log_entry (log_id, "index", record, leaf, opening)
+		SELECT $1, unnest($2::bigint[]), unnest($3::bytea[]), unnest($4::bytea[]), unnest($5::bytea[])`,
+		logID, indexes, records, leaves, openings)
+}
+
+func (s *pgTx) insertKeys(ctx context.Context, keys []logKeys) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	var columns [6][]int64
+	for i := range columns {
+		columns[i] = make([]int64, len(keys))
+	}
+	for row, k := range keys {
+		for i, value := range [...]int64{k.index, k.principal, k.action, k.object, k.caseNumber, k.holder} {
+			columns[i][row] = value
+		}
+	}
+	return s.later(ctx, `INSERT INTO log_key ("index", principal, action, object, case_number, holder)
+		SELECT unnest($1::bigint[]), unnest($2::bigint[]), unnest($3::bigint[]),
+			nullif(unnest($4::bigint[]), 0), nullif(unnest($5::bigint[]), 0), nullif(unnest($6::bigint[]), 0)`,
+		columns[0], columns[1], columns[2], columns[3], columns[4], columns[5])
 }
 
 func (s *pgTx) commit() error {

@@ -8,8 +8,8 @@ import (
 	"elicence/audit"
 )
 
-// TestRows appends few rows and many, which PostgreSQL takes in different ways, in one call
-// and in several of one transaction, and reads all of them back.
+// TestRows appends rows, few and many, in one call and in several of one transaction, and reads
+// all of them back.
 func TestRows(t *testing.T) {
 	t.Parallel()
 	for _, open := range engines {
@@ -17,7 +17,7 @@ func TestRows(t *testing.T) {
 		t.Run(e.name, func(t *testing.T) {
 			db := migrated(t, e)
 			var want []audit.Row
-			for _, calls := range [][]int{{1}, {31}, {32}, {33}, {64, 64, 1}, {64, 500}, {3, 40}} {
+			for _, calls := range [][]int{{1}, {64, 64, 1}, {3, 500}} {
 				batch := append(calls[:len(calls):len(calls)], 0) // the head comes with nothing
 				must(t, db.Batch(t.Context(), func(tx audit.Tx) error {
 					for i, n := range batch {
@@ -31,15 +31,14 @@ func TestRows(t *testing.T) {
 				}))
 			}
 			sameRows(t, db, want)
-			for _, n := range []int{31, 32} {
-				err := db.Batch(t.Context(), func(tx audit.Tx) error {
-					return tx.Append(t.Context(), "log", rowsFrom(len(want)-1, n), nil, headOf(len(want)+n-1, true))
-				})
-				if !errors.Is(err, audit.ErrConflict) {
-					t.Errorf("%d rows, the first of them taken: %v", n, err)
-				}
-				takenBack(t, db, len(want), n)
+			const n = 32
+			err := db.Batch(t.Context(), func(tx audit.Tx) error {
+				return tx.Append(t.Context(), "log", rowsFrom(len(want)-1, n), nil, headOf(len(want)+n-1, true))
+			})
+			if !errors.Is(err, audit.ErrConflict) {
+				t.Errorf("%d rows, the first of them taken: %v", n, err)
 			}
+			takenBack(t, db, len(want), n)
 			sameRows(t, db, want)
 		})
 	}
