@@ -267,7 +267,7 @@ func (s *Server) workOn(ctx context.Context, one *batch, room *room, in verify.I
 			item = failed(fmt.Errorf("panic: %v\n%s", cause, debug.Stack()))
 		}
 	}()
-	report, receipt, err := s.judge(ctx, one.caller, room.turn(time.Now()), in)
+	report, receipt, err := s.judge(ctx, one.caller, room, in)
 	if err != nil {
 		item = failed(err)
 	} else {

@@ -27,8 +27,6 @@ type exchange struct {
 	*Server
 	w gin.ResponseWriter
 	r *http.Request
-	// began is when the request's head had come: for durations, so that the monotonic clock is meant.
-	began time.Time
 	// body is r.Body as it came: what reads through it, as that of a signed request, lies over it.
 	body *paced
 	// requestID names the request in answers, problem documents and the log.
@@ -58,16 +56,17 @@ var requestIDForm = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // handle makes a handler of gin's of h. It is the only place where gin's context is seen.
 func (s *Server) handle(action audit.Action, h func(*exchange)) gin.HandlerFunc {
 	return func(c *gin.Context) {
-		x := &exchange{Server: s, w: c.Writer, began: time.Now(), action: action, identifier: c.Param("identifier"), name: cmp.Or(c.Param("batch"), c.Param("report"), c.Param("grant"), c.Param("case"), c.Param("brake"), c.Param("dispute"), c.Param("consent"), c.Param("code"), c.Param("copy"), c.Param("client"), c.Param("person"), c.Param("subscription"), c.Param("type"))}
+		x := &exchange{Server: s, w: c.Writer, action: action, identifier: c.Param("identifier"), name: cmp.Or(c.Param("batch"), c.Param("report"), c.Param("grant"), c.Param("case"), c.Param("brake"), c.Param("dispute"), c.Param("consent"), c.Param("code"), c.Param("copy"), c.Param("client"), c.Param("person"), c.Param("subscription"), c.Param("type"))}
 		// A copy: net/http looks at the body of its own, to know what is left of it.
 		x.r = c.Request.WithContext(c.Request.Context())
 		x.requestID = s.nameRequest(c.Request.Header.Values("X-Request-Id"))
 		x.caller = registry.Anonymous(x.requestID)
 		x.secure()
 		x.pace()
+		began := time.Now() // a duration, not a date: the monotonic clock is meant
 		defer func() {
 			x.recover(recover())
-			s.metrics.observe(c.FullPath(), c.Request.Method, c.Writer.Status(), time.Since(x.began))
+			s.metrics.observe(c.FullPath(), c.Request.Method, c.Writer.Status(), time.Since(began))
 		}()
 		h(x)
 	}

@@ -23,6 +23,7 @@ func (s *Server) Routes() iter.Seq2[string, string] {
 // The bounds on bodies of verifications.
 const (
 	OpenEach    = openEach
+	MaxPlaces   = maxPlaces
 	Portion     = portion
 	PortionTime = portionTime
 	BodyTime    = bodyTime

@@ -3,10 +3,8 @@ package api
 import (
 	"errors"
 	"io"
-	"runtime"
 	"slices"
 	"sync"
-	"time"
 
 	"elicence/licence/registry"
 )
@@ -18,9 +16,10 @@ type room struct {
 	// each is how many bodies one sender may be sending at once, bytes what all
 	// bodies may have together. The buffers they are in can be twice as large.
 	each, bytes int
-	// places are for verifications at work, which have read their bodies before.
-	places places
-	// sealing has one for each report that is being sealed.
+	// places has one for each verification at work, which has read its body before.
+	places chan struct{}
+	// sealing has one for each report that is being sealed: a timestamp authority that hangs
+	// holds up no verification.
 	sealing chan struct{}
 
 	mu      sync.Mutex     // guards what follows
@@ -33,21 +32,12 @@ const (
 	openEach, reservedEach = 4, 32
 	// maxHeld is for either room: eight of the largest files.
 	maxHeld = 8 * MaxFile
-	// maxSealing is for either room.
-	maxSealing = 16
+	// maxPlaces is for either room, and so is maxSealing.
+	maxPlaces, maxSealing = 16, 16
 )
 
 func newRoom(each int) *room {
-	return &room{each: each, bytes: maxHeld, places: places{free: runtime.GOMAXPROCS(0)}, sealing: make(chan struct{}, maxSealing), sending: map[string]int{}}
-}
-
-// turn is that of a request which came then, and whose body has come now. Who let us wait for the
-// body came that much later.
-func (r *room) turn(came time.Time) *turn {
-	if late := time.Now().Add(-patience); came.Before(late) {
-		came = late
-	}
-	return &turn{places: &r.places, came: came}
+	return &room{each: each, bytes: maxHeld, places: make(chan struct{}, maxPlaces), sealing: make(chan struct{}, maxSealing), sending: map[string]int{}}
 }
 
 // room is where the caller's body goes, and what its sender is counted by.

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -19,6 +20,7 @@ import (
 
 	"elicence/api"
 	"elicence/crypto/httpsig"
+	"elicence/crypto/tsa"
 	"elicence/licence/registry"
 	"elicence/verify"
 )
@@ -316,13 +318,13 @@ func TestPlaces(t *testing.T) {
 	w.token(verifier)
 	synctest.Test(t, func(t *testing.T) {
 		var at sync.Mutex // guards working and most
-		working, highest, most := 0, 0, runtime.GOMAXPROCS(0)
+		working, most := 0, 0
 		s := w.serveOver(w.Backend, func(c *api.Config) {
 			verifier := c.Verifier
 			c.Verifier = func(r verify.Register) *verify.Verifier {
 				at.Lock()
 				working++
-				highest = max(highest, working)
+				most = max(most, working)
 				at.Unlock()
 				time.Sleep(time.Second)
 				at.Lock()
@@ -340,7 +342,7 @@ func TestPlaces(t *testing.T) {
 			return time.Since(began)
 		}
 		var wait sync.WaitGroup
-		for i := range 4 * most {
+		for i := range 4 * api.MaxPlaces {
 			wait.Go(func() { one(i, "") })
 		}
 		synctest.Wait()
@@ -348,8 +350,47 @@ func TestPlaces(t *testing.T) {
 			t.Errorf("with a token: %s", took)
 		}
 		wait.Wait()
-		if highest != most+1 {
-			t.Errorf("%d at once", highest)
+		if most != api.MaxPlaces+1 {
+			t.Errorf("%d at once", most)
 		}
 	})
+}
+
+// hangingTSA gives no token until it is released.
+type hangingTSA struct{ asked, released chan struct{} }
+
+func (h hangingTSA) Timestamp(context.Context, []byte) (*tsa.Token, error) {
+	h.asked <- struct{}{}
+	<-h.released
+	return nil, errors.New("no answer")
+}
+
+// TestSealingHangs: as many reports as are sealed at once wait for a timestamp authority that
+// hangs, and a verification of anybody does not wait for them.
+func TestSealingHangs(t *testing.T) {
+	w := open(t)
+	hangs := hangingTSA{make(chan struct{}), make(chan struct{})}
+	slow := w.Config
+	slow.TSA = hangs
+	r, err := registry.New(slow)
+	must(t, err)
+	s := w.serve(func(c *api.Config) { over(c, r) })
+	code := ask{method: "POST", path: "/api/v1/verifications", body: []byte(`{"qr":"x"}`), handler: s}
+	var wait sync.WaitGroup
+	for i := range api.MaxPlaces {
+		q := code
+		q.path, q.remote = reportPath, fmt.Sprintf("198.51.100.%d:1", i)
+		wait.Go(func() {
+			if a := w.do(q); a.StatusCode != http.StatusOK {
+				t.Errorf("a report: %d", a.StatusCode)
+			}
+		})
+		<-hangs.asked
+	}
+	code.remote = "203.0.113.1:1"
+	if a := w.do(code); a.StatusCode != http.StatusOK {
+		t.Errorf("a verification meanwhile: %d", a.StatusCode)
+	}
+	close(hangs.released)
+	wait.Wait()
 }

@@ -305,7 +305,7 @@ func readSharedFile(r *reader) sharedFile {
 // verifySharedFile verifies a file as POST /verifications does.
 func (x *exchange) verifySharedFile(q sharedFile) (envelope, audit.Receipt, error) {
 	room, _ := x.room()
-	report, receipt, err := x.judge(x.r.Context(), x.caller, room.turn(x.began), verify.Input{File: q.file})
+	report, receipt, err := x.judge(x.r.Context(), x.caller, room, verify.Input{File: q.file})
 	if err != nil {
 		return envelope{}, receipt, err
 	}

@@ -4,10 +4,9 @@ import (
 	"context"
 	"net/http"
 	"strconv"
-	"time"
+	"sync"
 
 	"elicence/audit"
-	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/verify"
@@ -15,43 +14,22 @@ import (
 	"github.com/emmansun/gmsm/sm3"
 )
 
-// register lets a verification ask the register by way of a registry.Lookup, whose answer
-// it does not wait for in its place.
-type register struct {
-	lookup registry.Lookup
-	turn   *turn
-}
+// register lets a verification ask the register by way of a registry.Lookup.
+type register struct{ lookup registry.Lookup }
 
 // ByFileDigest looks a file up.
 func (r register) ByFileDigest(ctx context.Context, digest [32]byte) (verify.RegisterEntry, error) {
-	return registerEntry(aside(ctx, r.turn, func() (registry.Known, error) { return r.lookup.ByFile(ctx, digest) }))
+	return registerEntry(r.lookup.ByFile(ctx, digest))
 }
 
 // ByIdentifier looks a licence up.
 func (r register) ByIdentifier(ctx context.Context, id licence.Identifier) (verify.RegisterEntry, error) {
-	return registerEntry(aside(ctx, r.turn, func() (registry.Known, error) { return r.lookup.ByIdentifier(ctx, id) }))
+	return registerEntry(r.lookup.ByIdentifier(ctx, id))
 }
 
 // ByCopy looks an annotated copy up.
 func (r register) ByCopy(ctx context.Context, id licence.CopyID) (verify.RegisterEntry, error) {
-	return registerEntry(aside(ctx, r.turn, func() (registry.Known, error) { return r.lookup.ByCopy(ctx, id) }))
-}
-
-// statusAsOf tells what a licence was.
-func (r register) statusAsOf(ctx context.Context, id licence.Identifier, at time.Time) (licence.Status, error) {
-	return aside(ctx, r.turn, func() (licence.Status, error) { return r.lookup.StatusAsOf(ctx, id, at) })
-}
-
-// without makes of what may ask over the network whether a certificate is revoked what does
-// not do so in a place.
-func without(ctx context.Context, t *turn, status func(cert, issuer *pki.Certificate) *pki.Status) func(cert, issuer *pki.Certificate) *pki.Status {
-	if status == nil {
-		return nil
-	}
-	return func(cert, issuer *pki.Certificate) *pki.Status {
-		told, _ := aside(ctx, t, func() (*pki.Status, error) { return status(cert, issuer), nil })
-		return told // nil, not known, when the caller went away
-	}
+	return registerEntry(r.lookup.ByCopy(ctx, id))
 }
 
 // registerEntry is what the register knows, in verify's words. A file that is
@@ -97,7 +75,7 @@ func (x *exchange) verified(read func() (verify.Input, error)) (*reportJSON, aud
 		x.refuse(err)
 		return nil, audit.Receipt{}
 	}
-	report, receipt, err := x.judge(x.r.Context(), x.caller, room.turn(x.began), in)
+	report, receipt, err := x.judge(x.r.Context(), x.caller, room, in)
 	if !x.settle(receipt, err) {
 		return nil, receipt
 	}
@@ -105,14 +83,17 @@ func (x *exchange) verified(read func() (verify.Input, error)) (*reportJSON, aud
 	return report, receipt
 }
 
-// judge verifies behind the gate, as soon as there is a place for t. The place is
+// judge verifies behind the gate, as soon as the room has a place for it. The place is
 // given up before the log's answer is waited for, which takes no processor. Of a file
 // with a QR code the log has the digest of the file.
-func (s *Server) judge(ctx context.Context, c registry.Caller, t *turn, in verify.Input) (report *reportJSON, receipt audit.Receipt, err error) {
-	if err := t.take(ctx); err != nil {
-		return nil, receipt, err
+func (s *Server) judge(ctx context.Context, c registry.Caller, room *room, in verify.Input) (report *reportJSON, receipt audit.Receipt, err error) {
+	select {
+	case room.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, receipt, ctx.Err()
 	}
-	defer t.leave() // where judging was refused, or panicked
+	leave := sync.OnceFunc(func() { <-room.places })
+	defer leave() // where judging was refused, or panicked
 	var r *verify.Report
 	digest := func() [32]byte {
 		switch {
@@ -124,12 +105,11 @@ func (s *Server) judge(ctx context.Context, c registry.Caller, t *turn, in verif
 		return r.FileDigest
 	}
 	receipt, err = s.cfg.Registry.Verify(ctx, c, digest, func(l registry.Lookup) registry.Verdict {
-		known := register{l, t}
-		v, at := s.cfg.Verifier(known), s.cfg.Now()
-		v.StatusAsOf, v.Status = known.statusAsOf, without(ctx, t, v.Status)
+		v, at := s.cfg.Verifier(register{l}), s.cfg.Now()
+		v.StatusAsOf = l.StatusAsOf
 		r = v.Verify(ctx, in, at)
 		report = newReport(r, in, at)
-		t.leave()
+		leave()
 		return verdict(r)
 	})
 	return report, receipt, err
