@@ -49,6 +49,7 @@ func (f *Fonts) CheckFace(face, field, s string) error {
 // hold, and its code; "" when there is none.
 func badRune(r rune) (code, fault string) {
 	switch {
+	case r >= ' ' && r <= '~', r >= '\u4e00' && r <= '\u9fff': // nearly every one, and none of what follows
 	case unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp):
 		return licence.CodeControlCharacter, "control character"
 	case unicode.Is(unicode.Bidi_Control, r):
