@@ -14,10 +14,12 @@ import (
 	"elicence/testdata/hostile"
 )
 
-// smallPage is a rendering with an empty font.
+// smallPage is a rendering with an empty font, the picture of a seal and a page of another size.
 func smallPage() []byte {
 	return pdf.Write(pdf.Document{Width: 595, Height: 842, CreatedAt: sampleTime, Metadata: []byte("<x:xmpmeta/>"), Title: "a",
-		Attachments: []pdf.Attachment{{Name: "licence.json", Data: []byte("{}")}}, Pages: [][]byte{[]byte("0 0 1 1 re f\n")}})
+		Attachments: []pdf.Attachment{{Name: "licence.json", Data: []byte("{}")}}, Pages: [][]byte{[]byte("0 0 1 1 re f\n")},
+		Seals: []pdf.Form{{Width: 9, Height: 9, Content: pdf.Deflate([]byte("0 0 9 9 re f\n"))}},
+		More:  []pdf.Part{{Width: 9, Height: 9, Pages: [][]byte{[]byte("q 0 0 9 9 re W n /S1 Do Q\n")}}}})
 }
 
 // small signs a small page, so that every byte can be tried.
