@@ -70,7 +70,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/render/pdf", ""},
 	{"licence/render/typeface", "licence"},
 	{"licence/render/qr", "licence"},
-	{"licence/render/sealpicture", "licence licence/render/typeface"},
+	{"licence/render/sealpicture", "licence licence/render/pdf licence/render/typeface"},
 	{"licence/render/portrait", "licence"},
 	{"licence/render", "licence licence/render/pdf licence/render/portrait licence/render/typeface licence/render/qr licence/render/sealpicture templates"},
 	// What a holder agrees to: rules alone, which the registry keeps to and the pages show.

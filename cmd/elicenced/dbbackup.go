@@ -24,7 +24,7 @@ type databaseBackupCmd struct {
 // Run copies.
 func (b *databaseBackupCmd) Run(ctx context.Context) error {
 	if b.Database != "" {
-		return fmt.Errorf("%w: PostgreSQL is backed up by pg_basebackup or pg_dump (docs/operation.md)", errUsage)
+		return fmt.Errorf("%w: PostgreSQL is backed up by pg_basebackup or pg_dump (docs/operations.md)", errUsage)
 	}
 	keys, err := b.keys(b.PassphraseFile)
 	if err != nil {

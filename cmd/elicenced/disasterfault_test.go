@@ -55,7 +55,7 @@ func (d *drill) name(path, name string) string {
 	return path
 }
 
-// TestFaultDisaster rehearses what docs/operation.md tells an operator to do: back up
+// TestFaultDisaster rehearses what docs/operations.md tells an operator to do: back up
 // beside the running service, lose the machine, restore, be refused, declare what is lost,
 // and serve again. The witness and the auditor's mirror are all that is left of the last entries.
 func TestFaultDisaster(t *testing.T) {

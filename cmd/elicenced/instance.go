@@ -234,7 +234,7 @@ func (in *instance) warnOfOwner(ctx context.Context) error {
 	}
 	user, may, err := db.MayRewrite(ctx)
 	if may {
-		slog.Warn("this database user could change the access log; serve as a member of elicence_server instead (docs/operation.md)", "user", user)
+		slog.Warn("this database user could change the access log; serve as a member of elicence_server instead (docs/operations.md)", "user", user)
 	}
 	return err
 }

@@ -27,7 +27,7 @@ Try (the second ends with code 1, for it holds the revoked licence):
   %[4]s verify --anchors %[2]s/anchors.pem --policy %[2]s/log-policy.txt %[2]s/bundle.zip
 
 README.md walks through issue, download, verify, reuse, revoke and the log with curl.
-A phone that is to scan the codes must reach this address: see docs/operation.md.
+A phone that is to scan the codes must reach this address: see docs/operations.md.
 `, w.file.BaseURL, w.dir, w.file.BaseURL+link, offlineTool(), w.inviteToSignIn())
 	return nil
 }

@@ -65,7 +65,7 @@ func (in *instance) keepMemory(ctx context.Context) {
 	err := in.memory.keep(ctx, in.log)
 	switch {
 	case errors.Is(err, audit.ErrBackwards), errors.Is(err, audit.ErrForked):
-		in.fail(fmt.Errorf("the access log is not what it was (docs/operation.md says what to do): %w", err))
+		in.fail(fmt.Errorf("the access log is not what it was (docs/operations.md says what to do): %w", err))
 	case err != nil:
 		slog.Error("checkpoint not kept", "file", in.memory.path, "fault", err)
 	}

@@ -297,7 +297,7 @@ func (d *disaster) finish(ctx context.Context, declared audit.Succession) error 
 	fmt.Printf("entries %d to %d of %s are lost, and %d numbers of each series are passed over; the log goes on as\n  log %s\n",
 		declared.Recovered.Size, declared.Last.Size-1, declared.Origin, declared.Skip, declared.Successor)
 	fmt.Println("add this line to every policy, the service's and the auditors', and to the file of logs of every witness, below the old one; then start the service with --new-witnesses, once")
-	fmt.Println("enter anew what the lost entries changed, and make a new backup of the keys (docs/operation.md)")
+	fmt.Println("enter anew what the lost entries changed, and make a new backup of the keys (docs/operations.md)")
 	return nil
 }
 

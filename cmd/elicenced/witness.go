@@ -92,7 +92,7 @@ func (in *instance) openLog(ctx context.Context, o options) (err error) {
 		}
 		cosigned, err := in.submitter.Known(ctx, head.Size == 0 || o.witnesses.NewWitnesses)
 		if err != nil {
-			return fmt.Errorf("%w (new witnesses: --new-witnesses; docs/operation.md says more)", err)
+			return fmt.Errorf("%w (new witnesses: --new-witnesses; docs/operations.md says more)", err)
 		}
 		known = append(known, cosigned...)
 	}
@@ -100,7 +100,7 @@ func (in *instance) openLog(ctx context.Context, o options) (err error) {
 		LogID: in.settings.LogID, Storage: in.database, Signer: in.logKey, Now: time.Now, Rand: rand.Reader, Known: known,
 	})
 	if err != nil {
-		return fmt.Errorf("opening the access log (docs/operation.md says what to do): %w", err)
+		return fmt.Errorf("opening the access log (docs/operations.md says what to do): %w", err)
 	}
 	return nil
 }
@@ -112,7 +112,7 @@ func (in *instance) cosign(ctx context.Context) {
 	err := in.submitter.Round(ctx, in.log)
 	switch {
 	case errors.Is(err, audit.ErrBackwards), errors.Is(err, audit.ErrForked):
-		in.fail(fmt.Errorf("the access log is not what its witnesses have seen (docs/operation.md says what to do): %w", err))
+		in.fail(fmt.Errorf("the access log is not what its witnesses have seen (docs/operations.md says what to do): %w", err))
 	case err != nil && ctx.Err() == nil:
 		slog.Error("checkpoint not cosigned", "fault", err)
 	}
