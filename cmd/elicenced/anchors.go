@@ -39,20 +39,38 @@ func refreshCRLs(k keyring, now time.Time) error { return renewCRLs(k, now, now.
 // renewCRLs makes new revocation lists of both CAs and the anchor file, unless the
 // present ones were made after since. What was revoked stays revoked.
 func renewCRLs(k keyring, now, since time.Time) error {
-	fresh := func() bool {
-		st, err := os.Stat(k.path(ownAnchors))
-		return err == nil && st.ModTime().After(since)
-	}
-	if fresh() {
+	if k.listedSince(since) {
 		return nil
 	}
 	return k.lockAnchors(func() error {
-		if fresh() { // somebody else was first
+		if k.listedSince(since) { // somebody else was first
 			return nil
 		}
 		return k.writeCRLs(now, func(_ *pki.Certificate, revoked []pki.Revoked) ([]pki.Revoked, error) { return revoked, nil })
 	})
 }
+
+// listedSince reports whether the lists of both CAs were made after since, as they say
+// themselves: the time of the file is that of whoever copied it last.
+func (k keyring) listedSince(since time.Time) bool {
+	anchors, err := readAnchors(k.path(ownAnchors))
+	if err != nil {
+		return false
+	}
+	for _, name := range caNames {
+		ca, err := k.certificate(name)
+		if err != nil {
+			return false
+		}
+		if list, ok := anchors.CRL(ca); !ok || !list.ThisUpdate.Add(datedBack).After(since) {
+			return false
+		}
+	}
+	return true
+}
+
+// datedBack is how much older than they are lists say that they are, for clocks that are behind.
+const datedBack = time.Minute
 
 // lockAnchors runs do while no other process rewrites ownAnchors: of two that read,
 // change and write it at once, one would lose a revocation.
@@ -87,7 +105,7 @@ func (k keyring) writeCRLs(now time.Time, change func(ca *pki.Certificate, revok
 		if err != nil {
 			return err
 		}
-		list, err := ca.CRL(rand.Reader, nextNumber(before, ca.Certificate, now), lines, now.Add(-time.Minute), now.Add(crlLife))
+		list, err := ca.CRL(rand.Reader, nextNumber(before, ca.Certificate, now), lines, now.Add(-datedBack), now.Add(crlLife))
 		if err != nil {
 			return fmt.Errorf("making the CRL of %s: %w", name, err)
 		}

@@ -95,8 +95,8 @@ func (w *walk) reuseOne(ctx context.Context, samples []sample) error {
 	if err := c.post(ctx, "/reuse", "", body, &answer); err != nil {
 		return fmt.Errorf("reusing: %w", err)
 	}
-	fmt.Printf("reused   %d licence(s), %d granted field(s) each\n", len(answer.Licences), len(answer.Licences[0].Fields))
 	for _, l := range answer.Licences {
+		fmt.Printf("reused   a licence that is %s, %d granted field(s)\n", l.Status, len(l.Fields))
 		if l.Status == licence.StatusValid {
 			w.reused = l.Identifier
 		}
@@ -113,6 +113,10 @@ func (w *walk) copyOne(ctx context.Context, _ []sample) error {
 		fmt.Printf("skipped  annotated copy: %s was made before there was a seal for them (docs/seals.md); a new folder has it\n", w.dir)
 		return nil
 	}
+	if w.reused == "" { // whoever tried the demo has suspended or revoked it
+		fmt.Println("skipped  annotated copy: the holder of the reused licence has none that is valid any more")
+		return nil
+	}
 	c, err := w.as(ctx, demoPartner)
 	if err != nil {
 		return err
@@ -127,7 +131,7 @@ func (w *walk) copyOne(ctx context.Context, _ []sample) error {
 		Copy      string `json:"copy"`
 		ExpiresOn string `json:"expires_on"`
 	}
-	if err := c.post(ctx, "/reuse/copies", "demo-copy-"+today.String(), body, &made); err != nil {
+	if err := c.post(ctx, "/reuse/copies", "demo-copy-"+today.String()+"-"+string(w.reused), body, &made); err != nil {
 		return fmt.Errorf("making an annotated copy: %w", err)
 	}
 	file, err := c.get(ctx, "/reuse/copies/"+made.Copy)

@@ -85,7 +85,7 @@ func (n Networks) CheckTarget(ctx context.Context, text string, resolve func(ctx
 	case u.User != nil || strings.Contains(text, "#"):
 		return licence.InvalidField("url", licence.CodeNotAllowed, "has a user or a fragment")
 	case u.Scheme != "https" && !(u.Scheme == "http" && n.loopback(u.Hostname())):
-		return licence.InvalidField("url", licence.CodeNotAllowed, "is not https")
+		return licence.InvalidField("url", licence.CodeNotAllowed, "is not https; http is for a loopback address that the operator has allowed (--event-network)")
 	}
 	all, err := addresses(ctx, u.Hostname(), resolve)
 	if err != nil || len(all) == 0 {
