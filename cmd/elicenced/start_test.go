@@ -113,20 +113,23 @@ func TestRevokedStaysRevoked(t *testing.T) {
 	revoked := pki.Revoked{SerialNumber: big.NewInt(4711), At: time.Now().Add(-time.Hour).UTC().Truncate(time.Second), Reason: pki.KeyCompromise}
 	list, err := (&pki.CA{Certificate: cert, Key: key}).CRL(rand.Reader, time.Now().Unix(), []pki.Revoked{revoked}, time.Now().Add(-time.Hour), time.Now().Add(time.Hour))
 	must(t, err)
-	file := keys.path(ownAnchors)
+	file, last := keys.path(ownAnchors), []byte(nil)
 	must(t, os.WriteFile(file, pki.MarshalTrustAnchors([]*pki.Certificate{root, cert}, [][]byte{list}), 0o644))
-	for range 2 {
-		must(t, os.Chtimes(file, time.Time{}, time.Now().Add(-2*crlRenewal)))
-		must(t, refreshCRLs(keys, time.Now()))
+	for i := range time.Duration(3) { // the last is not due yet
+		must(t, refreshCRLs(keys, time.Now().Add(min(i+1, 2)*2*crlRenewal)))
 		anchors, err := readAnchors(file)
 		must(t, err)
+		renewed, _ := anchors.CRL(cert)
+		if due := time.Now().Add(min(i+1, 2) * 2 * crlRenewal); renewed.ThisUpdate.Before(due.Add(-2*time.Minute)) || i == 2 && string(renewed.Raw) != string(last) {
+			t.Errorf("renewal %d: a list of %s", i, renewed.ThisUpdate)
+		}
+		last = renewed.Raw
 		got := anchors.Revoked(cert)
 		if len(got) != 1 || got[0].SerialNumber.Cmp(revoked.SerialNumber) != 0 || got[0].Reason != revoked.Reason || !got[0].At.Equal(revoked.At) {
 			t.Fatalf("after renewal: %+v", got)
 		}
 	}
 	must(t, os.WriteFile(file, []byte("damaged"), 0o644))
-	must(t, os.Chtimes(file, time.Time{}, time.Now().Add(-2*crlRenewal)))
 	if err := refreshCRLs(keys, time.Now()); err == nil {
 		t.Error("a damaged list was replaced by one without its revocations")
 	}
