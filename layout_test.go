@@ -17,7 +17,7 @@ const module = "elicence/"
 
 // parts are the packages of the register above its kernel, a capability each. Whoever serves
 // people imports them all.
-const parts = " licence/registry/accesslog licence/registry/batches licence/registry/disputes licence/registry/statistics"
+const parts = " licence/registry/accesslog licence/registry/batches licence/registry/disputes licence/registry/statistics licence/registry/subscriptions"
 
 // layout states which packages of ours each package may import. It is a
 // statement of policy: a new line here is a design decision, not a build fix.
@@ -84,6 +84,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/registry/batches", "licence licence/registry audit"},
 	{"licence/registry/disputes", "licence licence/dispute licence/registry audit"},
 	{"licence/registry/statistics", "licence licence/registry audit"},
+	{"licence/registry/subscriptions", "licence licence/event licence/registry audit"},
 	{"cmd/elicenced/rewrite", "licence licence/render crypto/pdfsig"},
 	{"licence/registry/storetest", "licence licence/brake licence/person licence/consent licence/dispute licence/event licence/registry audit crypto/pki"},
 	{"licence/registry/registrytest", "licence licence/bundle licence/event licence/render licence/registry audit crypto/pki crypto/pdfsig crypto/seal crypto/tsa crypto/cryptotest templates" + parts},

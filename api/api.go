@@ -44,6 +44,7 @@ import (
 	"elicence/licence/registry/batches"
 	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/statistics"
+	"elicence/licence/registry/subscriptions"
 	"elicence/verify"
 
 	"github.com/gin-gonic/gin"
@@ -53,10 +54,11 @@ import (
 type Config struct {
 	Registry *registry.Registry
 	// The parts of the register that are packages of their own.
-	AccessLog  *accesslog.Register
-	Disputes   *disputes.Register
-	Batches    *batches.Register
-	Statistics *statistics.Register
+	AccessLog     *accesslog.Register
+	Disputes      *disputes.Register
+	Batches       *batches.Register
+	Statistics    *statistics.Register
+	Subscriptions *subscriptions.Register
 	// Verifier gives the verifier for one verification, which asks the register it is handed.
 	Verifier func(verify.Register) *verify.Verifier
 	// TokenKey authenticates tokens and sessions: 32 random bytes or more, the
@@ -144,7 +146,7 @@ func New(c Config) (*Server, error) {
 	if c.FilesAway == nil {
 		c.FilesAway = func() time.Time { return time.Time{} }
 	}
-	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, filesGauge(c.FilesAway), brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Disputes.Overdue}, eventGauges{c.Registry.EventCounts, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
+	s := &Server{cfg: c, engine: gin.New(), pages: pages, metrics: newMetrics(sealGauges{c.Registry.SealStates, c.Now}, witnessGauges{c.Witnesses}, filesGauge(c.FilesAway), brakeGauge{c.Registry.StandingBrakes}, disputeGauge{c.Disputes.Overdue}, eventGauges{c.Subscriptions.Counts, c.Now}), open: newRoom(openEach), reserved: newRoom(reservedEach), batches: newBatches(), drawing: make(chan struct{}, maxDrawing)}
 	s.verifications = newLimiter(verificationRate, s.newTally(registry.ActionVerify, "rate_limited"))
 	s.reports = newLimiter(reportRate, s.newTally(registry.ActionReport, "rate_limited"))
 	s.strangers = newLimiter(strangerRate, s.newTally(registry.ActionAuthenticate, "rate_limited"))

@@ -28,6 +28,7 @@ import (
 	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/registrytest"
 	"elicence/licence/registry/statistics"
+	"elicence/licence/registry/subscriptions"
 	"elicence/licence/render"
 	"elicence/store"
 	"elicence/testdata/requests"
@@ -129,7 +130,7 @@ func (w *world) serve(change func(*api.Config)) *api.Server {
 
 // over has an interface stand over a register, with all its parts.
 func over(c *api.Config, r *registry.Registry) {
-	c.Registry, c.AccessLog, c.Disputes, c.Batches, c.Statistics = r, accesslog.New(r), disputes.New(r, nil), batches.New(r), statistics.New(r)
+	c.Registry, c.AccessLog, c.Disputes, c.Batches, c.Statistics, c.Subscriptions = r, accesslog.New(r), disputes.New(r, nil), batches.New(r), statistics.New(r), subscriptions.New(r, registrytest.CheckTarget)
 }
 
 // serveOver makes an interface like serve, with a log of its own over a storage.

@@ -10,6 +10,7 @@ import (
 	"elicence/licence"
 	"elicence/licence/event"
 	"elicence/licence/registry"
+	"elicence/licence/registry/subscriptions"
 
 	"github.com/emmansun/gmsm/sm3"
 	"github.com/gin-gonic/gin"
@@ -72,19 +73,18 @@ type deadEventsAnswer struct {
 
 // eventRoutes are those of subscriptions to events.
 func (s *Server) eventRoutes(g *gin.RouterGroup) {
-	r := s.cfg.Registry
 	g.POST("", serveJSON(s, registry.ActionSubscribe, http.StatusCreated, parseSubscription, (*exchange).subscribe))
 	g.GET("", serveGet(s, registry.ActionSubscriptionRead, (*exchange).subscriptions))
-	g.POST("/:subscription/enable", serveDecision(s, registry.ActionSubscriptionEnable, r.EnableSubscription, newSubscription))
+	g.POST("/:subscription/enable", serveDecision(s, registry.ActionSubscriptionEnable, s.cfg.Subscriptions.Enable, newSubscription))
 	g.POST("/:subscription/remove", serveJSON(s, registry.ActionUnsubscribe, http.StatusOK, parseDecision, (*exchange).unsubscribe))
 	g.GET("/:subscription/dead", serveGet(s, registry.ActionDeadEventsRead, (*exchange).deadEvents))
 	g.POST("/:subscription/replay", serveJSON(s, registry.ActionEventReplay, http.StatusOK, parseReplay, (*exchange).replayEvents))
 }
 
 // parseSubscription reads a body of POST /subscriptions.
-func parseSubscription(body []byte) (registry.SubscriptionRequest, error) {
-	return parseJSON(body, func(r *reader) registry.SubscriptionRequest {
-		q := registry.SubscriptionRequest{Body: sm3.Sum(append([]byte("subscriptions\n"), body...)), URL: r.required("url", event.MaxTarget), TypeCodes: r.texts("types", event.MaxTypes, maxType)}
+func parseSubscription(body []byte) (subscriptions.Request, error) {
+	return parseJSON(body, func(r *reader) subscriptions.Request {
+		q := subscriptions.Request{Body: sm3.Sum(append([]byte("subscriptions\n"), body...)), URL: r.required("url", event.MaxTarget), TypeCodes: r.texts("types", event.MaxTypes, maxType)}
 		for _, t := range r.texts("events", len(event.Types()), 64) {
 			q.Events = append(q.Events, event.Type(t))
 		}
@@ -93,11 +93,11 @@ func parseSubscription(body []byte) (registry.SubscriptionRequest, error) {
 }
 
 // subscribe has the caller told of licences.
-func (x *exchange) subscribe(q registry.SubscriptionRequest) (a subscriptionJSON, receipt audit.Receipt, err error) {
+func (x *exchange) subscribe(q subscriptions.Request) (a subscriptionJSON, receipt audit.Receipt, err error) {
 	if q.Key, err = x.idempotencyKey(); err != nil {
 		return a, receipt, err
 	}
-	s, receipt, err := x.cfg.Registry.Subscribe(x.r.Context(), x.caller, q)
+	s, receipt, err := x.cfg.Subscriptions.Subscribe(x.r.Context(), x.caller, q)
 	return newSubscription(s), receipt, err
 }
 
@@ -106,7 +106,7 @@ func (x *exchange) unsubscribe(q registry.StatusRequest) (a idJSON, receipt audi
 	if err := x.decision(nameForm, &q); err != nil {
 		return a, receipt, err
 	}
-	receipt, err = x.cfg.Registry.Unsubscribe(x.r.Context(), x.caller, x.name, q)
+	receipt, err = x.cfg.Subscriptions.Unsubscribe(x.r.Context(), x.caller, x.name, q)
 	return idJSON{x.name}, receipt, err
 }
 
@@ -121,7 +121,7 @@ func (x *exchange) subscriptions() (func(), audit.Receipt, error) {
 	if err := x.listQuery(nameForm, &q.After, &q.Limit, func(string, string) bool { return false }); err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	all, receipt, err := x.cfg.Registry.Subscriptions(x.r.Context(), x.caller, q)
+	all, receipt, err := x.cfg.Subscriptions.List(x.r.Context(), x.caller, q)
 	a := subscriptionsAnswer{Subscriptions: make([]subscriptionJSON, 0, len(all))}
 	for _, s := range all {
 		a.Subscriptions = append(a.Subscriptions, newSubscription(s))
@@ -142,7 +142,7 @@ func (x *exchange) deadEvents() (func(), audit.Receipt, error) {
 		return nil, audit.Receipt{}, err
 	}
 	seq, _ := strconv.ParseInt(after, 10, 64) // of the form, or empty
-	all, receipt, err := x.cfg.Registry.DeadEvents(x.r.Context(), x.caller, x.name, seq, limit)
+	all, receipt, err := x.cfg.Subscriptions.Dead(x.r.Context(), x.caller, x.name, seq, limit)
 	a := deadEventsAnswer{Events: make([]deadEventJSON, 0, len(all))}
 	for _, d := range all {
 		e := d.Event
@@ -167,11 +167,11 @@ func parseReplay(body []byte) (replay, error) {
 }
 
 // replayEvents tells dead events once more.
-func (x *exchange) replayEvents(q replay) (a registry.Replayed, receipt audit.Receipt, err error) {
+func (x *exchange) replayEvents(q replay) (a subscriptions.Replayed, receipt audit.Receipt, err error) {
 	if err := x.decision(nameForm, &q.StatusRequest); err != nil {
 		return a, receipt, err
 	}
-	return x.cfg.Registry.ReplayEvents(x.r.Context(), x.caller, x.name, q.event, q.StatusRequest)
+	return x.cfg.Subscriptions.Replay(x.r.Context(), x.caller, x.name, q.event, q.StatusRequest)
 }
 
 // eventGauges show what is to be told when metrics are asked for.

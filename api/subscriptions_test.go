@@ -54,10 +54,10 @@ func TestSubscriptions(t *testing.T) {
 	for i := range 3 {
 		w.issue(food, fmt.Sprint("s", i))
 	}
-	claimed, err := w.ClaimEvents(t.Context(), w.allSubscriptions()[0], time.Minute, 2)
+	claimed, err := w.Subscriptions().Claim(t.Context(), w.allSubscriptions()[0], time.Minute, 2)
 	must(t, err)
-	must(t, w.SettleEvent(t.Context(), claimed[0], event.Outcome{Fault: "http_410", Gone: true}, 0))
-	must(t, w.TidyEvents(t.Context()))
+	must(t, w.Subscriptions().Settle(t.Context(), claimed[0], event.Outcome{Fault: "http_410", Gone: true}, 0))
+	must(t, w.Subscriptions().Tidy(t.Context()))
 
 	get := func(path string, into any) answer {
 		t.Helper()

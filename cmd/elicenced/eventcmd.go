@@ -9,6 +9,7 @@ import (
 
 	"elicence/licence/event"
 	"elicence/licence/registry"
+	"elicence/licence/registry/subscriptions"
 )
 
 // eventCmd looks after who is told of licences, beside the running service.
@@ -49,12 +50,12 @@ type eventSubscribeCmd struct {
 }
 
 func (s *eventSubscribeCmd) Run(ctx context.Context) error {
-	q := registry.SubscriptionRequest{Key: commandKey(), Client: s.Client, URL: s.URL, TypeCodes: s.Type}
+	q := subscriptions.Request{Key: commandKey(), Client: s.Client, URL: s.URL, TypeCodes: s.Type}
 	for _, name := range s.Event {
 		q.Events = append(q.Events, event.Type(event.Prefix+name))
 	}
 	return s.withTargets(ctx, s.eventFlags, func(in *instance) error {
-		made, _, err := in.registry.Subscribe(ctx, registry.System("command-line"), q)
+		made, _, err := in.subscriptions.Subscribe(ctx, registry.System("command-line"), q)
 		if err == nil {
 			fmt.Println(made.ID)
 		}
@@ -68,7 +69,7 @@ func (l *eventListCmd) Run(ctx context.Context) error {
 	return l.with(ctx, func(in *instance) error {
 		fmt.Println("id\tstatus\tclient\tauthority\turl\ttypes\tevents\tsince\tfailures\treason")
 		for q := (registry.SubscriptionQuery{Limit: registry.MaxPage}); ; {
-			all, _, err := in.registry.Subscriptions(ctx, registry.System("command-line"), q)
+			all, _, err := in.subscriptions.List(ctx, registry.System("command-line"), q)
 			for _, s := range all {
 				q.After = s.ID
 				printSubscription(s)
@@ -88,7 +89,7 @@ type eventUnsubscribeCmd struct {
 
 func (u *eventUnsubscribeCmd) Run(ctx context.Context) error {
 	return u.done(ctx, func(r *registry.Registry, c registry.Caller) error {
-		_, err := r.Unsubscribe(ctx, c, u.ID, registry.StatusRequest{Key: commandKey(), Reason: u.Reason})
+		_, err := subscriptions.New(r, nil).Unsubscribe(ctx, c, u.ID, registry.StatusRequest{Key: commandKey(), Reason: u.Reason})
 		return missing("subscription", u.ID, err)
 	})
 }
@@ -102,7 +103,7 @@ type eventEnableCmd struct {
 
 func (e *eventEnableCmd) Run(ctx context.Context) error {
 	return e.withTargets(ctx, e.eventFlags, func(in *instance) error {
-		s, _, err := in.registry.EnableSubscription(ctx, registry.System("command-line"), e.ID, registry.StatusRequest{Key: commandKey(), Reason: e.Reason})
+		s, _, err := in.subscriptions.Enable(ctx, registry.System("command-line"), e.ID, registry.StatusRequest{Key: commandKey(), Reason: e.Reason})
 		if err == nil {
 			printSubscription(s)
 		}
@@ -119,7 +120,7 @@ func (d *eventDeadCmd) Run(ctx context.Context) error {
 	return d.with(ctx, func(in *instance) error {
 		fmt.Println("event\ttype\tlicence\ttime\tattempts\tfault")
 		for after := int64(0); ; {
-			all, _, err := in.registry.DeadEvents(ctx, registry.System("command-line"), d.ID, after, registry.MaxPage)
+			all, _, err := in.subscriptions.Dead(ctx, registry.System("command-line"), d.ID, after, registry.MaxPage)
 			for _, e := range all {
 				after = e.Seq
 				fmt.Printf("%s\t%s\t%s\t%s\t%d\t%s\n", e.Event.ID, e.Event.Type, e.Event.Subject, e.Event.Time.Format(time.RFC3339), e.Attempts, e.Fault)
@@ -140,9 +141,9 @@ type eventReplayCmd struct {
 func (p *eventReplayCmd) Run(ctx context.Context) error {
 	return p.with(ctx, func(in *instance) error {
 		for total := 0; ; {
-			done, _, err := in.registry.ReplayEvents(ctx, registry.System("command-line"), p.ID, p.Event, registry.StatusRequest{Key: commandKey(), Reason: "replay"})
+			done, _, err := in.subscriptions.Replay(ctx, registry.System("command-line"), p.ID, p.Event, registry.StatusRequest{Key: commandKey(), Reason: "replay"})
 			total += done.Events
-			if err != nil || done.Events < registry.MaxReplay {
+			if err != nil || done.Events < subscriptions.MaxReplay {
 				fmt.Printf("%d events are told again\n", total)
 				return missing("subscription", p.ID, err)
 			}

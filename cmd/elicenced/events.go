@@ -18,6 +18,7 @@ import (
 	"elicence/licence/event"
 	"elicence/licence/event/deliver"
 	"elicence/licence/registry"
+	"elicence/licence/registry/subscriptions"
 )
 
 // eventKey is the name of the key that signs events.
@@ -70,15 +71,24 @@ func (k keyring) eventSigner() (*pki.Certificate, crypto.Signer, error) {
 	return cert, key, nil
 }
 
-// allowTargets has the registry take subscriptions, if there is a key to serve them with.
-func (f *eventFlags) allowTargets(key crypto.Signer, c *registry.Config) error {
-	networks, err := f.networks()
-	if err != nil || key == nil {
+// openSubscriptions makes the part of the register about subscriptions, which takes some if
+// there is a key to serve them with.
+func (in *instance) openSubscriptions(f eventFlags) error {
+	_, key, err := in.keys.eventSigner()
+	if err != nil {
 		return err
 	}
-	c.CheckTarget = func(ctx context.Context, target string) error {
-		return networks.CheckTarget(ctx, target, deliver.Resolve)
+	networks, err := f.networks()
+	if err != nil {
+		return err
 	}
+	var checkTarget func(ctx context.Context, target string) error
+	if key != nil {
+		checkTarget = func(ctx context.Context, target string) error {
+			return networks.CheckTarget(ctx, target, deliver.Resolve)
+		}
+	}
+	in.subscriptions = subscriptions.New(in.registry, checkTarget)
 	return nil
 }
 
@@ -102,7 +112,7 @@ func (in *instance) openSender(o options) (*deliver.Sender, error) {
 	}
 	return deliver.New(deliver.Config{
 		Key: key, Source: o.publicURL, Networks: networks, Roots: roots, Now: time.Now, Rand: rand.Reader, Jitter: mathrand.Float64,
-		Waiting: in.registry.WaitingSubscriptions, Claim: in.registry.ClaimEvents, Settle: in.registry.SettleEvent,
+		Waiting: in.subscriptions.Waiting, Claim: in.subscriptions.Claim, Settle: in.subscriptions.Settle,
 		Failed: func(err error) { slog.Warn("events", "fault", err) },
 	}), nil
 }
@@ -113,7 +123,7 @@ func (in *instance) startEvents(ctx context.Context) {
 		in.idle.Go(func() { in.sender.Run(ctx) })
 	}
 	in.every(ctx, registry.Lease, func() {
-		if err := in.registry.TidyEvents(ctx); err != nil && ctx.Err() == nil {
+		if err := in.subscriptions.Tidy(ctx); err != nil && ctx.Err() == nil {
 			slog.Warn("events", "fault", err)
 		}
 	})

@@ -29,6 +29,7 @@ import (
 	"elicence/licence/registry/batches"
 	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/statistics"
+	"elicence/licence/registry/subscriptions"
 	"elicence/licence/render"
 	"elicence/store"
 	"elicence/templates"
@@ -108,14 +109,15 @@ type instance struct {
 	logKey   audit.Signer
 	registry *registry.Registry
 	// The parts of the register that are packages of their own.
-	accessLog *accesslog.Register
-	disputes  *disputes.Register
-	batches   *batches.Register
-	server    *api.Server
-	sender    *deliver.Sender // nil when no events are sent
-	anchors   atomic.Pointer[pki.TrustAnchors]
-	foreign   atomic.Pointer[pki.TrustAnchors] // for the files of other platforms
-	evidence  *ocsp.Evidence
+	accessLog     *accesslog.Register
+	disputes      *disputes.Register
+	batches       *batches.Register
+	subscriptions *subscriptions.Register
+	server        *api.Server
+	sender        *deliver.Sender // nil when no events are sent
+	anchors       atomic.Pointer[pki.TrustAnchors]
+	foreign       atomic.Pointer[pki.TrustAnchors] // for the files of other platforms
+	evidence      *ocsp.Evidence
 	// published is the newest trust list; nil until one was made.
 	published atomic.Pointer[publishedList]
 	// trusted and untrusted are the anchor files as loaded and the fault reported last;
@@ -277,7 +279,7 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 		return err
 	}
 	in.accessLog, in.disputes, in.batches = accesslog.New(in.registry), disputes.New(in.registry, o.disputeRules), batches.New(in.registry)
-	return nil
+	return in.openSubscriptions(o.events)
 }
 
 // openSigners opens what the registry signs with: seals, keys and the timestamp authority.
@@ -295,13 +297,6 @@ func (in *instance) openSigners(o options, c *registry.Config) (err error) {
 		return err
 	}
 	if c.Reporter, err = in.settings.reporter(); err != nil {
-		return err
-	}
-	_, key, err := in.keys.eventSigner()
-	if err == nil {
-		err = o.events.allowTargets(key, c)
-	}
-	if err != nil {
 		return err
 	}
 	if o.tsaURL == "" || o.tsaForOthers {
@@ -328,7 +323,7 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 		return err
 	}
 	config := api.Config{
-		Registry: in.registry, AccessLog: in.accessLog, Disputes: in.disputes, Batches: in.batches, Statistics: statistics.New(in.registry),
+		Registry: in.registry, AccessLog: in.accessLog, Disputes: in.disputes, Batches: in.batches, Statistics: statistics.New(in.registry), Subscriptions: in.subscriptions,
 		Answers: answers, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Ready: in.database.Ready, FilesAway: in.files.away, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity, Officials: o.officials,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },

@@ -42,3 +42,15 @@ const (
 	ActionBatchRead   audit.Action = "read_batch"
 	ActionBatchCancel audit.Action = "cancel_batch"
 )
+
+// The actions on subscriptions to events, as they stand in the access log.
+const (
+	ActionSubscribe          audit.Action = "event_subscribe"
+	ActionUnsubscribe        audit.Action = "event_unsubscribe"
+	ActionSubscriptionEnable audit.Action = "event_enable"
+	ActionSubscriptionRead   audit.Action = "read_subscriptions"
+	ActionDeadEventsRead     audit.Action = "read_dead_events"
+	ActionEventReplay        audit.Action = "event_replay"
+	// ActionSubscriptionDisable is the service's own; see disable.
+	ActionSubscriptionDisable audit.Action = "event_disable"
+)

@@ -14,6 +14,7 @@ import (
 	"elicence/licence/event"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
+	"elicence/licence/registry/subscriptions"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -22,14 +23,14 @@ import (
 func toldOf(t *testing.T, s *registrytest.Service, sub event.Subscription) (all []event.Event) {
 	t.Helper()
 	for {
-		claimed, err := s.ClaimEvents(t.Context(), sub, time.Minute, 10)
+		claimed, err := s.Subscriptions().Claim(t.Context(), sub, time.Minute, 10)
 		must(t, err)
 		if len(claimed) == 0 {
 			return all
 		}
 		for _, d := range claimed {
 			all = append(all, d.Event)
-			must(t, s.SettleEvent(t.Context(), d, event.Outcome{Delivered: true}, 0))
+			must(t, s.Subscriptions().Settle(t.Context(), d, event.Outcome{Delivered: true}, 0))
 		}
 	}
 }
@@ -50,7 +51,7 @@ func TestEvents(t *testing.T) {
 	s := l.Service
 	s.Registry = l.r // of a type that passes to others
 	s.Register(t, l.c)
-	sub, _, err := s.Subscribe(t.Context(), l.c, registry.SubscriptionRequest{Key: "s", URL: "https://receiver.example.gov.cn/", TypeCodes: l.c.Types})
+	sub, _, err := s.Subscriptions().Subscribe(t.Context(), l.c, subscriptions.Request{Key: "s", URL: "https://receiver.example.gov.cn/", TypeCodes: l.c.Types})
 	must(t, err)
 	if got := toldOf(t, s, sub); got != nil {
 		t.Errorf("told of what was before: %v", eventNames(got))
@@ -132,7 +133,7 @@ func (h *heard) next() string { h.n++; return fmt.Sprint("k", h.n) }
 
 // subscribe subscribes somebody to licences of the issuer's type.
 func (h *heard) subscribe(c registry.Caller) (event.Subscription, error) {
-	s, _, err := h.Subscribe(h.t.Context(), c, registry.SubscriptionRequest{Key: h.next(), URL: "https://receiver.example.gov.cn/a?token=secret", TypeCodes: h.issuer.Types})
+	s, _, err := h.Subscriptions().Subscribe(h.t.Context(), c, subscriptions.Request{Key: h.next(), URL: "https://receiver.example.gov.cn/a?token=secret", TypeCodes: h.issuer.Types})
 	return s, err
 }
 
@@ -192,7 +193,7 @@ func TestEventRights(t *testing.T) {
 	if got := toldOf(t, h.Service, issuer); got != nil {
 		t.Errorf("told %v after the client was disabled", eventNames(got))
 	}
-	if counts, err := h.EventCounts(t.Context()); err != nil || counts.Due != 0 {
+	if counts, err := h.Subscriptions().Counts(t.Context()); err != nil || counts.Due != 0 {
 		t.Errorf("what nobody may be told waits: %+v, %v", counts, err)
 	}
 }
@@ -201,7 +202,7 @@ func TestEventRights(t *testing.T) {
 func TestSubscriptionRefused(t *testing.T) {
 	t.Parallel()
 	h := newHeard(t)
-	for what, q := range map[string]registry.SubscriptionRequest{
+	for what, q := range map[string]subscriptions.Request{
 		"url":       {URL: "https://127.0.0.1/", TypeCodes: h.issuer.Types},
 		"url#2":     {URL: "http://receiver.example.gov.cn/", TypeCodes: h.issuer.Types},
 		"url#3":     {TypeCodes: h.issuer.Types},
@@ -210,7 +211,7 @@ func TestSubscriptionRefused(t *testing.T) {
 		"events[0]": {URL: "https://receiver.example.gov.cn/", TypeCodes: h.issuer.Types, Events: []event.Type{"%"}},
 	} {
 		q.Key = h.next()
-		_, _, err := h.Subscribe(t.Context(), h.issuer, q)
+		_, _, err := h.Subscriptions().Subscribe(t.Context(), h.issuer, q)
 		var refused *licence.RequestError
 		field, _, _ := strings.Cut(what, "#")
 		if !errors.As(err, &refused) || refused.Fields[0].Field != field {
@@ -223,19 +224,19 @@ func TestSubscriptionRefused(t *testing.T) {
 	q := func() registry.StatusRequest { return registry.StatusRequest{Key: h.next(), Reason: "r"} }
 	for what, do := range map[string]func(registry.Caller, registry.StatusRequest) error{
 		"remove": func(c registry.Caller, q registry.StatusRequest) error {
-			_, err := h.Unsubscribe(t.Context(), c, sub.ID, q)
+			_, err := h.Subscriptions().Unsubscribe(t.Context(), c, sub.ID, q)
 			return err
 		},
 		"enable": func(c registry.Caller, q registry.StatusRequest) error {
-			_, _, err := h.EnableSubscription(t.Context(), c, sub.ID, q)
+			_, _, err := h.Subscriptions().Enable(t.Context(), c, sub.ID, q)
 			return err
 		},
 		"replay": func(c registry.Caller, q registry.StatusRequest) error {
-			_, _, err := h.ReplayEvents(t.Context(), c, sub.ID, "", q)
+			_, _, err := h.Subscriptions().Replay(t.Context(), c, sub.ID, "", q)
 			return err
 		},
 		"dead": func(c registry.Caller, q registry.StatusRequest) error {
-			_, _, err := h.DeadEvents(t.Context(), c, sub.ID, 0, 1)
+			_, _, err := h.Subscriptions().Dead(t.Context(), c, sub.ID, 0, 1)
 			return err
 		},
 	} {
@@ -251,18 +252,18 @@ func TestSubscriptionRefused(t *testing.T) {
 			}
 		}
 	}
-	if _, err := h.Unsubscribe(t.Context(), h.issuer, sub.ID, registry.StatusRequest{Key: h.next()}); !errors.Is(err, registry.ErrReasonMissing) {
+	if _, err := h.Subscriptions().Unsubscribe(t.Context(), h.issuer, sub.ID, registry.StatusRequest{Key: h.next()}); !errors.Is(err, registry.ErrReasonMissing) {
 		t.Errorf("removed without a reason: %v", err)
 	}
-	if all, _, err := h.Subscriptions(t.Context(), other, registry.SubscriptionQuery{}); err != nil || len(all) != 0 {
+	if all, _, err := h.Subscriptions().List(t.Context(), other, registry.SubscriptionQuery{}); err != nil || len(all) != 0 {
 		t.Errorf("another department sees %v, %v", all, err)
 	}
 	q1 := q()
 	for range 2 {
-		_, err := h.Unsubscribe(t.Context(), h.issuer, sub.ID, q1)
+		_, err := h.Subscriptions().Unsubscribe(t.Context(), h.issuer, sub.ID, q1)
 		must(t, err)
 	}
-	if _, err := h.Unsubscribe(t.Context(), h.issuer, sub.ID, q()); !errors.Is(err, licence.ErrNotFound) {
+	if _, err := h.Subscriptions().Unsubscribe(t.Context(), h.issuer, sub.ID, q()); !errors.Is(err, licence.ErrNotFound) {
 		t.Errorf("removed twice: %v", err)
 	}
 }
@@ -275,32 +276,32 @@ func TestEventsDisabled(t *testing.T) {
 	sub := h.subscribed(h.issuer)
 	h.issue()
 	h.issue()
-	claimed, err := h.ClaimEvents(t.Context(), sub, time.Minute, 1)
+	claimed, err := h.Subscriptions().Claim(t.Context(), sub, time.Minute, 1)
 	must(t, err)
 	from := size(t, h.Service)
-	must(t, h.SettleEvent(t.Context(), claimed[0], event.Outcome{Gone: true, Fault: "http_410"}, 0))
+	must(t, h.Subscriptions().Settle(t.Context(), claimed[0], event.Outcome{Gone: true, Fault: "http_410"}, 0))
 	wantTrail(t, h.Service, from, "event_disable allowed")
-	must(t, h.TidyEvents(t.Context()))
-	if waiting, err := h.WaitingSubscriptions(t.Context()); err != nil || len(waiting) != 0 {
+	must(t, h.Subscriptions().Tidy(t.Context()))
+	if waiting, err := h.Subscriptions().Waiting(t.Context()); err != nil || len(waiting) != 0 {
 		t.Errorf("%v wait, %v", waiting, err)
 	}
 	h.issue() // which is not told
-	if _, _, err := h.ReplayEvents(t.Context(), h.issuer, sub.ID, "", registry.StatusRequest{Key: h.next()}); !errors.Is(err, licence.ErrWrongStatus) {
+	if _, _, err := h.Subscriptions().Replay(t.Context(), h.issuer, sub.ID, "", registry.StatusRequest{Key: h.next()}); !errors.Is(err, licence.ErrWrongStatus) {
 		t.Errorf("replayed to one that is disabled: %v", err)
 	}
-	enabled, _, err := h.EnableSubscription(t.Context(), h.issuer, sub.ID, registry.StatusRequest{Key: h.next(), Reason: "r"})
+	enabled, _, err := h.Subscriptions().Enable(t.Context(), h.issuer, sub.ID, registry.StatusRequest{Key: h.next(), Reason: "r"})
 	must(t, err)
 	if enabled.Status != event.Active {
 		t.Errorf("enabled: %+v", enabled)
 	}
-	dead, _, err := h.DeadEvents(t.Context(), h.issuer, sub.ID, 0, 10)
+	dead, _, err := h.Subscriptions().Dead(t.Context(), h.issuer, sub.ID, 0, 10)
 	must(t, err)
 	if len(dead) != 2 || dead[0].Fault != "http_410" || dead[1].Fault != event.ReasonGone || dead[0].Event.Subject == "" {
 		t.Errorf("dead: %+v", dead)
 	}
 	q := registry.StatusRequest{Key: h.next()}
 	for range 2 {
-		n, _, err := h.ReplayEvents(t.Context(), h.issuer, sub.ID, "", q)
+		n, _, err := h.Subscriptions().Replay(t.Context(), h.issuer, sub.ID, "", q)
 		must(t, err)
 		if n.Events != 2 {
 			t.Errorf("replayed %+v", n)
@@ -311,18 +312,18 @@ func TestEventsDisabled(t *testing.T) {
 	}
 
 	h.issue()
-	claimed, err = h.ClaimEvents(t.Context(), sub, time.Minute, 1)
+	claimed, err = h.Subscriptions().Claim(t.Context(), sub, time.Minute, 1)
 	must(t, err)
-	must(t, h.SettleEvent(t.Context(), claimed[0], event.Outcome{Fault: "http_500"}, 0))
+	must(t, h.Subscriptions().Settle(t.Context(), claimed[0], event.Outcome{Fault: "http_500"}, 0))
 	h.Move(event.RetryFor + time.Hour)
-	must(t, h.TidyEvents(t.Context()))
-	counts, err := h.EventCounts(t.Context())
+	must(t, h.Subscriptions().Tidy(t.Context()))
+	counts, err := h.Subscriptions().Counts(t.Context())
 	if want := (registry.EventCounts{Dead: 1, Failing: 1, Disabled: map[string]int{}}); err != nil || cmp.Diff(counts, want) != "" {
 		t.Errorf("too old: %v\n%s", err, cmp.Diff(counts, want))
 	}
 	h.Move(31 * 24 * time.Hour)
-	must(t, h.TidyEvents(t.Context()))
-	if counts, err := h.EventCounts(t.Context()); err != nil || counts.Dead != 0 {
+	must(t, h.Subscriptions().Tidy(t.Context()))
+	if counts, err := h.Subscriptions().Counts(t.Context()); err != nil || counts.Dead != 0 {
 		t.Errorf("dead for a month: %+v, %v", counts, err)
 	}
 }
@@ -348,13 +349,13 @@ func TestEventBacklog(t *testing.T) {
 	}
 	copies(event.MaxBacklog - 1)
 	from := size(t, h.Service)
-	must(t, h.TidyEvents(t.Context()))
+	must(t, h.Subscriptions().Tidy(t.Context()))
 	wantTrail(t, h.Service, from)
 	copies(1)
-	must(t, h.TidyEvents(t.Context()))
-	must(t, h.TidyEvents(t.Context()))
+	must(t, h.Subscriptions().Tidy(t.Context()))
+	must(t, h.Subscriptions().Tidy(t.Context()))
 	wantTrail(t, h.Service, from, "event_disable allowed")
-	counts, err := h.EventCounts(t.Context())
+	counts, err := h.Subscriptions().Counts(t.Context())
 	if err != nil || counts.Due != 1 || counts.Dead != event.MaxBacklog+1 || counts.Disabled[event.ReasonBacklog] != 1 {
 		t.Errorf("counts: %+v, %v", counts, err)
 	}

@@ -20,6 +20,7 @@ import (
 	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/registrytest"
 	"elicence/licence/registry/statistics"
+	"elicence/licence/registry/subscriptions"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -369,7 +370,7 @@ func TestImportTold(t *testing.T) {
 	_, c := sample(t, "food-retail.json")
 	ctx := t.Context()
 	s.Register(t, c)
-	_, _, err := s.Subscribe(ctx, c, registry.SubscriptionRequest{Key: "s", URL: "https://receiver.example.gov.cn/events", TypeCodes: c.Types})
+	_, _, err := s.Subscriptions().Subscribe(ctx, c, subscriptions.Request{Key: "s", URL: "https://receiver.example.gov.cn/events", TypeCodes: c.Types})
 	must(t, err)
 	first, next := foreignIdentifier(t, "E1", 1), foreignIdentifier(t, "E1", 2)
 	for n, id := range []string{first, first, next} {
@@ -378,17 +379,17 @@ func TestImportTold(t *testing.T) {
 	}
 	for _, want := range []event.Event{{Subject: licence.Identifier(first)}, {Subject: licence.Identifier(next), Supersedes: licence.Identifier(first)}} {
 		s.Move(time.Minute)
-		waiting, err := s.WaitingSubscriptions(ctx)
+		waiting, err := s.Subscriptions().Waiting(ctx)
 		if err != nil || len(waiting) != 1 {
 			t.Fatalf("%d wait, %v", len(waiting), err)
 		}
-		told, err := s.ClaimEvents(ctx, waiting[0], time.Minute, 10)
+		told, err := s.Subscriptions().Claim(ctx, waiting[0], time.Minute, 10)
 		if err != nil || len(told) != 1 || told[0].Event.Type != event.Issued || told[0].Event.Subject != want.Subject || told[0].Event.Supersedes != want.Supersedes {
 			t.Fatalf("told %+v, %v", told, err)
 		}
-		must(t, s.SettleEvent(ctx, told[0], event.Outcome{Delivered: true}, 0))
+		must(t, s.Subscriptions().Settle(ctx, told[0], event.Outcome{Delivered: true}, 0))
 	}
-	if waiting, err := s.WaitingSubscriptions(ctx); err != nil || len(waiting) != 0 {
+	if waiting, err := s.Subscriptions().Waiting(ctx); err != nil || len(waiting) != 0 {
 		t.Errorf("%d wait in the end, %v", len(waiting), err)
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"elicence/licence/event"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
+	"elicence/licence/registry/subscriptions"
 	"elicence/verify"
 )
 
@@ -61,7 +62,7 @@ func newLives(t *testing.T, backend registrytest.Backend, files registry.Files, 
 	w.food = caller
 	must(t, json.Unmarshal(body, &w.body))
 	s.Register(t, caller)
-	w.sub, _, err = s.Subscribe(t.Context(), caller, registry.SubscriptionRequest{Key: w.key(), URL: "https://receiver.example.gov.cn/", TypeCodes: caller.Types, Events: []event.Type{event.Expired}})
+	w.sub, _, err = s.Subscriptions().Subscribe(t.Context(), caller, subscriptions.Request{Key: w.key(), URL: "https://receiver.example.gov.cn/", TypeCodes: caller.Types, Events: []event.Type{event.Expired}})
 	must(t, err)
 	return w
 }

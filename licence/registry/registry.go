@@ -142,9 +142,6 @@ type Config struct {
 	// CheckBundle verifies an evidence bundle as a stranger would years later, against
 	// the pinned anchors and the log's own policy; an error keeps it back.
 	CheckBundle func(ctx context.Context, raw []byte) error
-	// CheckTarget says what is wrong with the address of a receiver of events, as a
-	// *licence.RequestError about the field url. Nil: there are no subscriptions.
-	CheckTarget func(ctx context.Context, target string) error
 	// Rewrite takes a document that others made apart, with every limit that such work
 	// needs; what is wrong with the file is a *licence.RequestError about the field "file".
 	// Nil: no licence is drawn on a document.

@@ -11,6 +11,7 @@ import (
 	"elicence/licence/question"
 	"elicence/licence/registry"
 	"elicence/licence/registry/registrytest"
+	"elicence/licence/registry/subscriptions"
 )
 
 // reuseOperations are those that reuse: cases, grants, consents, copies, brakes and events.
@@ -126,58 +127,60 @@ var reuseOperations = map[string]func(w *walker, ctx context.Context) call{
 		w.n++
 		return silent(func(r *registry.Registry) error { _, err := r.TellExpired(ctx); return err })
 	},
-	"Registry.Subscribe": func(w *walker, ctx context.Context) call {
+	"subscriptions.Subscribe": func(w *walker, ctx context.Context) call {
 		q := w.subscription()
 		return answering(func(r *registry.Registry) (event.Subscription, audit.Receipt, error) {
-			return ifDone(r.Subscribe(ctx, w.approval, q))
+			return ifDone(subscriptions.New(r, registrytest.CheckTarget).Subscribe(ctx, w.approval, q))
 		})
 	},
-	"Registry.Unsubscribe": func(w *walker, ctx context.Context) call {
+	"subscriptions.Unsubscribe": func(w *walker, ctx context.Context) call {
 		id, q := w.subscribed(ctx).ID, w.status()
-		return only(func(r *registry.Registry) (audit.Receipt, error) { return r.Unsubscribe(ctx, w.approval, id, q) })
-	},
-	"Registry.EnableSubscription": func(w *walker, ctx context.Context) call {
-		s, q := w.subscribed(ctx), w.status()
-		must(w.t, w.SettleEvent(ctx, event.Delivery{Subscription: s}, event.Outcome{Gone: true, Fault: "http_410"}, 0))
-		return answering(func(r *registry.Registry) (event.Subscription, audit.Receipt, error) {
-			return ifDone(r.EnableSubscription(ctx, w.approval, s.ID, q))
+		return only(func(r *registry.Registry) (audit.Receipt, error) {
+			return subscriptions.New(r, registrytest.CheckTarget).Unsubscribe(ctx, w.approval, id, q)
 		})
 	},
-	"Registry.Subscriptions": func(w *walker, ctx context.Context) call {
+	"subscriptions.Enable": func(w *walker, ctx context.Context) call {
+		s, q := w.subscribed(ctx), w.status()
+		must(w.t, w.Subscriptions().Settle(ctx, event.Delivery{Subscription: s}, event.Outcome{Gone: true, Fault: "http_410"}, 0))
+		return answering(func(r *registry.Registry) (event.Subscription, audit.Receipt, error) {
+			return ifDone(subscriptions.New(r, registrytest.CheckTarget).Enable(ctx, w.approval, s.ID, q))
+		})
+	},
+	"subscriptions.List": func(w *walker, ctx context.Context) call {
 		w.subscribed(ctx)
 		return answering(func(r *registry.Registry) ([]event.Subscription, audit.Receipt, error) {
-			return r.Subscriptions(ctx, w.approval, registry.SubscriptionQuery{})
+			return subscriptions.New(r, registrytest.CheckTarget).List(ctx, w.approval, registry.SubscriptionQuery{})
 		})
 	},
-	"Registry.DeadEvents": func(w *walker, ctx context.Context) call {
+	"subscriptions.Dead": func(w *walker, ctx context.Context) call {
 		id := w.dead(ctx)
 		return answering(func(r *registry.Registry) ([]event.Delivery, audit.Receipt, error) {
-			return r.DeadEvents(ctx, w.approval, id, 0, 5)
+			return subscriptions.New(r, registrytest.CheckTarget).Dead(ctx, w.approval, id, 0, 5)
 		})
 	},
-	"Registry.ReplayEvents": func(w *walker, ctx context.Context) call {
+	"subscriptions.Replay": func(w *walker, ctx context.Context) call {
 		id, q := w.dead(ctx), w.status()
-		return answering(func(r *registry.Registry) (registry.Replayed, audit.Receipt, error) {
-			return ifDone(r.ReplayEvents(ctx, w.approval, id, "", q))
+		return answering(func(r *registry.Registry) (subscriptions.Replayed, audit.Receipt, error) {
+			return ifDone(subscriptions.New(r, registrytest.CheckTarget).Replay(ctx, w.approval, id, "", q))
 		})
 	},
 }
 
 // subscription asks for one to the events of the walk's licence.
-func (w *walker) subscription() registry.SubscriptionRequest {
+func (w *walker) subscription() subscriptions.Request {
 	w.Register(w.t, w.approval)
-	return registry.SubscriptionRequest{Key: w.next(), URL: "https://receiver.example.gov.cn/events", TypeCodes: w.approval.Types}
+	return subscriptions.Request{Key: w.next(), URL: "https://receiver.example.gov.cn/events", TypeCodes: w.approval.Types}
 }
 
 // subscribed is a new subscription, the only one there is.
 func (w *walker) subscribed(ctx context.Context) event.Subscription {
-	all, _, err := w.Subscriptions(ctx, walkSystem, registry.SubscriptionQuery{Limit: registry.MaxPage})
+	all, _, err := w.Subscriptions().List(ctx, walkSystem, registry.SubscriptionQuery{Limit: registry.MaxPage})
 	must(w.t, err)
 	for _, s := range all {
-		_, err := w.Unsubscribe(ctx, walkSystem, s.ID, w.status())
+		_, err := w.Subscriptions().Unsubscribe(ctx, walkSystem, s.ID, w.status())
 		must(w.t, err)
 	}
-	s, _, err := w.Subscribe(ctx, w.approval, w.subscription())
+	s, _, err := w.Subscriptions().Subscribe(ctx, w.approval, w.subscription())
 	must(w.t, err)
 	return s
 }
@@ -186,12 +189,12 @@ func (w *walker) subscribed(ctx context.Context) event.Subscription {
 func (w *walker) dead(ctx context.Context) (id string) {
 	s := w.subscribed(ctx)
 	issue(w.t, w.Service, "food-retail.json", w.next())
-	claimed, err := w.ClaimEvents(ctx, s, time.Minute, 5)
+	claimed, err := w.Subscriptions().Claim(ctx, s, time.Minute, 5)
 	must(w.t, err)
 	if len(claimed) != 1 {
 		w.t.Fatalf("claimed %+v", claimed)
 	}
 	claimed[0].Since = w.Now().Add(-event.RetryFor)
-	must(w.t, w.SettleEvent(ctx, claimed[0], event.Outcome{Fault: "http_404"}, 0))
+	must(w.t, w.Subscriptions().Settle(ctx, claimed[0], event.Outcome{Fault: "http_404"}, 0))
 	return s.ID
 }

@@ -56,7 +56,7 @@ type Config struct {
 	Rand  io.Reader
 	// Jitter is a random number from 0 to below 1.
 	Jitter func() float64
-	// Waiting, Claim and Settle are the register's: WaitingSubscriptions, ClaimEvents, SettleEvent.
+	// Waiting, Claim and Settle are the register's; see package subscriptions.
 	Waiting func(ctx context.Context) ([]event.Subscription, error)
 	Claim   func(ctx context.Context, s event.Subscription, within time.Duration, limit int) ([]event.Delivery, error)
 	Settle  func(ctx context.Context, d event.Delivery, o event.Outcome, jitter float64) error

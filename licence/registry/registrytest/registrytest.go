@@ -35,6 +35,7 @@ import (
 	"elicence/licence/registry/batches"
 	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/statistics"
+	"elicence/licence/registry/subscriptions"
 	"elicence/licence/render"
 	"elicence/templates"
 )
@@ -127,9 +128,8 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 		Reporter: &registry.Reporter{Authority: Platform, Layout: reports["verification"]},
 		Annotator: &registry.Annotator{Authority: Platform, Strip: copies["annotation"],
 			Seal: sealOf(t, p, Platform, "TESTCOPY", Platform.Name+"加注专用章", annotation)},
-		QR:          registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
-		CheckTarget: checkTarget,
-		TSA:         p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
+		QR:  registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
+		TSA: p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) { t.Logf("%s stopped at %s: %v", id, step, err) },
 	}
 	s.Registry, err = registry.New(s.Config)
@@ -148,6 +148,11 @@ func (s *Service) Disputes() *disputes.Register { return disputes.New(s.Registry
 
 // Batches is the part about batches.
 func (s *Service) Batches() *batches.Register { return batches.New(s.Registry) }
+
+// Subscriptions is the part about who is told of licences.
+func (s *Service) Subscriptions() *subscriptions.Register {
+	return subscriptions.New(s.Registry, CheckTarget)
+}
 
 // Statistics is the part that counts.
 func (s *Service) Statistics() *statistics.Register { return statistics.New(s.Registry) }
@@ -175,8 +180,8 @@ func (s *Service) evidence(context.Context, []registry.Relied) (registry.Evidenc
 	return e, nil
 }
 
-// checkTarget finds every host of example.gov.cn on an open network, and no other.
-func checkTarget(ctx context.Context, target string) error {
+// CheckTarget finds every host of example.gov.cn on an open network, and no other.
+func CheckTarget(ctx context.Context, target string) error {
 	return event.Networks(nil).CheckTarget(ctx, target, func(_ context.Context, host string) ([]netip.Addr, error) {
 		if !strings.HasSuffix(host, ".example.gov.cn") {
 			return nil, errors.New("no such host")
