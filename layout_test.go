@@ -17,7 +17,7 @@ const module = "elicence/"
 
 // parts are the packages of the register above its kernel, a capability each. Whoever serves
 // people imports them all.
-const parts = " licence/registry/accesslog licence/registry/batches licence/registry/disputes licence/registry/statistics licence/registry/subscriptions"
+const parts = " licence/registry/accesslog licence/registry/batches licence/registry/bundles licence/registry/disputes licence/registry/statistics licence/registry/subscriptions"
 
 // layout states which packages of ours each package may import. It is a
 // statement of policy: a new line here is a design decision, not a build fix.
@@ -82,6 +82,7 @@ var layout = []struct{ pkg, mayImport string }{
 	{"licence/registry", "internal/gather licence licence/brake licence/person licence/consent licence/dispute licence/bundle licence/event licence/render licence/render/portrait audit crypto/httpsig crypto/pki crypto/pdfsig crypto/pdfsig/pades crypto/tsa crypto/seal licence/question"},
 	{"licence/registry/accesslog", "licence licence/person licence/registry audit crypto/httpsig"},
 	{"licence/registry/batches", "licence licence/registry audit"},
+	{"licence/registry/bundles", "licence licence/bundle licence/registry audit crypto/pdfsig crypto/pki crypto/seal crypto/tsa"},
 	{"licence/registry/disputes", "licence licence/dispute licence/registry audit"},
 	{"licence/registry/statistics", "licence licence/registry audit"},
 	{"licence/registry/subscriptions", "licence licence/event licence/registry audit"},

@@ -42,6 +42,7 @@ import (
 	"elicence/licence/registry"
 	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/batches"
+	"elicence/licence/registry/bundles"
 	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/statistics"
 	"elicence/licence/registry/subscriptions"
@@ -57,6 +58,7 @@ type Config struct {
 	AccessLog     *accesslog.Register
 	Disputes      *disputes.Register
 	Batches       *batches.Register
+	Bundles       *bundles.Register
 	Statistics    *statistics.Register
 	Subscriptions *subscriptions.Register
 	// Verifier gives the verifier for one verification, which asks the register it is handed.

@@ -78,7 +78,7 @@ func TestCoSealProblems(t *testing.T) {
 	away.TSA = noTSA{}
 	r, err := registry.New(away)
 	must(t, err)
-	waiting := w.serve(func(c *api.Config) { over(c, r) })
+	waiting := w.serve(func(c *api.Config) { w.over(c, r) })
 
 	q := joint(t, "waits")
 	q.handler = waiting

@@ -364,7 +364,7 @@ func (x *exchange) bundle() (func(), audit.Receipt, error) {
 	if err != nil {
 		return nil, audit.Receipt{}, err
 	}
-	raw, receipt, err := x.cfg.Registry.Bundle(x.r.Context(), x.caller, id, use)
+	raw, receipt, err := x.cfg.Bundles.Make(x.r.Context(), x.caller, id, use)
 	return func() {
 		x.w.Header().Set("Content-Disposition", `attachment; filename="`+string(id)+`.zip"`)
 		x.bytes("application/zip", raw)

@@ -374,7 +374,7 @@ func TestSealingHangs(t *testing.T) {
 	slow.TSA = hangs
 	r, err := registry.New(slow)
 	must(t, err)
-	s := w.serve(func(c *api.Config) { over(c, r) })
+	s := w.serve(func(c *api.Config) { w.over(c, r) })
 	code := ask{method: "POST", path: "/api/v1/verifications", body: []byte(`{"qr":"x"}`), handler: s}
 	var wait sync.WaitGroup
 	for i := range api.MaxPlaces {

@@ -264,7 +264,7 @@ func TestNoSealedReport(t *testing.T) {
 	parts.Reporter = nil
 	none, err := registry.New(parts)
 	must(t, err)
-	s := w.serve(func(c *api.Config) { over(c, none) })
+	s := w.serve(func(c *api.Config) { w.over(c, none) })
 	q.handler = s
 	if p := problemIn(t, w.do(q)); p.Code != "no_seal" || p.Status != 409 {
 		t.Errorf("without a reporter: %+v", p)

@@ -121,7 +121,7 @@ func (w *world) serve(change func(*api.Config)) *api.Server {
 		Now:       w.Now, Rand: rand.Reader,
 		Failed: func(_ string, err error) { w.failed = append(w.failed, err) },
 	}
-	over(&c, w.Registry)
+	w.over(&c, w.Registry)
 	change(&c)
 	s, err := api.New(c)
 	must(w.t, err)
@@ -129,8 +129,8 @@ func (w *world) serve(change func(*api.Config)) *api.Server {
 }
 
 // over has an interface stand over a register, with all its parts.
-func over(c *api.Config, r *registry.Registry) {
-	c.Registry, c.AccessLog, c.Disputes, c.Batches, c.Statistics, c.Subscriptions = r, accesslog.New(r), disputes.New(r, nil), batches.New(r), statistics.New(r), subscriptions.New(r, registrytest.CheckTarget)
+func (w *world) over(c *api.Config, r *registry.Registry) {
+	c.Registry, c.AccessLog, c.Disputes, c.Batches, c.Statistics, c.Subscriptions, c.Bundles = r, accesslog.New(r), disputes.New(r, nil), batches.New(r), statistics.New(r), subscriptions.New(r, registrytest.CheckTarget), w.BundlesOf(r)
 }
 
 // serveOver makes an interface like serve, with a log of its own over a storage.
@@ -143,7 +143,7 @@ func (w *world) serveOver(storage audit.Storage, change func(*api.Config)) *api.
 	r, err := registry.New(parts)
 	must(w.t, err)
 	return w.serve(func(c *api.Config) {
-		over(c, r)
+		w.over(c, r)
 		change(c)
 	})
 }

@@ -58,7 +58,7 @@ func TestWitnessedLog(t *testing.T) {
 	parts.Witnessed = true
 	r, err := registry.New(parts)
 	must(t, err)
-	w.server = w.serve(func(c *api.Config) { over(c, r) })
+	w.server = w.serve(func(c *api.Config) { w.over(c, r) })
 	checkpoint := func() []byte { return w.do(ask{method: "GET", path: "/api/v1/log/checkpoint", as: auditor}).body }
 
 	size, _ := head(t, checkpoint())

@@ -12,6 +12,7 @@ import (
 	"elicence/crypto/pki"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/licence/registry/bundles"
 	"elicence/verify"
 )
 
@@ -19,20 +20,20 @@ import (
 // certificate but perhaps a CA's has expired and no list is current.
 const keepFor = 10 // years
 
-// gatherEvidence implements registry.Config.Evidence: the CA certificates on the path of
-// each certificate and, link by link, a statement that it is not revoked.
-func (in *instance) gatherEvidence(_ context.Context, relied []registry.Relied) (registry.Evidence, error) {
-	used := slices.MaxFunc(relied, func(x, y registry.Relied) int { return x.At.Compare(y.At) }).At
+// gatherEvidence is the evidence for bundles.New: the CA certificates on the path of each
+// certificate and, link by link, a statement that it is not revoked.
+func (in *instance) gatherEvidence(_ context.Context, relied []bundles.Relied) (bundles.Evidence, error) {
+	used := slices.MaxFunc(relied, func(x, y bundles.Relied) int { return x.At.Compare(y.At) }).At
 	anchors, err := in.anchorsSince(used)
 	if err != nil {
-		return registry.Evidence{}, err
+		return bundles.Evidence{}, err
 	}
 	e := &evidence{anchors: anchors, status: in.evidence.Asking, now: time.Now()}
 	for _, r := range relied {
 		path, err := anchors.CheckPath(r.Certificate, pki.PathOptions{
 			Usage: r.Usage, At: r.At, Now: e.now, Intermediates: r.Intermediates, Status: in.evidence.Asking})
 		if err != nil {
-			return registry.Evidence{}, fmt.Errorf("%w: %w", registry.ErrEvidence, err)
+			return bundles.Evidence{}, fmt.Errorf("%w: %w", registry.ErrEvidence, err)
 		}
 		for i, cert := range path.Chain[:len(path.Chain)-1] {
 			since := time.Time{} // a CA's own list may be older than what it certified
@@ -40,7 +41,7 @@ func (in *instance) gatherEvidence(_ context.Context, relied []registry.Relied) 
 				since = r.At
 			}
 			if err := e.add(cert, path.Chain[i+1], since); err != nil {
-				return registry.Evidence{}, err
+				return bundles.Evidence{}, err
 			}
 		}
 	}
@@ -75,7 +76,7 @@ func (in *instance) anchorsSince(since time.Time) (*pki.TrustAnchors, error) {
 
 // evidence is what is gathered for one bundle.
 type evidence struct {
-	registry.Evidence
+	bundles.Evidence
 	anchors *pki.TrustAnchors
 	status  func(cert, issuer *pki.Certificate) *pki.Status
 	now     time.Time
@@ -107,8 +108,8 @@ func keep(list *[][]byte, der []byte) {
 	}
 }
 
-// checkBundle implements registry.Config.CheckBundle: with the bare certificates of the
-// anchors, so that every list has to be in the bundle, and years from now.
+// checkBundle is the check for bundles.New: with the bare certificates of the anchors, so
+// that every list has to be in the bundle, and years from now.
 func (in *instance) checkBundle(ctx context.Context, raw []byte) error {
 	bare, err := pki.ParseTrustAnchors(pki.MarshalTrustAnchors(in.anchors.Load().Certificates(), nil))
 	if err != nil {

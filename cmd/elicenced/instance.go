@@ -27,6 +27,7 @@ import (
 	"elicence/licence/registry"
 	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/batches"
+	"elicence/licence/registry/bundles"
 	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/statistics"
 	"elicence/licence/registry/subscriptions"
@@ -249,7 +250,7 @@ func (in *instance) openRegistry(ctx context.Context, o options, s secrets) erro
 	}
 	c := registry.Config{
 		Store: in.database, Log: in.log, LogID: in.settings.LogID, LogReader: in.database, Succeeded: in.settings.succeeded(), Witnessed: in.submitter != nil,
-		Fonts: o.fonts, Check: in.check, JudgeImport: in.judgeImport, Evidence: in.gatherEvidence, CheckBundle: in.checkBundle, Trusted: in.trusts, SealMargin: o.sealMargin,
+		Fonts: o.fonts, Check: in.check, JudgeImport: in.judgeImport, Trusted: in.trusts, SealMargin: o.sealMargin,
 		PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) {
 			slog.Warn("issue stopped", "identifier", id, "step", step, "cause", err)
@@ -323,7 +324,8 @@ func (in *instance) openServer(o options, s secrets) (err error) {
 		return err
 	}
 	config := api.Config{
-		Registry: in.registry, AccessLog: in.accessLog, Disputes: in.disputes, Batches: in.batches, Statistics: statistics.New(in.registry), Subscriptions: in.subscriptions,
+		Registry: in.registry, AccessLog: in.accessLog, Disputes: in.disputes, Batches: in.batches, Statistics: statistics.New(in.registry),
+		Bundles: bundles.New(in.registry, in.gatherEvidence, in.checkBundle), Subscriptions: in.subscriptions,
 		Answers: answers, TokenKey: s.token, PublicURL: o.publicURL, Now: time.Now, Rand: rand.Reader,
 		Ready: in.database.Ready, FilesAway: in.files.away, Rasterise: rasterise, BehindProxy: o.behindProxy, Identity: o.identity, Officials: o.officials,
 		Failed: func(requestID string, err error) { slog.Error("request failed", "request_id", requestID, "cause", err) },

@@ -416,7 +416,7 @@ func (r *Registry) GetCopy(ctx context.Context, c Caller, id licence.CopyID, use
 	if err != nil {
 		return nil, receipt, err
 	}
-	file, err := r.stored(ctx, made.File.Digest)
+	file, err := r.gate.stored(ctx, made.File.Digest)
 	if err == nil {
 		err = ownFile(file, made.Data)
 	}

@@ -47,6 +47,9 @@ var (
 	// ErrUnfinished: number and identifier are reserved, but the licence could not be
 	// finished now; it will be, and a repeat with the same key gets it.
 	ErrUnfinished = errors.New("the licence is reserved but not finished yet; repeat the request with the same Idempotency-Key")
+	// ErrEvidence: what an evidence bundle needs cannot be had now, such as revocation data
+	// that is newer than the seal.
+	ErrEvidence = errors.New("the evidence for a bundle is not at hand")
 	// ErrFiles: the file storage does not answer, or refuses.
 	ErrFiles = errors.New("file storage unavailable")
 	// ErrVersionPending: a new version of the licence is reserved and not finished; it takes

@@ -13,6 +13,7 @@ import (
 	"elicence/licence"
 	"elicence/licence/bundle"
 	"elicence/licence/registry"
+	"elicence/licence/registry/bundles"
 	"elicence/licence/registry/registrytest"
 	"elicence/verify"
 
@@ -49,7 +50,7 @@ func TestBundle(t *testing.T) {
 	wantBundle := func(name string, id licence.Identifier, timestamp string, entries int) {
 		t.Helper()
 		before := size(t, s)
-		raw, receipt, err := s.Bundle(t.Context(), c, id, registry.Use{Purpose: "诉讼举证", Operator: "李四"})
+		raw, receipt, err := s.Bundles().Make(t.Context(), c, id, registry.Use{Purpose: "诉讼举证", Operator: "李四"})
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
@@ -100,39 +101,30 @@ func TestBundleRefused(t *testing.T) {
 	_, c := sample(t, "food-retail.json")
 	_, other := sample(t, "driver-freight.json")
 	partner := registry.Caller{Principal: "partner", Roles: []registry.Role{registry.RolePartner}, RequestID: "test"}
-	config := func(change func(*registry.Config)) *registry.Registry {
-		cfg := s.Config
-		change(&cfg)
-		r, err := registry.New(cfg)
-		must(t, err)
-		return r
-	}
-	old := config(func(cfg *registry.Config) {
-		cfg.Evidence = func(context.Context, []registry.Relied) (registry.Evidence, error) {
-			return registry.Evidence{}, registry.ErrEvidence
-		}
-	})
-	wrong := config(func(cfg *registry.Config) {
-		cfg.CheckBundle = func(context.Context, []byte) error { return errors.New("not passed") }
-	})
-	lost := config(func(cfg *registry.Config) { cfg.Files = noFiles{} })
+	old := bundles.New(s.Registry, func(context.Context, []bundles.Relied) (bundles.Evidence, error) {
+		return bundles.Evidence{}, registry.ErrEvidence
+	}, registrytest.Readable)
+	wrong := bundles.New(s.Registry, s.Evidence, func(context.Context, []byte) error { return errors.New("not passed") })
+	cfg := s.Config
+	cfg.Files = noFiles{}
+	lost := s.BundlesOf(over(t, cfg))
 	for _, tt := range []struct {
 		name string
-		r    *registry.Registry
+		r    *bundles.Register
 		c    registry.Caller
 		id   licence.Identifier
 		want error
 		code string // in the log; empty: the entry is of an allowed operation
 	}{
-		{"out of reach", s.Registry, other, issued.Identifier, licence.ErrNotFound, "out_of_reach"},
-		{"not there", s.Registry, c, issued.Identifier[:len(issued.Identifier)-1], licence.ErrNotFound, "not_found"},
-		{"another role", s.Registry, partner, issued.Identifier, registry.ErrForbidden, "forbidden"},
+		{"out of reach", s.Bundles(), other, issued.Identifier, licence.ErrNotFound, "out_of_reach"},
+		{"not there", s.Bundles(), c, issued.Identifier[:len(issued.Identifier)-1], licence.ErrNotFound, "not_found"},
+		{"another role", s.Bundles(), partner, issued.Identifier, registry.ErrForbidden, "forbidden"},
 		{"no evidence", old, c, issued.Identifier, registry.ErrEvidence, "evidence_unavailable"},
 		{"not verified", wrong, c, issued.Identifier, registry.ErrEvidence, ""},
 		{"file lost", lost, c, issued.Identifier, registry.ErrFiles, "files_unavailable"},
 	} {
 		before := size(t, s)
-		raw, _, err := tt.r.Bundle(t.Context(), tt.c, tt.id, registry.Use{})
+		raw, _, err := tt.r.Make(t.Context(), tt.c, tt.id, registry.Use{})
 		if !errors.Is(err, tt.want) || raw != nil {
 			t.Errorf("%s: %d bytes, %v", tt.name, len(raw), err)
 		}
@@ -156,20 +148,17 @@ func TestBundleRelies(t *testing.T) {
 	sealed := s.Now()
 	s.Move(time.Hour)
 	_, c := sample(t, "food-retail.json")
-	cfg := s.Config
 	asked := map[pki.Usage]int{}
-	cfg.Evidence = func(ctx context.Context, relied []registry.Relied) (registry.Evidence, error) {
+	evidence := func(ctx context.Context, relied []bundles.Relied) (bundles.Evidence, error) {
 		for _, r := range relied {
 			asked[r.Usage]++
 			if d := r.At.Sub(sealed).Abs(); d > time.Second {
 				t.Errorf("%s relied on at %s, %s from the seal", r.Usage, r.At, d)
 			}
 		}
-		return s.Config.Evidence(ctx, relied)
+		return s.Evidence(ctx, relied)
 	}
-	r, err := registry.New(cfg)
-	must(t, err)
-	_, _, err = r.Bundle(t.Context(), c, issued.Identifier, registry.Use{})
+	_, _, err := bundles.New(s.Registry, evidence, registrytest.Readable).Make(t.Context(), c, issued.Identifier, registry.Use{})
 	must(t, err)
 	for _, usage := range []pki.Usage{pki.UsageSealSigner, pki.UsageSealMaker, pki.UsageTimestamp, pki.UsageQR} {
 		if asked[usage] != 1 || len(asked) != 4 {
@@ -189,7 +178,7 @@ func TestBundleOfSeveralSeals(t *testing.T) {
 	must(t, err)
 	want := func(name string, codes ...string) {
 		t.Helper()
-		raw, _, err := s.Bundle(t.Context(), c, issued.Identifier, registry.Use{})
+		raw, _, err := s.Bundles().Make(t.Context(), c, issued.Identifier, registry.Use{})
 		must(t, err)
 		r := judge(t, s, raw, s.Now().AddDate(10, 0, 0))
 		if r.Indication != verify.TotalPassed || len(r.Seals) != len(codes) {
@@ -209,14 +198,14 @@ func TestBundleOfSeveralSeals(t *testing.T) {
 	}
 	s.Move(time.Hour)
 	want("the last with a late token", "timestamp_own", "timestamp_own")
-	cfg, asked := s.Config, map[pki.Usage][]time.Time{}
-	cfg.Evidence = func(ctx context.Context, relied []registry.Relied) (registry.Evidence, error) {
+	asked := map[pki.Usage][]time.Time{}
+	evidence := func(ctx context.Context, relied []bundles.Relied) (bundles.Evidence, error) {
 		for _, r := range relied {
 			asked[r.Usage] = append(asked[r.Usage], r.At)
 		}
-		return s.Config.Evidence(ctx, relied)
+		return s.Evidence(ctx, relied)
 	}
-	_, _, err = over(t, cfg).Bundle(t.Context(), c, issued.Identifier, registry.Use{})
+	_, _, err = bundles.New(s.Registry, evidence, registrytest.Readable).Make(t.Context(), c, issued.Identifier, registry.Use{})
 	must(t, err)
 	signers := asked[pki.UsageSealSigner]
 	if len(signers) != 2 || signers[0].Sub(signers[1]) != 5*time.Hour || len(asked[pki.UsageTimestamp]) != 2 || !asked[pki.UsageQR][0].Equal(signers[0]) {
@@ -236,7 +225,7 @@ func TestBundleWitnessed(t *testing.T) {
 	must(t, err)
 	soon, cancel := context.WithTimeout(t.Context(), time.Second)
 	defer cancel()
-	if raw, _, err := r.Bundle(soon, c, issued.Identifier, registry.Use{Purpose: "诉讼举证"}); raw != nil || !errors.Is(err, registry.ErrEvidence) {
+	if raw, _, err := s.BundlesOf(r).Make(soon, c, issued.Identifier, registry.Use{Purpose: "诉讼举证"}); raw != nil || !errors.Is(err, registry.ErrEvidence) {
 		t.Errorf("without a quorum: %d bytes, %v", len(raw), err)
 	}
 
@@ -265,7 +254,7 @@ func TestBundleWitnessed(t *testing.T) {
 			}
 		}
 	}()
-	raw, receipt, err := r.Bundle(t.Context(), c, issued.Identifier, registry.Use{Purpose: "诉讼举证"})
+	raw, receipt, err := s.BundlesOf(r).Make(t.Context(), c, issued.Identifier, registry.Use{Purpose: "诉讼举证"})
 	close(done)
 	must(t, errors.Join(err, <-stopped))
 	b, err := bundle.Parse(raw)

@@ -22,8 +22,8 @@ import (
 // errHopeless says that a licence was voided because it can never be finished.
 var errHopeless = errors.New("the licence was voided")
 
-// attachedQRSigner is the attached file that holds the QR signer's certificate.
-const attachedQRSigner = "qr-signer.cer"
+// QRSignerFile is the attached file that holds the QR signer's certificate.
+const QRSignerFile = "qr-signer.cer"
 
 // finish takes a pending licence through steps 3 to 6. ErrUnfinished, wrapping
 // the cause, when a step failed and the licence stays pending; errHopeless when
@@ -139,7 +139,7 @@ func (r *Registry) drawing(ctx context.Context, s *sealing) (render.Input, error
 			{Name: "licence.json", Description: "Licence data", Data: s.rec.Data},
 			{Name: licence.PinyinFile, Description: "Metadata in pinyin initials", Data: pinyin},
 			{Name: "qr.cbor", Description: "Signed QR message", Data: message},
-			{Name: attachedQRSigner, Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
+			{Name: QRSignerFile, Description: "QR signer certificate", Data: r.cfg.QR.Certificate.Raw},
 		},
 	}
 	return in, r.addPortrait(ctx, s, &in)
@@ -326,7 +326,7 @@ func (r *Registry) upgrade(ctx context.Context, id licence.Identifier) error {
 	if rec.File.Timestamped {
 		return errUpgraded
 	}
-	old, err := r.file(ctx, rec)
+	old, err := r.gate.LicenceFile(ctx, rec)
 	if err != nil {
 		return err
 	}

@@ -156,7 +156,7 @@ func TestImport(t *testing.T) {
 		_, _, err := replacers(s.Registry)[op](ctx, c, got.Identifier, registry.VersionRequest{Key: "k" + string(op), Body: []byte(bodies[op])})
 		wantCode(t, string(op), err, "external_licence")
 	}
-	_, _, err = s.Bundle(ctx, c, got.Identifier, registry.Use{})
+	_, _, err = s.Bundles().Make(ctx, c, got.Identifier, registry.Use{})
 	wantCode(t, "bundle", err, "external_licence")
 	changed, _, err := s.Revoke(ctx, c, got.Identifier, registry.StatusRequest{Key: "revoke", Reason: "原发证机关已吊销"})
 	if err != nil || changed.Status != licence.StatusRevoked {

@@ -431,7 +431,7 @@ func (w *lives) end(all []modelLife) {
 		}
 	}
 	w.wantExpired()
-	evidence, err := w.Config.Evidence(w.t.Context(), nil)
+	evidence, err := w.Evidence(w.t.Context(), nil)
 	must(w.t, err)
 	issuing, err := pki.ParseCertificate(evidence.Certificates[0])
 	must(w.t, err)

@@ -10,14 +10,15 @@ import (
 	"elicence/licence"
 )
 
-// file is the current file of a licence. That the storage has none under its digest is a
-// fault of the storage: the register says that there is one.
-func (r *Registry) file(ctx context.Context, rec Record) ([]byte, error) {
-	file, err := r.stored(ctx, rec.File.Digest)
+// LicenceFile is the current file of a licence, for operations: it makes no entry. That the
+// storage has none under its digest is a fault of the storage: the register says that there
+// is one.
+func (g *Gate) LicenceFile(ctx context.Context, rec Record) ([]byte, error) {
+	file, err := g.stored(ctx, rec.File.Digest)
 	if err == nil && rec.Importer == "" {
 		err = ownFile(file, rec.Data)
 	} else if err == nil {
-		err = r.foreignFile(ctx, file)
+		err = g.foreignFile(ctx, file)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the file of %s: %w", rec.Identifier, err)
@@ -25,8 +26,8 @@ func (r *Registry) file(ctx context.Context, rec Record) ([]byte, error) {
 	return file, nil
 }
 
-func (r *Registry) stored(ctx context.Context, digest [32]byte) ([]byte, error) {
-	file, err := r.cfg.Files.Get(ctx, digest)
+func (g *Gate) stored(ctx context.Context, digest [32]byte) ([]byte, error) {
+	file, err := g.cfg.Files.Get(ctx, digest)
 	if errors.Is(err, licence.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %x is not in it", ErrFiles, digest)
 	}
@@ -49,7 +50,7 @@ func ownFile(file, data []byte) error {
 
 // foreignFile says whether a file may be one that another platform issued: it is no licence
 // that is issued here.
-func (r *Registry) foreignFile(ctx context.Context, file []byte) error {
+func (g *Gate) foreignFile(ctx context.Context, file []byte) error {
 	f, err := pdfsig.Read(file)
 	if err != nil {
 		return nil // of another form than ours
@@ -58,7 +59,7 @@ func (r *Registry) foreignFile(ctx context.Context, file []byte) error {
 	if err != nil {
 		return nil
 	}
-	rec, err := r.cfg.Store.Licence(ctx, l.Identifier)
+	rec, err := g.cfg.Store.Licence(ctx, l.Identifier)
 	switch {
 	case err == nil && rec.Importer == "":
 		return fmt.Errorf("%w: the register names the file of %s, which is issued here, as another platform's", ErrFiles, l.Identifier)

@@ -120,7 +120,7 @@ func (r *Registry) Download(ctx context.Context, c Caller, id licence.Identifier
 	if rec.File.Digest == ([32]byte{}) {
 		return nil, receipt, fmt.Errorf("%w: the licence has no file", licence.ErrNotFound)
 	}
-	file, err := r.file(ctx, rec)
+	file, err := r.gate.LicenceFile(ctx, rec)
 	return file, receipt, err
 }
 

@@ -135,13 +135,6 @@ type Config struct {
 	// Check verifies a finished file as a stranger would, offline, against the
 	// pinned anchors; an error keeps the file from being issued.
 	Check func(ctx context.Context, f *pdfsig.File, at time.Time) error
-	// Evidence gives what proves certificates later, for a bundle: statements on the
-	// revocation of each that are not older than its use. An error wraps ErrEvidence
-	// when they cannot be had now.
-	Evidence func(ctx context.Context, relied []Relied) (Evidence, error)
-	// CheckBundle verifies an evidence bundle as a stranger would years later, against
-	// the pinned anchors and the log's own policy; an error keeps it back.
-	CheckBundle func(ctx context.Context, raw []byte) error
 	// Rewrite takes a document that others made apart, with every limit that such work
 	// needs; what is wrong with the file is a *licence.RequestError about the field "file".
 	// Nil: no licence is drawn on a document.

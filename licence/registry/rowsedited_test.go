@@ -90,7 +90,7 @@ func TestFileOfAnother(t *testing.T) {
 				return b, err
 			}
 			asks["bundle"] = func() ([]byte, error) {
-				b, _, err := r.Bundle(t.Context(), w.holder, w.issued.Identifier, registry.Use{})
+				b, _, err := s.BundlesOf(r).Make(t.Context(), w.holder, w.issued.Identifier, registry.Use{})
 				return b, err
 			}
 		}

@@ -53,10 +53,10 @@ func TestSucceededLog(t *testing.T) {
 	}
 	checkOlderEntries(t, s, next, issued.Identifier)
 	_, approval := sample(t, "food-retail.json")
-	if _, _, err := next.Bundle(t.Context(), approval, issued.Identifier, registry.Use{Purpose: "p"}); !errors.Is(err, registry.ErrEvidence) {
+	if _, _, err := s.BundlesOf(next).Make(t.Context(), approval, issued.Identifier, registry.Use{Purpose: "p"}); !errors.Is(err, registry.ErrEvidence) {
 		t.Errorf("bundle: %v, want ErrEvidence", err)
 	}
-	if _, _, err := stranger.Bundle(t.Context(), approval, issued.Identifier, registry.Use{Purpose: "p"}); err == nil || errors.Is(err, registry.ErrEvidence) {
+	if _, _, err := s.BundlesOf(stranger).Make(t.Context(), approval, issued.Identifier, registry.Use{Purpose: "p"}); err == nil || errors.Is(err, registry.ErrEvidence) {
 		t.Errorf("bundle without the log's entries: %v", err)
 	}
 }

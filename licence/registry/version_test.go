@@ -188,7 +188,7 @@ func (l *life) verifyChain(chain []registry.Issued) {
 			return registry.Verdict{}
 		})
 		must(t, err)
-		raw, _, err := l.r.Bundle(t.Context(), l.c, version.Identifier, registry.Use{})
+		raw, _, err := l.BundlesOf(l.r).Make(t.Context(), l.c, version.Identifier, registry.Use{})
 		must(t, err)
 		b, err := bundle.Parse(raw)
 		must(t, err)

@@ -117,9 +117,9 @@ var issueOperations = map[string]func(w *walker, ctx context.Context) call{
 			return r.Download(ctx, w.approval, w.issued.Identifier, registry.Use{})
 		})
 	},
-	"Registry.Bundle": func(w *walker, ctx context.Context) call {
+	"bundles.Make": func(w *walker, ctx context.Context) call {
 		return answering(func(r *registry.Registry) ([]byte, audit.Receipt, error) {
-			return r.Bundle(ctx, w.approval, w.issued.Identifier, registry.Use{})
+			return w.BundlesOf(r).Make(ctx, w.approval, w.issued.Identifier, registry.Use{})
 		})
 	},
 	"Registry.Search": func(w *walker, ctx context.Context) call {

@@ -33,6 +33,7 @@ import (
 	"elicence/licence/registry"
 	"elicence/licence/registry/accesslog"
 	"elicence/licence/registry/batches"
+	"elicence/licence/registry/bundles"
 	"elicence/licence/registry/disputes"
 	"elicence/licence/registry/statistics"
 	"elicence/licence/registry/subscriptions"
@@ -129,7 +130,7 @@ func New(t testing.TB, backend Backend, files registry.Files, check func(*pki.Tr
 		Annotator: &registry.Annotator{Authority: Platform, Strip: copies["annotation"],
 			Seal: sealOf(t, p, Platform, "TESTCOPY", Platform.Name+"加注专用章", annotation)},
 		QR:  registry.QRKey{Certificate: p.QR.Certificate, Key: p.QR.Key},
-		TSA: p.Client, Trusted: s.trusted, Check: check(p.Anchors), Evidence: s.evidence, CheckBundle: readable, PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
+		TSA: p.Client, Trusted: s.trusted, Check: check(p.Anchors), PublicURL: PublicURL, Now: s.Now, Rand: rand.Reader,
 		Failed: func(id licence.Identifier, step string, err error) { t.Logf("%s stopped at %s: %v", id, step, err) },
 	}
 	s.Registry, err = registry.New(s.Config)
@@ -149,6 +150,14 @@ func (s *Service) Disputes() *disputes.Register { return disputes.New(s.Registry
 // Batches is the part about batches.
 func (s *Service) Batches() *batches.Register { return batches.New(s.Registry) }
 
+// Bundles is the part that makes evidence bundles.
+func (s *Service) Bundles() *bundles.Register { return s.BundlesOf(s.Registry) }
+
+// BundlesOf is the same of another register over the service's storage.
+func (s *Service) BundlesOf(r *registry.Registry) *bundles.Register {
+	return bundles.New(r, s.Evidence, Readable)
+}
+
 // Subscriptions is the part about who is told of licences.
 func (s *Service) Subscriptions() *subscriptions.Register {
 	return subscriptions.New(s.Registry, CheckTarget)
@@ -166,10 +175,10 @@ func (s *Service) SealConsent(t testing.TB) registry.SealConsent {
 		Basis: "test", ValidFrom: licence.DateOf(s.Now())}
 }
 
-// evidence are lists of both CAs, made now.
-func (s *Service) evidence(context.Context, []registry.Relied) (registry.Evidence, error) {
+// Evidence are lists of both CAs, made now.
+func (s *Service) Evidence(context.Context, []bundles.Relied) (bundles.Evidence, error) {
 	now := s.Now()
-	e := registry.Evidence{Certificates: [][]byte{s.PKI.Issuing.Certificate.Raw}}
+	e := bundles.Evidence{Certificates: [][]byte{s.PKI.Issuing.Certificate.Raw}}
 	for _, ca := range []*pki.CA{s.PKI.Root, s.PKI.Issuing} {
 		list, err := ca.CRL(rand.Reader, now.Unix(), nil, now.Add(-time.Minute), now.AddDate(0, 0, 1))
 		if err != nil {
@@ -190,8 +199,8 @@ func CheckTarget(ctx context.Context, target string) error {
 	})
 }
 
-// readable is the self-check of bundles here; the tests verify them.
-func readable(_ context.Context, raw []byte) error {
+// Readable is the self-check of bundles here; the tests verify them.
+func Readable(_ context.Context, raw []byte) error {
 	_, err := bundle.Parse(raw)
 	return err
 }

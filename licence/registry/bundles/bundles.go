@@ -1,4 +1,9 @@
-package registry
+// Package bundles makes evidence bundles (证据包): a licence's file with all that proves it when
+// no server answers any more. Their form is that of licence/bundle.
+//
+// Invariants: no bundle leaves that was not verified as it will be years later; the log holds
+// the digest of its evidence from before it leaves.
+package bundles
 
 import (
 	"context"
@@ -14,13 +19,10 @@ import (
 	"elicence/crypto/tsa"
 	"elicence/licence"
 	"elicence/licence/bundle"
+	"elicence/licence/registry"
 
 	"github.com/emmansun/gmsm/sm3"
 )
-
-// ErrEvidence: what an evidence bundle needs cannot be had now, such as revocation data
-// that is newer than the seal.
-var ErrEvidence = errors.New("the evidence for a bundle is not at hand")
 
 // Relied is a certificate that a licence file relies on.
 type Relied struct {
@@ -36,23 +38,39 @@ type Evidence struct {
 	Certificates, CRLs, OCSP [][]byte
 }
 
-// Bundle returns an evidence bundle of a licence: its file, the evidence of its
+// Register is the part of the register that makes evidence bundles. Its methods may be called
+// concurrently.
+type Register struct {
+	gate     *registry.Gate
+	evidence func(ctx context.Context, relied []Relied) (Evidence, error)
+	check    func(ctx context.Context, raw []byte) error
+}
+
+// New returns the part of a register. evidence gives what proves certificates later: statements
+// on the revocation of each that are not older than its use; an error wraps
+// registry.ErrEvidence when they cannot be had now. check verifies a bundle as a stranger would
+// years later, against the pinned anchors and the log's own policy; an error keeps it back.
+func New(r *registry.Registry, evidence func(ctx context.Context, relied []Relied) (Evidence, error), check func(ctx context.Context, raw []byte) error) *Register {
+	return &Register{r.Gate(), evidence, check}
+}
+
+// Make returns an evidence bundle of a licence: its file, the evidence of its
 // certificates, and the log's entries with their proofs. The entry of this very read
 // holds the digest of the evidence, so that the log proves when it was put together.
 // licence.ErrNotFound while the licence has no file, ErrEvidence when something is
 // missing for the time being.
-func (r *Registry) Bundle(ctx context.Context, c Caller, id licence.Identifier, use Use) ([]byte, audit.Receipt, error) {
-	rec, found := r.cfg.Store.Licence(ctx, id)
+func (r *Register) Make(ctx context.Context, c registry.Caller, id licence.Identifier, use registry.Use) ([]byte, audit.Receipt, error) {
+	rec, found := r.gate.Store().Licence(ctx, id)
 	b := &bundle.Bundle{Identifier: id, Status: rec.Status}
-	a := &Access{Action: ActionBundle, Object: string(id), Use: use, Holder: rec.Holder}
+	a := &registry.Access{Action: registry.ActionBundle, Object: string(id), Use: use, Holder: rec.Holder}
 	a.Check = func() error {
 		switch {
 		case found != nil:
 			return found
 		case !c.Reaches(&rec):
-			return ErrOutOfReach
+			return registry.ErrOutOfReach
 		case rec.Importer != "":
-			return ErrExternal
+			return registry.ErrExternal
 		case rec.File.Digest == ([32]byte{}):
 			return fmt.Errorf("%w: the licence has no file", licence.ErrNotFound)
 		}
@@ -70,8 +88,8 @@ func (r *Registry) Bundle(ctx context.Context, c Caller, id licence.Identifier, 
 }
 
 // gather fills a bundle with everything but the proofs.
-func (r *Registry) gather(ctx context.Context, rec *Record, b *bundle.Bundle) (err error) {
-	if b.File, err = r.file(ctx, *rec); err != nil {
+func (r *Register) gather(ctx context.Context, rec *registry.Record, b *bundle.Bundle) (err error) {
+	if b.File, err = r.gate.LicenceFile(ctx, *rec); err != nil {
 		return err
 	}
 	entries, err := r.fileEntries(ctx, rec)
@@ -89,30 +107,30 @@ func (r *Registry) gather(ctx context.Context, rec *Record, b *bundle.Bundle) (e
 	if err != nil {
 		return fmt.Errorf("reading the certificates of %s: %w", rec.Identifier, err)
 	}
-	evidence, err := r.cfg.Evidence(ctx, relied)
+	evidence, err := r.evidence(ctx, relied)
 	b.Certificates, b.CRLs, b.OCSP = evidence.Certificates, evidence.CRLs, evidence.OCSP
 	return err
 }
 
 // fileEntries finds the log entries of a licence's issue and, where it got its token
 // later, of that. The last is about the current file.
-func (r *Registry) fileEntries(ctx context.Context, rec *Record) ([]audit.Row, error) {
+func (r *Register) fileEntries(ctx context.Context, rec *registry.Record) ([]audit.Row, error) {
 	find := func(since time.Time, digest []byte, actions ...audit.Action) (audit.Row, error) {
 		// An entry is logged just after the instant that the register keeps.
-		return r.cfg.Log.Find(ctx, since.Add(-time.Second), func(e *audit.Record) bool {
+		return r.gate.Log().Find(ctx, since.Add(-time.Second), func(e *audit.Record) bool {
 			return slices.Contains(actions, e.Entry.Action) && e.Entry.Object == string(rec.Identifier) && e.Entry.Result == audit.ResultAllowed &&
 				(digest == nil || string(e.Entry.Digest) == string(digest))
 		})
 	}
-	current, err := find(rec.File.CreatedAt, rec.File.Digest[:], ActionIssued, ActionTimestamp)
-	if errors.Is(err, audit.ErrNoEntry) && len(r.cfg.Succeeded) > 0 {
+	current, err := find(rec.File.CreatedAt, rec.File.Digest[:], registry.ActionIssued, registry.ActionTimestamp)
+	if errors.Is(err, audit.ErrNoEntry) && len(r.gate.Logs()) > 1 {
 		// A bundle has one checkpoint, and that of this log covers nothing of another.
-		return nil, fmt.Errorf("%w: its log entries are in a log that this one succeeds (%w)", ErrEvidence, err)
+		return nil, fmt.Errorf("%w: its log entries are in a log that this one succeeds (%w)", registry.ErrEvidence, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finding the log entry of the file: %w", err)
 	}
-	issued, err := find(rec.File.SealedAt, nil, ActionIssued)
+	issued, err := find(rec.File.SealedAt, nil, registry.ActionIssued)
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("finding the log entry of the issue: %w", err)
@@ -143,7 +161,7 @@ func reliedOn(file []byte, logged time.Time) (all []Relied, err error) {
 		}
 		all = append(all, relied...)
 	}
-	qr, err := pki.ParseCertificate(f.Attachments[attachedQRSigner])
+	qr, err := pki.ParseCertificate(f.Attachments[registry.QRSignerFile])
 	return append(all, Relied{Certificate: qr, Usage: pki.UsageQR, At: proved}), err
 }
 
@@ -174,20 +192,20 @@ const (
 // covering returns a checkpoint that covers a receipt's entry: its own or, where the
 // log has witnesses, the next that a quorum of them has cosigned. A bundle is for years
 // in which nobody else may vouch for the log, so that it waits for them.
-func (r *Registry) covering(ctx context.Context, receipt audit.Receipt) ([]byte, error) {
-	if !r.cfg.Witnessed {
+func (r *Register) covering(ctx context.Context, receipt audit.Receipt) ([]byte, error) {
+	if !r.gate.Witnessed() {
 		return receipt.Checkpoint, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, witnessTime)
 	defer cancel()
 	for {
-		c, err := r.cfg.LogReader.CosignedAt(ctx, r.cfg.LogID, receipt.Index+1)
+		c, err := r.gate.LogReader().CosignedAt(ctx, r.gate.Logs()[0], receipt.Index+1)
 		if !errors.Is(err, audit.ErrNoCheckpoint) {
 			return c.Checkpoint, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, fmt.Errorf("%w: no quorum of witnesses has cosigned the log's entry %d yet", ErrEvidence, receipt.Index)
+			return nil, fmt.Errorf("%w: no quorum of witnesses has cosigned the log's entry %d yet", registry.ErrEvidence, receipt.Index)
 		case <-time.After(witnessPause):
 		}
 	}
@@ -195,8 +213,8 @@ func (r *Registry) covering(ctx context.Context, receipt audit.Receipt) ([]byte,
 
 // prove adds the entry that permitted the bundle, and the way from every entry to the
 // checkpoint; then it verifies the bundle as a stranger would.
-func (r *Registry) prove(ctx context.Context, b *bundle.Bundle, receipt audit.Receipt) ([]byte, error) {
-	row, err := r.cfg.Log.Entry(ctx, receipt.Index)
+func (r *Register) prove(ctx context.Context, b *bundle.Bundle, receipt audit.Receipt) ([]byte, error) {
+	row, err := r.gate.Log().Entry(ctx, receipt.Index)
 	if err != nil {
 		return nil, err
 	}
@@ -214,7 +232,7 @@ func (r *Registry) prove(ctx context.Context, b *bundle.Bundle, receipt audit.Re
 		if err != nil {
 			return nil, err
 		}
-		if e.Proof, err = r.cfg.Log.InclusionProof(ctx, record.Index, checkpoint.Size); err != nil {
+		if e.Proof, err = r.gate.Log().InclusionProof(ctx, record.Index, checkpoint.Size); err != nil {
 			return nil, fmt.Errorf("proving entry %d: %w", record.Index, err)
 		}
 	}
@@ -222,8 +240,8 @@ func (r *Registry) prove(ctx context.Context, b *bundle.Bundle, receipt audit.Re
 	if err != nil {
 		return nil, err
 	}
-	if err := r.cfg.CheckBundle(ctx, raw); err != nil {
-		return nil, fmt.Errorf("%w: verifying the bundle: %w", ErrEvidence, err)
+	if err := r.check(ctx, raw); err != nil {
+		return nil, fmt.Errorf("%w: verifying the bundle: %w", registry.ErrEvidence, err)
 	}
 	return raw, nil
 }
