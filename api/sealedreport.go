@@ -257,7 +257,7 @@ func (x *exchange) reportPage() {
 		x.refuse(errNoReport)
 		return
 	}
-	found, receipt, err := x.cfg.Registry.ReadReport(x.r.Context(), x.caller, index, leaf)
+	found, receipt, err := x.cfg.AccessLog.ReadReport(x.r.Context(), x.caller, index, leaf)
 	if errors.Is(err, licence.ErrNotFound) {
 		err = errNoReport
 	}

@@ -42,13 +42,13 @@ func TestSucceededLog(t *testing.T) {
 	}
 	next, stranger := succeeding(s.Config.LogID), succeeding()
 	anybody := registry.Anonymous("r")
-	if e, _, err := next.ReadReport(t.Context(), anybody, receipt.Index, leaf); err != nil || e.Code != "TotalPassed" || e.Identifier != string(issued.Identifier) {
+	if e, _, err := accesslog.New(next).ReadReport(t.Context(), anybody, receipt.Index, leaf); err != nil || e.Code != "TotalPassed" || e.Identifier != string(issued.Identifier) {
 		t.Errorf("report of the log before: %+v, %v", e, err)
 	}
-	if _, _, err := next.ReadReport(t.Context(), anybody, receipt.Index, leaf[2:]+"00"); !errors.Is(err, licence.ErrNotFound) {
+	if _, _, err := accesslog.New(next).ReadReport(t.Context(), anybody, receipt.Index, leaf[2:]+"00"); !errors.Is(err, licence.ErrNotFound) {
 		t.Errorf("another leaf: %v", err)
 	}
-	if _, _, err := stranger.ReadReport(t.Context(), anybody, receipt.Index, leaf); !errors.Is(err, licence.ErrNotFound) {
+	if _, _, err := accesslog.New(stranger).ReadReport(t.Context(), anybody, receipt.Index, leaf); !errors.Is(err, licence.ErrNotFound) {
 		t.Errorf("report of a log that is none of its own: %v", err)
 	}
 	checkOlderEntries(t, s, next, issued.Identifier)

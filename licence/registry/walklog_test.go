@@ -33,13 +33,13 @@ var logOperations = map[string]func(w *walker, ctx context.Context) call{
 			return r.SealReport(ctx, registry.Anonymous("walk"), q)
 		})
 	},
-	"Registry.ReadReport": func(w *walker, ctx context.Context) call {
+	"accesslog.ReadReport": func(w *walker, ctx context.Context) call {
 		verified, err := w.Verify(ctx, registry.Anonymous("walk"), func() [32]byte { return [32]byte{1} }, func(registry.Lookup) registry.Verdict { return registry.Verdict{Code: "TotalFailed"} })
 		must(w.t, err)
 		_, _, err = w.SealReport(ctx, registry.Anonymous("walk"), registry.ReportRequest{Verification: verified, Data: []byte("{}"), Fields: map[string]any{}})
 		must(w.t, err)
-		return answering(func(r *registry.Registry) (registry.ReportEntry, audit.Receipt, error) {
-			return r.ReadReport(ctx, registry.Anonymous("walk"), verified.Index, fmt.Sprintf("%x", verified.LeafHash))
+		return answering(func(r *registry.Registry) (accesslog.ReportEntry, audit.Receipt, error) {
+			return accesslog.New(r).ReadReport(ctx, registry.Anonymous("walk"), verified.Index, fmt.Sprintf("%x", verified.LeafHash))
 		})
 	},
 	"Registry.States": func(w *walker, ctx context.Context) call {

@@ -1,6 +1,7 @@
 // Package accesslog is what people do with the access log of the register: auditors search
-// it and take out its proofs, holders read what is about them, and whoever runs the instance
-// holds entries back, erases the personal values that they commit to, and archives them.
+// it and take out its proofs, holders read what is about them, whoever has a verification report
+// on paper compares it with what it is on, and whoever runs the instance holds entries back,
+// erases the personal values that they commit to, and archives them.
 //
 // Invariants: whatever is read here is itself an entry; nothing changes or removes a record,
 // a hash or a proof; what is under a hold that lasts is neither shown to its holder nor

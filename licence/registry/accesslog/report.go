@@ -1,4 +1,4 @@
-package registry
+package accesslog
 
 import (
 	"context"
@@ -11,6 +11,7 @@ import (
 
 	"elicence/audit"
 	"elicence/licence"
+	"elicence/licence/registry"
 )
 
 // ReportEntry is what the access log says of the verification that a report is on.
@@ -30,8 +31,8 @@ type ReportEntry struct {
 // though every verifier is told their own. licence.ErrNotFound where no report was sealed
 // on that verification, and for any other entry. What a copy on paper says besides is not
 // in the log: only the report's seal proves it.
-func (r *Registry) ReadReport(ctx context.Context, c Caller, index uint64, leaf string) (e ReportEntry, receipt audit.Receipt, err error) {
-	receipt, err = r.gate.Pass(ctx, c, &Access{Action: ActionReadReport, Object: ReportNumber(index),
+func (r *Register) ReadReport(ctx context.Context, c registry.Caller, index uint64, leaf string) (e ReportEntry, receipt audit.Receipt, err error) {
+	receipt, err = r.gate.Pass(ctx, c, &registry.Access{Action: registry.ActionReadReport, Object: registry.ReportNumber(index),
 		Check: func() error { e, err = r.reportEntry(ctx, index, leaf); return err }})
 	if err != nil {
 		return ReportEntry{}, receipt, err
@@ -39,7 +40,7 @@ func (r *Registry) ReadReport(ctx context.Context, c Caller, index uint64, leaf 
 	return e, receipt, nil
 }
 
-func (r *Registry) reportEntry(ctx context.Context, index uint64, leaf string) (e ReportEntry, err error) {
+func (r *Register) reportEntry(ctx context.Context, index uint64, leaf string) (e ReportEntry, err error) {
 	for _, logID := range r.gate.Logs() {
 		e, err = r.reportEntryOf(ctx, logID, index, leaf)
 		if !errors.Is(err, licence.ErrNotFound) {
@@ -49,23 +50,23 @@ func (r *Registry) reportEntry(ctx context.Context, index uint64, leaf string) (
 	return e, err
 }
 
-func (r *Registry) reportEntryOf(ctx context.Context, logID string, index uint64, leaf string) (e ReportEntry, err error) {
+func (r *Register) reportEntryOf(ctx context.Context, logID string, index uint64, leaf string) (e ReportEntry, err error) {
 	err = licence.ErrNotFound
-	fault := r.cfg.LogReader.Rows(ctx, logID, index, index+1, func(row audit.Row) error {
+	fault := r.gate.LogReader().Rows(ctx, logID, index, index+1, func(row audit.Row) error {
 		own := audit.LeafHash(row.Record)
 		if subtle.ConstantTimeCompare([]byte(hex.EncodeToString(own[:])), []byte(leaf)) != 1 {
 			return nil
 		}
 		record, fault := audit.ParseRecord(row.Record)
-		if fault != nil || record.Entry.Action != ActionVerify || record.Entry.Result != audit.ResultAllowed {
+		if fault != nil || record.Entry.Action != registry.ActionVerify || record.Entry.Result != audit.ResultAllowed {
 			return fault
 		}
 		v := record.Entry
-		e, err = ReportEntry{ReportNumber(index), v.Time, v.Code, hex.EncodeToString(v.Digest), v.Object}, nil
+		e, err = ReportEntry{registry.ReportNumber(index), v.Time, v.Code, hex.EncodeToString(v.Digest), v.Object}, nil
 		return nil
 	})
 	if fault == nil && err != nil {
-		if _, gone := audit.ReadEntry(ctx, r.cfg.LogReader, logID, index); errors.Is(gone, audit.ErrArchived) {
+		if _, gone := audit.ReadEntry(ctx, r.gate.LogReader(), logID, index); errors.Is(gone, audit.ErrArchived) {
 			fault = gone
 		}
 	}
@@ -84,16 +85,16 @@ const sealingTime = time.Hour
 
 // reportSealed is nil when the log has the permission to seal the report on e, else
 // licence.ErrNotFound. A crash behind that entry leaves a report that nobody got.
-func (r *Registry) reportSealed(ctx context.Context, logID string, e ReportEntry) error {
-	head, err := r.cfg.LogReader.Head(ctx, logID)
+func (r *Register) reportSealed(ctx context.Context, logID string, e ReportEntry) error {
+	head, err := r.gate.LogReader().Head(ctx, logID)
 	if err != nil {
 		return fmt.Errorf("reading log head: %w", err)
 	}
-	q := audit.Query{LogID: logID, Keys: []audit.Key{{Kind: audit.KeyObject, Value: e.Number}, {Kind: audit.KeyAction, Value: string(ActionReport)}},
-		From: e.At, To: e.At.Add(sealingTime), Below: head.Size, Limit: MaxPage}
+	q := audit.Query{LogID: logID, Keys: []audit.Key{{Kind: audit.KeyObject, Value: e.Number}, {Kind: audit.KeyAction, Value: string(registry.ActionReport)}},
+		From: e.At, To: e.At.Add(sealingTime), Below: head.Size, Limit: registry.MaxPage}
 	for q.Below > 0 {
 		var found []audit.Found
-		if found, q.Below, err = r.cfg.Log.Search(ctx, q); err != nil {
+		if found, q.Below, err = r.gate.Log().Search(ctx, q); err != nil {
 			return fmt.Errorf("searching for the seal of report %s: %w", e.Number, err)
 		}
 		if slices.ContainsFunc(found, func(f audit.Found) bool { return f.Parsed.Entry.Result == audit.ResultAllowed }) {
