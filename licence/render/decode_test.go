@@ -216,7 +216,7 @@ func FuzzDecodeQR(f *testing.F) {
 func TestCheckBackdrop(t *testing.T) {
 	for content, good := range map[string]bool{
 		"": true, "q 2 0 0 2 0 0 cm 0 0 9 9 re f Q\n": true, "q 1 w 0 0 m 9 9 l S Q": true,
-		"2 0 0 2 0 0 cm": false, "q 1 g": false, "0.5 g": false, "0 0 9 9 re": false, "0 0 m 9 9 l": false, "Q": false, "1 2 3": false, "/X Do": false,
+		"2 0 0 2 0 0 cm": false, "q 1 g": false, "0.5 g": false, "0 0 9 9 re": false, "0 0 m 9 9 l": false, "Q": false, "1 2 3": false, "/X Do": false, "[": false, "<</a 1": false, "/x": false, "2 w": false, "2 Tc": false,
 	} {
 		if err := qr.CheckBackdrop([]byte(content)); (err == nil) != good {
 			t.Errorf("%q: %v", content, err)

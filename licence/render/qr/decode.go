@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"strconv"
 
 	qrcode "github.com/piglig/go-qr"
 )
@@ -38,6 +37,7 @@ type Decoder struct {
 // pictures. So it answers for what is drawn, not for what was meant. The content stream comes
 // inflated. Anything but rectangles that is painted over a symbol or its quiet zone is an
 // error, and so is a clip that touches one of them: what it hides or shows is never guessed at.
+// So is what readers would take in another way, or in two: only the syntax of our own pages is read.
 func (d *Decoder) Decode(pageContent []byte, boxes ...Box) ([]string, error) {
 	if len(pageContent) > maxContent {
 		return nil, fmt.Errorf("reading QR from page: %d bytes of content", len(pageContent))
@@ -90,7 +90,7 @@ func CheckBackdrop(content []byte) error {
 	if err := p.read(content); err != nil {
 		return err
 	}
-	if p.form || len(p.stack) != 0 || p.state != before || len(p.rects) != 0 || p.other || p.clip || len(p.operands) != 0 {
+	if p.form || len(p.stack) != 0 || p.state != before || len(p.rects) != 0 || p.other || p.clip || len(p.operands) != 0 || p.others || p.open != "" {
 		return errors.New("it does not leave the graphics state as it found it")
 	}
 	return nil
@@ -101,18 +101,21 @@ type painter struct {
 	pictures []picture // of the boxes
 	form     bool      // a form was drawn
 
-	state graphics
-	stack []graphics
-	rects [][4]float64 // of the current path, on the page
-	other bool         // the path holds lines or curves
-	ext   extent       // of the path
-	clip  bool         // the path is to clip what comes after it
-	text  [2]float64   // where text is shown
+	state   graphics
+	stack   []graphics
+	rects   [][4]float64 // of the current path, on the page
+	other   bool         // the path holds lines, curves or rectangles not upright
+	corners int          // lines and curves of the path
+	ext     extent       // of the path
+	clip    bool         // the path is to clip what comes after it
+	text    transform    // where text is shown, and how
+	placed  bool         // it was placed since the last was shown
 
 	operands []float64
-	name     []byte  // the last one
-	shown    int     // bytes of the last string
-	spacing  float64 // between characters
+	others   bool   // operands that are no numbers
+	open     string // what ends the array or dictionary
+	name     []byte // the last one
+	shown    int    // bytes of the last string
 }
 
 func newPainter(boxes ...Box) *painter {
@@ -120,16 +123,18 @@ func newPainter(boxes ...Box) *painter {
 	for i, box := range boxes {
 		p.pictures[i] = newPicture(box)
 	}
-	p.state.m = transform{1, 0, 0, 1, 0, 0}
+	p.state.m, p.state.line = transform{1, 0, 0, 1, 0, 0}, 1
 	return p
 }
 
 // graphics is the part of the graphics state that bears on what is seen.
 type graphics struct {
-	m    transform
-	fill uint8
-	size float64 // of the font
-	away bool    // clipped to a place off all symbols: nothing painted bears on them
+	m       transform
+	fill    uint8
+	size    float64 // of the font
+	spacing float64 // between characters
+	line    float64 // width of strokes
+	away    bool    // clipped to a place off all symbols: nothing painted bears on them
 }
 
 // extent is a bounding box on the page; the zero value is empty.
@@ -146,144 +151,6 @@ func (e *extent) add(x, y float64) {
 	e.x0, e.y0, e.x1, e.y1 = min(e.x0, x), min(e.y0, y), max(e.x1, x), max(e.y1, y)
 }
 
-// read goes through the content token by token.
-func (p *painter) read(data []byte) error {
-	for len(data) > 0 {
-		c := data[0]
-		switch {
-		case classes[c] == white:
-			data = data[1:]
-		case c == '(':
-			n := stringEnd(data)
-			if n < 0 {
-				return errors.New("string without end")
-			}
-			p.shown, data = n, data[n:]
-		case c == '<' && !bytes.HasPrefix(data, []byte("<<")):
-			n := bytes.IndexByte(data, '>')
-			if n < 0 {
-				return errors.New("string without end")
-			}
-			p.shown, data = n/2, data[n+1:]
-		case c == '<', c == '>', c == '[', c == ']':
-			data = data[1:]
-		case c == '/':
-			n := 1 + tokenEnd(data[1:])
-			p.name, data = data[1:n], data[n:]
-		default:
-			n := max(1, tokenEnd(data))
-			if err := p.token(data[:n]); err != nil {
-				return err
-			}
-			data = data[n:]
-		}
-	}
-	return nil
-}
-
-// Characters that end a token (7.2.2).
-const (
-	regular = iota
-	white
-	delimiter
-)
-
-// classes is a table, because a page is tokens of a character or two.
-var classes = func() (class [256]uint8) {
-	for _, c := range []byte(" \n\r\t\x00\f") {
-		class[c] = white
-	}
-	for _, c := range []byte("()<>[]/") {
-		class[c] = delimiter
-	}
-	return class
-}()
-
-// tokenEnd is the length of the token at the head of data.
-func tokenEnd(data []byte) int {
-	for i, c := range data {
-		if classes[c] != regular {
-			return i
-		}
-	}
-	return len(data)
-}
-
-// stringEnd is the length of the literal string at the head of data, -1 when it
-// has no end.
-func stringEnd(data []byte) int {
-	depth := 0
-	for i := 0; i < len(data); i++ {
-		switch data[i] {
-		case '\\':
-			i++
-		case '(':
-			depth++
-		case ')':
-			if depth--; depth == 0 {
-				return i + 1
-			}
-		}
-	}
-	return -1
-}
-
-// token takes a number or runs an operator.
-func (p *painter) token(s []byte) error {
-	v, ok := number(s)
-	if !ok {
-		err := p.operator(s)
-		p.operands = p.operands[:0]
-		return err
-	}
-	if len(p.operands) == maxOperands || math.IsInf(v, 0) || math.IsNaN(v) {
-		return errors.New("too many operands or a number out of range")
-	}
-	p.operands = append(p.operands, v)
-	return nil
-}
-
-// tens are powers of ten that a float64 holds exactly, as it does a whole number of 15 digits:
-// their quotient is rounded once, like what strconv.ParseFloat returns.
-var tens = [16]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15}
-
-// number reads a number; nearly all of a page's are short.
-func number(s []byte) (v float64, ok bool) {
-	digits := bytes.TrimPrefix(s, []byte("-"))
-	if n, decimals, plain := decimal(digits); plain {
-		if v = float64(n) / tens[decimals]; len(digits) < len(s) {
-			v = -v
-		}
-		return v, true
-	}
-	if c := s[0]; c >= 'A' && c <= 'z' {
-		return 0, false // also NaN and Inf, which Go would take
-	}
-	v, err := strconv.ParseFloat(string(s), 64)
-	return v, err == nil
-}
-
-// decimal reads 1 to 15 digits with at most one point among them: n, of which so many are
-// decimals. Anything else is not plain.
-func decimal(s []byte) (n int64, decimals int, plain bool) {
-	digits, point := 0, false
-	for _, c := range s {
-		switch {
-		case c >= '0' && c <= '9' && digits < 15:
-			n = n*10 + int64(c-'0')
-			digits++
-			if point {
-				decimals++
-			}
-		case c == '.' && !point:
-			point = true
-		default:
-			return 0, 0, false
-		}
-	}
-	return n, decimals, digits > 0
-}
-
 // operator is one that our pages use.
 type operator struct {
 	operands int  // that are looked at: none of what paints nothing
@@ -291,10 +158,10 @@ type operator struct {
 }
 
 var operators = map[string]operator{
-	"q": {}, "Q": {}, "cm": {operands: 6}, "g": {operands: 1}, "rg": {operands: 3}, "G": {}, "RG": {}, "w": {}, "J": {}, "j": {}, "d": {},
+	"q": {}, "Q": {}, "cm": {operands: 6}, "g": {operands: 1}, "rg": {operands: 3}, "G": {}, "RG": {}, "w": {operands: 1}, "J": {}, "j": {}, "d": {},
 	"re": {4, true}, "m": {2, true}, "l": {2, true}, "c": {6, true}, "h": {0, true},
 	"f": {0, true}, "f*": {0, true}, "S": {0, true}, "B": {0, true}, "W": {0, true}, "n": {0, true},
-	"BT": {}, "ET": {}, "Td": {operands: 2}, "Tm": {operands: 6}, "Tc": {operands: 1}, "Tf": {operands: 1}, "Tr": {}, "Tj": {}, "BDC": {}, "EMC": {},
+	"BT": {}, "ET": {}, "Td": {operands: 2}, "Tm": {operands: 6}, "Tc": {operands: 1}, "Tf": {operands: 1}, "Tr": {operands: 1}, "Tj": {}, "BDC": {}, "EMC": {},
 	"Do": {},
 }
 
@@ -307,7 +174,7 @@ func (p *painter) operator(s []byte) error {
 	if !known {
 		return fmt.Errorf("unexpected operator %.10q", s)
 	}
-	if len(p.operands) < o.operands {
+	if p.open != "" || o.operands > 0 && (len(p.operands) != o.operands || p.others && string(s) != "Tf") {
 		return fmt.Errorf("operator %s has %d operands", s, len(p.operands))
 	}
 	if p.clip && string(s) != "n" || p.ext.some && !o.inPath {
@@ -327,6 +194,11 @@ func (p *painter) operator(s []byte) error {
 		p.state, p.stack = p.stack[len(p.stack)-1], p.stack[:len(p.stack)-1]
 	case "cm":
 		p.state.m = transform(v).then(p.state.m)
+		for _, v := range p.state.m {
+			if !(math.Abs(v) <= maxNumber) {
+				return errors.New("matrix out of range")
+			}
+		}
 	case "g":
 		p.state.fill = level(v[0], v[0], v[0])
 	case "rg":
@@ -334,16 +206,23 @@ func (p *painter) operator(s []byte) error {
 	case "Tf":
 		p.state.size = v[0]
 	case "BT":
-		p.text = [2]float64{}
+		p.text, p.placed = transform{1, 0, 0, 1, 0, 0}, true
+	case "ET":
+		p.placed = false
 	case "Td":
-		p.text[0] += v[0]
-		p.text[1] += v[1]
+		p.text, p.placed = transform{1, 0, 0, 1, v[0], v[1]}.then(p.text), true
 	case "Tm":
-		p.text = [2]float64{v[4], v[5]}
+		p.text, p.placed = transform(v), true
 	case "Tc":
-		p.spacing = v[0]
+		p.state.spacing = v[0]
+	case "w":
+		p.state.line = v[0]
+	case "Tr":
+		if v[0] > 3 {
+			return errors.New("text that clips")
+		}
 	case "Tj":
-		p.show()
+		return p.show()
 	case "Do":
 		p.external()
 	case "W":
@@ -365,14 +244,23 @@ func level(r, g, b float64) uint8 {
 func (p *painter) path(s []byte, v []float64) {
 	switch string(s) {
 	case "re":
+		// Two of opposite directions would leave a hole where both lie (8.5.3.3.2).
+		p.other = p.other || p.state.m[1] != 0 || p.state.m[2] != 0 || v[2] < 0 || v[3] < 0
+		if p.other {
+			e := p.state.m.box(v[0], v[1], v[0]+v[2], v[1]+v[3])
+			p.ext.add(e.x0, e.y0)
+			p.ext.add(e.x1, e.y1)
+		}
 		x0, y0 := p.state.m.apply(v[0], v[1])
 		x1, y1 := p.state.m.apply(v[0]+v[2], v[1]+v[3])
 		p.rects = append(p.rects, [4]float64{min(x0, x1), min(y0, y1), max(x0, x1), max(y0, y1)})
-		p.other = p.other || p.state.m[1] != 0 || p.state.m[2] != 0
 		p.ext.add(x0, y0)
 		p.ext.add(x1, y1)
 	case "m", "l", "c":
 		p.other = true
+		if s[0] != 'm' {
+			p.corners++
+		}
 		for i := 0; i < len(v); i += 2 {
 			p.ext.add(p.state.m.apply(v[i], v[i+1]))
 		}
@@ -383,8 +271,11 @@ func (p *painter) path(s []byte, v []float64) {
 			p.fill()
 		}
 		p.clear()
-	case "f*", "S", "B":
+	case "f*":
 		p.soil(p.ext)
+		p.clear()
+	case "S", "B":
+		p.stroke()
 		p.clear()
 	}
 }
@@ -404,14 +295,30 @@ func (p *painter) endPath() error {
 	return nil
 }
 
-func (p *painter) clear() { p.rects, p.other, p.ext = p.rects[:0], false, extent{} }
+func (p *painter) clear() { p.rects, p.other, p.corners, p.ext = p.rects[:0], false, 0, extent{} }
 
-// show marks where text stands, taking its characters as half as wide as high.
-func (p *painter) show() {
-	var e extent
-	x, y, s := p.text[0], p.text[1], p.state.size
-	e.add(p.state.m.apply(x, y))
-	e.add(p.state.m.apply(x+float64(p.shown/2)*(s/2+p.spacing), y+s*0.8))
+// show marks where text stands, taking its characters as no wider than high. Text behind text
+// that nothing placed is an error: where it begins would rest on their true widths.
+func (p *painter) show() error {
+	if !p.placed {
+		return errors.New("text out of place")
+	}
+	p.placed = false
+	n, s := float64(p.shown/2), p.state.size
+	at := p.text.then(p.state.m)
+	p.soil(at.box(min(0, n*p.state.spacing), -0.3*s, max(s, n*(s+p.state.spacing)), s))
+	return nil
+}
+
+// stroke marks where the path is drawn as a line: as far beside it as its corners may reach
+// (the mitre limit is 10, no operator changes it), or a square end.
+func (p *painter) stroke() {
+	reach := p.state.line / 2 * math.Hypot(math.Hypot(p.state.m[0], p.state.m[1]), math.Hypot(p.state.m[2], p.state.m[3]))
+	if p.corners > 1 {
+		reach *= 10
+	}
+	e := p.ext
+	e.x0, e.y0, e.x1, e.y1 = e.x0-reach, e.y0-reach, e.x1+reach, e.y1+reach
 	p.soil(e)
 }
 
@@ -428,11 +335,7 @@ func (p *painter) external() {
 		}
 		return
 	}
-	var e extent
-	for _, corner := range [][2]float64{{0, 0}, {1, 0}, {0, 1}, {1, 1}} {
-		e.add(p.state.m.apply(corner[0], corner[1]))
-	}
-	p.soil(e)
+	p.soil(p.state.m.box(0, 0, 1, 1))
 }
 
 // transform is an affine map as in PDF: x' = ax+cy+e, y' = bx+dy+f.
@@ -440,6 +343,14 @@ type transform [6]float64
 
 func (t transform) apply(x, y float64) (float64, float64) {
 	return t[0]*x + t[2]*y + t[4], t[1]*x + t[3]*y + t[5]
+}
+
+// box is the bounding box of what a rectangle becomes.
+func (t transform) box(x0, y0, x1, y1 float64) (e extent) {
+	for _, corner := range [][2]float64{{x0, y0}, {x1, y0}, {x0, y1}, {x1, y1}} {
+		e.add(t.apply(corner[0], corner[1]))
+	}
+	return e
 }
 
 // then is t followed by u.

@@ -116,22 +116,29 @@ func (p *painter) fill() {
 }
 
 // fill paints a rectangle: every pixel whose centre it holds. White over the
-// whole picture makes it clean.
+// whole picture makes it clean. A side between the grid's lines soils: what holds no centre
+// can cover nearly all of every pixel, and what has no width is drawn as a line. So does a colour that is neither black nor white.
 func (p *picture) fill(r [4]float64, shade uint8) {
 	left, top, right, bottom := p.grid(r[0], r[3], r[2], r[1])
 	if !(left <= right && top <= bottom) { // what is no number
 		p.soiled = true
 		return
 	}
-	bound := func(v float64) int { return int(min(float64(p.side), max(0, math.Round(v)))) }
+	between := false
+	bound := func(v float64) int {
+		line := math.Round(v)
+		between = between || math.Abs(v-line) > 0.02 && v > -0.5 && v < float64(p.side)+0.5
+		return int(min(float64(p.side), max(0, line)))
+	}
 	x0, y0, x1, y1 := bound(left), bound(top), bound(right), bound(bottom)
 	if x0 == 0 && y0 == 0 && x1 == p.side && y1 == p.side {
 		p.soiled = shade != 255
 	}
-	if x0 >= x1 || y0 >= y1 {
+	if between || x0 >= x1 || y0 >= y1 || shade != 0 && shade != 255 {
+		p.soil(extent{r[0], r[1], r[2], r[3], true}) // unless it lies off the picture
 		return
 	}
-	dark := shade < 128
+	dark := shade == 0
 	for word := x0 >> 6; word <= (x1-1)>>6; word++ {
 		from, to := max(x0-word*64, 0), min(x1-word*64, 64)
 		mask := (uint64(1)<<(to-from) - 1) << from
