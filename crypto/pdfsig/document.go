@@ -2,6 +2,7 @@ package pdfsig
 
 import (
 	"bytes"
+	"math"
 	"strings"
 	"unicode"
 )
@@ -240,6 +241,10 @@ func (d *document) checkForms() error {
 	return nil
 }
 
+// maxCoordinate is the largest coordinate of a rectangle: page sizes end there (annex C), and
+// readers that reckon in 32 bits would see another one.
+const maxCoordinate = 14_400
+
 // rectangle reads four numbers that span an area.
 func rectangle(v value) (box [4]float64, err error) {
 	if v.kind != kindArray || len(v.items()) != 4 {
@@ -249,7 +254,9 @@ func rectangle(v value) (box [4]float64, err error) {
 		if n.kind != kindInteger && n.kind != kindReal {
 			return box, malformed(CodeProfile, n.start, "rectangle is not four numbers")
 		}
-		box[i] = n.float()
+		if box[i] = n.float(); math.Abs(box[i]) > maxCoordinate {
+			return box, malformed(CodeLimit, n.start, "rectangle beyond %d points", maxCoordinate)
+		}
 	}
 	if box[0] >= box[2] || box[1] >= box[3] {
 		return box, malformed(CodeProfile, v.start, "rectangle without area")

@@ -58,6 +58,7 @@ func TestForeignPictures(t *testing.T) {
 		"an image":                  {form, "/Subtype /Image" + form[len("/Subtype /Image"):]},
 		"a box without extent":      {form, "/Subtype /Form /FormType 1 /BBox [0 0 90 00]"},
 		"a box of three numbers":    {form, "/Subtype /Form /FormType 1 /BBox [0 0    90]"},
+		"a form of type 2":          {form, "/Subtype /Form /FormType 2 /BBox [0 0 90 90]"},
 		"a matrix":                  {"/FormType 1 /BBox [0 0 90 90]", "/Matrix []  /BBox [0 0 90 90]"},
 		"the second first":          {"/S1 12 0 R /S2 13 0 R", "/S2 12 0 R /S1 13 0 R"},
 		"no first":                  {"/S1 12 0 R /S2 13 0 R", "/S0 12 0 R /S2 13 0 R"},
@@ -78,6 +79,9 @@ func TestForeignPictures(t *testing.T) {
 		e.Replace(t, 0, "[0 0 90 90] /Resources <<>>", "[0 0 90 90] /Resources <</Font <</F1 6 0 R>>>>")
 	})(t, rendered)
 	refused(t, "resources", resources)
+	// MuPDF takes the number for 0, and shows nothing of the form.
+	box := editRendered(func(t *testing.T, e *pdftest.File) { e.Replace(t, 0, "/BBox [0 0 90 90]", "/BBox [0 0 4294967296 90]") })(t, rendered)
+	refused(t, "a box of 32 bits", box)
 	refused(t, "too many", render(t, func(d *pdf.Document) {
 		for range 9 {
 			d.Seals = append(d.Seals, pdf.Form{Width: 9, Height: 9, Content: pdf.Deflate(nil)})

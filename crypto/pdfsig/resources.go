@@ -105,6 +105,9 @@ func (d *document) walkSeals(objects value) (seals int, err error) {
 		if _, err := rectangle(form.body.entry("BBox")); err != nil {
 			return 0, err
 		}
+		if n := form.body.entry("FormType"); n.int() != 1 {
+			return 0, malformed(CodeProfile, n.start, "form of type %d", n.int())
+		}
 		if r := form.body.entry("Resources"); len(r.items()) > 0 {
 			return 0, malformed(CodeProfile, r.start, "picture of a seal with resources")
 		}
