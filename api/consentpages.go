@@ -16,6 +16,7 @@ import (
 	"elicence/licence/consent"
 	"elicence/licence/registry"
 	"elicence/licence/render/qr"
+	"elicence/verify"
 
 	"github.com/emmansun/gmsm/sm3"
 )
@@ -114,7 +115,7 @@ func (f *consentForm) choices(r *registry.Registry, v registry.View) {
 		usual := slices.Contains(usualFields, name)
 		switch _, isPortrait := licence.ParsePortraitReference(text); {
 		case name == "status":
-			text = stateLabel(v.Status)
+			text = verify.StateLabel(v.Status)
 		case isPortrait:
 			text, usual = portraitChoice, true // by which an official knows whose licence it is
 		}

@@ -32,7 +32,7 @@ import (
 func parsePages() (*template.Template, error) {
 	t, err := template.New("pages").Funcs(template.FuncMap{
 		"checkLabel":   func(n verify.Name) string { return checkLabels[n] },
-		"stateLabel":   stateLabel,
+		"stateLabel":   verify.StateLabel,
 		"rare":         rare,
 		"pick":         pick,
 		"badCount":     badCount,
@@ -68,25 +68,11 @@ var checkLabels = map[verify.Name]string{
 	verify.CheckState: "证照状态", verify.CheckCopy: "加注件",
 }
 
-// stateLabels name the statuses to people.
-var stateLabels = map[licence.Status]string{
-	licence.StatusValid: "有效", licence.StatusSuspended: "暂停", licence.StatusRevoked: "已吊销",
-	licence.StatusWithdrawn: "已撤销", licence.StatusCancelled: "已注销", licence.StatusSuperseded: "已被新版本替代",
-	licence.StatusPending: "尚未签发", licence.StatusVoided: "已作废", licence.StatusExpired: "已过期", licence.StatusNotYetValid: "尚未生效", licence.StatusUnknown: "未核验",
-}
-
 // kindLabels and standsLabels name to people what a consent is for, and how it stands.
 var (
 	kindLabels   = map[consent.Kind]string{consent.Reuse: "用证码", consent.Presentation: "亮证"}
 	standsLabels = map[consent.Status]string{consent.Standing: "有效", consent.Spent: "已用完", consent.Revoked: "已撤回", consent.Expired: "已到期"}
 )
-
-func stateLabel(s licence.Status) string {
-	if label, ok := stateLabels[s]; ok {
-		return label
-	}
-	return stateLabels[licence.StatusUnknown]
-}
 
 // rareCharacter is a character that the fonts of many screens lack, and draw as a box. The
 // script has the same expression.
@@ -180,8 +166,8 @@ type verificationBody struct {
 
 func (x *exchange) verificationBody(r *reportJSON) verificationBody {
 	_, sealed := x.cfg.Registry.Reporter()
-	return verificationBody{Report: r, Sealed: sealed, Today: licence.DateOf(x.now()), Checks: checkLabels, States: stateLabels,
-		Empty: &reportJSON{Report: &verify.Report{AsOf: &verify.StateAsOf{}, Copy: &verify.CopyReport{}}, Licence: &statedJSON{}}}
+	return verificationBody{Report: r, Sealed: sealed, Today: licence.DateOf(x.now()), Checks: checkLabels, States: verify.StateLabels(),
+		Empty: &reportJSON{Report: &verify.Report{AsOf: &verify.StateAsOf{}, Copy: &verify.CopyReport{}}, Licence: &verify.Stated{}}}
 }
 
 // verificationPage is the page that a QR code opens. The code's payload is in the

@@ -2,7 +2,6 @@ package api
 
 import (
 	"encoding/hex"
-	"strings"
 	"time"
 
 	"elicence/licence"
@@ -31,29 +30,13 @@ type reportJSON struct {
 	size int
 	// Licence is what the file or the QR code states; absent when nothing may be
 	// said of it.
-	Licence *statedJSON `json:"licence,omitempty"`
+	Licence *verify.Stated `json:"licence,omitempty"`
 }
 
 // headlineJSON is the first sentence of a report.
 type headlineJSON struct {
 	ZH string `json:"zh"`
 	EN string `json:"en"`
-}
-
-// statedJSON is what stands on the paper and in the QR code, and no more.
-type statedJSON struct {
-	Identifier licence.Identifier `json:"identifier"`
-	TypeName   string             `json:"type_name"`
-	Number     string             `json:"number"`
-	HolderName string             `json:"holder_name"`
-	// AuthorityName is empty for a QR code, which does not hold it, and so is CoSealerNames,
-	// the authorities whose seals stand beside that one's, as one text.
-	AuthorityName string `json:"authority_name"`
-	CoSealerNames string `json:"co_sealer_names"`
-	IssuedOn      string `json:"issued_on"`
-	EffectiveOn   string `json:"effective_on"`
-	// ExpiresOn is empty for a licence without a last day.
-	ExpiresOn string `json:"expires_on"`
 }
 
 // tone is how a page shows a report. Only good is green.
@@ -85,7 +68,7 @@ func toneOf(r *verify.Report) tone {
 func newReport(r *verify.Report, in verify.Input, at time.Time) *reportJSON {
 	zh, en := r.Headline()
 	out := &reportJSON{Report: r, AsKnownAt: r.AsKnownAt.UTC().Truncate(time.Second), VerifiedAt: at.UTC().Truncate(time.Second),
-		Tone: toneOf(r), Headline: headlineJSON{zh, en}, Licence: stated(r)}
+		Tone: toneOf(r), Headline: headlineJSON{zh, en}, Licence: r.Stated()}
 	if in.File != nil {
 		out.FileDigest, out.size = hex.EncodeToString(r.FileDigest[:]), len(in.File)
 	}
@@ -94,22 +77,4 @@ func newReport(r *verify.Report, in verify.Input, at time.Time) *reportJSON {
 		out.QRDigest = hex.EncodeToString(digest[:])
 	}
 	return out
-}
-
-func stated(r *verify.Report) *statedJSON {
-	switch {
-	case r.Licence != nil:
-		l := r.Licence
-		var coSealers []string
-		for _, c := range l.CoSealers {
-			coSealers = append(coSealers, c.Name)
-		}
-		return &statedJSON{l.Identifier, l.TypeName, l.Number, l.Holder.Name, l.Authority.Name, strings.Join(coSealers, "、"),
-			l.IssuedOn.String(), l.EffectiveOn.String(), l.ExpiresOn.String()}
-	case r.QR != nil:
-		q := r.QR
-		return &statedJSON{q.Identifier, q.TypeName, q.Number, q.HolderName, "", "",
-			q.IssuedOn.String(), q.EffectiveOn.String(), q.ExpiresOn.String()}
-	}
-	return nil
 }

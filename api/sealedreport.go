@@ -141,7 +141,7 @@ func (c *reportFileJSON) fields(receipt audit.Receipt) map[string]any {
 	}
 	if l := r.Licence; l != nil {
 		f["type_name"], f["holder_name"], f["licence_number"] = short(l.TypeName, maxPrinted), short(l.HolderName, maxPrinted), short(l.Number, maxPrinted)
-		f["authority_name"], f["identifier"], f["dates"] = short(l.AuthorityName, maxPrinted), string(l.Identifier), l.dates()
+		f["authority_name"], f["identifier"], f["dates"] = short(l.AuthorityName, maxPrinted), string(l.Identifier), dates(l)
 	}
 	if note := strings.SplitN(string(receipt.Checkpoint), "\n", 4); len(note) == 4 { // origin, size, root
 		f["log_name"], f["log_checkpoint"] = short(note[0], maxPrinted), "共 "+note[1]+" 条，根 "+note[2]
@@ -150,12 +150,8 @@ func (c *reportFileJSON) fields(receipt audit.Receipt) map[string]any {
 }
 
 // dates are day of issue and validity on one line.
-func (s *statedJSON) dates() string {
-	until := s.ExpiresOn
-	if until == "" {
-		until = "长期"
-	}
-	return s.IssuedOn + " 颁发，有效期 " + s.EffectiveOn + " 至 " + until
+func dates(s *verify.Stated) string {
+	return s.IssuedOn + " 颁发，有效期 " + s.EffectiveOn + " 至 " + s.Until()
 }
 
 func chineseClock(t time.Time) string { return t.In(beijing).Format("2006年1月2日 15:04:05") }
@@ -166,9 +162,9 @@ func (c *reportFileJSON) state() string {
 	if r.Tone == toneFailed {
 		return c.subject() + "没有通过核验，不对证照状态作判断"
 	}
-	s := "证照状态：" + stateLabel(r.LicenceState) + "（截至北京时间 " + r.AsKnownAt.In(beijing).Format(time.DateTime) + "）"
+	s := "证照状态：" + verify.StateLabel(r.LicenceState) + "（截至北京时间 " + r.AsKnownAt.In(beijing).Format(time.DateTime) + "）"
 	if r.AsOf != nil {
-		s += "　" + r.AsOf.Date.String() + " 的状态：" + stateLabel(r.AsOf.State)
+		s += "　" + r.AsOf.Date.String() + " 的状态：" + verify.StateLabel(r.AsOf.State)
 	}
 	if r.Origin == licence.OriginExternal {
 		s += "　其他平台签发"
@@ -233,7 +229,7 @@ func (c *reportFileJSON) rows() []any {
 		row(checkLabels[check.Name], resultLabels[check.Result], check.ZH, check.Code, check.Evidence)
 	}
 	if p := c.Report.AsOf; p != nil {
-		row(p.Date.String()+" 的证照状态", stateLabel(p.State), p.ZH, p.Code, p.Evidence)
+		row(p.Date.String()+" 的证照状态", verify.StateLabel(p.State), p.ZH, p.Code, p.Evidence)
 	}
 	return rows
 }

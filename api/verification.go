@@ -121,7 +121,7 @@ func verdict(r *verify.Report) registry.Verdict {
 	if r.SubIndication != "" {
 		v.Code += "/" + string(r.SubIndication)
 	}
-	if l := stated(r); l != nil {
+	if l := r.Stated(); l != nil {
 		v.Object = string(l.Identifier)
 	}
 	return v

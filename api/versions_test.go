@@ -142,7 +142,7 @@ func (w *world) verifiesOld(oldest, newest licence.Identifier) {
 	q := formOf(w.t, part{"file", "a.pdf", string(file)})
 	q.method, q.path = "POST", "/V"
 	page := string(w.do(q).body)
-	if i := strings.Index(page, `data-slot="superseded-by">`+string(newest)); i < 0 || !strings.Contains(page, "已被新的版本代替") {
+	if i := strings.Index(page, `data-slot="superseded-by">`+string(newest)); i < 0 || !strings.Contains(page, "已被新版本替代") {
 		w.t.Error("the page does not name the newest version")
 	}
 	q.path = reportPath

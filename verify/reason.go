@@ -308,7 +308,7 @@ func stateNames(s licence.Status) (zh, en string) {
 	case licence.StatusCancelled:
 		return "已注销", "cancelled"
 	case licence.StatusSuperseded:
-		return "已被新的版本代替", "superseded by a newer version"
+		return "已被新版本替代", "superseded by a newer version"
 	case licence.StatusExpired:
 		return "已过有效期", "expired"
 	case licence.StatusNotYetValid:

@@ -30,6 +30,8 @@ type verifyCommand struct {
 type line struct {
 	File string `json:"file"`
 	*verify.Report
+	// Licence is what the file states, as in a report of the API.
+	Licence *verify.Stated `json:"licence,omitempty"`
 }
 
 // Run verifies every file, whatever becomes of the others.
@@ -40,6 +42,9 @@ func (c *verifyCommand) Run(t terminal) error {
 	v, err := c.verifier()
 	if err != nil {
 		return err
+	}
+	if v.Anchors == nil {
+		fmt.Fprintln(t.err, "elicence: no trust anchors, so that no file can be confirmed; give --anchors FILE")
 	}
 	worst, sum := exitGood, newSummary()
 	var unreadable error
@@ -136,7 +141,7 @@ func worse(a, b int) int {
 
 func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 	if c.JSON {
-		return printJSON(t, line{name, r})
+		return printJSON(t, line{name, r, r.Stated()})
 	}
 	zh, en := r.Headline()
 	if c.Quiet {
@@ -148,6 +153,7 @@ func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 	if c := r.Copy; c != nil {
 		fmt.Fprintf(t.out, "  加注件 annotated copy %s: %s (%s), %s; %s\n", c.ID, visible(c.ReceiverName), visible(c.ReceiverCode), visible(c.Cause), c.ExpiresOn)
 	}
+	printStated(t, r)
 	printChecks(t, r.Checks)
 	for i, s := range r.Seals {
 		fmt.Fprintf(t.out, "  第%d枚印章 seal %d: %s (%s)\n", i+1, i+1, visible(s.Name), visible(s.Code))
@@ -155,13 +161,54 @@ func (c *verifyCommand) print(t terminal, name string, r *verify.Report) error {
 	return err
 }
 
+// printStated prints what the licence states, where anything may be said of it.
+func printStated(t terminal, r *verify.Report) {
+	s := r.Stated()
+	if s == nil {
+		return
+	}
+	heading := "证照上载明的内容 what the licence states"
+	if r.Indication != verify.TotalPassed {
+		heading = "证照上载明的内容（真伪未确认） what the licence states, which is not confirmed"
+	}
+	fmt.Fprintf(t.out, "  %s:\n", heading)
+	for _, row := range [][2]string{
+		{"电子证照标识", string(s.Identifier)}, {"证照名称", s.TypeName}, {"证照编号", s.Number}, {"持证主体", s.HolderName},
+		{"颁发机构", s.AuthorityName}, {"联合用印机构", s.CoSealerNames}, {"颁发日期", s.IssuedOn},
+		{"有效期自", s.EffectiveOn}, {"有效期至", s.Until()}, {"证照状态", verify.StateLabel(r.LicenceState)},
+	} {
+		if row[1] != "" {
+			fmt.Fprintf(t.out, "    %s: %s\n", row[0], visible(row[1]))
+		}
+	}
+}
+
+// printChecks prints the checks, and behind them those that were not made because
+// another did not pass, on one line: they all say the same.
 func printChecks(t terminal, checks []verify.Check) {
+	var unmade []verify.Check
 	for _, check := range checks {
+		if check.Code == "not_reached" {
+			unmade = append(unmade, check)
+			continue
+		}
 		fmt.Fprintf(t.out, "  %s %-18s %s [%s]\n", mark(check.Result), check.Name, check.ZH, check.Code)
 		if check.Evidence != "" && check.Result != verify.ResultPassed {
 			fmt.Fprintf(t.out, "    %-18s %s\n", "", visible(check.Evidence))
 		}
 	}
+	if len(unmade) > 0 {
+		fmt.Fprintf(t.out, "  %s 因为其他检查没有通过，%d项没有进行 %d not done: %s; %s [%s]\n", mark(verify.ResultNotChecked), len(unmade), len(unmade),
+			names(unmade), visible(unmade[0].Evidence), unmade[0].Code)
+	}
+}
+
+func names(checks []verify.Check) string {
+	var list []string
+	for _, check := range checks {
+		list = append(list, string(check.Name))
+	}
+	return strings.Join(list, ", ")
 }
 
 // mark is how a result is shown in front of its check.
