@@ -312,6 +312,9 @@ func detailOf(err error, code string) string {
 	if slowed := (*registry.SlowedError)(nil); errors.As(err, &slowed) || code == "case_mismatch" || code == "consent_mismatch" {
 		return err.Error() // of the caller's own reuses and cases, and of a code that they have
 	}
+	if wrong := (*licence.StatusError)(nil); errors.As(err, &wrong) && code == "wrong_status" {
+		return "its status, " + string(wrong.Status) + ", does not permit this" // which is checked last: the caller may change the licence
+	}
 	if code == "forbidden" && strings.HasPrefix(err.Error(), registry.ErrForbidden.Error()) {
 		return err.Error() // names the caller's own role, types or grant
 	}

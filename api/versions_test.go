@@ -208,6 +208,9 @@ func TestBadVersions(t *testing.T) {
 		if p.Status != c.status || p.Code != c.code {
 			t.Errorf("%s %s: %d %s (%+v), want %d %s", c.action, c.body, p.Status, p.Code, p.Errors, c.status, c.code)
 		}
+		if stands := map[licence.Identifier]string{first: "superseded", second: "valid"}[c.id]; p.Code == "wrong_status" && p.Detail != "its status, "+stands+", does not permit this" {
+			t.Errorf("%s %s: %s", c.action, c.body, p.Detail)
+		}
 		if logged := w.since(before); len(logged) == 0 || len(logged) > 2 || logged[len(logged)-1].Result != "refused" {
 			t.Errorf("%s %s: the log has %+v", c.action, c.body, logged)
 		}

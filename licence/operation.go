@@ -63,10 +63,24 @@ func (o Operation) To() Status { return lifecycle[o].to }
 func (o Operation) MakesVersion() bool { return o.To() == StatusSuperseded }
 
 // Check reports whether the operation may be done to a licence with the status that
-// StatusAt gives; if not, the error is ErrWrongStatus.
+// StatusAt gives; if not, the error is a *StatusError.
 func (o Operation) Check(status Status) error {
 	if !slices.Contains(lifecycle[o].from, status) {
-		return fmt.Errorf("%w: %.20s when it is %.20s", ErrWrongStatus, o, status)
+		return &StatusError{o, status}
 	}
 	return nil
 }
+
+// StatusError is ErrWrongStatus of an operation, with the status that does not allow it.
+type StatusError struct {
+	Operation Operation
+	Status    Status
+}
+
+// Error implements error.
+func (e *StatusError) Error() string {
+	return fmt.Sprintf("%v: %.20s when it is %.20s", ErrWrongStatus, e.Operation, e.Status)
+}
+
+// Unwrap is ErrWrongStatus.
+func (e *StatusError) Unwrap() error { return ErrWrongStatus }
