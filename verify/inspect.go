@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -72,6 +73,17 @@ func Inspect(file []byte) (*Parts, error) {
 	}
 	p.QRSigner, err = pki.ParseCertificate(der)
 	return p, err
+}
+
+// Refusal is what a report says of a file that Inspect refused with err; empty for faults
+// that it does not lay to the file's form as a PDF.
+func Refusal(err error) (zh, en string) {
+	var fault *pdfsig.FormatError
+	if !errors.As(err, &fault) {
+		return "", ""
+	}
+	r := reasonFor("pdf_" + fault.Code)
+	return r.zh, r.en
 }
 
 // sealParts are those of the seal that made signature i.

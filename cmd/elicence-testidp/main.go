@@ -78,7 +78,7 @@ func (c *command) Run(ctx context.Context) error {
 func (c *command) open() (net.Listener, error) {
 	host, _, err := net.SplitHostPort(c.Listen)
 	if err != nil {
-		return nil, fmt.Errorf("%w: --listen %s: %w", listen.ErrUsage, c.Listen, err)
+		return nil, fmt.Errorf("%w: --listen %s is not host:port, as 127.0.0.1:9080", listen.ErrUsage, c.Listen)
 	}
 	if !listen.Loopback(host) {
 		return nil, fmt.Errorf("%w: --listen %s is not loopback, and a provider that asks for no proof listens nowhere else", listen.ErrUsage, c.Listen)

@@ -15,7 +15,7 @@ type bundleCommand struct {
 	onService
 	Purpose    string `placeholder:"TEXT" help:"What it is for; stands in the access log. 用途，记入访问日志。"`
 	Case       string `placeholder:"NUMBER" help:"Case number; stands in the access log. 办件编号，记入访问日志。"`
-	Output     string `short:"o" required:"" placeholder:"FILE" help:"File to write. 输出文件。"`
+	Output     string `short:"o" required:"" placeholder:"FILE" help:"File to write; one that is there is replaced. 输出文件，已有的会被替换。"`
 	Identifier string `arg:"" help:"Identifier of the licence. 电子证照标识。"`
 }
 

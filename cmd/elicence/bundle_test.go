@@ -110,7 +110,7 @@ func TestBundleCommand(t *testing.T) {
 		{"no bundle", server.URL, token, id, give(200, "%PDF-1.7"), exitUnavailable, "no evidence bundle"},
 		{"altered", server.URL, token, id, give(200, string(flip(good, 2000))), exitUnavailable, "no evidence bundle"},
 		{"another licence", server.URL, token, string(sampleLicence(t, "2026000005").Identifier), give(200, string(good)), exitUnavailable, "the bundle of " + id},
-		{"nobody there", "http://127.0.0.1:1", token, id, nil, exitUnavailable, ""},
+		{"nobody there", "http://127.0.0.1:1", token, id, nil, exitUnavailable, "elicence: the server http://127.0.0.1:1 cannot be reached: connect: connection refused\n"},
 		{"in clear to elsewhere", "http://licence.example.gov.cn", token, id, nil, exitUsage, "https"},
 		{"no host", "https://", token, id, nil, exitUsage, ""},
 		{"a path", server.URL + "/api", token, id, nil, exitUsage, ""},

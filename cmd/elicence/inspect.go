@@ -61,6 +61,9 @@ func (c *inspectCommand) Run(t terminal) error {
 		if found, fault := findForeign(file); len(found) > 0 {
 			return c.runForeign(t, found, fault)
 		}
+		if zh, en := verify.Refusal(err); zh != "" {
+			err = fmt.Errorf("%s %s (%w)", zh, en, err)
+		}
 		return &exitError{exitBad, fmt.Errorf("inspecting %s: %w", visible(c.File), err)}
 	}
 	found := inspect(parts)

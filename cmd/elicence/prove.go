@@ -30,7 +30,7 @@ type proveCommand struct {
 	Checkpoint string  `placeholder:"FILE" help:"Checkpoint to lead to; by default the export's own, or the service's newest. 目标检查点。"`
 	Server     string  `placeholder:"URL" help:"Service to ask for the proof. 服务地址。"`
 	TokenFile  string  `placeholder:"FILE" help:"File with a bearer token for it. 访问令牌文件。"`
-	Output     string  `short:"o" placeholder:"FILE" help:"File for the proof, as JSON. 输出证明文件。"`
+	Output     string  `short:"o" placeholder:"FILE" help:"File for the proof, as JSON; one that is there is replaced. 输出证明文件，已有的会被替换。"`
 	Source     string  `arg:"" optional:"" help:"Export of the log, or a proof in a file. 日志导出文件或证明文件。"`
 }
 

@@ -110,7 +110,7 @@ func fetch(q *http.Request, limit int64) ([]byte, error) {
 	client := http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	answer, err := client.Do(q.WithContext(ctx))
 	if err != nil {
-		return nil, unavailableError(err)
+		return nil, unavailableError(unreached(q.URL, err))
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK && answer.StatusCode != http.StatusCreated {
@@ -121,6 +121,17 @@ func fetch(q *http.Request, limit int64) ([]byte, error) {
 		return nil, unavailableError(fmt.Errorf("reading the answer: %w", err))
 	}
 	return raw, nil
+}
+
+// unreached says which server cannot be reached, and why, without the address once more.
+func unreached(server *url.URL, err error) error {
+	if asked := (*url.Error)(nil); errors.As(err, &asked) {
+		err = asked.Err
+	}
+	if dialled := (*net.OpError)(nil); errors.As(err, &dialled) {
+		err = dialled.Err
+	}
+	return fmt.Errorf("the server %s://%s cannot be reached: %w", server.Scheme, server.Host, err)
 }
 
 func unavailableError(err error) error { return &exitError{exitUnavailable, err} }

@@ -49,7 +49,7 @@ func (s *site) catalogueRefuses(t *testing.T, folder string) {
 	must(t, os.Symlink(filepath.Join(folder, "layout.json"), filepath.Join(linked, "layout.json")))
 	must(t, os.WriteFile(filepath.Join(odd, "README"), nil, 0o600))
 	for says, folder := range map[string]string{"layout.json: is no regular file": linked, "no such file": filepath.Join(odd, "none")} {
-		if err := (&catalogueImportCmd{Folder: folder}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), says) || exitCode(err) != exitUsage {
+		if err := (&catalogueImportCmd{Folder: folder}).Run(t.Context()); err == nil || !strings.Contains(err.Error(), says) || strings.Count(err.Error(), "wrong usage") != 1 || exitCode(err) != exitUsage {
 			t.Errorf("%s: %v, want %q", folder, err, says)
 		}
 	}

@@ -93,7 +93,7 @@ func readType(folder string) (registry.CatalogueFiles, error) {
 	files := registry.CatalogueFiles{}
 	for _, name := range names {
 		if files[name], err = readRegular(root, name); err != nil {
-			return nil, fmt.Errorf("%w: %s: %w", errUsage, filepath.Join(folder, name), err)
+			return nil, fmt.Errorf("%s: %w", filepath.Join(folder, name), err)
 		}
 	}
 	return files, nil

@@ -28,7 +28,7 @@ func (t TLS) Open(flag, address string) (net.Listener, string, error) {
 	}
 	host, _, err := net.SplitHostPort(address)
 	if err != nil {
-		return nil, "", fmt.Errorf("%w: %s %s: %w", ErrUsage, flag, address, err)
+		return nil, "", fmt.Errorf("%w: %s %s is not host:port, as 127.0.0.1:18082", ErrUsage, flag, address)
 	}
 	if !Loopback(host) && t.TLSCert == "" && !t.BehindProxy {
 		return nil, "", fmt.Errorf("%w: %s %s is not loopback: give --tls-cert and --tls-key, or --behind-proxy", ErrUsage, flag, address)

@@ -20,6 +20,7 @@ func TestOpenRefuses(t *testing.T) {
 		address, says string
 	}{
 		{TLS{}, "127.0.0.1", "--listen"},
+		{TLS{}, "18082", "--listen 18082 is not host:port, as 127.0.0.1:18082"},
 		{TLS{}, "0.0.0.0:0", "--behind-proxy"},
 		{TLS{}, ":0", "--behind-proxy"},
 		{TLS{TLSCert: text}, "127.0.0.1:0", "go together"},
