@@ -6,11 +6,13 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"elicence/audit"
 	"elicence/licence"
 	"elicence/licence/registry"
 	"elicence/store"
+	"elicence/store/pgtest"
 )
 
 // copySQLite copies the files of a database as a crash would leave them.
@@ -131,5 +133,28 @@ func TestPostgresUnreachable(t *testing.T) {
 	}
 	if _, err := b.Head(t.Context(), "log"); err != nil {
 		t.Errorf("the next read: %v", err)
+	}
+}
+
+// TestPostgresGone: while there is no server, reads that share round trips say that storage is
+// away, whether they meet a connection that broke or get none.
+func TestPostgresGone(t *testing.T) {
+	cluster := pgtest.NewCluster(t, "")
+	b := migrated(t, engine{"PostgreSQL", func(ctx context.Context, s store.Secrets) (backend, error) {
+		return opened(store.OpenPostgres(ctx, cluster.DSN, s))
+	}})
+	cluster.Crash(t)
+	gone := 0
+	for try := 0; try < 200 && gone < 3; try++ { // backends outlive their postmaster by a moment
+		switch _, err := b.Client(t.Context(), "somebody"); {
+		case errors.Is(err, registry.ErrUnreachable):
+			gone++
+		case gone > 0 || !errors.Is(err, licence.ErrNotFound):
+			t.Fatalf("looking a client up: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if gone < 3 {
+		t.Error("a client was looked up without a server")
 	}
 }

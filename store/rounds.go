@@ -50,7 +50,7 @@ func (r *rounds) ask(ctx context.Context, pool *pgxpool.Pool, reads []read) erro
 	}
 	if !a.answered() {
 		if err := send(ctx, pool, []*asked{a}); !a.answered() {
-			return err
+			return unreachable(err) // no connection was to be had
 		}
 	}
 	return a.err
