@@ -225,28 +225,6 @@ func (x *exchange) holderEntries(write func(a entriesAnswer, log int)) {
 	}
 }
 
-// actionLabels name to people what was done with their licences.
-var actionLabels = map[audit.Action]string{
-	registry.ActionIssue: "申请签发", registry.ActionReserve: "签发：登记编号", registry.ActionSeal: "签发：加盖印章", registry.ActionIssued: "签发完成",
-	registry.ActionVoid: "编号作废", registry.ActionTimestamp: "补加时间戳", registry.ActionRead: "查看证照", registry.ActionDownload: "下载证照文件",
-	registry.ActionBundle: "下载证据包", registry.ActionSearch: "查询证照", registry.ActionReuse: "用证", registry.ActionAsk: "核验（是或否）", registry.ActionCopy: "申请加注件", registry.ActionCopySeal: "加注件：加盖加注专用章", registry.ActionCopied: "加注件制成", registry.ActionCopyDownload: "下载加注件", registry.ActionVerify: "查验证照",
-	registry.ActionImport: "归集外来证照", registry.ActionReadImport: "查看归集记录",
-	registry.ActionSuspend: "暂停", registry.ActionResume: "恢复", registry.ActionRevoke: "吊销",
-	registry.ActionWithdraw: "撤销", registry.ActionCancel: "注销", registry.ActionAmend: "变更", registry.ActionRenew: "延续", registry.ActionReissue: "补发、换发",
-	registry.ActionCorrect: "更正", registry.ActionTransfer: "转让", registry.ActionSupersede: "被新版本替代", registry.ActionExpired: "有效期届满", registry.ActionHistory: "查看版本记录", registry.ActionOwnLog: "查看使用记录",
-	registry.ActionAuthenticate: "登录", registry.ActionSignOut: "退出登录", registry.ActionCaseOpen: "登记办件", registry.ActionCaseClose: "办结办件",
-	registry.ActionDisputeRaise: "提出异议", registry.ActionDisputeWithdraw: "撤回异议", registry.ActionDisputeAccept: "异议：认定属实", registry.ActionDisputeReject: "异议：不予认可",
-	registry.ActionDisputeClose: "异议：办结", registry.ActionDisputeRead: "查看异议",
-	registry.ActionConsent: "授权", registry.ActionConsentCode: "出示授权码", registry.ActionConsentRevoke: "撤回授权", registry.ActionConsentRead: "查看授权", registry.ActionPresent: "亮证查看",
-}
-
-func actionLabel(a audit.Action) string {
-	if label, ok := actionLabels[a]; ok {
-		return label
-	}
-	return string(a)
-}
-
 // outcomeLabels name to people what came of it.
 var outcomeLabels = map[audit.Result]string{audit.ResultAllowed: "已进行", audit.ResultRefused: "已拒绝", audit.ResultFailed: "未完成"}
 
@@ -274,4 +252,9 @@ func (e entryJSON) Who() string {
 		return e.AuthorityCode
 	}
 	return e.Principal
+}
+
+// Seals reports whether a seal was used; the entry names it as its purpose.
+func (e entryJSON) Seals() bool {
+	return e.Action == registry.ActionSeal || e.Action == registry.ActionCopySeal
 }

@@ -203,7 +203,7 @@ func TestHolderLogPage(t *testing.T) {
 	signedIn := session()
 	w.do(ask{method: "GET", path: "/holder", header: signedIn})
 	a := w.do(ask{method: "GET", path: "/holder/log", header: signedIn})
-	for _, want := range []string{"杭州市城乡建设委员会", "核验建设工程项目部食堂的经营许可", "C-2", "用证", "现场核查", "C-1", "已拒绝", "本人", string(issued.Identifier), "签发完成"} {
+	for _, want := range []string{"杭州市城乡建设委员会", "核验建设工程项目部食堂的经营许可", "C-2", "用证", "现场核查", "C-1", "已拒绝", "本人", `证照 <span class="code">` + string(issued.Identifier), `电子印章 <span class="code">seal/`, "签发完成"} {
 		if a.StatusCode != 200 || !strings.Contains(string(a.body), want) {
 			t.Errorf("the page lacks %s: %d", want, a.StatusCode)
 		}

@@ -20,6 +20,9 @@ func (s *Server) Routes() iter.Seq2[string, string] {
 	}
 }
 
+// ActionLabels name actions of the log to people.
+var ActionLabels = actionLabels
+
 // The bounds on bodies of verifications.
 const (
 	OpenEach    = openEach

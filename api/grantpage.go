@@ -70,7 +70,7 @@ func (x *exchange) showGrantForm(status int, asked url.Values, wrong *licence.Re
 			b.Choices = append(b.Choices, namedField{name, registry.FieldLabels[name]})
 		}
 		for _, key := range b.Item.FieldOrder {
-			b.Choices = append(b.Choices, namedField{"fields." + key, cmp.Or(b.Item.Label(key), key)})
+			b.Choices = append(b.Choices, namedField{"fields." + key, grantFieldLabel(b.Item, "fields."+key)})
 		}
 		b.Choices = append(b.Choices, namedField{registry.FieldCopy, "加注件（限依职能、不脱敏）"})
 	}

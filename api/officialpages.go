@@ -1,10 +1,12 @@
 package api
 
 import (
+	"cmp"
 	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
+	"strings"
 	"time"
 
 	"elicence/audit"
@@ -32,15 +34,46 @@ type officialBody struct {
 	Decides, Audits, Brakes bool
 	Types                   []*licence.CatalogueItem
 	TypeCode                string
-	Grants                  []grantJSON
+	Grants                  []grantShown
 	BrakeList               []brakeJSON
 	Entries                 *entriesAnswer
 	Asked                   url.Values
 	NextCursor              string
 }
 
+// grantShown is a grant as pages show it.
+type grantShown struct {
+	grantJSON
+	TypeName string
+	Named    []namedField // its fields
+}
+
+func (x *exchange) shownGrant(g registry.Grant) grantShown {
+	s := grantShown{grantJSON: newGrant(g)}
+	item := x.cfg.Registry.LastItem(g.TypeCode)
+	if item != nil {
+		s.TypeName = item.Name
+	}
+	for _, name := range g.Fields {
+		s.Named = append(s.Named, namedField{name, grantFieldLabel(item, name)})
+	}
+	return s
+}
+
+// grantFieldLabel is what a field of a grant is called; its name where nothing says that.
+func grantFieldLabel(item *licence.CatalogueItem, name string) string {
+	label := registry.FieldLabels[name]
+	if key, own := strings.CutPrefix(name, "fields."); own && item != nil {
+		label = item.Label(key)
+	}
+	if name == registry.FieldCopy {
+		label = "加注件"
+	}
+	return cmp.Or(label, name)
+}
+
 // ApprovedByOther reports whether a grant can be approved by the one who looks.
-func (b officialBody) ApprovedByOther(g grantJSON) bool {
+func (b officialBody) ApprovedByOther(g grantShown) bool {
 	return g.Status == registry.GrantRequested && slices.Contains(b.Person.Types, g.TypeCode) && g.RequestedPerson != b.Person.ID
 }
 
@@ -95,7 +128,7 @@ func (x *exchange) officialGrants() {
 	}
 	b.TypeCode = q.TypeCode
 	for _, g := range grants {
-		b.Grants = append(b.Grants, newGrant(g))
+		b.Grants = append(b.Grants, x.shownGrant(g))
 	}
 	if len(grants) == q.Limit {
 		b.NextCursor = strictBase64.EncodeToString([]byte(grants[len(grants)-1].ID))

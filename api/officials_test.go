@@ -102,7 +102,8 @@ func TestOfficials(t *testing.T) {
 		t.Errorf("who is signed in: %s", a.body)
 	}
 	list := v.get("/official/grants?type_code=" + foodType)
-	if !bytes.Contains(list.body, []byte("开办&lt;b&gt;")) || !bytes.Contains(list.body, []byte("/official/grants/"+g.ID+"/approve")) {
+	if !bytes.Contains(list.body, []byte("开办&lt;b&gt;")) || !bytes.Contains(list.body, []byte("/official/grants/"+g.ID+"/approve")) ||
+		!bytes.Contains(list.body, []byte(`食品经营许可证 <span class="code">`+foodType)) || !bytes.Contains(list.body, []byte(`证照编号 <span class="code">number<`)) {
 		t.Errorf("grants: %d %s", list.StatusCode, list.body)
 	}
 	ofType := func(form url.Values) { form.Set("type_code", foodType) }
@@ -147,7 +148,7 @@ func TestOfficials(t *testing.T) {
 		f.Set("from", day)
 		f.Set("to", day)
 	}
-	if a := v.decide("/official/log", "k", find); a.StatusCode != http.StatusOK || !bytes.Contains(a.body, []byte("grant/"+g.ID)) || bytes.Count(a.body, []byte(`class="card"`)) != 2 {
+	if a := v.decide("/official/log", "k", find); a.StatusCode != http.StatusOK || !bytes.Contains(a.body, []byte(`用证授权 <span class="code">grant/`+g.ID)) || !bytes.Contains(a.body, []byte("批准用证授权")) || bytes.Count(a.body, []byte(`class="card"`)) != 2 {
 		t.Errorf("search: %d %s", a.StatusCode, a.body)
 	}
 	wantActions(t, w, before, "person.wang", "authenticate read_brakes brake_lift search_log")

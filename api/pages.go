@@ -38,6 +38,7 @@ func parsePages() (*template.Template, error) {
 		"badCount":     badCount,
 		"indication":   indicationLabel,
 		"actionLabel":  actionLabel,
+		"objectLabel":  objectLabel,
 		"disputeKind":  func(k dispute.Kind) string { return disputeKindLabels[k] },
 		"disputeState": func(s dispute.State) string { return disputeStateLabels[s] },
 		"groundLabel":  groundLabel,
