@@ -42,9 +42,22 @@ func (x *exchange) setSessionCookie(name, path string, use tokenUse, value strin
 }
 
 // signInPage asks for one click before the link is spent: programs that preview
-// links open them too.
+// links open them too. Of a link that is spent, or too old, it says so.
 func (x *exchange) signInPage() {
-	x.show(http.StatusOK, "sign_in", x.r.URL.Query().Get("code"))
+	x.page = true
+	code := x.r.URL.Query().Get("code")
+	if _, err := redeem(x.cfg.TokenKey, useLink, code, x.now()); err != nil {
+		x.fail(errBadLink)
+		return
+	}
+	switch _, err := x.cfg.Registry.Shared(x.r.Context(), registry.SharedLink, code); {
+	case errors.Is(err, licence.ErrNotFound):
+		x.fail(errBadLink)
+	case err != nil:
+		x.fail(err)
+	default:
+		x.show(http.StatusOK, "sign_in", code)
+	}
 }
 
 // maxSignIn bounds the form of a sign-in.

@@ -102,6 +102,9 @@ func TestOfficials(t *testing.T) {
 		t.Errorf("who is signed in: %s", a.body)
 	}
 	list := v.get("/official/grants?type_code=" + foodType)
+	if !bytes.Contains(list.body, []byte(`<a href="/official">工作人员</a></nav>`)) {
+		t.Errorf("no way back in the header: %s", list.body)
+	}
 	if !bytes.Contains(list.body, []byte("开办&lt;b&gt;")) || !bytes.Contains(list.body, []byte("/official/grants/"+g.ID+"/approve")) ||
 		!bytes.Contains(list.body, []byte(`食品经营许可证 <span class="code">`+foodType)) || !bytes.Contains(list.body, []byte(`证照编号 <span class="code">number<`)) {
 		t.Errorf("grants: %d %s", list.StatusCode, list.body)

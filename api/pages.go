@@ -124,6 +124,8 @@ func badCount(checks []verify.Check) string {
 type pageData struct {
 	// Host is the name people should see in their browser's address bar.
 	Host string
+	// Official says that the page is one of officials.
+	Official bool
 	// Body is the page's own.
 	Body any
 }
@@ -135,7 +137,7 @@ func (x *exchange) show(status int, name string, body any) {
 		host = u.Host
 	}
 	var b bytes.Buffer
-	if err := x.pages.ExecuteTemplate(&b, name, pageData{host, body}); err != nil {
+	if err := x.pages.ExecuteTemplate(&b, name, pageData{host, x.official, body}); err != nil {
 		x.report(fmt.Errorf("making page %s: %w", name, err))
 		http.Error(x.w, "500", http.StatusInternalServerError)
 		return

@@ -108,6 +108,10 @@ func TestHolderPage(t *testing.T) {
 	if !c.HttpOnly || c.SameSite != http.SameSiteStrictMode || !c.Secure || c.Path != "/holder" || c.MaxAge != 15*60 {
 		t.Errorf("cookie %+v", c)
 	}
+	before = w.size()
+	if a := w.do(ask{method: "GET", path: link}); a.StatusCode != 401 || !strings.Contains(string(a.body), "登录链接已失效") || strings.Contains(string(a.body), code) || w.size() != before {
+		t.Errorf("the spent link: %d %s", a.StatusCode, a.body)
+	}
 	if again := w.do(signIn); again.StatusCode != 401 || len(again.Cookies()) != 0 {
 		t.Errorf("the link worked twice: %d", again.StatusCode)
 	}

@@ -77,6 +77,7 @@ func TestInternal(t *testing.T) {
 		{method: "POST", path: "/api/v1/oauth/token", mediaType: "application/x-www-form-urlencoded", body: []byte("grant_type=client_credentials&client_id=" + approval + "&client_secret=" + approval)},
 		{method: "POST", path: "/api/v1/verifications", as: approval, body: []byte(`{"qr":"x"}`)},
 		{method: "GET", path: "/holder", header: session},
+		{method: "GET", path: link},
 		{method: "POST", path: "/holder/sign-in", mediaType: "application/x-www-form-urlencoded", body: []byte(strings.TrimPrefix(link, "/holder/sign-in?"))},
 	} {
 		if a := w.do(q); a.StatusCode != http.StatusInternalServerError {

@@ -36,7 +36,7 @@ var noAccess = map[string]string{
 	"GET /pages/live.js":       "a static file",
 	"GET /pages/icon.svg":      "a static file",
 	"GET /S/:code":             "a page without data: what the code presents is asked for by another request",
-	"GET /holder/sign-in":      "a page without data: the link is spent by another request",
+	"GET /holder/sign-in":      "says that a link is good; it is spent by another request",
 	"GET /sign-in/holder":      "leads to the identity provider",
 	"GET /sign-in/official":    "leads to the identity provider",
 	"GET /official":            "tells an official who they are; a session that ended leaves an entry, see TestBadOfficialForms",
