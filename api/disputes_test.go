@@ -265,7 +265,7 @@ func TestDisputePages(t *testing.T) {
 	post("/holder/disputes/"+all[2].ID+"/withdraw", "key=w2", http.StatusConflict)
 	post("/holder/disputes/x/withdraw", "key=w3", http.StatusNotFound)
 	page("/holder/disputes", "已撤回")
-	page("/holder/log", "提出异议", "撤回异议", "异议：认定属实", "异议：不予认可")
+	page("/holder/log?who=all", "提出异议", "撤回异议", "异议：认定属实", "异议：不予认可")
 
 	for path, want := range map[string]int{
 		"/holder/disputes/new?licence=x": 404, "/holder/disputes/new?entry=x": 400, "/holder/disputes/new?entry=0": 404, "/holder/disputes/new?entry=9007199254740991": 404, "/holder/disputes?cursor=x": 400,

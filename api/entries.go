@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -167,17 +168,18 @@ func (x *exchange) ownLog() (func(), audit.Receipt, error) {
 	return func() { x.json(http.StatusOK, newEntries(page)) }, receipt, err
 }
 
-// ownQuery reads the query parameters limit and cursor, each at most once.
-func (x *exchange) ownQuery() (accesslog.Query, error) {
+// ownQuery reads the query parameters limit and cursor, each at most once; others are its
+// caller's to read.
+func (x *exchange) ownQuery(others ...string) (accesslog.Query, error) {
 	q := accesslog.Query{Limit: defaultPage}
 	values, err := url.ParseQuery(x.r.URL.RawQuery)
 	if err != nil {
 		return q, errBadParameter
 	}
 	for name, value := range values {
-		ok := false
+		ok := slices.Contains(others, name)
 		switch {
-		case len(value) != 1:
+		case ok || len(value) != 1:
 		case name == "cursor":
 			q.Log, q.Below, ok = below(value[0])
 		case name == "limit":
@@ -191,37 +193,59 @@ func (x *exchange) ownQuery() (accesslog.Query, error) {
 	return q, nil
 }
 
-// holderLog shows the holder who used their licences, and for what.
+// holderLogBody is the page of who used a holder's licences.
+type holderLogBody struct {
+	entriesAnswer
+	Self    []string // the principals that the holder acts as
+	Present bool     // of the present log, whose entries can be disputed
+	All     bool     // what the holder did too
+}
+
+// Own reports whether the holder did it.
+func (b holderLogBody) Own(e entryJSON) bool { return slices.Contains(b.Self, e.Principal) }
+
+// holderLog shows the holder who used their licences, and for what: others, or by who=all
+// the holder too.
 func (x *exchange) holderLog() {
-	x.holderEntries(func(a entriesAnswer, log int) {
-		x.show(http.StatusOK, "holder_log", struct {
-			entriesAnswer
-			Self    string // the principal that the holder acts as
-			Present bool   // of the present log, whose entries can be disputed
-		}{a, x.caller.Principal, log == 0})
+	if !x.holderSession() {
+		return
+	}
+	who := x.r.URL.Query()["who"]
+	b := holderLogBody{Self: []string{x.caller.Principal, x.pseudonym(x.caller.Holder)}, All: slices.Equal(who, []string{"all"})}
+	q, err := x.ownQuery("who")
+	if err == nil && len(who) > 0 && !b.All {
+		err = errBadParameter
+	}
+	if !b.All {
+		q.Without = b.Self
+	}
+	x.holderEntries(q, err, func(a entriesAnswer) {
+		b.entriesAnswer, b.Present = a, q.Log == 0
+		x.show(http.StatusOK, "holder_log", b)
 	})
 }
 
-// holderLogFile gives the same entries, with their proofs, as a file to keep.
+// holderLogFile gives all entries, with their proofs, as a file to keep.
 func (x *exchange) holderLogFile() {
-	x.holderEntries(func(a entriesAnswer, _ int) {
+	if !x.holderSession() {
+		return
+	}
+	q, err := x.ownQuery()
+	x.holderEntries(q, err, func(a entriesAnswer) {
 		x.w.Header().Set("Content-Disposition", `attachment; filename="access-log.json"`)
 		x.json(http.StatusOK, a)
 	})
 }
 
-func (x *exchange) holderEntries(write func(a entriesAnswer, log int)) {
-	if !x.holderSession() {
-		return
-	}
-	q, err := x.ownQuery()
+// holderEntries writes the entries of a query that was read, or not.
+func (x *exchange) holderEntries(q accesslog.Query, err error, write func(entriesAnswer)) {
 	if err != nil {
 		x.refuse(err)
 		return
 	}
 	page, receipt, err := x.cfg.AccessLog.Own(x.r.Context(), x.caller, q, selfService)
 	if x.settle(receipt, err) {
-		write(newEntries(page), q.Log)
+		write(newEntries(page))
 	}
 }
 

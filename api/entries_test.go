@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -203,10 +204,16 @@ func TestHolderLogPage(t *testing.T) {
 	signedIn := session()
 	w.do(ask{method: "GET", path: "/holder", header: signedIn})
 	a := w.do(ask{method: "GET", path: "/holder/log", header: signedIn})
-	for _, want := range []string{"杭州市城乡建设委员会", "核验建设工程项目部食堂的经营许可", "C-2", "用证", "现场核查", "C-1", "已拒绝", "本人", `证照 <span class="code">` + string(issued.Identifier), `电子印章 <span class="code">seal/`, "签发完成"} {
+	for _, want := range []string{"杭州市城乡建设委员会", "核验建设工程项目部食堂的经营许可", "C-2", "用证", "现场核查", "C-1", "已拒绝", `证照 <span class="code">` + string(issued.Identifier), `电子印章 <span class="code">seal/`, "签发完成"} {
 		if a.StatusCode != 200 || !strings.Contains(string(a.body), want) {
 			t.Errorf("the page lacks %s: %d", want, a.StatusCode)
 		}
+	}
+	if bytes.Contains(a.body, []byte("<dd>本人")) || bytes.Contains(a.body, []byte("查询证照")) {
+		t.Errorf("the page of others shows what the holder did")
+	}
+	if all := w.do(ask{method: "GET", path: "/holder/log?who=all", header: signedIn}); !bytes.Contains(all.body, []byte("<dd>本人")) || !bytes.Contains(all.body, []byte("查看使用记录")) {
+		t.Errorf("all: %s", all.body)
 	}
 	if bytes.Contains(a.body, []byte("H-1")) || bytes.Contains(a.body, []byte("暂缓告知，至")) {
 		t.Errorf("the page tells of a held entry")
@@ -214,6 +221,13 @@ func TestHolderLogPage(t *testing.T) {
 	a = w.do(ask{method: "GET", path: "/holder/log?limit=2", header: signedIn})
 	if !strings.Contains(string(a.body), `href="/holder/log?cursor=`) {
 		t.Errorf("no way to older entries: %s", a.body)
+	}
+	for who, keeps := range map[string]bool{"": false, "&who=all": true} {
+		a = w.do(ask{method: "GET", path: "/holder/log?limit=2" + who, header: signedIn})
+		next := regexp.MustCompile(`href="/holder/log\?cursor=([^"]+)"`).FindSubmatch(a.body)
+		if n := bytes.Count(a.body, []byte(`class="card"`)); next == nil || n != 2 || bytes.Contains(next[1], []byte("who=all")) != keeps {
+			t.Errorf("a page of two, %s: %d entries, then %s", who, n, next)
+		}
 	}
 	a = w.do(ask{method: "GET", path: "/holder/log.json", header: signedIn})
 	if p := w.page(a); len(p.Entries) < 9 || !strings.HasPrefix(a.Header.Get("Content-Disposition"), "attachment") || bytes.Contains(a.body, []byte("H-1")) {
@@ -230,8 +244,10 @@ func TestHolderLogPage(t *testing.T) {
 		if a := w.do(ask{method: "GET", path: path}); a.StatusCode != 401 || bytes.Contains(a.body, []byte("C-1")) {
 			t.Errorf("%s without a session: %d", path, a.StatusCode)
 		}
-		if a := w.do(ask{method: "GET", path: path + "?cursor=x", header: session()}); a.StatusCode != 400 {
-			t.Errorf("%s with a bad cursor: %d", path, a.StatusCode)
+		for _, query := range []string{"cursor=x", "who=x", "who=all&who=all", "since=1"} {
+			if a := w.do(ask{method: "GET", path: path + "?" + query, header: session()}); a.StatusCode != 400 {
+				t.Errorf("%s?%s: %d", path, query, a.StatusCode)
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +24,8 @@ type Query struct {
 	Below uint64
 	Log   int
 	Limit int // 1 to MaxPage
+	// Without leaves out, of a holder's own entries, those of some principals.
+	Without []string
 }
 
 // Entry is one entry with what proves that the log has it.
@@ -101,8 +104,8 @@ func (q Query) keys() (keys []audit.Key) {
 
 // Own returns the entries about the caller, who must be a holder: everything that was
 // done, or refused, with a licence of theirs or in search of one. Entries under a hold
-// are left out, as if there were none, until it ends. Of q, only From, To, Below and
-// Limit count.
+// are left out, as if there were none, until it ends. Of q, only From, To, Below, Limit
+// and Without count.
 func (r *Register) Own(ctx context.Context, c registry.Caller, q Query, use registry.Use) (Page, audit.Receipt, error) {
 	receipt, err := r.gate.Pass(ctx, c, &registry.Access{Action: registry.ActionOwnLog, Use: use, Holder: c.Holder,
 		Check: func() error {
@@ -115,7 +118,14 @@ func (r *Register) Own(ctx context.Context, c registry.Caller, q Query, use regi
 		return Page{}, receipt, err
 	}
 	own := audit.HolderKey(string(c.Holder.CodeType), c.Holder.Code)
-	page, err := r.logPage(ctx, q, audit.Query{Keys: []audit.Key{own}, Hidden: r.gate.Held(ctx)}, receipt)
+	held := r.gate.Held(ctx)
+	hidden := func(e *audit.Record) (bool, error) {
+		if slices.Contains(q.Without, e.Entry.Principal) {
+			return true, nil
+		}
+		return held(e)
+	}
+	page, err := r.logPage(ctx, q, audit.Query{Keys: []audit.Key{own}, Hidden: hidden}, receipt)
 	return page, receipt, err
 }
 
