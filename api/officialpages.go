@@ -34,11 +34,15 @@ type officialBody struct {
 	Decides, Audits, Brakes bool
 	Types                   []*licence.CatalogueItem
 	TypeCode                string
-	Grants                  []grantShown
-	BrakeList               []brakeJSON
-	Entries                 *entriesAnswer
-	Asked                   url.Values
-	NextCursor              string
+	Awaiting, Grants        []grantShown
+	// Decider says that the page begins with those that await, AwaitingCount how many they
+	// are, be they shown or not.
+	Decider       bool
+	AwaitingCount int
+	BrakeList     []brakeJSON
+	Entries       *entriesAnswer
+	Asked         url.Values
+	NextCursor    string
 }
 
 // grantShown is a grant as pages show it.
@@ -48,16 +52,19 @@ type grantShown struct {
 	Named    []namedField // its fields
 }
 
-func (x *exchange) shownGrant(g registry.Grant) grantShown {
-	s := grantShown{grantJSON: newGrant(g)}
-	item := x.cfg.Registry.LastItem(g.TypeCode)
-	if item != nil {
-		s.TypeName = item.Name
+func (x *exchange) shownGrants(grants []registry.Grant) (shown []grantShown) {
+	for _, g := range grants {
+		s := grantShown{grantJSON: newGrant(g)}
+		item := x.cfg.Registry.LastItem(g.TypeCode)
+		if item != nil {
+			s.TypeName = item.Name
+		}
+		for _, name := range g.Fields {
+			s.Named = append(s.Named, namedField{name, grantFieldLabel(item, name)})
+		}
+		shown = append(shown, s)
 	}
-	for _, name := range g.Fields {
-		s.Named = append(s.Named, namedField{name, grantFieldLabel(item, name)})
-	}
-	return s
+	return shown
 }
 
 // grantFieldLabel is what a field of a grant is called; its name where nothing says that.
@@ -71,6 +78,15 @@ func grantFieldLabel(item *licence.CatalogueItem, name string) string {
 	}
 	return cmp.Or(label, name)
 }
+
+// grantCard is what the card of a grant is made of.
+type grantCard struct {
+	officialBody
+	Grant grantShown
+}
+
+// Card is the card of a grant on the page.
+func (b officialBody) Card(g grantShown) grantCard { return grantCard{b, g} }
 
 // ApprovedByOther reports whether a grant can be approved by the one who looks.
 func (b officialBody) ApprovedByOther(g grantShown) bool {
@@ -104,7 +120,8 @@ func (x *exchange) officialPage() {
 	}
 }
 
-// officialGrants lists the grants of the own department, or those of a type.
+// officialGrants lists the grants of the own department, and before them those of all types
+// that await the official's approval; or those of a type.
 func (x *exchange) officialGrants() {
 	if !x.officialSession() {
 		return
@@ -118,7 +135,7 @@ func (x *exchange) officialGrants() {
 		x.refuse(err)
 		return
 	}
-	grants, receipt, err := x.cfg.Registry.Grants(x.r.Context(), x.caller, q)
+	board, receipt, err := x.cfg.Registry.GrantBoard(x.r.Context(), x.caller, q)
 	if !x.settle(receipt, err) {
 		return
 	}
@@ -127,11 +144,13 @@ func (x *exchange) officialGrants() {
 		return
 	}
 	b.TypeCode = q.TypeCode
-	for _, g := range grants {
-		b.Grants = append(b.Grants, x.shownGrant(g))
+	if q.TypeCode == "" && q.After == "" && len(b.Types) > 0 {
+		b.Decider, b.AwaitingCount = true, len(board.Awaiting)
+		b.Awaiting = x.shownGrants(board.Awaiting[:min(len(board.Awaiting), registry.MaxPage)])
 	}
-	if len(grants) == q.Limit {
-		b.NextCursor = strictBase64.EncodeToString([]byte(grants[len(grants)-1].ID))
+	b.Grants = x.shownGrants(board.Listed)
+	if n := len(board.Listed); n == q.Limit {
+		b.NextCursor = strictBase64.EncodeToString([]byte(board.Listed[n-1].ID))
 	}
 	x.show(http.StatusOK, "official_grants", b)
 }

@@ -101,6 +101,9 @@ func TestOfficials(t *testing.T) {
 	if a := v.get("/official"); !bytes.Contains(a.body, []byte("张三")) || !bytes.Contains(a.body, []byte(">授权审批 <")) || bytes.Contains(a.body, []byte(`href="/official/log"`)) {
 		t.Errorf("who is signed in: %s", a.body)
 	}
+	if a := v.get("/official/grants"); !bytes.Contains(a.body, []byte("待您审批（1）")) || bytes.Count(a.body, []byte("/official/grants/"+g.ID+"/approve")) != 1 || !bytes.Contains(a.body, []byte("没有其他授权")) {
+		t.Errorf("what awaits: %d %s", a.StatusCode, a.body)
+	}
 	list := v.get("/official/grants?type_code=" + foodType)
 	if !bytes.Contains(list.body, []byte(`<a href="/official">工作人员</a></nav>`)) {
 		t.Errorf("no way back in the header: %s", list.body)
@@ -125,7 +128,7 @@ func TestOfficials(t *testing.T) {
 	if a := v.keep(v.do(v.sends("/official/sign-out", v.form()))); a.StatusCode != http.StatusSeeOther || v.cookies["elicence_official"] != "" {
 		t.Errorf("sign-out: %d", a.StatusCode)
 	}
-	wantActions(t, w, before, "person.zhang", "authenticate read_grants grant_approve grant_withdraw sign_out")
+	wantActions(t, w, before, "person.zhang", "authenticate read_grants read_grants grant_approve grant_withdraw sign_out")
 	v.cookies["elicence_official"] = session
 	if a := v.get("/official"); a.StatusCode != http.StatusUnauthorized {
 		t.Errorf("after the sign-out: %d", a.StatusCode)

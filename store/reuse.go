@@ -106,7 +106,7 @@ func (r reader) ForReuse(ctx context.Context, q registry.ReuseQuery) (b registry
 func (r reader) Grants(ctx context.Context, q registry.GrantQuery) ([]registry.Grant, error) {
 	if q.TypeCode != "" {
 		return r.secrets.grants(ctx, r, selectGrant+`WHERE type_code = $1 AND id > $2 AND substr(division, 1, length(CAST($3 AS text))) = $3
-			ORDER BY id LIMIT $4`, q.TypeCode, q.After, licence.Subtree(q.Division), int64(limit(q.Limit)))
+			AND (CAST($4 AS text) = '' OR status = $4) ORDER BY id LIMIT $5`, q.TypeCode, q.After, licence.Subtree(q.Division), string(q.Status), int64(limit(q.Limit)))
 	}
 	return r.secrets.grants(ctx, r, selectGrant+`WHERE authority_code = $1 AND id > $2 ORDER BY id LIMIT $3`, q.Authority, q.After, int64(limit(q.Limit)))
 }

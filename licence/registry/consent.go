@@ -295,22 +295,15 @@ func (r *Registry) Receivers(ctx context.Context, c Caller, typeCode string) ([]
 	if err != nil {
 		return nil, receipt, err
 	}
+	grants, err := r.allGrants(ctx, GrantQuery{TypeCode: typeCode})
+	if err != nil {
+		return nil, receipt, err
+	}
 	found := map[string]licence.IssuingAuthority{}
-	today := r.today()
-	for q := (GrantQuery{TypeCode: typeCode, Limit: MaxPage}); ; {
-		grants, err := r.cfg.Store.Grants(ctx, q)
-		if err != nil {
-			return nil, receipt, err
+	for _, g := range grants {
+		if g.How == HowConsent && g.Status == GrantApproved && r.today().Compare(g.ValidFrom) >= 0 {
+			found[g.Authority.Code] = g.Authority
 		}
-		for _, g := range grants {
-			if g.How == HowConsent && g.at(today).Status == GrantApproved && today.Compare(g.ValidFrom) >= 0 {
-				found[g.Authority.Code] = g.Authority
-			}
-		}
-		if len(grants) < q.Limit {
-			break
-		}
-		q.After = grants[len(grants)-1].ID
 	}
 	return slices.SortedFunc(maps.Values(found), func(a, b licence.IssuingAuthority) int { return strings.Compare(a.Code, b.Code) }), receipt, nil
 }

@@ -256,27 +256,16 @@ type GrantQuery struct {
 	TypeCode string
 	// Authority and Division are set by the register: the department, or the subtree of those of a type.
 	Authority, Division string
-	After               string
-	Limit               int // 1 to MaxPage
+	// Status asks, of a type, for those of a status alone; empty for all.
+	Status GrantStatus
+	After  string
+	Limit  int // 1 to MaxPage
 }
 
 // Grants lists the grants of the caller's department, or those of a type it decides on.
 // They are no personal data; the reading is logged all the same.
 func (r *Registry) Grants(ctx context.Context, c Caller, q GrantQuery) ([]Grant, audit.Receipt, error) {
-	q.Authority, q.Division = c.Authority.Code, ""
-	if q.TypeCode != "" {
-		q.Authority, q.Division = "", c.Authority.Division
-	}
-	receipt, err := r.gate.Pass(ctx, c, &Access{Action: ActionGrantRead, Object: strings.TrimSuffix("grants/"+q.TypeCode, "/"),
-		Check: func() error {
-			if q.TypeCode != "" && !(c.Has(RoleAuthority) && slices.Contains(c.Types, q.TypeCode)) {
-				return fmt.Errorf("%w: the caller does not decide on licences of this type", ErrForbidden)
-			}
-			if q.Authority == "" && q.Division == "" {
-				return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
-			}
-			return nil
-		}})
+	receipt, err := r.passGrants(ctx, c, &q)
 	if err != nil {
 		return nil, receipt, err
 	}
@@ -287,4 +276,22 @@ func (r *Registry) Grants(ctx context.Context, c Caller, q GrantQuery) ([]Grant,
 		grants[i] = grants[i].at(r.today())
 	}
 	return grants, receipt, err
+}
+
+// passGrants permits and logs the reading of a query, whose reach it sets.
+func (r *Registry) passGrants(ctx context.Context, c Caller, q *GrantQuery) (audit.Receipt, error) {
+	q.Authority, q.Division = c.Authority.Code, ""
+	if q.TypeCode != "" {
+		q.Authority, q.Division = "", c.Authority.Division
+	}
+	return r.gate.Pass(ctx, c, &Access{Action: ActionGrantRead, Object: strings.TrimSuffix("grants/"+q.TypeCode, "/"),
+		Check: func() error {
+			if q.TypeCode != "" && !(c.Has(RoleAuthority) && slices.Contains(c.Types, q.TypeCode)) {
+				return fmt.Errorf("%w: the caller does not decide on licences of this type", ErrForbidden)
+			}
+			if q.Authority == "" && q.Division == "" {
+				return fmt.Errorf("%w: the caller is of no department", ErrForbidden)
+			}
+			return nil
+		}})
 }

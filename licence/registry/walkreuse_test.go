@@ -109,6 +109,11 @@ var reuseOperations = map[string]func(w *walker, ctx context.Context) call{
 			return r.Grants(ctx, registrytest.Partner(), registry.GrantQuery{})
 		})
 	},
+	"Registry.GrantBoard": func(w *walker, ctx context.Context) call {
+		return answering(func(r *registry.Registry) (registry.GrantBoard, audit.Receipt, error) {
+			return r.GrantBoard(ctx, registrytest.Partner(), registry.GrantQuery{})
+		})
+	},
 	"Registry.Brakes": func(w *walker, ctx context.Context) call {
 		w.braked("another client")
 		return answering(func(r *registry.Registry) ([]registry.Brake, audit.Receipt, error) {

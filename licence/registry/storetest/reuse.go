@@ -62,6 +62,7 @@ func testGrants(t *testing.T, b Backend) {
 		"of the department": {ids(b.Grants(t.Context(), registry.GrantQuery{Authority: department.Code, Limit: 10})), "g1 g2 g3 g4 "},
 		"its next page":     {ids(b.Grants(t.Context(), registry.GrantQuery{Authority: department.Code, After: "g2", Limit: 1})), "g3 "},
 		"of the type":       {ids(b.Grants(t.Context(), registry.GrantQuery{TypeCode: typeCode, Division: "440000", Limit: 10})), "g1 g2 g3 "},
+		"asked for":         {ids(b.Grants(t.Context(), registry.GrantQuery{TypeCode: typeCode, Division: "440000", Status: registry.GrantRequested, Limit: 10})), "g2 g3 "},
 		"past the end":      {ids(b.Grants(t.Context(), registry.GrantQuery{TypeCode: typeCode, Division: "440000", After: "g9", Limit: 10})), ""},
 	} {
 		if list.got != list.want {
