@@ -111,7 +111,7 @@ func (f *consentForm) choices(r *registry.Registry, v registry.View) {
 	}
 	picked := v.Pick(names)
 	for _, name := range names {
-		text := valueText(picked[name])
+		text := printed(v.Item(), name, picked[name])
 		usual := slices.Contains(usualFields, name)
 		switch _, isPortrait := licence.ParsePortraitReference(text); {
 		case name == "status":
@@ -148,6 +148,25 @@ func valueText(v any) string {
 		return strings.Join(parts, " ")
 	}
 	return fmt.Sprint(v)
+}
+
+// printed is a field's value as a line of text, days and times as licences print them.
+func printed(item *licence.CatalogueItem, name string, value any) string {
+	text := valueText(value)
+	key, own := strings.CutPrefix(name, "fields.")
+	if dated := !own && strings.HasSuffix(name, "_on") || own && item != nil && item.Dated(key); !dated {
+		return text
+	}
+	date, clock, timed := strings.Cut(text, "T")
+	day, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return text
+	}
+	shown := day.Format("2006年1月2日")
+	if at, err := time.Parse("15:04", clock); timed && err == nil {
+		shown += fmt.Sprintf("%d时%d分", at.Hour(), at.Minute())
+	}
+	return shown
 }
 
 // maxConsentForm bounds the form of a new consent.
@@ -379,7 +398,7 @@ func (x *exchange) lookForm() {
 			if name == "status" || name == "type_name" { // the page's headline
 				continue
 			}
-			if text := valueText(l.Fields[name]); text != "" {
+			if text := printed(x.cfg.Registry.LastItem(l.Identifier.TypeCode()), name, l.Fields[name]); text != "" {
 				s.Fields = append(s.Fields, shownField{l.Labels[name], text})
 			}
 		}

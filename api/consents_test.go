@@ -332,3 +332,25 @@ func TestGuesses(t *testing.T) {
 		t.Errorf("later: %d", got)
 	}
 }
+
+// TestPrinted: days and times are shown as licences print them, by what the type says of a
+// field; other texts stay, whatever they look like.
+func TestPrinted(t *testing.T) {
+	w := open(t)
+	birth, foods := w.LastItem(birthType), w.LastItem(foodType)
+	for name, c := range map[string]struct {
+		got, want string
+	}{
+		"a time":             {api.Printed(birth, "fields.born_at", "2026-03-05T08:02"), "2026年3月5日8时2分"},
+		"a number":           {api.Printed(birth, "fields.weight_grams", int64(3280)), "3280"},
+		"a day":              {api.Printed(foods, "expires_on", "2031-12-01"), "2031年12月1日"},
+		"no last day":        {api.Printed(foods, "expires_on", ""), ""},
+		"a masked day":       {api.Printed(foods, "issued_on", "2026-**-**"), "2026-**-**"},
+		"a name like a day":  {api.Printed(foods, "holder.name", "2026-03-05"), "2026-03-05"},
+		"a field of no type": {api.Printed(nil, "fields.born_at", "2026-03-05T08:02"), "2026-03-05T08:02"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %s, want %s", name, c.got, c.want)
+		}
+	}
+}

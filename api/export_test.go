@@ -23,6 +23,9 @@ func (s *Server) Routes() iter.Seq2[string, string] {
 // ActionLabels name actions of the log to people.
 var ActionLabels = actionLabels
 
+// Printed is a field's value as pages show it.
+var Printed = printed
+
 // The bounds on bodies of verifications.
 const (
 	OpenEach    = openEach

@@ -113,6 +113,12 @@ func (it *CatalogueItem) Scalar(field string) bool {
 	return slices.Contains([]any{"string", "integer", "boolean"}, property["type"])
 }
 
+// Dated reports whether one of the type's own fields holds a day, or a time of one.
+func (it *CatalogueItem) Dated(field string) bool {
+	property, _ := it.properties[field].(map[string]any)
+	return slices.Contains([]any{"date", formatMinute}, property["format"])
+}
+
 // Columns are the members of the rows of one of the type's own fields, in order; nil for a
 // field without rows.
 func (it *CatalogueItem) Columns(field string) []string { return it.columns[field] }
