@@ -229,6 +229,23 @@ func TestHolderLogPage(t *testing.T) {
 			t.Errorf("a page of two, %s: %d entries, then %s", who, n, next)
 		}
 	}
+	cards := func(query string) (n int, next []byte) {
+		page := w.do(ask{method: "GET", path: "/holder/log?" + query, header: signedIn}).body
+		if m := regexp.MustCompile(`href="/holder/log\?(cursor=[^"]+)"`).FindSubmatch(page); m != nil {
+			next = m[1]
+		}
+		return bytes.Count(page, []byte(`class="card"`)), next
+	}
+	whole, _ := cards("")
+	paged, next := cards("limit=3")
+	for next != nil {
+		var n int
+		n, next = cards("limit=3&" + string(next))
+		paged += n
+	}
+	if paged != whole || whole < 8 {
+		t.Errorf("page by page %d entries of others, at once %d", paged, whole)
+	}
 	a = w.do(ask{method: "GET", path: "/holder/log.json", header: signedIn})
 	if p := w.page(a); len(p.Entries) < 9 || !strings.HasPrefix(a.Header.Get("Content-Disposition"), "attachment") || bytes.Contains(a.body, []byte("H-1")) {
 		t.Errorf("the file: %d entries, %v", len(p.Entries), a.Header)
