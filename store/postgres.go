@@ -152,7 +152,8 @@ func (s pgSession) query(ctx context.Context, fn func(scan) error, query string,
 	return unreachable(each(rows, err, fn))
 }
 
-// unreachable marks the errors of a server that is away, starts, or is at its end.
+// unreachable marks the errors of a server that is away, starts, is at its end, or has no room
+// (class 53 of PostgreSQL's codes).
 func unreachable(err error) error {
 	var (
 		connect *pgconn.ConnectError
@@ -163,7 +164,7 @@ func unreachable(err error) error {
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &connect), errors.As(err, &network), errors.Is(err, io.ErrUnexpectedEOF),
-		errors.As(err, &pg) && pg.SeverityUnlocalized != "ERROR":
+		errors.As(err, &pg) && (pg.SeverityUnlocalized != "ERROR" || strings.HasPrefix(pg.Code, "53")):
 		return fmt.Errorf("%w: %w", registry.ErrUnreachable, err)
 	}
 	return err
@@ -283,6 +284,8 @@ func (s *pgTx) note(err error) error {
 		if !strings.HasPrefix(pg.TableName, "log_") {
 			return err
 		}
+	case "53100": // disk_full, for this statement; another may find room
+		return unreachable(err)
 	default:
 		return err
 	}

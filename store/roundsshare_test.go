@@ -1,6 +1,14 @@
 package store
 
-import "testing"
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/jackc/pgx/v5/pgconn"
+
+	"elicence/licence/registry"
+)
 
 // TestShare: reads are put together that ask alike, and no others.
 func TestShare(t *testing.T) {
@@ -26,6 +34,22 @@ func TestShare(t *testing.T) {
 		}
 		if len(s.by) != want || s.by[0].asked != all[0] || s.by[want-1].asked != all[want-1] || s.by[0].i != i || s.query != reads[i].query {
 			t.Errorf("read %d: %q for %d, want %d", i, s.query, len(s.by), want)
+		}
+	}
+}
+
+// TestNoRoom: a statement for which the disk has no room says that storage is away.
+func TestNoRoom(t *testing.T) {
+	full := &pgconn.PgError{Code: "53100", SeverityUnlocalized: "ERROR"}
+	if err := new(pgTx).note(full); !errors.Is(err, registry.ErrUnreachable) || !errors.Is(err, full) {
+		t.Errorf("in a transaction: %v", err)
+	}
+	if err := unreachable(fmt.Errorf("reading: %w", full)); !errors.Is(err, registry.ErrUnreachable) {
+		t.Errorf("in a read: %v", err)
+	}
+	for _, code := range []string{"23505", "42P01", "22021"} {
+		if err := new(pgTx).note(&pgconn.PgError{Code: code, SeverityUnlocalized: "ERROR"}); errors.Is(err, registry.ErrUnreachable) {
+			t.Errorf("%s: %v", code, err)
 		}
 	}
 }

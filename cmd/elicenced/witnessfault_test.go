@@ -53,6 +53,8 @@ func TestFaultWitnessTrace(t *testing.T) {
 	defer w.stop(t)
 	server := s.serve(t, append(s.witnessed(t, 1, p), "--new-witnesses")...)
 	defer server.stop(t)
+	// What is under way when the trace begins would be seen in part.
+	waitFor(t, "all so far is cosigned", func() bool { c, all := s.cosigned(t); return c == all })
 	file := filepath.Join(t.TempDir(), "trace")
 	stop := attach(t, []int{w.cmd.Process.Pid}, file)
 	defer stop()
