@@ -237,8 +237,8 @@ func TestBatchStops(t *testing.T) {
 			}
 			seen = append(seen, item.Status+code)
 		}
-		if want := "[failed internal done done failed cancelled]"; fmt.Sprint(seen) != want || len(w.failed) == 0 || !strings.Contains(w.failed[0].Error(), "spoilt") {
-			t.Errorf("got %v, want %s; told %v", seen, want, w.failed)
+		if want := "[failed internal done done failed cancelled]"; fmt.Sprint(seen) != want || len(w.failed.all()) == 0 || !strings.Contains(w.failed.all()[0].Error(), "spoilt") {
+			t.Errorf("got %v, want %s; told %v", seen, want, w.failed.all())
 		}
 		time.Sleep(15 * time.Minute)
 		synctest.Wait()

@@ -244,7 +244,7 @@ func TestReadiness(t *testing.T) {
 	if got := ready(); got != 200 || w.size() != before {
 		t.Errorf("after callers who went away: %d, %d entries", got, w.size()-before)
 	}
-	w.failed = nil
+	w.failed.forget()
 	disk.away = true
 	if got := ready(); got != 200 {
 		t.Errorf("before anybody found out: %d", got)
@@ -257,8 +257,8 @@ func TestReadiness(t *testing.T) {
 			t.Errorf("while the log cannot be written: %d", got)
 		}
 	}
-	if len(w.failed) != 3+1 {
-		t.Errorf("the operator was told %v", w.failed)
+	if len(w.failed.all()) != 3+1 {
+		t.Errorf("the operator was told %v", w.failed.all())
 	}
 	disk.away = false
 	before = w.size()

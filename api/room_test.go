@@ -285,8 +285,8 @@ func TestRoom(t *testing.T) {
 		if got := problemIn(t, w.do(ask{method: "POST", path: file.path, mediaType: mediaType, body: upload, handler: s})); got.Code != "busy" {
 			t.Errorf("an upload too much: %+v", got)
 		}
-		if w.size() != size || len(w.failed) != 0 {
-			t.Errorf("%d log entries, the operator was told %v", w.size()-size, w.failed)
+		if w.size() != size || len(w.failed.all()) != 0 {
+			t.Errorf("%d log entries, the operator was told %v", w.size()-size, w.failed.all())
 		}
 		if a := w.do(ask{method: "POST", path: file.path, body: []byte(`{"qr":"x"}`), handler: s}); a.StatusCode != http.StatusOK {
 			t.Errorf("a QR code: %d", a.StatusCode)

@@ -30,7 +30,7 @@ func (w *world) sealed(q ask) (answer, *pdfsig.File) {
 	q.method, q.path = "POST", reportPath
 	a := w.do(q)
 	if a.StatusCode != http.StatusOK || a.Header.Get("Content-Type") != "application/pdf" {
-		w.t.Fatalf("%d %s %v", a.StatusCode, a.body, w.failed)
+		w.t.Fatalf("%d %s %v", a.StatusCode, a.body, w.failed.all())
 	}
 	f, err := pdfsig.Read(a.body)
 	must(w.t, err)

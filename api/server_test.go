@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -71,8 +72,8 @@ type world struct {
 	tokens map[string]string
 	// answers signs what departments are answered.
 	answers api.AnswerSigner
-	// failed holds what the server told its operator.
-	failed []error
+	// failed holds what the server told its operator, from timers too.
+	failed told
 	ready  error
 	raster func(file []byte, page int) ([]byte, error)
 }
@@ -119,7 +120,7 @@ func (w *world) serve(change func(*api.Config)) *api.Server {
 		Ready:     func(context.Context) error { return w.ready },
 		Rasterise: func(_ context.Context, file []byte, page int) ([]byte, error) { return w.raster(file, page) },
 		Now:       w.Now, Rand: rand.Reader,
-		Failed: func(_ string, err error) { w.failed = append(w.failed, err) },
+		Failed: func(_ string, err error) { w.failed.add(err) },
 	}
 	w.over(&c, w.Registry)
 	change(&c)
@@ -396,4 +397,29 @@ func (w *world) since(index uint64) []audit.Entry {
 		return err
 	}))
 	return entries
+}
+
+// told gathers errors, for whoever adds them at once.
+type told struct {
+	mu   sync.Mutex
+	errs []error
+}
+
+func (t *told) add(err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.errs = append(t.errs, err)
+}
+
+// all are those so far.
+func (t *told) all() []error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.Clone(t.errs)
+}
+
+func (t *told) forget() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.errs = nil
 }

@@ -62,14 +62,14 @@ func TestInternal(t *testing.T) {
 	if p := problemIn(t, a); p.Status != 500 || p.Code != "internal" || strings.Contains(string(a.body), "secret") {
 		t.Errorf("panic: %s", a.body)
 	}
-	if len(w.failed) != 1 || !strings.Contains(w.failed[0].Error(), "secret cause") {
-		t.Errorf("told: %v", w.failed)
+	if len(w.failed.all()) != 1 || !strings.Contains(w.failed.all()[0].Error(), "secret cause") {
+		t.Errorf("told: %v", w.failed.all())
 	}
 	link := linkOf(t, w.server, holder)
 	must(t, w.Backend.(io.Closer).Close())
 	a = w.do(ask{method: "GET", path: "/api/v1/licences/" + string(otherIdentifier(t)), as: approval})
-	if p := problemIn(t, a); p.Code != "internal" || strings.Contains(string(a.body), "sql") || len(w.failed) != 2 {
-		t.Errorf("closed database: %s, told %v", a.body, w.failed)
+	if p := problemIn(t, a); p.Code != "internal" || strings.Contains(string(a.body), "sql") || len(w.failed.all()) != 2 {
+		t.Errorf("closed database: %s, told %v", a.body, w.failed.all())
 	}
 	// Who somebody is cannot be found out: that is no refusal of theirs.
 	session := map[string]string{"Cookie": "elicence_session=" + api.Mint(bytes.Repeat([]byte{7}, 32), 2, holder, w.Now())}

@@ -429,7 +429,7 @@ func TestLogUnavailable(t *testing.T) {
 	if a.StatusCode != 503 || !bytes.Contains(a.body, []byte("temporarily_unavailable")) || bytes.Contains(a.body, []byte("access_token")) {
 		t.Errorf("token: %d %s", a.StatusCode, a.body)
 	}
-	if len(w.failed) == 0 {
+	if len(w.failed.all()) == 0 {
 		t.Error("the operator was not told")
 	}
 }
