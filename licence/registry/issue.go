@@ -284,14 +284,14 @@ func (r *Registry) takeOver(ctx context.Context, tx Tx, id licence.Identifier) (
 
 // insert reserves a number and the identifier that the key is bound to for a new pending licence.
 func (r *Registry) insert(ctx context.Context, tx Tx, c Caller, q asked, id licence.Identifier) (Record, error) {
-	item, number := q.by.item, q.Number
-	if number == "" {
-		var err error
-		if number, err = r.nextNumber(ctx, tx, item, q.Request); err != nil {
-			return Record{}, err
-		}
+	item := q.by.item
+	record := func(number string) (Record, error) {
+		return r.pending(newLicence(item, q.Request, id, number), c, q)
 	}
-	rec, err := r.pending(newLicence(item, q.Request, id, number), c, q)
+	if q.Number == "" {
+		return insertNumbered(ctx, tx, item, q.Request, record)
+	}
+	rec, err := record(q.Number)
 	if err != nil {
 		return Record{}, err
 	}

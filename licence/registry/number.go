@@ -8,25 +8,41 @@ import (
 	"elicence/licence"
 )
 
-// nextNumber takes the next number of the type in the scope that its rule counts within.
-func (r *Registry) nextNumber(ctx context.Context, tx Tx, item *licence.CatalogueItem, q licence.Request) (string, error) {
+// insertNumbered stores the licence that record makes of a number: of the next one of the type in the
+// scope that its rule counts within. Whether that is free the insertion says, which saves a look
+// for each licence; it is taken when a licence has it that was imported, or was issued with a number that came with
+// the request.
+func insertNumbered(ctx context.Context, tx Tx, item *licence.CatalogueItem, q licence.Request, record func(number string) (Record, error)) (Record, error) {
 	series := item.TypeCode + "/" + item.NumberScope(q)
 	sequence, err := tx.NextNumber(ctx, series)
 	if err != nil {
-		return "", err
+		return Record{}, err
 	}
-	number, taken, err := numbered(ctx, tx, item, q, sequence)
-	if err != nil || !taken {
-		return number, err
+	number, err := item.FormatNumber(q, sequence)
+	if err != nil {
+		return Record{}, fmt.Errorf("%w: %w", ErrNumbersExhausted, err)
+	}
+	insert := func() (Record, error) {
+		rec, err := record(number)
+		if err != nil {
+			return Record{}, err
+		}
+		return rec, tx.InsertLicence(ctx, rec)
+	}
+	rec, err := insert()
+	if !errors.Is(err, licence.ErrNumberTaken) {
+		return rec, err
 	}
 	if sequence, number, err = freeNumber(ctx, tx, item, q, sequence); err != nil {
-		return "", err
+		return Record{}, err
 	}
-	return number, tx.RaiseNumber(ctx, series, sequence)
+	if err := tx.RaiseNumber(ctx, series, sequence); err != nil {
+		return Record{}, err
+	}
+	return insert()
 }
 
-// numbered is the number of a sequence, and whether a licence has it: one that was imported, or was issued
-// with a number that came with the request.
+// numbered is the number of a sequence, and whether a licence has it.
 func numbered(ctx context.Context, tx Tx, item *licence.CatalogueItem, q licence.Request, sequence int64) (number string, taken bool, err error) {
 	if number, err = item.FormatNumber(q, sequence); err != nil {
 		return "", false, fmt.Errorf("%w: %w", ErrNumbersExhausted, err)

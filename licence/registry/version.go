@@ -116,21 +116,18 @@ func (r *Registry) insertVersion(ctx context.Context, tx Tx, c Caller, q asked) 
 	if err != nil {
 		return Record{}, err
 	}
-	item := q.by.item
-	number, insert := q.Number, tx.InsertVersion
-	if number == "" {
-		if number, err = r.nextNumber(ctx, tx, item, q.Request); err != nil {
-			return Record{}, err
-		}
-		insert = tx.InsertLicence
+	record := func(number string) (Record, error) {
+		l := newLicence(q.by.item, q.Request, id, number)
+		l.Supersedes = q.id
+		return r.pending(l, c, q)
 	}
-	l := newLicence(item, q.Request, id, number)
-	l.Supersedes = q.id
-	rec, err := r.pending(l, c, q)
+	var rec Record
+	if q.Number == "" {
+		rec, err = insertNumbered(ctx, tx, q.by.item, q.Request, record)
+	} else if rec, err = record(q.Number); err == nil {
+		err = tx.InsertVersion(ctx, rec)
+	}
 	if err != nil {
-		return Record{}, err
-	}
-	if err := insert(ctx, rec); err != nil {
 		return Record{}, err
 	}
 	return rec, tx.BindKey(ctx, c.Principal, q.key, id)
