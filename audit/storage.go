@@ -106,7 +106,9 @@ type Tx interface {
 	Leaf(ctx context.Context, logID string, index uint64) ([32]byte, error)
 	// Savepoint runs fn. When fn fails, everything done in the transaction
 	// since is undone and fn's error is returned unchanged; any other error
-	// means that the transaction as a whole is lost.
+	// means that the transaction as a whole is lost. What fn did may be presumed to have
+	// succeeded: when that is wrong, a later call or the Batch fails with ErrConflict, and
+	// the batch that is run again is told the truth.
 	Savepoint(ctx context.Context, fn func() error) error
 	// Append inserts rows, so that Keyed finds them by their Keys, the nodes that they
 	// complete and the head that they lead to. With the zero Head more rows follow in this

@@ -43,7 +43,7 @@ func (t *transaction) insert(ctx context.Context, r registry.Record, numberIndex
 	args := append(row, t.secrets.mac(licenceTable, row...))
 	args = append(append(args, standing...), t.secrets.mac(standingTable, id, standing[0], standing[1], standing[2], nil))
 	// DO NOTHING rather than a violation: that would end the transaction in PostgreSQL.
-	n, err := t.exec(ctx, insertLicence, append(args, sealed[0], sealed[1], sealed[2], sealed[3], nanos(r.LeaseUntil))...)
+	n, err := t.change(ctx, insertLicence, append(args, sealed[0], sealed[1], sealed[2], sealed[3], nanos(r.LeaseUntil))...)
 	if err != nil {
 		return fmt.Errorf("storing licence: %w", err)
 	}
@@ -107,7 +107,7 @@ func (t *transaction) Issue(ctx context.Context, id licence.Identifier, f regist
 	if err != nil {
 		return err
 	}
-	n, err := t.exec(ctx, `UPDATE licence SET status = 'valid', status_reason = $3, status_at = $4, file_digest = $2, standing_mac = $5
+	n, err := t.change(ctx, `UPDATE licence SET status = 'valid', status_reason = $3, status_at = $4, file_digest = $2, standing_mac = $5
 		WHERE identifier = $1 AND status = 'pending' AND EXISTS (SELECT 1 FROM licence_file WHERE digest = $2 AND identifier = $1)`,
 		string(id), f.Digest[:], reason, nanos(c.At), t.secrets.mac(standingTable, string(id), string(licence.StatusValid), reason, nanos(c.At), f.Digest[:]))
 	if err != nil {

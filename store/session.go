@@ -50,6 +50,9 @@ type txSession interface {
 	// later runs a statement of which only success matters: at once, or together
 	// with a following one, but before the savepoint it belongs to is released.
 	later(ctx context.Context, query string, args ...any) error
+	// change is exec of a statement that nearly always changes a row. Under a savepoint that may be
+	// presumed: when it did not, the whole batch fails with audit.ErrConflict, and is told so when it is run again.
+	change(ctx context.Context, query string, args ...any) (int64, error)
 	// start begins with the statements given to later, and does not wait for them.
 	start() error
 	// savepoint runs fn and undoes what it did when it fails.

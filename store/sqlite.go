@@ -317,6 +317,10 @@ func (s *sqliteTx) later(ctx context.Context, query string, args ...any) error {
 	return err
 }
 
+func (s *sqliteTx) change(ctx context.Context, query string, args ...any) (int64, error) {
+	return s.exec(ctx, query, args...)
+}
+
 func (s *sqliteTx) start() error { return nil } // later waits for nothing
 
 func (s *sqliteTx) savepoint(fn func() error) error {

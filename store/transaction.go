@@ -21,13 +21,18 @@ func (t *transaction) Savepoint(_ context.Context, fn func() error) error { retu
 // TakeKey implements registry.Tx. A key that lapsed keeps the digest it was first
 // used with.
 func (t *transaction) TakeKey(ctx context.Context, k registry.Key, now time.Time) (registry.Claim, error) {
-	claim, err := t.claim(ctx, k, `INSERT INTO idempotency_key (client, key, body, lease_until, identifier)
-		VALUES ($1, $2, $3, $4, $6)
-		ON CONFLICT (client, key) DO UPDATE SET lease_until = excluded.lease_until,
-			identifier = CASE idempotency_key.identifier WHEN '' THEN excluded.identifier ELSE idempotency_key.identifier END
-			WHERE idempotency_key.answer IS NULL AND idempotency_key.lease_until < $5
-		RETURNING body, identifier, answer`,
-		k.Client, k.Key, k.Body[:], nanos(k.LeaseUntil), nanos(now), string(k.Identifier))
+	n, err := t.change(ctx, `INSERT INTO idempotency_key (client, key, body, lease_until, identifier)
+		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client, key) DO NOTHING`,
+		k.Client, k.Key, k.Body[:], nanos(k.LeaseUntil), string(k.Identifier))
+	if err == nil && n > 0 {
+		return registry.Claim{Body: k.Body, Identifier: k.Identifier, Mine: true}, nil
+	}
+	if err != nil {
+		return registry.Claim{}, doing("taking idempotency key", err)
+	}
+	claim, err := t.claim(ctx, k, `UPDATE idempotency_key SET lease_until = $3, identifier = CASE identifier WHEN '' THEN $5 ELSE identifier END
+		WHERE client = $1 AND key = $2 AND answer IS NULL AND lease_until < $4 RETURNING body, identifier, answer`,
+		k.Client, k.Key, nanos(k.LeaseUntil), nanos(now), string(k.Identifier))
 	if err == nil {
 		claim.Mine = true
 		return claim, nil
@@ -64,7 +69,7 @@ func answerPlace(client, key string) place {
 
 // BindKey implements registry.Tx.
 func (t *transaction) BindKey(ctx context.Context, client, key string, id licence.Identifier) error {
-	err := changed(t.exec(ctx, `UPDATE idempotency_key SET identifier = $3 WHERE client = $1 AND key = $2`,
+	err := changed(t.change(ctx, `UPDATE idempotency_key SET identifier = $3 WHERE client = $1 AND key = $2`,
 		client, key, string(id)))
 	return doing("binding idempotency key", err)
 }
@@ -81,7 +86,7 @@ func (t *transaction) AnswerKey(ctx context.Context, client, key string, answer 
 	if err != nil {
 		return err
 	}
-	err = changed(t.exec(ctx, `UPDATE idempotency_key SET answer = $3 WHERE client = $1 AND key = $2`,
+	err = changed(t.change(ctx, `UPDATE idempotency_key SET answer = $3 WHERE client = $1 AND key = $2`,
 		client, key, sealed))
 	return doing("answering idempotency key", err)
 }

@@ -173,8 +173,13 @@ func testSavepoint(t *testing.T, b Backend) {
 		if err := tx.Savepoint(t.Context(), func() error { return nil }); err != nil {
 			t.Errorf("empty savepoint: %v", err)
 		}
-		wantError(t, "taken number", put(1, nil), licence.ErrNumberTaken)
-		if _, err := tx.Licence(t.Context(), identifier(3)); !errors.Is(err, licence.ErrNotFound) {
+		taken := put(1, nil)
+		_, err := tx.Licence(t.Context(), identifier(3))
+		if errors.Is(err, audit.ErrConflict) { // its success was presumed
+			return err
+		}
+		wantError(t, "taken number", taken, licence.ErrNumberTaken)
+		if !errors.Is(err, licence.ErrNotFound) {
 			t.Errorf("undone licence inside the transaction: %v", err)
 		}
 		return put(4, nil)

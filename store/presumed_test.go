@@ -1,0 +1,109 @@
+package store_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+
+	"elicence/audit"
+	"elicence/licence"
+	"elicence/licence/registry"
+)
+
+// TestPresumed has many callers change the register with their entries at once, some of them what is
+// not there, or is there already: whoever's change met nothing is told so, and the others' are stored, each
+// once, whatever was presumed of the batch they shared.
+func TestPresumed(t *testing.T) {
+	t.Parallel()
+	for _, open := range engines {
+		e := open(t)
+		t.Run(e.name, func(t *testing.T) {
+			t.Parallel()
+			db := migrated(t, e)
+			l := openLog(t, db, "log", 0)
+			now := time.Now()
+			take := func(tx audit.Tx, key string) (registry.Claim, error) {
+				return tx.(registry.Tx).TakeKey(context.Background(), registry.Key{Client: "c", Key: key, LeaseUntil: now.Add(time.Minute)}, now)
+			}
+			must(t, db.Batch(t.Context(), func(tx audit.Tx) error { _, err := take(tx, "old"); return err }))
+
+			const callers = 60
+			failed, wrong := make([]error, callers), errors.New("taken")
+			want := func(n int) error { return []error{nil, nil, nil, nil, wrong, licence.ErrNotFound}[n%6] }
+			var all sync.WaitGroup
+			for n := range callers {
+				all.Go(func() {
+					_, failed[n] = l.Append(t.Context(), &audit.Entry{Principal: "p", Action: "read", Object: fmt.Sprint(n), Result: audit.ResultAllowed}, func(tx audit.Tx) error {
+						key := fmt.Sprint("key ", n)
+						claim, err := take(tx, key)
+						if want(n) == wrong {
+							if claim, err = take(tx, "old"); err == nil && !claim.Mine {
+								err = wrong
+							}
+						} else if want(n) != nil {
+							key = "not there"
+						}
+						if err != nil {
+							return err
+						}
+						return tx.(registry.Tx).AnswerKey(context.Background(), "c", key, []byte("answer"))
+					})
+				})
+			}
+			all.Wait()
+			stored := 0
+			for n, err := range failed {
+				if !errors.Is(err, want(n)) {
+					t.Errorf("caller %d got %v, want %v", n, err, want(n))
+				}
+				var claim registry.Claim
+				must(t, again(db, func(tx audit.Tx) (err error) { claim, err = take(tx, fmt.Sprint("key ", n)); return err }))
+				if claim.Mine != (want(n) != nil) || (claim.Answer != nil) != (want(n) == nil) {
+					t.Errorf("the key of caller %d: %+v", n, claim)
+				}
+				if want(n) == nil {
+					stored++
+				}
+			}
+			if head, err := db.Head(t.Context(), "log"); err != nil || head.Size != uint64(stored) {
+				t.Errorf("%d entries for %d callers: %v", head.Size, stored, err)
+			}
+		})
+	}
+}
+
+// TestPresumedAtCommit presumes wrongly at the very end of a batch: nothing of it is stored, and
+// the batch that is run again is told.
+func TestPresumedAtCommit(t *testing.T) {
+	db := migrated(t, postgresEngine(t))
+	answer := func(tx audit.Tx) (err error) {
+		outer := tx.(registry.Tx).PutShared(t.Context(), "kind", "key", []byte("value"), time.Now(), time.Now().Add(time.Minute))
+		return errors.Join(outer, tx.Savepoint(t.Context(), func() error {
+			return tx.(registry.Tx).AnswerKey(t.Context(), "c", "not there", nil)
+		}))
+	}
+	if err := db.Batch(t.Context(), answer); !errors.Is(err, audit.ErrConflict) {
+		t.Errorf("a batch that presumed wrongly: %v", err)
+	}
+	err := db.Batch(t.Context(), func(tx audit.Tx) error {
+		return tx.(registry.Tx).TakeShared(t.Context(), "kind", "key", time.Now())
+	})
+	if !errors.Is(err, licence.ErrNotFound) {
+		t.Errorf("a part of it is stored: %v", err)
+	}
+	if err := db.Batch(t.Context(), answer); !errors.Is(err, licence.ErrNotFound) {
+		t.Errorf("the batch that is run again: %v", err)
+	}
+}
+
+// again runs a batch until it meets no conflict.
+func again(db backend, fn func(audit.Tx) error) error {
+	for {
+		if err := db.Batch(context.Background(), fn); !errors.Is(err, audit.ErrConflict) {
+			return err
+		}
+	}
+}
