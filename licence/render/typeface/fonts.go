@@ -22,6 +22,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"unicode"
 
 	"github.com/tdewolff/font"
 )
@@ -57,7 +59,15 @@ const MainFace = "song"
 // memory and parsed at most once per process, when first needed. Fonts is safe
 // for concurrent use.
 type Fonts struct {
-	faces map[string][]*source
+	faces map[string]*face
+}
+
+// face is a chain of fonts, asked in turn for a glyph.
+type face struct {
+	chain []*source
+	// answers are those already given, by character: a font's search is linear, and a licence
+	// asks for some thousand. A page of 256 is made when one of its characters is asked for.
+	answers [0x1100]atomic.Pointer[[256]atomic.Pointer[Glyph]]
 }
 
 // Open finds the font files below the folders given, the first folder that
@@ -82,10 +92,11 @@ func Open(dirs ...string) (*Fonts, error) {
 		return nil, fmt.Errorf("fonts missing in %s: %s; run `make fonts`",
 			strings.Join(dirs, ", "), strings.Join(missing, ", "))
 	}
-	f := &Fonts{faces: map[string][]*source{}}
-	for face, chain := range faceChains {
-		for _, name := range chain {
-			f.faces[face] = append(f.faces[face], sources[name])
+	f := &Fonts{faces: map[string]*face{}}
+	for name, chain := range faceChains {
+		f.faces[name] = &face{}
+		for _, file := range chain {
+			f.faces[name].chain = append(f.faces[name].chain, sources[file])
 		}
 	}
 	if err := sources["serif"].open(); err != nil {
@@ -123,11 +134,6 @@ type source struct {
 	err  error
 	sfnt *font.SFNT
 	upem int
-
-	// mu guards glyphs, the answers already given by the character map, whose
-	// search is linear. Only graphic characters get here, so it is bounded.
-	mu     sync.RWMutex
-	glyphs map[rune]uint16
 }
 
 // open maps and parses the file, the first time it is called.
@@ -145,7 +151,7 @@ func (s *source) open() error {
 		case !sfnt.IsTrueType || sfnt.UnitsPerEm() == 0:
 			s.err = fmt.Errorf("parsing font %s: no TrueType outlines", s.path)
 		default:
-			s.sfnt, s.upem, s.glyphs = sfnt, int(sfnt.UnitsPerEm()), map[rune]uint16{}
+			s.sfnt, s.upem = sfnt, int(sfnt.UnitsPerEm())
 		}
 	})
 	return s.err
@@ -154,26 +160,18 @@ func (s *source) open() error {
 // glyph is the index of r's glyph, 0 when the font cannot draw r. A character
 // other than a space whose outline is empty counts as not drawn.
 func (s *source) glyph(r rune) uint16 {
-	s.mu.RLock()
-	g, known := s.glyphs[r]
-	s.mu.RUnlock()
-	if known {
-		return g
-	}
-	g = s.sfnt.GlyphIndex(r)
+	g := s.sfnt.GlyphIndex(r)
 	if g >= s.sfnt.NumGlyphs() || !IsSpace(r) && len(s.sfnt.Glyf.Get(g)) < 12 {
-		g = 0
+		return 0
 	}
-	s.mu.Lock()
-	s.glyphs[r] = g
-	s.mu.Unlock()
 	return g
 }
 
 // Glyph is one drawing of one character, a font's.
 type Glyph struct {
-	src *source
-	id  uint16
+	src     *source
+	id      uint16
+	advance int
 }
 
 // Pather takes the outline of a glyph, curve by curve, y upwards.
@@ -203,30 +201,52 @@ func (g Glyph) shift(outline []byte) int {
 }
 
 // Advance is the glyph's width in 1/1000 of the font size.
-func (g Glyph) Advance() int {
-	return (int(g.src.sfnt.GlyphAdvance(g.id))*Em + g.src.upem/2) / g.src.upem
-}
+func (g Glyph) Advance() int { return g.advance }
 
 // Glyph finds the first font of the face that draws r. ok is false when none
 // does; err says that a font could not be read.
 func (f *Fonts) Glyph(face string, r rune) (g Glyph, ok bool, err error) {
-	for _, src := range f.faces[face] {
-		if err := src.open(); err != nil {
-			return Glyph{}, false, err
-		}
-		if id := src.glyph(r); id != 0 {
-			return Glyph{src, id}, true, nil
+	return f.faces[face].glyph(r)
+}
+
+// glyph is Fonts.Glyph.
+func (f *face) glyph(r rune) (Glyph, bool, error) {
+	if f == nil || r < 0 || r > unicode.MaxRune {
+		return Glyph{}, false, nil
+	}
+	if page := f.answers[r>>8].Load(); page != nil {
+		if known := page[r&255].Load(); known != nil {
+			return *known, known.id != 0, nil
 		}
 	}
-	return Glyph{}, false, nil
+	g, err := f.find(r)
+	if err != nil {
+		return Glyph{}, false, err
+	}
+	f.answers[r>>8].CompareAndSwap(nil, new([256]atomic.Pointer[Glyph]))
+	f.answers[r>>8].Load()[r&255].Store(g)
+	return *g, g.id != 0, nil
+}
+
+// find asks the fonts; the zero Glyph when none draws r.
+func (f *face) find(r rune) (*Glyph, error) {
+	for _, src := range f.chain {
+		if err := src.open(); err != nil {
+			return nil, err
+		}
+		if id := src.glyph(r); id != 0 {
+			return &Glyph{src, id, (int(src.sfnt.GlyphAdvance(id))*Em + src.upem/2) / src.upem}, nil
+		}
+	}
+	return &Glyph{}, nil
 }
 
 // Width is the width of s in units of 1/1000 of the font size. Characters that
 // no font draws count as nothing: check refused them before.
 func (f *Fonts) Width(face, s string) int {
-	w := 0
+	chars, w := f.faces[face], 0
 	for _, r := range s {
-		if g, ok, err := f.Glyph(face, r); err == nil && ok {
+		if g, ok, err := chars.glyph(r); err == nil && ok {
 			w += g.Advance()
 		}
 	}

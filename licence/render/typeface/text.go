@@ -25,13 +25,13 @@ func (f *Fonts) CheckFace(face, field, s string) error {
 	if !utf8.ValidString(s) {
 		return Refused(field, licence.CodeInvalidUTF8, "is not valid UTF-8")
 	}
-	n := 0
+	chars, n := f.faces[face], 0
 	for _, r := range s {
 		n++
 		if code, fault := badRune(r); code != "" {
 			return Refused(field, code, "holds the %s %s at character %d", fault, Describe(r), n)
 		}
-		g, ok, err := f.Glyph(face, r)
+		g, ok, err := chars.glyph(r)
 		if err != nil {
 			return err
 		}
@@ -113,9 +113,9 @@ const (
 // end of the line, so that the lines joined are s.
 func (f *Fonts) Wrap(face, s string, width int) []string {
 	var lines []string
-	rest := []rune(s)
+	chars, rest := f.faces[face], []rune(s)
 	for len(rest) > 0 {
-		n := f.fitting(face, rest, width)
+		n := chars.fitting(rest, width)
 		if n < len(rest) {
 			n = breakBefore(rest, n)
 		}
@@ -127,10 +127,10 @@ func (f *Fonts) Wrap(face, s string, width int) []string {
 
 // fitting counts the characters at the head of text that fit the width; at
 // least one, so that wrapping ends.
-func (f *Fonts) fitting(face string, text []rune, width int) int {
+func (f *face) fitting(text []rune, width int) int {
 	w := 0
 	for i, r := range text {
-		if g, ok, err := f.Glyph(face, r); err == nil && ok {
+		if g, ok, err := f.glyph(r); err == nil && ok {
 			w += g.Advance()
 		}
 		if w > width && i > 0 && !(IsSpace(r)) {
