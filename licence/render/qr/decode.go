@@ -157,9 +157,11 @@ type operator struct {
 	inPath   bool // it may come between the beginning of a path and its end (8.2)
 }
 
+var rectangle = operator{4, true}
+
 var operators = map[string]operator{
 	"q": {}, "Q": {}, "cm": {operands: 6}, "g": {operands: 1}, "rg": {operands: 3}, "G": {}, "RG": {}, "w": {operands: 1}, "J": {}, "j": {}, "d": {},
-	"re": {4, true}, "m": {2, true}, "l": {2, true}, "c": {6, true}, "h": {0, true},
+	"re": rectangle, "m": {2, true}, "l": {2, true}, "c": {6, true}, "h": {0, true},
 	"f": {0, true}, "f*": {0, true}, "S": {0, true}, "B": {0, true}, "W": {0, true}, "n": {0, true},
 	"BT": {}, "ET": {}, "Td": {operands: 2}, "Tm": {operands: 6}, "Tc": {operands: 1}, "Tf": {operands: 1}, "Tr": {operands: 1}, "Tj": {}, "BDC": {}, "EMC": {},
 	"Do": {},
@@ -170,7 +172,10 @@ var operators = map[string]operator{
 const imageName = "P1"
 
 func (p *painter) operator(s []byte) error {
-	o, known := operators[string(s)]
+	o, known := rectangle, true // most are
+	if string(s) != "re" {
+		o, known = operators[string(s)]
+	}
 	if !known {
 		return fmt.Errorf("unexpected operator %.10q", s)
 	}

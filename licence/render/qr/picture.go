@@ -16,6 +16,16 @@ type scan [4]uint64
 
 const _ = uint(256 - (LargestSymbol+2*QuietZone)*pixels)
 
+// module is a row of pixels of module x.
+func (s *scan) module(x int) uint64 {
+	word, bit := x*pixels>>6, x*pixels&63
+	v := s[word] >> bit
+	if bit > 64-pixels {
+		v |= s[word+1] << (64 - bit)
+	}
+	return v & (1<<pixels - 1)
+}
+
 // picture is what is painted in a box and its quiet zone.
 type picture struct {
 	box    Box
@@ -42,14 +52,10 @@ func (p *picture) modules() (*image.Gray, error) {
 			}
 		}
 		for x := range n {
-			dark := 0
-			for i := x * pixels; i < (x+1)*pixels; i++ {
-				dark += int(row[i>>6] >> (i & 63) & 1)
-			}
-			switch dark {
+			switch row.module(x) {
 			case 0:
 				img.Pix[y*img.Stride+x] = 255
-			case pixels:
+			case 1<<pixels - 1:
 			default:
 				return nil, errors.New("a module is drawn in part")
 			}

@@ -10,48 +10,54 @@ import (
 // read goes through the content token by token.
 func (p *painter) read(data []byte) error {
 	for len(data) > 0 {
-		c := data[0]
-		switch {
-		case classes[c] == white:
+		switch classes[data[0]] {
+		case white:
 			data = data[1:]
-		case c == '(':
-			n := stringEnd(data)
-			if n < 0 {
-				return errors.New("string without end")
-			}
-			p.shown, data = n, data[n:]
-			p.others = true
-		case bytes.HasPrefix(data, []byte("<<")), bytes.HasPrefix(data, []byte(">>")):
-			if err := p.bracket(data[:2]); err != nil {
-				return err
-			}
-			data = data[2:]
-		case c == '<':
-			n := bytes.IndexByte(data, '>')
-			if n < 0 {
-				return errors.New("string without end")
-			}
-			p.shown, p.others, data = n/2, true, data[n+1:]
-		case c == '[', c == ']':
-			if err := p.bracket(data[:1]); err != nil {
-				return err
-			}
-			data = data[1:]
-		case c == '/':
-			n := 1 + tokenEnd(data[1:])
-			p.name, p.others, data = data[1:n], true, data[n:]
-			if bytes.ContainsAny(p.name, "%{}#") {
-				return fmt.Errorf("name %.10q", p.name)
-			}
-		default:
-			n := max(1, tokenEnd(data))
+		case regular:
+			n := tokenEnd(data)
 			if err := p.token(data[:n]); err != nil {
+				return err
+			}
+			data = data[n:]
+		default:
+			n, err := p.delimited(data)
+			if err != nil {
 				return err
 			}
 			data = data[n:]
 		}
 	}
 	return nil
+}
+
+// delimited reads a string, a name, or a bracket of an array or dictionary, n bytes at the head of data.
+func (p *painter) delimited(data []byte) (n int, err error) {
+	switch c := data[0]; {
+	case c == '(':
+		if n = stringEnd(data); n < 0 {
+			return 0, errors.New("string without end")
+		}
+		p.shown, p.others = n, true
+	case bytes.HasPrefix(data, []byte("<<")), bytes.HasPrefix(data, []byte(">>")):
+		return 2, p.bracket(data[:2])
+	case c == '<':
+		if n = bytes.IndexByte(data, '>'); n < 0 {
+			return 0, errors.New("string without end")
+		}
+		p.shown, p.others = n/2, true
+		n++
+	case c == '[', c == ']':
+		return 1, p.bracket(data[:1])
+	case c == '/':
+		n = 1 + tokenEnd(data[1:])
+		p.name, p.others = data[1:n], true
+		if bytes.ContainsAny(p.name, "%{}#") {
+			return 0, fmt.Errorf("name %.10q", p.name)
+		}
+	default:
+		return 0, fmt.Errorf("unexpected %q", c)
+	}
+	return n, nil
 }
 
 // bracket begins or ends an array or a dictionary, which stands in no other array or dictionary.
@@ -140,10 +146,13 @@ var tens = [16]float64{1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e1
 // points in floats, which far larger ones would leave no fraction of a module.
 const maxNumber = 1 << 16
 
-// number reads a number as it is written in PDF (7.3.3), of at most 15 digits: no other form that
+// number reads a token that is not empty as a number, as it is written in PDF (7.3.3), of at most 15 digits: no other form that
 // Go would take, and some readers not, as 1e5.
 func number(s []byte) (v float64, ok bool) {
-	digits := bytes.TrimPrefix(s, []byte("-"))
+	digits := s
+	if s[0] == '-' {
+		digits = s[1:]
+	}
 	n, decimals, ok := decimal(digits)
 	if v = float64(n) / tens[decimals]; len(digits) < len(s) {
 		v = -v
