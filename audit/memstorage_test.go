@@ -138,6 +138,10 @@ func (tx *memTx) Head(context.Context, string) (audit.Head, error) {
 	return tx.head, tx.s.step("head")
 }
 
+func (tx *memTx) HeadIs(_ context.Context, _ string, size uint64, lastLeaf [32]byte) (bool, error) {
+	return tx.head.Size == size && tx.head.LastLeaf == lastLeaf, tx.s.step("head")
+}
+
 func (tx *memTx) Leaf(_ context.Context, _ string, index uint64) (leaf [32]byte, err error) {
 	tx.s.mu.Lock()
 	if index < uint64(len(tx.s.rows)) {

@@ -336,12 +336,24 @@ func (l *Log) prepare(c *call) (err error) {
 	return nil
 }
 
+// longAlone is after how many batches in which no other process has appended that is taken for
+// likely: a batch that presumes it wrongly is run twice.
+const longAlone = 64
+
 // head returns the tip as the transaction sees it. The cached one is used when nobody
 // else has appended meanwhile; otherwise the stored head is checked first, and that it
 // continues the cached one: storage may have lost entries that this process knows of, and
 // another process, which does not, has gone on without them.
 func (l *Log) head(ctx context.Context, tx Tx) (tip, error) {
+	if l.alone >= longAlone {
+		if is, err := tx.HeadIs(ctx, l.cfg.LogID, l.tip.size, l.tip.leaf); err != nil || is {
+			return l.tip, doing("reading log head", err)
+		}
+	}
 	head, err := tx.Head(ctx, l.cfg.LogID)
+	if l.alone++; head.Size == 0 || head.Size != l.tip.size {
+		l.alone = 0
+	}
 	switch {
 	case err != nil:
 		return tip{}, fmt.Errorf("reading log head: %w", err)

@@ -101,6 +101,9 @@ type Storage interface {
 type Tx interface {
 	// Head is Storage.Head, as this transaction sees it.
 	Head(ctx context.Context, logID string) (Head, error)
+	// HeadIs reports whether the newest head has that size and last leaf, which may be
+	// presumed like the success of a Savepoint.
+	HeadIs(ctx context.Context, logID string, size uint64, lastLeaf [32]byte) (bool, error)
 	// Leaf returns the leaf of an entry, archived or not, as this transaction sees it;
 	// zeros when there is none.
 	Leaf(ctx context.Context, logID string, index uint64) ([32]byte, error)

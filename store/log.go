@@ -158,6 +158,13 @@ func (t *transaction) Head(ctx context.Context, logID string) (audit.Head, error
 	return newest(ctx, t, logID)
 }
 
+// HeadIs implements audit.Tx.
+func (t *transaction) HeadIs(ctx context.Context, logID string, size uint64, lastLeaf [32]byte) (bool, error) {
+	is, err := t.holds(ctx, `SELECT h.size FROM (SELECT size, last_leaf FROM log_checkpoint WHERE log_id = $1 ORDER BY size DESC LIMIT 1) h
+		WHERE h.size = $2 AND h.last_leaf = $3`, logID, position(size), lastLeaf[:])
+	return is, doing("looking at the head", err)
+}
+
 // Leaf implements audit.Tx. That of an archived entry is found where it is kept.
 func (t *transaction) Leaf(ctx context.Context, logID string, index uint64) (leaf [32]byte, err error) {
 	var stored []byte

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -19,7 +18,6 @@ import (
 type statement struct {
 	query string
 	args  []any
-	must  bool // it is presumed to change a row
 }
 
 // pgTx is a transaction on one connection. Statements whose result nobody reads
@@ -55,14 +53,6 @@ func (s *pgTx) send(read func(pgx.BatchResults) error, query string, args ...any
 	s.waiting = nil
 	s.sent++
 	return s.note(s.run(all, read))
-}
-
-// flush runs the waiting statements, and waits for them.
-func (s *pgTx) flush() error {
-	if err := s.start(); err != nil {
-		return err
-	}
-	return s.finish()
 }
 
 // start has the waiting statements run while their user goes on, unless others are under way.
@@ -111,11 +101,8 @@ func (s *pgTx) receive(results pgx.BatchResults, all []statement, read func(pgx.
 	if read != nil {
 		waited = all[:len(all)-1]
 	}
-	for _, w := range waited {
-		tag, err := results.Exec()
-		if err == nil && w.must && tag.RowsAffected() == 0 {
-			err = errPresumed
-		}
+	for range waited {
+		_, err := results.Exec()
 		var refused *pgconn.PgError
 		if s.presumes && errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR" {
 			err = fmt.Errorf("%w: %w", errPresumed, err)
@@ -199,15 +186,22 @@ func (s *pgTx) later(ctx context.Context, query string, args ...any) error {
 	return nil
 }
 
+// change presumes by a statement that divides by nought when that is wrong: then PostgreSQL
+// carries out nothing of what was sent behind it, COMMIT included.
 func (s *pgTx) change(ctx context.Context, query string, args ...any) (int64, error) {
 	if !s.presumes || s.depth == 0 {
 		return s.exec(ctx, query, args...)
 	}
-	if err := s.later(ctx, query, args...); err != nil {
-		return 0, err
+	return 1, s.later(ctx, `WITH changed AS (`+query+` RETURNING 1) SELECT 1 / count(*) FROM changed`, args...)
+}
+
+// holds presumes like change.
+func (s *pgTx) holds(ctx context.Context, query string, args ...any) (found bool, err error) {
+	if s.presumes {
+		return true, s.later(ctx, `SELECT 1 / count(*) FROM (`+query+`) found`, args...)
 	}
-	s.waiting[len(s.waiting)-1].must = true
-	return 1, nil
+	err = s.query(ctx, func(scan) error { found = true; return nil }, query, args...)
+	return found, err
 }
 
 // savepoint sends nothing for an fn that sends nothing: not even SAVEPOINT.
@@ -282,11 +276,6 @@ func (s *pgTx) insertKeys(ctx context.Context, keys []logKeys) error {
 }
 
 func (s *pgTx) commit() error {
-	if slices.ContainsFunc(s.waiting, func(w statement) bool { return w.must }) {
-		if err := s.flush(); err != nil { // before COMMIT could be carried out behind it
-			return fmt.Errorf("committing: %w", err)
-		}
-	}
 	err := s.send(func(results pgx.BatchResults) error {
 		tag, err := results.Exec()
 		if err == nil && tag.String() != "COMMIT" {

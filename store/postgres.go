@@ -121,7 +121,7 @@ func (p *Postgres) Batch(ctx context.Context, fn func(audit.Tx) error) error {
 	defer conn.Release() // drops a connection that is still in a transaction
 	s := &pgTx{ctx: ctx, conn: conn.Conn(), doubt: &p.doubt, waiting: []statement{{query: "BEGIN"}, {query: takeTurn}}}
 	s.presumes = p.doubt.Add(-1) < 0
-	if err = fn(&transaction{s, p.secrets}); err == nil && s.conflict == nil {
+	if err = fn(&transaction{txSession: s, secrets: p.secrets}); err == nil && s.conflict == nil {
 		err = s.commit()
 	}
 	if s.conflict != nil {

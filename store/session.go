@@ -53,6 +53,8 @@ type txSession interface {
 	// change is exec of a statement that nearly always changes a row. Under a savepoint that may be
 	// presumed: when it did not, the whole batch fails with audit.ErrConflict, and is told so when it is run again.
 	change(ctx context.Context, query string, args ...any) (int64, error)
+	// holds reports whether a query finds a row, which may be presumed like what change does.
+	holds(ctx context.Context, query string, args ...any) (bool, error)
 	// start begins with the statements given to later, and does not wait for them.
 	start() error
 	// savepoint runs fn and undoes what it did when it fails.

@@ -117,7 +117,7 @@ func (s *SQLite) Batch(ctx context.Context, fn func(audit.Tx) error) error {
 		return fmt.Errorf("beginning batch: %w", sqliteError(err))
 	}
 	session := &sqliteTx{ctx: ctx, db: s.writer, tx: tx}
-	if err = fn(&transaction{session, s.secrets}); err == nil && session.lost == nil {
+	if err = fn(&transaction{txSession: session, secrets: s.secrets}); err == nil && session.lost == nil {
 		if err = tx.Commit(); err == nil {
 			return nil
 		}
@@ -319,6 +319,11 @@ func (s *sqliteTx) later(ctx context.Context, query string, args ...any) error {
 
 func (s *sqliteTx) change(ctx context.Context, query string, args ...any) (int64, error) {
 	return s.exec(ctx, query, args...)
+}
+
+func (s *sqliteTx) holds(ctx context.Context, query string, args ...any) (found bool, err error) {
+	err = s.query(ctx, func(scan) error { found = true; return nil }, query, args...)
+	return found, err
 }
 
 func (s *sqliteTx) start() error { return nil } // later waits for nothing

@@ -13,10 +13,18 @@ import (
 type transaction struct {
 	txSession
 	secrets Secrets
+	// drawn are the counters as this transaction has left them, unless a part of it was undone.
+	drawn map[string]int64
 }
 
 // Savepoint implements audit.Tx.
-func (t *transaction) Savepoint(_ context.Context, fn func() error) error { return t.savepoint(fn) }
+func (t *transaction) Savepoint(_ context.Context, fn func() error) error {
+	err := t.savepoint(fn)
+	if err != nil {
+		clear(t.drawn)
+	}
+	return err
+}
 
 // TakeKey implements registry.Tx. A key that lapsed keeps the digest it was first
 // used with.
@@ -91,17 +99,38 @@ func (t *transaction) AnswerKey(ctx context.Context, client, key string, answer 
 	return doing("answering idempotency key", err)
 }
 
-// NextNumber implements registry.Tx.
+// NextNumber implements registry.Tx. Of a counter that the transaction has drawn from, and so
+// holds, the next value is known.
 func (t *transaction) NextNumber(ctx context.Context, series string) (int64, error) {
-	var n int64
-	err := one(ctx, t, `INSERT INTO number_series (series, value)
-		VALUES ($1, 1 + COALESCE((SELECT value FROM number_series WHERE series = '`+skippedSeries+`'), 0))
-		ON CONFLICT (series) DO UPDATE SET value = number_series.value + 1 RETURNING value`, []any{series}, &n)
-	return n, doing("drawing number", err)
+	n, err := t.nextDrawn(ctx, series)
+	if err == nil && n == 0 {
+		err = one(ctx, t, `INSERT INTO number_series (series, value)
+			VALUES ($1, 1 + COALESCE((SELECT value FROM number_series WHERE series = '`+skippedSeries+`'), 0))
+			ON CONFLICT (series) DO UPDATE SET value = number_series.value + 1 RETURNING value`, []any{series}, &n)
+	}
+	if err != nil {
+		return 0, doing("drawing number", err)
+	}
+	if t.drawn == nil {
+		t.drawn = map[string]int64{}
+	}
+	t.drawn[series] = n
+	return n, nil
+}
+
+// nextDrawn draws from a counter that is in drawn; 0 when it is not, or stands elsewhere.
+func (t *transaction) nextDrawn(ctx context.Context, series string) (int64, error) {
+	last, known := t.drawn[series]
+	if !known {
+		return 0, nil
+	}
+	changed, err := t.change(ctx, `UPDATE number_series SET value = $2 WHERE series = $1 AND value = $3`, series, last+1, last)
+	return changed * (last + 1), err
 }
 
 // RaiseNumber implements registry.Tx.
 func (t *transaction) RaiseNumber(ctx context.Context, series string, n int64) error {
+	delete(t.drawn, series)
 	_, err := t.exec(ctx, `UPDATE number_series SET value = $2 WHERE series = $1 AND value < $2`, series, n)
 	return doing("raising number", err)
 }
@@ -121,6 +150,7 @@ const skippedSeries = ""
 // SkipNumbers implements registry.Tx.
 func (t *transaction) SkipNumbers(ctx context.Context, n uint64) error {
 	_, err := t.exec(ctx, `INSERT INTO number_series (series, value) VALUES ($1, 0) ON CONFLICT (series) DO NOTHING`, skippedSeries)
+	clear(t.drawn)
 	if err == nil {
 		_, err = t.exec(ctx, `UPDATE number_series SET value = value + $1`, position(n))
 	}

@@ -56,6 +56,12 @@ func (s *Storage) Head(context.Context, string) (audit.Head, error) {
 	return s.Heads[len(s.Heads)-1], nil
 }
 
+// HeadIs implements audit.Tx.
+func (s *Storage) HeadIs(ctx context.Context, id string, size uint64, lastLeaf [32]byte) (bool, error) {
+	head, err := s.Head(ctx, id)
+	return head.Size == size && head.LastLeaf == lastLeaf, err
+}
+
 // CheckpointAt implements audit.Storage.
 func (s *Storage) CheckpointAt(_ context.Context, _ string, size uint64) (audit.Head, error) {
 	for _, head := range s.Heads {
