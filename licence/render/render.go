@@ -240,10 +240,10 @@ func (d *drawer) sections(sections []laid, in Input, code *qr.Symbol, copy *anno
 				return err
 			}
 			if out.Pages++; out.Pages == box.Page {
-				d.buf = append(d.buf, box.Operators(code)...)
+				d.buf = box.Append(d.buf, code)
 			}
 			if copy != nil && out.Pages == 1 {
-				d.buf = append(append(d.buf, '\n'), out.Strip.Operators(code)...)
+				d.buf = out.Strip.Append(append(d.buf, '\n'), code)
 			}
 			return nil
 		})

@@ -50,9 +50,10 @@ func first(n int) line {
 	return line{math.MaxUint64, 1<<(n-64) - 1}
 }
 
-// Symbol is an encoded symbol: its modules.
+// Symbol is an encoded symbol: its modules. It is not for concurrent use.
 type Symbol struct {
 	rows []line
+	runs []byte // what Box.Append draws of it, once it has been drawn: a licence may bear it twice
 }
 
 // Size is the number of modules on a side.
@@ -63,7 +64,7 @@ func (s *Symbol) Module(x, y int) bool { return s.rows[y].dark(x) }
 
 // newSymbol takes the modules over from the library.
 func newSymbol(code *qrcode.QrCode) *Symbol {
-	s := &Symbol{make([]line, code.Size())}
+	s := &Symbol{rows: make([]line, code.Size())}
 	for y := range s.rows {
 		for x := range s.rows {
 			if code.Module(x, y) {
@@ -76,7 +77,7 @@ func newSymbol(code *qrcode.QrCode) *Symbol {
 
 // transposed has its columns for rows.
 func (s *Symbol) transposed() *Symbol {
-	t := &Symbol{make([]line, len(s.rows))}
+	t := &Symbol{rows: make([]line, len(s.rows))}
 	for y, row := range s.rows {
 		for x := range t.rows {
 			if row.dark(x) {
@@ -89,7 +90,7 @@ func (s *Symbol) transposed() *Symbol {
 
 // under is the symbol with the modules turned over that differ between two masks.
 func (s *Symbol) under(difference *Symbol) *Symbol {
-	out := &Symbol{make([]line, len(s.rows))}
+	out := &Symbol{rows: make([]line, len(s.rows))}
 	for i, row := range s.rows {
 		out.rows[i] = row.xor(difference.rows[i])
 	}

@@ -49,7 +49,7 @@ func TestPenalty(t *testing.T) {
 	finders := 0
 	for i := range 3000 {
 		n := 21 + 4*random.IntN(13)
-		s := &Symbol{make([]line, n)}
+		s := &Symbol{rows: make([]line, n)}
 		unit := 1 + random.IntN(9)
 		for y := range s.rows {
 			dark := random.IntN(2) == 0

@@ -9,7 +9,6 @@ package qr
 import (
 	"fmt"
 	"strconv"
-	"strings"
 
 	qrcode "github.com/piglig/go-qr"
 
@@ -60,24 +59,23 @@ func Encode(text licence.QRText) (*Symbol, error) {
 	return bestMasked(newSymbol(code)), nil
 }
 
-// Operators draws the symbol: white with its quiet zone first, then every run
-// of dark modules once, tall rectangles before wide ones where both are possible.
+// Append appends operators that draw the symbol: white with its quiet zone first, then every
+// run of dark modules once, tall rectangles before wide ones where both are possible.
 // The unit is a module, so all numbers are small and whole.
-func (b Box) Operators(code *Symbol) string {
-	var s strings.Builder
+func (b Box) Append(out []byte, code *Symbol) []byte {
 	module := b.Size / float64(b.Modules)
-	fmt.Fprintf(&s, "q %.5f 0 0 %.5f %.3f %.3f cm 1 g %d %d %d %d re f 0 g\n", module, module, b.X, b.Y,
+	out = fmt.Appendf(out, "q %.5f 0 0 %.5f %.3f %.3f cm 1 g %d %d %d %d re f 0 g\n", module, module, b.X, b.Y,
 		-QuietZone, -QuietZone, b.Modules+2*QuietZone, b.Modules+2*QuietZone)
-	buf := make([]byte, 0, 1<<14)
-	for _, r := range darkRuns(code) {
-		for _, v := range [...]int{int(r.x), b.Modules - int(r.y) - int(r.h), int(r.w), int(r.h)} {
-			buf = append(strconv.AppendInt(buf, int64(v), 10), ' ')
+	if code.runs == nil {
+		code.runs = make([]byte, 0, 1<<14)
+		for _, r := range darkRuns(code) {
+			for _, v := range [...]int{int(r.x), b.Modules - int(r.y) - int(r.h), int(r.w), int(r.h)} {
+				code.runs = append(strconv.AppendInt(code.runs, int64(v), 10), ' ')
+			}
+			code.runs = append(code.runs, "re\n"...)
 		}
-		buf = append(buf, "re\n"...)
 	}
-	s.Write(buf)
-	s.WriteString("f Q")
-	return s.String()
+	return append(append(out, code.runs...), "f Q"...)
 }
 
 // rect is a rectangle in modules from the upper left corner.
