@@ -154,22 +154,21 @@ func (t *transaction) CancelBatch(ctx context.Context, id string, at time.Time) 
 	return doing("cancelling batch", err)
 }
 
-// ClaimItems implements registry.Tx. Batches of all servers run one after the other, so
-// that no two claim the same.
-func (t *transaction) ClaimItems(ctx context.Context, b registry.Batch, now, until time.Time, n int) ([]registry.BatchItem, error) {
-	claimed, err := t.secrets.items(ctx, t, b.ID, `UPDATE licence_batch_item SET lease_until = $2
-		WHERE batch = $1 AND position IN (SELECT position FROM licence_batch_item
-			WHERE batch = $1 AND state = 'running' AND lease_until < $3 ORDER BY position LIMIT $4)
-		RETURNING position, state, first, key, body, NULL`, b.ID, nanos(until), nanos(now), int64(n))
-	if err != nil {
-		return nil, doing("claiming items of a batch", err)
+// ClaimItems implements registry.Store. Rows that another claims at the moment are passed over. Of a
+// batch that is being cancelled the end is awaited.
+func (r reader) ClaimItems(ctx context.Context, b registry.Batch, now, until time.Time, n int) ([]registry.BatchItem, error) {
+	claim := func(which string, n int, args ...any) ([]registry.BatchItem, error) {
+		return r.secrets.items(ctx, r.writing, b.ID, `WITH open AS MATERIALIZED (SELECT id FROM licence_batch WHERE id = $1 AND submitted_at > 0 AND cancelled_at = 0`+r.share+`),
+			picked AS MATERIALIZED (SELECT d.position FROM licence_batch_item d WHERE d.batch = $1 AND `+which+` ORDER BY d.position LIMIT $3`+r.skip+`)
+			UPDATE licence_batch_item SET state = 'running', lease_until = $2 WHERE batch = $1 AND position IN (SELECT position FROM picked)
+			RETURNING position, state, first, key, body, NULL`, append([]any{b.ID, nanos(until), int64(n)}, args...)...)
 	}
-	waiting, err := t.secrets.items(ctx, t, b.ID, `UPDATE licence_batch_item SET state = 'running', lease_until = $2
-		WHERE batch = $1 AND position IN (SELECT position FROM licence_batch_item
-			WHERE batch = $1 AND state = 'waiting' ORDER BY position LIMIT $3)
-			AND EXISTS (SELECT 1 FROM licence_batch WHERE id = $1 AND submitted_at > 0 AND cancelled_at = 0)
-		RETURNING position, state, first, key, body, NULL`, b.ID, nanos(until), int64(n-len(claimed)))
-	claimed = append(claimed, waiting...)
+	claimed, err := claim(`d.state = 'running' AND d.lease_until < $4`, n, nanos(now))
+	if err == nil && len(claimed) < n {
+		var waiting []registry.BatchItem
+		waiting, err = claim(`d.state = 'waiting' AND EXISTS (SELECT 1 FROM open)`, n-len(claimed))
+		claimed = append(claimed, waiting...)
+	}
 	for i := range claimed {
 		claimed[i].Client = b.Client
 	}
@@ -189,9 +188,9 @@ func (t *transaction) SettleItem(ctx context.Context, i registry.BatchItem) erro
 	return doing("settling an item of a batch", err)
 }
 
-// EndBatch implements registry.Tx.
-func (t *transaction) EndBatch(ctx context.Context, id string, at time.Time) error {
-	err := t.later(ctx, `UPDATE licence_batch SET ended_at = $2 WHERE id = $1 AND submitted_at > 0 AND ended_at = 0
+// EndBatch implements registry.Store.
+func (r reader) EndBatch(ctx context.Context, id string, at time.Time) error {
+	_, err := r.writing.exec(ctx, `UPDATE licence_batch SET ended_at = $2 WHERE id = $1 AND submitted_at > 0 AND ended_at = 0
 		AND NOT EXISTS (SELECT 1 FROM licence_batch_item WHERE batch = $1 AND state = 'running')
 		AND (cancelled_at > 0 OR NOT EXISTS (SELECT 1 FROM licence_batch_item WHERE batch = $1 AND state = 'waiting'))`, id, nanos(at))
 	return doing("ending batch", err)

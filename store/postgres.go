@@ -54,7 +54,7 @@ func OpenPostgres(ctx context.Context, dsn string, s Secrets) (*Postgres, error)
 		pool.Close()
 		return nil, fmt.Errorf("opening PostgreSQL: %w", err)
 	}
-	return &Postgres{reader: reader{readSession: pgSession{pool, &rounds{}}, secrets: s, writing: pgSession{pool: pool}, skip: " FOR UPDATE OF d SKIP LOCKED"}, pool: pool}, nil
+	return &Postgres{reader: reader{readSession: pgSession{pool, &rounds{}}, secrets: s, writing: pgSession{pool: pool}, skip: " FOR UPDATE OF d SKIP LOCKED", share: " FOR SHARE"}, pool: pool}, nil
 }
 
 // Close closes all connections and waits for those in use.

@@ -17,9 +17,10 @@ type reader struct {
 	readSession
 	secrets Secrets
 	// writing is for what changes outside of a batch, statement by statement; see
-	// registry.EventStore. skip is the clause that passes over rows which another claims.
-	writing session
-	skip    string
+	// registry.EventStore. skip is the clause that passes over rows, of d, which another claims,
+	// share the one that waits for whoever changes a row, and keeps others from it.
+	writing     session
+	skip, share string
 }
 
 // Licence implements registry.Store.

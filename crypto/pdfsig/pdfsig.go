@@ -226,7 +226,7 @@ func (f *File) PageContent(page int) ([]byte, error) {
 		return nil, fmt.Errorf("pdfsig: page %d of %d", page, f.Pages)
 	}
 	content := f.contents[page-1][1]
-	return inflate(content, 4*len(content.data), MaxStream) // operators shrink to a quarter or so
+	return inflate(content, 8*len(content.data), MaxStream) // operators shrink to an eighth or so
 }
 
 // Backdrop returns what a page, counted from 1, begins with, as it is encoded in the file;

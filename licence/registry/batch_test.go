@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"elicence/audit"
 	"elicence/crypto/pdfsig"
 	"elicence/licence"
 	"elicence/licence/registry"
@@ -313,13 +312,10 @@ func TestBatchGivesWay(t *testing.T) {
 func TestBatchKilledBeforeIssue(t *testing.T) {
 	b := newBatching(t)
 	batch := b.submit("k", b.itemJSON("", nil), b.itemJSON("", nil))
-	must(t, b.Backend.Batch(t.Context(), func(tx audit.Tx) error {
-		claimed, err := tx.(registry.Tx).ClaimItems(t.Context(), batch, b.Now(), b.Now().Add(registry.Lease), 1)
-		if len(claimed) != 1 {
-			t.Errorf("claimed %d", len(claimed))
-		}
-		return err
-	}))
+	claimed, err := b.Backend.ClaimItems(t.Context(), batch, b.Now(), b.Now().Add(registry.Lease), 1)
+	if must(t, err); len(claimed) != 1 {
+		t.Errorf("claimed %d", len(claimed))
+	}
 	b.work(b.Registry)
 	b.wantCounts(batch.ID, map[registry.ItemState]int{registry.ItemIssued: 1, registry.ItemRunning: 1})
 	b.Move(registry.Lease + time.Second)
@@ -331,10 +327,8 @@ func TestBatchKilledBeforeIssue(t *testing.T) {
 func TestBatchCancelled(t *testing.T) {
 	b := newBatching(t)
 	batch := b.submit("k", b.itemJSON("", nil), b.itemJSON("", nil), b.itemJSON("", nil))
-	must(t, b.Backend.Batch(t.Context(), func(tx audit.Tx) error {
-		_, err := tx.(registry.Tx).ClaimItems(t.Context(), batch, b.Now(), b.Now().Add(registry.Lease), 1)
-		return err
-	}))
+	_, err := b.Backend.ClaimItems(t.Context(), batch, b.Now(), b.Now().Add(registry.Lease), 1)
+	must(t, err)
 	from := size(t, b.Service)
 	for range 2 {
 		_, _, err := b.Batches().Cancel(t.Context(), b.client, batch.ID, "c")

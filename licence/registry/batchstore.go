@@ -72,6 +72,12 @@ type BatchStore interface {
 	// OpenBatches returns the batches that have not ended, those being taken in too, in the
 	// order in which they began, of one client or, when that is empty, of all; without counts.
 	OpenBatches(ctx context.Context, client string) ([]Batch, error)
+	// ClaimItems makes items running until an instant and returns them, at most limit: those
+	// running whose lease ended before now, then those waiting. They have no Content. No two
+	// claim the same. Like EndBatch it is no part of a Tx, for claims must not hold up the log.
+	ClaimItems(ctx context.Context, b Batch, now, until time.Time, limit int) ([]BatchItem, error)
+	// EndBatch notes that a batch has ended, if nothing of it is left to do.
+	EndBatch(ctx context.Context, id string, at time.Time) error
 }
 
 // BatchTx is the part of Tx about batches.
@@ -90,14 +96,9 @@ type BatchTx interface {
 	// CancelBatch keeps the waiting items of a batch from being claimed. It changes nothing
 	// when that was done before, or the batch has ended.
 	CancelBatch(ctx context.Context, id string, at time.Time) error
-	// ClaimItems makes items running until an instant and returns them, at most limit: those
-	// running whose lease ended before now, then those waiting. They have no Content.
-	ClaimItems(ctx context.Context, b Batch, now, until time.Time, limit int) ([]BatchItem, error)
 	// SettleItem ends a running item of a client's batch with its State and Result. It changes
 	// nothing when the item is not running.
 	SettleItem(ctx context.Context, item BatchItem) error
-	// EndBatch notes that a batch has ended, if nothing of it is left to do.
-	EndBatch(ctx context.Context, id string, at time.Time) error
 	// DropBatch forgets at most limit items of a batch and, when none is left, the batch; it
 	// reports whether some are left.
 	DropBatch(ctx context.Context, id string, limit int) (more bool, err error)

@@ -17,9 +17,10 @@ import (
 	"github.com/emmansun/gmsm/sm3"
 )
 
-// atOnce is how many items a server works on at once, and claims together. While
-// somebody waits for a licence of his own it works on one.
-const atOnce = 8
+// atOnce is how many items a server works on at once, and claims together: most of the time
+// of each is a wait for what the log does for many at once. While somebody waits for a
+// licence of his own it begins one at a time.
+const atOnce = 64
 
 // item is what one item of a batch asks for.
 type item struct {
@@ -98,14 +99,11 @@ func (it item) content() [32]byte {
 func (r *Register) Work(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
-	queue, resting := make(chan registry.BatchItem), &resting{until: map[string]time.Time{}}
+	queue, over, resting := make(chan registry.BatchItem), make(chan struct{}), &resting{until: map[string]time.Time{}}
 	var workers sync.WaitGroup
 	for n := range atOnce {
 		workers.Go(func() {
-			for i := range queue {
-				if n > 0 {
-					r.giveWay(ctx)
-				}
+			for i, ok := r.next(queue, over, n > 0); ok; i, ok = r.next(queue, over, n > 0) {
 				err := r.workOn(context.WithoutCancel(ctx), i)
 				if err == nil {
 					continue
@@ -132,7 +130,7 @@ func (r *Register) Work(ctx context.Context) error {
 			}
 		}
 	}
-	close(queue)
+	close(over)
 	workers.Wait()
 	return errors.Join(err, context.Cause(ctx), resting.why)
 }
@@ -174,47 +172,46 @@ func passes(err error, those []error) bool {
 	return slices.ContainsFunc(those, func(one error) bool { return errors.Is(err, one) }) && !errors.Is(err, audit.ErrInvalidEntry)
 }
 
-// giveWay waits while somebody waits for a licence of his own, but not so long that the lease
-// of what is claimed comes to its end.
-func (r *Register) giveWay(ctx context.Context) {
-	for range registry.Lease / 3 / giveWayStep {
-		if !r.registry.Awaited() || ctx.Err() != nil {
-			return
+// next is the next item of the queue; ok is false when that is over. Who is polite takes none while
+// somebody waits for a licence of his own.
+func (r *Register) next(queue <-chan registry.BatchItem, over <-chan struct{}, polite bool) (i registry.BatchItem, ok bool) {
+	for {
+		from := queue
+		if polite && r.registry.Awaited() {
+			from = nil
 		}
-		time.Sleep(giveWayStep)
+		select {
+		case i = <-from:
+			return i, true
+		case <-over:
+			return i, false
+		case <-time.After(giveWayStep):
+		}
 	}
 }
 
 const giveWayStep = 5 * time.Millisecond
 
 // claim claims items of all open batches alike but those that rest, and ends batches of which
-// nothing is left.
+// nothing is left. While only one worker takes items, a lease must not lapse before it comes to them.
 func (r *Register) claim(ctx context.Context, resting *resting) (claimed []registry.BatchItem, err error) {
 	open, err := r.gate.Store().OpenBatches(ctx, "")
 	open = slices.DeleteFunc(open, func(b registry.Batch) bool { return b.SubmittedAt.IsZero() || resting.has(b.ID, r.gate.Now()) })
 	if err != nil || len(open) == 0 {
 		return nil, err
 	}
-	share := max(1, atOnce/len(open))
-	err = r.gate.Unlogged(ctx, func(ctx context.Context, tx registry.Tx) error {
-		claimed = claimed[:0]
-		now := r.gate.Now()
-		for _, b := range open {
-			items, err := tx.ClaimItems(ctx, b, now, now.Add(registry.Lease), share)
-			if err != nil {
-				return err
-			}
-			if len(items) == 0 {
-				if err := tx.EndBatch(ctx, b.ID, now); err != nil {
-					return err
-				}
-			}
-			claimed = append(claimed, items...)
+	share, now := max(1, atOnce/len(open)), r.gate.Now()
+	if r.registry.Awaited() {
+		share = 1
+	}
+	for _, b := range open {
+		items, err := r.gate.Store().ClaimItems(ctx, b, now, now.Add(registry.Lease), share)
+		if err == nil && len(items) == 0 {
+			err = r.gate.Store().EndBatch(ctx, b.ID, now)
 		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("claiming items of batches: %w", err)
+		if claimed = append(claimed, items...); err != nil {
+			return claimed, fmt.Errorf("claiming items of batches: %w", err)
+		}
 	}
 	return claimed, nil
 }

@@ -177,6 +177,13 @@ func change(t *testing.T, b Backend, fn func(Tx) error) {
 	}
 }
 
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 func rerun(ctx context.Context, b Backend, fn func(Tx) error) error {
 	for {
 		err := b.Batch(ctx, func(tx audit.Tx) error {

@@ -90,7 +90,7 @@ func (c *Cut) Widths() []int {
 // 9.9), without dates, so that the same document gives the same bytes.
 func (c *Cut) Bytes() ([]byte, error) {
 	n := len(c.meanings)
-	file := make([]byte, tableStart, tableStart+400*n) // with glyf, the first table and nearly all of it
+	file := make([]byte, tableStart, tableStart+480*n) // with glyf, the first table and nearly all of it
 	loca := binary.BigEndian.AppendUint32(make([]byte, 0, 4*n+4), 0)
 	loca = binary.BigEndian.AppendUint32(loca, 0) // .notdef is empty
 	hmtx := make([]byte, 4, 4*n)                  // and has no width
