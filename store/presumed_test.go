@@ -107,3 +107,50 @@ func again(db backend, fn func(audit.Tx) error) error {
 		}
 	}
 }
+
+// TestPresumedNumbers draws numbers by one server, long alone, and then by two in turns, some draws
+// being undone: every number is given out once, and none is left out.
+func TestPresumedNumbers(t *testing.T) {
+	t.Parallel()
+	e := postgresEngine(t)
+	servers, undo := []backend{migrated(t, e), migrated(t, e)}, errors.New("undo")
+	want := int64(0)
+	draw := func(server, numbers int, fails bool) {
+		var got []int64
+		must(t, again(servers[server], func(tx audit.Tx) error {
+			got = nil
+			for range numbers {
+				err := tx.Savepoint(context.Background(), func() error {
+					n, err := tx.(registry.Tx).NextNumber(context.Background(), "series")
+					got = append(got, n)
+					return err
+				})
+				if err != nil {
+					return err
+				}
+			}
+			if !fails {
+				return nil
+			}
+			err := tx.Savepoint(context.Background(), func() error {
+				_, err := tx.(registry.Tx).NextNumber(context.Background(), "series")
+				return errors.Join(err, undo)
+			})
+			if errors.Is(err, undo) {
+				return nil
+			}
+			return err
+		}))
+		for _, n := range got {
+			if want++; n != want {
+				t.Fatalf("server %d drew %d, want %d", server, n, want)
+			}
+		}
+	}
+	for i := range 150 {
+		draw(0, 1+i%3, i%50 == 49)
+	}
+	for i := range 300 {
+		draw(i/7%2, 1+i%2, i%11 == 0)
+	}
+}
