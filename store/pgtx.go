@@ -102,12 +102,9 @@ func (s *pgTx) receive(results pgx.BatchResults, all []statement, read func(pgx.
 		waited = all[:len(all)-1]
 	}
 	for range waited {
-		_, err := results.Exec()
-		var refused *pgconn.PgError
-		if s.presumes && errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR" {
-			err = fmt.Errorf("%w: %w", errPresumed, err)
-		}
-		if err != nil {
+		if _, err := results.Exec(); s.presumes && refused(err) {
+			return fmt.Errorf("%w: %w", errPresumed, err)
+		} else if err != nil {
 			return err
 		}
 	}
@@ -115,6 +112,13 @@ func (s *pgTx) receive(results pgx.BatchResults, all []statement, read func(pgx.
 		return nil
 	}
 	return read(results)
+}
+
+// refused reports whether a statement failed by what it does, and not because it waited too long
+// for a lock.
+func refused(err error) bool {
+	var pg *pgconn.PgError
+	return errors.As(err, &pg) && pg.SeverityUnlocalized == "ERROR" && pg.Code != "55P03" && pg.Code != "57014" // lock_not_available, query_canceled
 }
 
 // errPresumed says that a statement that waited did not do what it was presumed to. Whose it
