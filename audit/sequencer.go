@@ -206,7 +206,7 @@ func (l *Log) commit(batch []*call) error {
 			return nil
 		case errors.Is(err, errHalt):
 			return l.halt(err)
-		case !errors.Is(err, ErrConflict) || attempt == maxAttempts, time.Since(began) > maxWait:
+		case !errors.Is(err, ErrConflict) || attempt == maxAttempts, attempt > 1 && time.Since(began) > maxWait:
 			return fmt.Errorf("committing log entries: %w", err)
 		}
 		time.Sleep(backoff << min(attempt-1, 6))

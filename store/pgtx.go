@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -16,8 +17,9 @@ import (
 )
 
 type statement struct {
-	query string
-	args  []any
+	query    string
+	args     []any
+	presumed bool // to do what it is for, by change or holds
 }
 
 // pgTx is a transaction on one connection. Statements whose result nobody reads
@@ -37,8 +39,8 @@ type pgTx struct {
 	doubt    *atomic.Int64 // of the store
 	// depth is the number of open savepoints, sent that of round trips.
 	depth, sent int
-	// conflict is the first serialization failure or deadlock: from then on the
-	// transaction must not commit, whatever its user makes of the error.
+	// conflict is the first serialization failure, deadlock or wrong presumption: from then on
+	// the transaction must not commit, whatever its user makes of the error.
 	conflict error
 }
 
@@ -102,7 +104,8 @@ func (s *pgTx) receive(results pgx.BatchResults, all []statement, read func(pgx.
 		waited = all[:len(all)-1]
 	}
 	for range waited {
-		if _, err := results.Exec(); s.presumes && refused(err) {
+		var refused *pgconn.PgError
+		if _, err := results.Exec(); s.presumes && errors.As(err, &refused) && refused.SeverityUnlocalized == "ERROR" {
 			return fmt.Errorf("%w: %w", errPresumed, err)
 		} else if err != nil {
 			return err
@@ -114,15 +117,8 @@ func (s *pgTx) receive(results pgx.BatchResults, all []statement, read func(pgx.
 	return read(results)
 }
 
-// refused reports whether a statement failed by what it does, and not because it waited too long
-// for a lock.
-func refused(err error) bool {
-	var pg *pgconn.PgError
-	return errors.As(err, &pg) && pg.SeverityUnlocalized == "ERROR" && pg.Code != "55P03" && pg.Code != "57014" // lock_not_available, query_canceled
-}
-
 // errPresumed says that a statement that waited did not do what it was presumed to. Whose it
-// was is not told: his savepoint may be released.
+// was is not told, and a savepoint of its name may be another's: the transaction must not commit.
 var errPresumed = errors.New("store: a statement did not succeed as presumed")
 
 // inDoubt is how many batches presume nothing after one that was wrong to.
@@ -132,11 +128,13 @@ const inDoubt = 16
 func (s *pgTx) note(err error) error {
 	var pg *pgconn.PgError
 	switch {
-	case errors.Is(err, errPresumed):
-		s.doubt.Store(inDoubt)
-		return s.collided(err)
 	case !errors.As(err, &pg):
 		return err
+	case errors.Is(err, errPresumed) && (pg.Code == "55P03" || pg.Code == "57014"): // lock_not_available, query_canceled: no time is left to try again
+		return s.lost(audit.ErrRolledBack, err)
+	case errors.Is(err, errPresumed):
+		s.doubt.Store(inDoubt)
+		return s.lost(audit.ErrConflict, err)
 	}
 	switch pg.Code {
 	case "40001", "40P01": // serialization_failure, deadlock_detected
@@ -149,11 +147,12 @@ func (s *pgTx) note(err error) error {
 	default:
 		return err
 	}
-	return s.collided(err)
+	return s.lost(audit.ErrConflict, err)
 }
 
-func (s *pgTx) collided(err error) error {
-	err = fmt.Errorf("%w: %w", audit.ErrConflict, err)
+// lost keeps why the transaction must not commit.
+func (s *pgTx) lost(as, err error) error {
+	err = fmt.Errorf("%w: %w", as, err)
 	if s.conflict == nil {
 		s.conflict = err
 	}
@@ -196,19 +195,28 @@ func (s *pgTx) change(ctx context.Context, query string, args ...any) (int64, er
 	if !s.presumes || s.depth == 0 {
 		return s.exec(ctx, query, args...)
 	}
-	return 1, s.later(ctx, `WITH changed AS (`+query+` RETURNING 1) SELECT 1 / count(*) FROM changed`, args...)
+	return 1, s.presume(ctx, `WITH changed AS (`+query+` RETURNING 1) SELECT 1 / count(*) FROM changed`, args)
 }
 
 // holds presumes like change.
 func (s *pgTx) holds(ctx context.Context, query string, args ...any) (found bool, err error) {
 	if s.presumes {
-		return true, s.later(ctx, `SELECT 1 / count(*) FROM (`+query+`) found`, args...)
+		return true, s.presume(ctx, `SELECT 1 / count(*) FROM (`+query+`) found`, args)
 	}
 	err = s.query(ctx, func(scan) error { found = true; return nil }, query, args...)
 	return found, err
 }
 
-// savepoint sends nothing for an fn that sends nothing: not even SAVEPOINT.
+func (s *pgTx) presume(ctx context.Context, query string, args []any) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	s.waiting = append(s.waiting, statement{query, args, true})
+	return nil
+}
+
+// savepoint sends nothing for an fn that sends nothing: not even SAVEPOINT. An fn that failed may
+// have done so because of what it presumed: that is found out before its error is believed.
 func (s *pgTx) savepoint(fn func() error) error {
 	s.depth++
 	defer func() { s.depth-- }()
@@ -217,6 +225,15 @@ func (s *pgTx) savepoint(fn func() error) error {
 	s.waiting = append(s.waiting, statement{query: "SAVEPOINT " + name})
 
 	err := fn()
+	own := s.waiting
+	if s.sent == sent {
+		own = own[outer:]
+	}
+	if err != nil && slices.ContainsFunc(own, func(w statement) bool { return w.presumed }) {
+		if wrong := s.query(s.ctx, func(scan) error { return nil }, "SELECT 1"); wrong != nil {
+			return wrong
+		}
+	}
 	idle, left := s.sent == sent, len(s.waiting)
 	if idle {
 		left -= outer + 1

@@ -11,6 +11,7 @@ import (
 	"elicence/audit"
 	"elicence/licence"
 	"elicence/licence/registry"
+	"elicence/store"
 )
 
 // TestPresumed has many callers change the register with their entries at once, some of them what is
@@ -30,9 +31,9 @@ func TestPresumed(t *testing.T) {
 			}
 			must(t, db.Batch(t.Context(), func(tx audit.Tx) error { _, err := take(tx, "old"); return err }))
 
-			const callers = 60
+			const callers = 70
 			failed, wrong := make([]error, callers), errors.New("taken")
-			want := func(n int) error { return []error{nil, nil, nil, nil, wrong, licence.ErrNotFound}[n%6] }
+			want := func(n int) error { return []error{nil, nil, nil, nil, wrong, licence.ErrNotFound, wrong}[n%7] }
 			var all sync.WaitGroup
 			for n := range callers {
 				all.Go(func() {
@@ -40,8 +41,12 @@ func TestPresumed(t *testing.T) {
 						key := fmt.Sprint("key ", n)
 						claim, err := take(tx, key)
 						if want(n) == wrong {
-							if claim, err = take(tx, "old"); err == nil && !claim.Mine {
+							claim, err = take(tx, "old")
+							switch {
+							case err == nil && !claim.Mine:
 								err = wrong
+							case err == nil && n%7 == 6: // and fails by what it presumes
+								err = errors.New("the key is not its own")
 							}
 						} else if want(n) != nil {
 							key = "not there"
@@ -152,5 +157,61 @@ func TestPresumedNumbers(t *testing.T) {
 	}
 	for i := range 300 {
 		draw(i/7%2, 1+i%2, i%11 == 0)
+	}
+}
+
+// TestPresumedBehindLock has one caller's statement wait for a lock in vain: whoever shares its
+// batch is not told of success, or has it.
+func TestPresumedBehindLock(t *testing.T) {
+	dsn := postgres.DSN(t)
+	db := migrated(t, engine{"PostgreSQL", func(ctx context.Context, s store.Secrets) (backend, error) {
+		return opened(store.OpenPostgres(ctx, with(t, dsn, "lock_timeout", "300ms"), s))
+	}})
+	now := time.Now()
+	must(t, db.Batch(t.Context(), func(tx audit.Tx) error {
+		_, err := tx.(registry.Tx).TakeKey(t.Context(), registry.Key{Client: "c", Key: "k", LeaseUntil: now.Add(time.Minute)}, now)
+		return err
+	}))
+	other, err := raw(t, "pgx", dsn).BeginTx(t.Context(), nil)
+	must(t, err)
+	_, err = other.Exec("SELECT 1 FROM idempotency_key FOR UPDATE")
+	must(t, err)
+	answered, read := errors.New("not run"), errors.New("not run")
+	err = db.Batch(t.Context(), func(tx audit.Tx) error {
+		answered = tx.Savepoint(t.Context(), func() error { return tx.(registry.Tx).AnswerKey(t.Context(), "c", "k", []byte("a")) })
+		read = tx.Savepoint(t.Context(), func() error { _, err := tx.(registry.Tx).Licence(t.Context(), "none"); return err })
+		return nil
+	})
+	must(t, other.Rollback())
+	if err == nil || answered != nil || read == nil {
+		t.Errorf("a batch whose lock was waited for in vain: %v; its callers: %v, %v", err, answered, read)
+	}
+}
+
+// TestPresumedFailure has a caller fail by what was wrongly presumed of his own statement: that is
+// found out before his error is believed.
+func TestPresumedFailure(t *testing.T) {
+	db, now, wrong := migrated(t, postgresEngine(t)), time.Now(), errors.New("the key is its own")
+	var claim registry.Claim
+	take := func(tx audit.Tx) (err error) {
+		claim, err = tx.(registry.Tx).TakeKey(t.Context(), registry.Key{Client: "c", Key: "k", LeaseUntil: now.Add(time.Minute)}, now)
+		return err
+	}
+	must(t, db.Batch(t.Context(), take))
+	again := func() error {
+		return db.Batch(t.Context(), func(tx audit.Tx) error {
+			return tx.Savepoint(t.Context(), func() error {
+				if err := take(tx); err != nil || !claim.Mine {
+					return err
+				}
+				return wrong
+			})
+		})
+	}
+	if err := again(); !errors.Is(err, audit.ErrConflict) {
+		t.Errorf("a failure that rests on a wrong presumption: %v", err)
+	}
+	if err := again(); err != nil || claim.Mine {
+		t.Errorf("run again: %+v, %v", claim, err)
 	}
 }

@@ -108,12 +108,12 @@ func (d *drill) failOver(t *testing.T, pair *pgtest.Pair) {
 	samples, err := loadSamples()
 	must(t, err)
 	var all []*request
-	for i := range 200 {
+	for i := range 1500 { // of which a fast machine answers some hundred a second
 		all = append(all, &request{key: fmt.Sprint("failover-", i), sample: samples[i%len(samples)]})
 	}
 	var load sync.WaitGroup
 	load.Go(func() { d.ask(t, all, server) })
-	time.Sleep(1500 * time.Millisecond)
+	time.Sleep(time.Second)
 	pair.FailOver(t)
 	load.Wait()
 	answered := count(all)

@@ -92,7 +92,7 @@ func (it item) content() [32]byte {
 
 // Work works on all batches that are open until nothing can be claimed, or ctx ends;
 // what is at work by then is finished. Several servers share the batches: what each claims it
-// has for a Lease. When an item has to be left, it claims no more of its batch for batchRest,
+// has for a Lease; what it does not come to in half of that is left to be claimed again. When an item has to be left, it claims no more of its batch for batchRest,
 // and of no batch when storage is away, say: the next would meet the same. It returns why. What
 // was left is claimed again, before what waits, when its lease has lapsed. The server runs it
 // every second.
@@ -120,10 +120,14 @@ func (r *Register) Work(ctx context.Context) error {
 	var err error
 	for err == nil && ctx.Err() == nil {
 		var claimed []registry.BatchItem
+		until := r.gate.Now().Add(registry.Lease / 2) // what is begun later might come to the end of its lease
 		if claimed, err = r.claim(ctx, resting); len(claimed) == 0 {
 			break
 		}
 		for _, i := range claimed {
+			if r.gate.Now().After(until) {
+				break
+			}
 			select {
 			case queue <- i:
 			case <-ctx.Done():
@@ -193,7 +197,7 @@ func (r *Register) next(queue <-chan registry.BatchItem, over <-chan struct{}, p
 const giveWayStep = 5 * time.Millisecond
 
 // claim claims items of all open batches alike but those that rest, and ends batches of which
-// nothing is left. While only one worker takes items, a lease must not lapse before it comes to them.
+// nothing is left. While only one worker takes items it claims few.
 func (r *Register) claim(ctx context.Context, resting *resting) (claimed []registry.BatchItem, err error) {
 	open, err := r.gate.Store().OpenBatches(ctx, "")
 	open = slices.DeleteFunc(open, func(b registry.Batch) bool { return b.SubmittedAt.IsZero() || resting.has(b.ID, r.gate.Now()) })
