@@ -27,7 +27,7 @@ func TestPresumed(t *testing.T) {
 			l := openLog(t, db, "log", 0)
 			now := time.Now()
 			take := func(tx audit.Tx, key string) (registry.Claim, error) {
-				return tx.(registry.Tx).TakeKey(context.Background(), registry.Key{Client: "c", Key: key, LeaseUntil: now.Add(time.Minute)}, now)
+				return tx.(registry.Tx).TakeKey(context.Background(), registry.Key{Client: "c", Key: key, Identifier: "1.2.3", LeaseUntil: now.Add(time.Minute)}, now)
 			}
 			must(t, db.Batch(t.Context(), func(tx audit.Tx) error { _, err := take(tx, "old"); return err }))
 
@@ -169,7 +169,7 @@ func TestPresumedBehindLock(t *testing.T) {
 	}})
 	now := time.Now()
 	must(t, db.Batch(t.Context(), func(tx audit.Tx) error {
-		_, err := tx.(registry.Tx).TakeKey(t.Context(), registry.Key{Client: "c", Key: "k", LeaseUntil: now.Add(time.Minute)}, now)
+		_, err := tx.(registry.Tx).TakeKey(t.Context(), registry.Key{Client: "c", Key: "k", Identifier: "1.2.3", LeaseUntil: now.Add(time.Minute)}, now)
 		return err
 	}))
 	other, err := raw(t, "pgx", dsn).BeginTx(t.Context(), nil)
@@ -194,7 +194,7 @@ func TestPresumedFailure(t *testing.T) {
 	db, now, wrong := migrated(t, postgresEngine(t)), time.Now(), errors.New("the key is its own")
 	var claim registry.Claim
 	take := func(tx audit.Tx) (err error) {
-		claim, err = tx.(registry.Tx).TakeKey(t.Context(), registry.Key{Client: "c", Key: "k", LeaseUntil: now.Add(time.Minute)}, now)
+		claim, err = tx.(registry.Tx).TakeKey(t.Context(), registry.Key{Client: "c", Key: "k", Identifier: "1.2.3", LeaseUntil: now.Add(time.Minute)}, now)
 		return err
 	}
 	must(t, db.Batch(t.Context(), take))

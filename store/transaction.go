@@ -29,7 +29,11 @@ func (t *transaction) Savepoint(_ context.Context, fn func() error) error {
 // TakeKey implements registry.Tx. A key that lapsed keeps the digest it was first
 // used with.
 func (t *transaction) TakeKey(ctx context.Context, k registry.Key, now time.Time) (registry.Claim, error) {
-	n, err := t.change(ctx, `INSERT INTO idempotency_key (client, key, body, lease_until, identifier)
+	insert := t.exec
+	if k.Identifier != "" { // what follows only reserves a licence; whatever else a key is for must know whether it is new
+		insert = t.change
+	}
+	n, err := insert(ctx, `INSERT INTO idempotency_key (client, key, body, lease_until, identifier)
 		VALUES ($1, $2, $3, $4, $5) ON CONFLICT (client, key) DO NOTHING`,
 		k.Client, k.Key, k.Body[:], nanos(k.LeaseUntil), string(k.Identifier))
 	if err == nil && n > 0 {

@@ -133,9 +133,9 @@ type Store interface {
 
 // Tx changes the register. All of it commits with the log entry of the same
 // operation or not at all. No method has an effect outside the transaction,
-// because a batch is run again whole after a serialization failure. Under a savepoint TakeKey,
-// BindKey, AnswerKey, InsertLicence, InsertVersion and Issue may presume that they succeed, as
-// audit.Tx.Savepoint says: a batch that is run again gets their errors.
+// because a batch is run again whole after a serialization failure. Under a savepoint BindKey,
+// AnswerKey, InsertLicence, InsertVersion, Issue, and TakeKey for a new licence, may presume that they
+// succeed, as audit.Tx.Savepoint says: a batch that is run again gets their errors.
 type Tx interface {
 	BatchTx
 	DisputeTx
