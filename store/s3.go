@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"syscall"
 	"time"
 
 	"github.com/emmansun/gmsm/sm3"
@@ -130,26 +131,48 @@ func (s *S3) Put(ctx context.Context, digest [32]byte, data []byte) error {
 	return doing("storing file", err)
 }
 
-// put also says whether it wrote the object, which it does not when it was there.
+// put also says whether it wrote the object, which it does not when it was there. Where two put it at
+// once, the one that lost may be told so before the object of the other can be read: it tries again.
 func (s *S3) put(ctx context.Context, digest [32]byte, data []byte) (written bool, err error) {
 	sealed, err := s.cipher.seal(digest, data)
 	if err != nil {
 		return false, err
 	}
+	for wait := 10 * time.Millisecond; ; wait *= 2 {
+		if written, err = s.putSealed(ctx, digest, sealed); !errors.Is(err, licence.ErrNotFound) || wait > time.Second {
+			return written, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return false, err
+		}
+	}
+}
+
+// putSealed tries once; licence.ErrNotFound when the object is neither written nor there.
+func (s *S3) putSealed(ctx context.Context, digest [32]byte, sealed []byte) (written bool, err error) {
 	once := minio.PutObjectOptions{ContentType: "application/octet-stream", DisableMultipart: true}
 	once.SetMatchETagExcept("*")
 	_, err = s.client.Client.PutObject(ctx, s.bucket, s.name(digest), bytes.NewReader(sealed), int64(len(sealed)), once)
 	if err == nil {
 		return true, nil
 	}
-	// The second code is of two PUTs at once, of which the other won.
-	if code := minio.ToErrorResponse(err).Code; code != minio.PreconditionFailed && code != "ConditionalRequestConflict" {
+	// The second code is of two PUTs at once, of which the other won. A server that refuses an object
+	// while it is being sent may hang up, and its answer is lost.
+	code := minio.ToErrorResponse(err).Code
+	told := code == minio.PreconditionFailed || code == "ConditionalRequestConflict"
+	if !told && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) {
 		return false, s3Fault(err)
 	}
-	if _, err := s.get(ctx, digest); err != nil {
-		return false, fmt.Errorf("it is there already: %w", err)
+	_, there := s.get(ctx, digest)
+	switch {
+	case there == nil:
+		return false, nil
+	case !told:
+		return false, s3Fault(err)
 	}
-	return false, nil
+	return false, fmt.Errorf("it is there already: %w", there)
 }
 
 // Get implements registry.Files.
