@@ -110,9 +110,16 @@ func killDeliveries(t *testing.T, s *site, join func() *running, n int) {
 		return len(receiver.times) >= total
 	})
 	db := s.tables(t)
+	var due, attempts, until int64
+	var state, fault string
+	t.Cleanup(func() {
+		if due > 0 {
+			t.Logf("%d are %s, after up to %d attempts, until %v, by %q", due, state, attempts, time.Unix(0, until), fault)
+		}
+	})
 	waitFor(t, "nothing is due", func() bool {
-		var due int
-		must(t, db.QueryRow(`SELECT count(*) FROM event_delivery WHERE state <> 'delivered'`).Scan(&due))
+		must(t, db.QueryRow(`SELECT count(*), coalesce(max(state), ''), coalesce(max(attempts), 0), coalesce(max(due_at), 0), coalesce(max(fault), '')
+			FROM event_delivery WHERE state <> 'delivered'`).Scan(&due, &state, &attempts, &until, &fault))
 		return due == 0
 	})
 	for _, r := range servers {
