@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -56,6 +57,7 @@ func (s *serveCmd) Run(ctx context.Context) error {
 // served, and then closes both: requests under way get ten seconds.
 func (s *serveCmd) serve(ctx context.Context, fonts *render.Fonts, prepare func(baseURL string) error, use func(in *instance, baseURL string) error) (err error) {
 	tuneMemory()
+	tuneThreads()
 	listener, baseURL, err := s.Open("--listen", s.Listen)
 	if err != nil {
 		return err
@@ -151,6 +153,15 @@ func tuneMemory() {
 	}
 	if os.Getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(192 << 20)
+	}
+}
+
+// tuneThreads runs one thread more than there are processors. What the database answered is taken up
+// when a thread has nothing else to run, and drawing keeps a thread for milliseconds: with as many as
+// processors the log waited for its own answers while all were drawing. GOMAXPROCS still wins.
+func tuneThreads() {
+	if os.Getenv("GOMAXPROCS") == "" {
+		runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + 1)
 	}
 }
 

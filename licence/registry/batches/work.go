@@ -20,7 +20,7 @@ import (
 // atOnce is how many items a server works on at once, and claims together: most of the time
 // of each is a wait for what the log does for many at once. While somebody waits for a
 // licence of his own it begins one at a time.
-const atOnce = 64
+const atOnce = 128
 
 // item is what one item of a batch asks for.
 type item struct {
