@@ -208,6 +208,25 @@ func (p *painter) operator(s []byte) error {
 		p.state.fill = level(v[0], v[0], v[0])
 	case "rg":
 		p.state.fill = level(v[0], v[1], v[2])
+	case "w":
+		p.state.line = v[0]
+	case "BT", "ET", "Td", "Tm", "Tc", "Tf", "Tr", "Tj":
+		return p.textOperator(s, v)
+	case "Do":
+		p.external()
+	case "W":
+		p.clip = true
+	case "n":
+		return p.endPath()
+	default:
+		p.path(s, v)
+	}
+	return nil
+}
+
+// textOperator places text and shows it (9.3, 9.4).
+func (p *painter) textOperator(s []byte, v []float64) error {
+	switch string(s) {
 	case "Tf":
 		p.state.size = v[0]
 	case "BT":
@@ -220,22 +239,12 @@ func (p *painter) operator(s []byte) error {
 		p.text, p.placed = transform(v), true
 	case "Tc":
 		p.state.spacing = v[0]
-	case "w":
-		p.state.line = v[0]
 	case "Tr":
 		if v[0] > 3 {
 			return errors.New("text that clips")
 		}
 	case "Tj":
 		return p.show()
-	case "Do":
-		p.external()
-	case "W":
-		p.clip = true
-	case "n":
-		return p.endPath()
-	default:
-		p.path(s, v)
 	}
 	return nil
 }

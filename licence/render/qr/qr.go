@@ -69,7 +69,7 @@ func (b Box) Append(out []byte, code *Symbol) []byte {
 	if code.runs == nil {
 		code.runs = make([]byte, 0, 1<<14)
 		for _, r := range darkRuns(code) {
-			for _, v := range [...]int{int(r.x), b.Modules - int(r.y) - int(r.h), int(r.w), int(r.h)} {
+			for _, v := range [...]int{int(r.x), code.Size() - int(r.y) - int(r.h), int(r.w), int(r.h)} {
 				code.runs = append(strconv.AppendInt(code.runs, int64(v), 10), ' ')
 			}
 			code.runs = append(code.runs, "re\n"...)
