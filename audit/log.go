@@ -67,8 +67,8 @@ type Log struct {
 	// tip is the newest state that this process committed or found. Open sets
 	// it; then the goroutine of sequence owns it, of which there is one at most.
 	tip tip
-	// alone counts the batches, as far as alone matters, in which nobody else had appended; it is
-	// owned like tip.
+	// alone counts the heads in a row that were read, nobody else having appended; it is owned
+	// like tip.
 	alone int
 
 	mu      sync.Mutex

@@ -182,10 +182,14 @@ func (s *pgTx) query(ctx context.Context, fn func(scan) error, query string, arg
 }
 
 func (s *pgTx) later(ctx context.Context, query string, args ...any) error {
+	return s.wait(ctx, statement{query: query, args: args})
+}
+
+func (s *pgTx) wait(ctx context.Context, w statement) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	s.waiting = append(s.waiting, statement{query: query, args: args})
+	s.waiting = append(s.waiting, w)
 	return nil
 }
 
@@ -195,24 +199,15 @@ func (s *pgTx) change(ctx context.Context, query string, args ...any) (int64, er
 	if !s.presumes || s.depth == 0 {
 		return s.exec(ctx, query, args...)
 	}
-	return 1, s.presume(ctx, `WITH changed AS (`+query+` RETURNING 1) SELECT 1 / count(*) FROM changed`, args)
+	return 1, s.wait(ctx, statement{`WITH changed AS (` + query + ` RETURNING 1) SELECT 1 / count(*) FROM changed`, args, true})
 }
 
 // holds presumes like change.
-func (s *pgTx) holds(ctx context.Context, query string, args ...any) (found bool, err error) {
+func (s *pgTx) holds(ctx context.Context, query string, args ...any) (bool, error) {
 	if s.presumes {
-		return true, s.presume(ctx, `SELECT 1 / count(*) FROM (`+query+`) found`, args)
+		return true, s.wait(ctx, statement{`SELECT 1 / count(*) FROM (` + query + `) found`, args, true})
 	}
-	err = s.query(ctx, func(scan) error { found = true; return nil }, query, args...)
-	return found, err
-}
-
-func (s *pgTx) presume(ctx context.Context, query string, args []any) error {
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s.waiting = append(s.waiting, statement{query, args, true})
-	return nil
+	return finds(ctx, s, query, args...)
 }
 
 // savepoint sends nothing for an fn that sends nothing: not even SAVEPOINT. An fn that failed may

@@ -80,6 +80,12 @@ func one(ctx context.Context, s session, query string, args []any, dest ...any) 
 	return err
 }
 
+// finds reports whether a query finds a row.
+func finds(ctx context.Context, s session, query string, args ...any) (found bool, err error) {
+	err = s.query(ctx, func(scan) error { found = true; return nil }, query, args...)
+	return found, err
+}
+
 func notFound(err error) bool { return errors.Is(err, licence.ErrNotFound) }
 
 // changed turns a statement that met no row into licence.ErrNotFound.

@@ -321,9 +321,8 @@ func (s *sqliteTx) change(ctx context.Context, query string, args ...any) (int64
 	return s.exec(ctx, query, args...)
 }
 
-func (s *sqliteTx) holds(ctx context.Context, query string, args ...any) (found bool, err error) {
-	err = s.query(ctx, func(scan) error { found = true; return nil }, query, args...)
-	return found, err
+func (s *sqliteTx) holds(ctx context.Context, query string, args ...any) (bool, error) {
+	return finds(ctx, s, query, args...)
 }
 
 func (s *sqliteTx) start() error { return nil } // later waits for nothing
